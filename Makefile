@@ -1,0 +1,41 @@
+# Two commands for everybody: `make demo` shows the main job, `make test` runs all tests. Each sets itself up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEEDS ?= 100
+
+.PHONY: setup demo test lint types layers soak clean
+
+setup: $(VENV)/.ready
+
+# The stamp is newer than pyproject.toml once everything it names is installed.
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "chatsrv needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "python3 -m venv is missing here; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/chatsrv demo
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not soak'
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/basedpyright --warnings
+
+layers: setup
+	$(BIN)/lint-imports
+
+soak: setup
+	$(BIN)/python -m pytest -m soak -s
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""A self-hosted group-chat server on Trio."""
