@@ -1,0 +1,182 @@
+"""One connection as a state machine: bytes in, messages out, and who may say what when. No sockets, no clock.
+
+Both ends run the same class in their role. The rules:
+
+    state    server accepts                     client accepts                      left by
+    HELLO    Hello                              Welcome, Refused                    Welcome -> GUEST
+    GUEST    Register, Login, Resume, Ping      their replies, Refused, events      LoggedIn -> MEMBER
+    MEMBER   every command but those of before  every reply it waits for, events    an error that ends it -> CLOSED
+    CLOSED   nothing                            nothing
+
+A frame body may have 4 KiB until MEMBER and 64 KiB from then on, in both directions. A message that breaks a rule
+becomes a `Rejected` with a ProtocolError; after a fatal one the state is CLOSED and no further byte is looked at.
+The server's own commands to itself do not exist: every change of state follows from a frame sent or received.
+"""
+
+from enum import Enum
+from typing import Any, NamedTuple, cast
+
+from chatsrv_protocol import limits
+from chatsrv_protocol.codec import BadMessage, UnknownEvent, decode, encode
+from chatsrv_protocol.common import Ping, Refused
+from chatsrv_protocol.errors import ErrorCode, ProtocolError
+from chatsrv_protocol.framing import FrameSplitter
+from chatsrv_protocol.registry import NUMBER_OF, REPLY_TO, is_command, is_reply
+from chatsrv_protocol.session import Hello, LoggedIn, Login, Register, Resume, Welcome
+
+
+class Role(Enum):
+    """Which end of the connection this is."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class State(Enum):
+    """How far the two have come."""
+
+    HELLO = "hello"
+    GUEST = "guest"
+    MEMBER = "member"
+    CLOSED = "closed"
+
+
+class Received(NamedTuple):
+    """A message that may be acted upon."""
+
+    request_id: int
+    message: Any
+
+
+class Rejected(NamedTuple):
+    """A frame that may not: the server answers `Refused` to a request id, and closes after a fatal error."""
+
+    request_id: int
+    error: ProtocolError
+
+
+class _NeedData:
+    """The type of NEED_DATA."""
+
+
+NEED_DATA = _NeedData()
+"""There is no whole frame: feed more bytes."""
+
+_GUEST_COMMANDS = (Register, Login, Resume)
+
+
+class Connection:
+    """One end of one connection.
+
+    `feed` it what the stream gave, call `next` until it answers NEED_DATA, and write what `send` returns. Nothing here
+    blocks or raises for what the peer did; `send` raises ProtocolError for a message of our own that cannot go out.
+    """
+
+    __slots__ = ("_frames", "_waiting", "role", "state")
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        self.state = State.HELLO
+        self._frames = FrameSplitter(limits.MAX_FRAME_BEFORE_LOGIN)
+        self._waiting: dict[int, type[Any]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """For a client: how many of its requests are unanswered."""
+        return len(self._waiting)
+
+    def feed(self, data: bytes | bytearray) -> None:
+        """Add bytes as they came from the peer, in any split."""
+        if self.state is not State.CLOSED:
+            self._frames.feed(data)
+
+    def next(self) -> Received | Rejected | _NeedData:
+        """The next message, the next error, or NEED_DATA."""
+        if self.state is State.CLOSED:
+            return NEED_DATA
+        try:
+            body = self._frames.next_body()
+            if body is None:
+                return NEED_DATA
+            request_id, message = decode(body)
+        except ProtocolError as error:
+            return self._reject(0, error)
+        except BadMessage as bad:
+            return self._reject(bad.request_id, bad.error)
+        error = self._check(request_id, message)
+        if error is not None:
+            return self._reject(request_id, error)
+        return Received(request_id, message)
+
+    def send(self, message: Any, request_id: int = 0) -> bytes:
+        """The frame to write for this message; the state moves as if the peer had it. Raises ProtocolError."""
+        data = encode(message, request_id)
+        if self.state is not State.MEMBER and len(data) > limits.MAX_FRAME_BEFORE_LOGIN + limits.LENGTH_BYTES:
+            raise ProtocolError(ErrorCode.FRAME_TOO_LARGE, "before login a frame holds at most 4096 bytes")
+        if self.role is Role.CLIENT:
+            self._waiting[request_id] = REPLY_TO[type(message)]
+        else:
+            self._moved(message, request_id)
+        return data
+
+    def _moved(self, message: Any, request_id: int) -> None:
+        """A reply of the handshake was sent or received: take the step it stands for."""
+        if type(message) is Welcome:
+            self.state = State.GUEST
+        elif type(message) is LoggedIn:
+            self.state = State.MEMBER
+            self._frames.max_frame = limits.MAX_FRAME
+        elif type(message) is Refused and (request_id == 0 or self.state is State.HELLO):
+            self.state = State.CLOSED
+
+    def _reject(self, request_id: int, error: ProtocolError) -> Rejected:
+        if error.fatal:
+            self.state = State.CLOSED
+        return Rejected(request_id, error)
+
+    def _check(self, request_id: int, message: Any) -> ProtocolError | None:
+        return (
+            self._check_command(request_id, message)
+            if self.role is Role.SERVER
+            else self._check_answer(request_id, message)
+        )
+
+    def _check_command(self, request_id: int, message: Any) -> ProtocolError | None:
+        kind = cast("type[Any]", type(message))
+        if kind is UnknownEvent or not is_command(NUMBER_OF[kind]):
+            return ProtocolError(ErrorCode.UNKNOWN_TYPE, f"{kind.__name__} is not a command: only the server sends it")
+        if request_id == 0:
+            return ProtocolError(ErrorCode.BAD_FIELD, "a command needs a request id from 1 to 4294967295", "request_id")
+        if self.state is State.MEMBER:
+            if kind in _GUEST_COMMANDS or kind is Hello:
+                return ProtocolError(ErrorCode.NOT_NOW, f"{kind.__name__} is only possible before the login")
+            return None
+        if self.state is State.HELLO:
+            if kind is not Hello:
+                return ProtocolError(ErrorCode.HELLO_FIRST, "the first frame of a connection must be Hello", fatal=True)
+            return None
+        if kind is Hello:
+            return ProtocolError(ErrorCode.NOT_NOW, "Hello was said already")
+        if kind not in _GUEST_COMMANDS and kind is not Ping:
+            return ProtocolError(
+                ErrorCode.LOGIN_FIRST, f"{kind.__name__} needs a login: send Register, Login or Resume first"
+            )
+        return None
+
+    def _check_answer(self, request_id: int, message: Any) -> ProtocolError | None:
+        kind = cast("type[Any]", type(message))
+        if kind is UnknownEvent:
+            return None
+        number = NUMBER_OF[kind]
+        if is_command(number):
+            return ProtocolError(
+                ErrorCode.UNKNOWN_TYPE, f"{kind.__name__} is a command: a server does not send it", fatal=True
+            )
+        if is_reply(number) and not (kind is Refused and request_id == 0):
+            expected = self._waiting.get(request_id)
+            if expected is None or kind not in (expected, Refused):
+                sentence = f"{kind.__name__} answers request {request_id}, which does not wait for it"
+                return ProtocolError(ErrorCode.NOT_NOW, sentence, fatal=True)
+            del self._waiting[request_id]
+        self._moved(message, request_id)
+        return None

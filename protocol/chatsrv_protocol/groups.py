@@ -1,0 +1,223 @@
+"""Groups and who is in them: making, naming, adding, removing, leaving, listing, and the events these leave behind.
+
+Events of a group's sequence share their first seven fields (the head): group_id, seq, id, ordinal, sender_id, sender,
+sent_at. `seq` has no gaps; `ordinal` is the group's count of what a person would count (text, media, packets) up to
+and including this event; `sender` is the name of the account that caused it.
+"""
+
+from chatsrv_protocol.fields import (
+    CLIENT_ID,
+    COUNT,
+    FLAG,
+    ID,
+    ID_OR_0,
+    MILLIS,
+    NAME,
+    SEQ,
+    SMALL,
+    TITLE,
+    ListOf,
+    Struct,
+    field,
+)
+from chatsrv_protocol.limits import MAX_GROUP_MEMBERS
+from chatsrv_protocol.registry import command, event, reply, struct
+from chatsrv_protocol.session import Person
+
+ROLE_MEMBER, ROLE_ADMIN, ROLE_OWNER = 1, 2, 3
+ROLE_NAMES = {ROLE_MEMBER: "member", ROLE_ADMIN: "admin", ROLE_OWNER: "owner"}
+
+
+@reply(0x0240)
+class GroupMade:
+    """The group exists, with me as its owner; `seq` is the head of its sequence."""
+
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+
+
+@command(0x0201, reply=GroupMade)
+class MakeGroup:
+    """Make a group of me and these people. `history` lets those who join later read what was said before."""
+
+    client_id: bytes = field(CLIENT_ID)
+    name: str = field(TITLE)
+    members: tuple[int, ...] = field(ListOf(ID, MAX_GROUP_MEMBERS - 1), default=())
+    history: bool = field(FLAG, default=True)
+
+
+@reply(0x0241)
+class Changed:
+    """The change is stored, as the event with this sequence number."""
+
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+
+
+@command(0x0202, reply=Changed)
+class RenameGroup:
+    """Give a group another name."""
+
+    client_id: bytes = field(CLIENT_ID)
+    group_id: int = field(ID)
+    name: str = field(TITLE)
+
+
+@command(0x0203, reply=Changed)
+class AddMembers:
+    """Add people to a group: all of them, or (when one cannot be added) none."""
+
+    client_id: bytes = field(CLIENT_ID)
+    group_id: int = field(ID)
+    members: tuple[int, ...] = field(ListOf(ID, MAX_GROUP_MEMBERS - 1))
+
+
+@command(0x0204, reply=Changed)
+class RemoveMember:
+    """Remove somebody of lower role from a group: they read nothing of it from this event on."""
+
+    client_id: bytes = field(CLIENT_ID)
+    group_id: int = field(ID)
+    user_id: int = field(ID)
+
+
+@command(0x0205, reply=Changed)
+class LeaveGroup:
+    """Leave a group. Its owner can leave only as its last member."""
+
+    client_id: bytes = field(CLIENT_ID)
+    group_id: int = field(ID)
+
+
+@struct
+class Group:
+    """A group as one member has it: where its sequence stands, where I stand in it, and what it allows.
+
+    Unread is `ordinal` − `read_ordinal`. I may read events after `visible_from`. A role of 0 says that I am no
+    longer in it, and the other fields are those at that moment.
+    """
+
+    group_id: int = field(ID)
+    name: str = field(TITLE)
+    role: int = field(SMALL)
+    members: int = field(COUNT)
+    seq: int = field(SEQ)
+    ordinal: int = field(SEQ)
+    read_seq: int = field(SEQ)
+    read_ordinal: int = field(SEQ)
+    visible_from: int = field(SEQ)
+    history: bool = field(FLAG)
+
+
+@reply(0x0242)
+class GroupShown:
+    """One group."""
+
+    group: Group = field(Struct(Group))
+
+
+@command(0x0206, reply=GroupShown)
+class ShowGroup:
+    """Tell me about one of my groups."""
+
+    group_id: int = field(ID)
+
+
+@struct
+class Member:
+    """Somebody in a group."""
+
+    user_id: int = field(ID)
+    name: str = field(NAME)
+    role: int = field(SMALL)
+    joined_at: int = field(MILLIS)
+
+
+@reply(0x0243)
+class Members:
+    """Members of a group by user id; `more` says that others follow the last one."""
+
+    members: tuple[Member, ...] = field(ListOf(Struct(Member)))
+    more: bool = field(FLAG)
+
+
+@command(0x0207, reply=Members)
+class ListMembers:
+    """Who is in this group? `after` is the last user id of the page before, or 0."""
+
+    group_id: int = field(ID)
+    after: int = field(ID_OR_0, default=0)
+
+
+@event(0x0280)
+class GroupCreated:
+    """The first event of every group (in its sequence)."""
+
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+    id: int = field(ID)
+    ordinal: int = field(SEQ)
+    sender_id: int = field(ID)
+    sender: str = field(NAME)
+    sent_at: int = field(MILLIS)
+    name: str = field(TITLE)
+    members: tuple[Person, ...] = field(ListOf(Struct(Person)))
+
+
+@event(0x0281)
+class GroupRenamed:
+    """The group has another name (in its sequence)."""
+
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+    id: int = field(ID)
+    ordinal: int = field(SEQ)
+    sender_id: int = field(ID)
+    sender: str = field(NAME)
+    sent_at: int = field(MILLIS)
+    name: str = field(TITLE)
+
+
+@event(0x0282)
+class MembersAdded:
+    """People came in (in the group's sequence). `sender` added them, or joined by themselves."""
+
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+    id: int = field(ID)
+    ordinal: int = field(SEQ)
+    sender_id: int = field(ID)
+    sender: str = field(NAME)
+    sent_at: int = field(MILLIS)
+    members: tuple[Person, ...] = field(ListOf(Struct(Person)))
+
+
+@event(0x0283)
+class MemberRemoved:
+    """Somebody went (in the group's sequence): removed by `sender`, or left by themselves."""
+
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+    id: int = field(ID)
+    ordinal: int = field(SEQ)
+    sender_id: int = field(ID)
+    sender: str = field(NAME)
+    sent_at: int = field(MILLIS)
+    member: Person = field(Struct(Person))
+
+
+@event(0x02C0)
+class Added:
+    """I am in a group now (personal, a hint: the list of groups is the truth)."""
+
+    group: Group = field(Struct(Group))
+    user_version: int = field(COUNT)
+
+
+@event(0x02C1)
+class Removed:
+    """I am no longer in a group; `seq` is the event that says so, which I do not get (personal, a hint)."""
+
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+    user_version: int = field(COUNT)

@@ -1,0 +1,161 @@
+"""Who is there: the handshake, accounts, logging in and out, and the devices of one user."""
+
+from chatsrv_protocol.common import Done
+from chatsrv_protocol.fields import (
+    CODE,
+    COUNT,
+    FLAG,
+    ID,
+    ID_OR_0,
+    LABEL,
+    MILLIS,
+    NAME,
+    PASSWORD,
+    SMALL,
+    TITLE,
+    TOKEN,
+    TOKEN_OR_NONE,
+    ListOf,
+    Struct,
+    field,
+)
+from chatsrv_protocol.registry import command, event, reply, struct
+
+
+@reply(0x0140)
+class Welcome:
+    """The answer to Hello: what this connection may do.
+
+    `version` is the protocol version chosen, `now` the server's clock (the client's ids are made on it), `heartbeat`
+    the milliseconds within which a client sends something, `max_frame` the largest frame body after login,
+    `max_requests` how many requests may be unanswered, `registration_open` whether Register can succeed here.
+    """
+
+    version: int = field(SMALL)
+    server: str = field(TITLE)
+    now: int = field(MILLIS)
+    heartbeat: int = field(MILLIS)
+    max_frame: int = field(COUNT)
+    max_requests: int = field(COUNT)
+    registration_open: bool = field(FLAG)
+
+
+@command(0x0101, reply=Welcome)
+class Hello:
+    """The first frame of every connection: the protocol versions the client speaks, and what it is."""
+
+    versions: tuple[int, ...] = field(ListOf(SMALL, 16))
+    agent: str = field(LABEL)
+
+
+@reply(0x0141)
+class LoggedIn:
+    """This connection now speaks for a user. The token logs in again (Resume) until the session ends.
+
+    `user_version` counts the changes of the user's list of groups. The token is empty in the answer to Resume.
+    """
+
+    user_id: int = field(ID)
+    name: str = field(NAME)
+    session_id: int = field(ID)
+    token: bytes = field(TOKEN_OR_NONE)
+    user_version: int = field(COUNT)
+    operator: bool = field(FLAG)
+
+
+@command(0x0102, reply=LoggedIn)
+class Register:
+    """Make an account and log in. Names are unique regardless of case, without spaces, and never change."""
+
+    name: str = field(NAME)
+    password: str = field(PASSWORD)
+    device: str = field(LABEL)
+
+
+@command(0x0103, reply=LoggedIn)
+class Login:
+    """Log in by password: a new session for this device. A wrong name and a wrong password look the same."""
+
+    name: str = field(NAME)
+    password: str = field(PASSWORD)
+    device: str = field(LABEL)
+
+
+@command(0x0104, reply=LoggedIn)
+class Resume:
+    """Log in by the token of a session that has not ended."""
+
+    token: bytes = field(TOKEN)
+
+
+@command(0x0105, reply=Done)
+class Logout:
+    """End this connection's session: its token is void, and every connection of it is closed."""
+
+
+@command(0x0106, reply=Done)
+class ChangePassword:
+    """Set a new password and end all other sessions of this user."""
+
+    old: str = field(PASSWORD)
+    new: str = field(PASSWORD)
+
+
+@struct
+class Session:
+    """One device's session: since when, when last seen, and whether it is this connection's."""
+
+    session_id: int = field(ID)
+    device: str = field(LABEL)
+    created_at: int = field(MILLIS)
+    seen_at: int = field(MILLIS)
+    current: bool = field(FLAG)
+
+
+@reply(0x0142)
+class Sessions:
+    """The sessions of this user, oldest first."""
+
+    sessions: tuple[Session, ...] = field(ListOf(Struct(Session)))
+
+
+@command(0x0107, reply=Sessions)
+class ListSessions:
+    """Which devices are logged in as me?"""
+
+
+@command(0x0108, reply=Done)
+class EndSession:
+    """End one of my sessions by its id; its connections are closed."""
+
+    session_id: int = field(ID)
+
+
+@struct
+class Person:
+    """A user as others see them."""
+
+    user_id: int = field(ID)
+    name: str = field(NAME)
+
+
+@reply(0x0143)
+class People:
+    """The users asked for, in the order of the question; who does not exist is left out."""
+
+    people: tuple[Person, ...] = field(ListOf(Struct(Person)))
+
+
+@command(0x0109, reply=People)
+class FindPeople:
+    """Whose names are these? Names are matched whole, regardless of case."""
+
+    names: tuple[str, ...] = field(ListOf(NAME, 100))
+
+
+@event(0x01C0)
+class SessionOver:
+    """This connection's session ended (`reason`: an ErrorCode); the server closes the connection next."""
+
+    reason: str = field(CODE)
+    session_id: int = field(ID_OR_0)
