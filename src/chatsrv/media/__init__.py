@@ -1,0 +1,14 @@
+"""Media: where bytes live, what kind they are, and the small previews made of them.
+
+Nothing is imported here, on purpose: `python -m chatsrv.media.probe_worker` passes through this file, and the worker
+must load neither Trio nor httpx. Import the module that is meant:
+
+| module | what it is for |
+| --- | --- |
+| `port` | the port: what a store of bytes must do |
+| `local`, `s3` | its two twins |
+| `spool` | partial uploads, shared by both |
+| `sniff` | the kind of a file, by its content |
+| `probe`, `facts` | facts and previews, made in worker processes |
+| `errors` | the typed errors of all of them |
+"""

@@ -1,0 +1,56 @@
+"""Names of media: which strings may become part of a path, and how a display name travels in a header.
+
+A path or an object key is built only from what `checked_digest` or `checked_upload_id` let through, so `../`, NUL
+and very long names never reach the file system. A client's file name is display text and nothing else.
+"""
+
+import re
+import unicodedata
+from typing import Final
+from urllib.parse import quote
+
+from chatsrv.media.errors import MediaCode, MediaError
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_UPLOAD_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+# File systems stop at 255 bytes; a header with more than this is only a nuisance to proxies.
+MAX_DISPLAY_NAME: Final = 200
+
+# Bidirectional controls make `exe.gpj` look like `jpg.exe`; lone surrogates can't be encoded.
+_UNWANTED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def checked_digest(sha256: str) -> str:
+    """`sha256` itself when it is 64 lower-case hex digits; otherwise NOT_FOUND: malformed and absent look alike."""
+    if _DIGEST.fullmatch(sha256) is None:
+        raise MediaError(MediaCode.NOT_FOUND)
+    return sha256
+
+
+def checked_upload_id(upload_id: str) -> str:
+    """`upload_id` itself when it is 32 lower-case hex digits; otherwise UPLOAD_NOT_FOUND."""
+    if _UPLOAD_ID.fullmatch(upload_id) is None:
+        raise MediaError(MediaCode.UPLOAD_NOT_FOUND)
+    return upload_id
+
+
+def display_name(name: str) -> str:
+    """A client's file name made fit to show: last path component, no control or direction characters, bounded.
+
+    Never empty: `file` when nothing is left.
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    shown = "".join(char for char in last if unicodedata.category(char) not in _UNWANTED).strip(" .")
+    return shown[:MAX_DISPLAY_NAME] or "file"
+
+
+def content_disposition(name: str, *, inline: bool = False) -> str:
+    """A Content-Disposition value (RFC 6266) in ASCII that no name can break out of.
+
+    `inline` is for pictures, audio and video that were sniffed as such; everything else is an attachment.
+    """
+    shown = display_name(name)
+    plain = "".join(char if char.isascii() and (char.isalnum() or char in " ._-()") else "_" for char in shown)
+    encoded = quote(shown, safe="")
+    return f"{'inline' if inline else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
