@@ -107,7 +107,7 @@ def prepare(
 
 
 def send(prepared: Prepared, *, client_seed: bytes, transfer_id: int, now_ms: int, limits: Limits) -> Settlement:
-    """Make a prepared packet live; the transfer moves its total into escrow, and the ledger says if there is too little.
+    """Make a prepared packet live; the transfer moves its total into escrow, which the ledger may refuse.
 
     Args:
         client_seed: 32 bytes, as the sender gave them.
