@@ -1,0 +1,68 @@
+"""What the storage raises: refusals of single changes, and the failures that stop a server or keep it from starting.
+
+Every message is a sentence for a person: what happened, where, and what to do about it.
+"""
+
+
+class Refusal(Exception):
+    """The one error a job raises when its change must not happen; only that job is rolled back.
+
+    code:    a stable machine-readable word, e.g. "not_a_member".
+    message: a sentence for a person.
+    field:   the argument at fault, or None.
+    """
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+
+
+class StorageFull(Refusal):
+    """The disk (or a quota) is full: nothing of this job is stored, reads go on, space heals it without a restart."""
+
+    def __init__(self) -> None:
+        super().__init__("storage_full", "The server's disk is full: nothing was stored. Try again later.")
+
+
+class StorageBusy(Refusal):
+    """Another program (a `sqlite3` shell, say) kept the database's write lock for too long; nothing was stored."""
+
+    def __init__(self) -> None:
+        super().__init__("storage_busy", "Another program is writing to the server's database. Try again later.")
+
+
+class BackupFailed(Refusal):
+    """No backup was made, and nothing was left behind."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("backup_failed", message)
+
+
+class StorageFailed(Exception):
+    """The storage broke (I/O error, failed fsync, corruption): the server has to stop, and the change is not acked.
+
+    Whether the change is in the database after a restart is unknown; a client learns it by retrying with the same
+    client id. The cause is `__cause__`.
+    """
+
+
+class FolderError(Exception):
+    """The data folder cannot be used; the message says which, why and what to do."""
+
+
+class FolderUnusable(FolderError):
+    """Not a folder, not writable, or on a filesystem that SQLite's WAL does not work on."""
+
+
+class FolderInUse(FolderError):
+    """Another server (in this process or another) holds the folder."""
+
+
+class SchemaTooNew(FolderError):
+    """A newer chatsrv wrote the folder."""
+
+
+class FolderDamaged(FolderError):
+    """The database file is not one of ours, is truncated, or is corrupt."""

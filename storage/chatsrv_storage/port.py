@@ -1,0 +1,114 @@
+"""The storage port: what the rest of the server knows of the database, and how to open one.
+
+Twins: threaded.py (aiosqlite on Trio, for servers), inline.py (no threads, for tests); PostgreSQL later.
+One test suite holds for all of them (tests/test_storage_port.py).
+"""
+
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import trio
+
+from .connection import JobConnection, Synchronous
+from .errors import StorageFailed
+from .inline import open_inline
+from .jobs import Connection, Cursor, Driver, Job, Parameters, Row, SqlValue
+from .migrate import Migration, load_migrations
+from .threaded import open_threaded
+
+T = TypeVar("T")
+
+
+class Storage(Protocol):
+    """A database that runs jobs. It is closed by the context manager that opened it."""
+
+    @property
+    def failed(self) -> trio.Event:
+        """Set by the first fatal error: the server that watches it stops, and acks nothing more."""
+        ...
+
+    @property
+    def failure(self) -> StorageFailed | None:
+        """The first fatal error, once `failed` is set; its `__cause__` says what happened."""
+        ...
+
+    async def write(self, job: Job[T], /) -> T:
+        """Run a job in the next transaction, together with whatever else waits; return its value after the COMMIT.
+
+        Raises the job's own Refusal; StorageFull or StorageBusy (refusals too); StorageFailed when the outcome is
+        unknown and the storage is over; trio.ClosedResourceError after closing. What else a job raises is a bug, is
+        rolled back like a refusal and raised here as it is. Jobs run in the order of their calls.
+
+        A cancel while the job waits in line withdraws it: it never runs. Once its transaction runs, the call cannot be
+        cancelled: it returns or raises the true outcome, and the cancel is delivered at the next checkpoint.
+        """
+        ...
+
+    async def read(self, query: Job[T], /) -> T:
+        """Run a read-only job on one snapshot of what is committed by now, beside the writer; return its value.
+
+        Raises what the query raises (an attempt to write is sqlite3.OperationalError), StorageBusy, StorageFull,
+        StorageFailed, trio.ClosedResourceError. A cancel interrupts it.
+        """
+        ...
+
+    async def backup(self, destination: Path) -> None:
+        """Write a verified copy of what is committed by now as a new file, mode 0600, while everything goes on.
+
+        Raises BackupFailed, also when the destination exists. A cancel stops it; nothing is left behind.
+        """
+        ...
+
+
+def open_storage(
+    folder: Path,
+    *,
+    synchronous: Synchronous = "FULL",
+    readers: int = 2,
+    inline: bool = False,
+    migrations: Sequence[Migration] | None = None,
+    factory: type[JobConnection] = JobConnection,
+    connect_to: Callable[[Path], Driver] | None = None,
+) -> AbstractAsyncContextManager[Storage]:
+    """Open the storage in a data folder, which is made if need be, and bring its schema up to date.
+
+    synchronous: FULL survives a power cut. In 600 simulated ones NORMAL lost 2,207 of 8,537 acked commits, FULL none.
+    readers:     threads that read beside the one that writes, at least 1; with `inline` there is none.
+    inline:      run jobs in the calling thread (tests, simulations).
+    migrations, factory, connect_to: for tests. Another schema; a faulty connection class; with `inline`, whatever
+                 opens a connection.
+
+    Entering raises FolderInUse, FolderUnusable, FolderDamaged, SchemaTooNew. Leaving waits for the jobs in line, even
+    when cancelled, and raises StorageFailed when the last checkpoint fails.
+    """
+    migrations = load_migrations() if migrations is None else migrations
+    if inline:
+        return open_inline(folder, migrations, synchronous=synchronous, factory=factory, connect_to=connect_to)
+    return open_threaded(folder, migrations, synchronous=synchronous, readers=readers, factory=factory)
+
+
+@asynccontextmanager
+async def open_memory_storage(
+    inline: bool = True, *, migrations: Sequence[Migration] | None = None
+) -> AsyncGenerator[Storage]:
+    """A storage that is gone afterwards: a temporary folder, no fsync (a `:memory:` database has one connection)."""
+    with tempfile.TemporaryDirectory(prefix="chatsrv-") as folder:
+        opened = open_storage(Path(folder), synchronous="OFF", readers=1, inline=inline, migrations=migrations)
+        async with opened as storage:
+            yield storage
+
+
+__all__ = [
+    "Connection",
+    "Cursor",
+    "Job",
+    "Parameters",
+    "Row",
+    "SqlValue",
+    "Storage",
+    "open_memory_storage",
+    "open_storage",
+]
