@@ -14,7 +14,7 @@ import msgpack
 
 from chatsrv_protocol import limits
 from chatsrv_protocol.errors import ErrorCode, ProtocolError
-from chatsrv_protocol.fields import ListOf, Optional, Struct
+from chatsrv_protocol.fields import ID, SEQ, SMALL, ListOf, Optional, Struct, field
 from chatsrv_protocol.registry import BY_NUMBER, NUMBER_OF, is_sequence_event
 
 
@@ -41,12 +41,15 @@ class _Plan:
         self.cls = cls
         self.width = len(fields)
         self.required = sum(attribute.default is attrs.NOTHING for attribute in fields)
-        self.defaults = tuple(attribute.default for attribute in fields)
+        self.defaults: list[Any] = [attribute.default for attribute in fields]
         self.single = len(names) == 1
         self.get: Callable[[Any], Any] = attrgetter(*names) if names else (lambda _message: ())
         converted = [(place, _converters(attribute.metadata["wire"])) for place, attribute in enumerate(fields)]
         self.from_wire = [(place, both[0]) for place, both in converted if both is not None]
         self.to_wire = [(place, both[1]) for place, both in converted if both is not None]
+        for place, convert in self.to_wire:
+            if place >= self.required:
+                self.defaults[place] = convert(self.defaults[place])  # compared with what travels
 
     def values(self, message: Any) -> list[Any]:
         """The fields as msgpack takes them, without the defaults at the end."""
@@ -59,12 +62,14 @@ class _Plan:
 
     def build(self, values: list[Any]) -> Any:
         """A message of the decoded fields; raises ProtocolError where one is missing or wrong."""
-        if len(values) < self.required:
-            missing = attrs.fields(self.cls)[len(values)].name
+        given = len(values)
+        if given < self.required:
+            missing = attrs.fields(self.cls)[given].name
             raise ProtocolError(ErrorCode.BAD_FIELD, f"{self.cls.__name__} lacks its field '{missing}'", missing)
-        del values[self.width :]
+        if given > self.width:
+            del values[self.width :]
         for place, convert in self.from_wire:
-            if place < len(values):
+            if place < given:
                 try:
                     values[place] = convert(values[place])
                 except _ShapeError:
@@ -91,7 +96,7 @@ def _plan(cls: type[Any]) -> _Plan:
 def _converters(of: Any) -> tuple[_Convert, _Convert] | None:
     """(from the wire, to the wire) for a field that holds structures; None for one that travels as it is."""
     if isinstance(of, Struct):
-        cls = cast("type[Any]", of.of)
+        cls = of.of
 
         def build(value: Any) -> Any:
             if type(value) is not tuple:
@@ -112,12 +117,13 @@ def _converters(of: Any) -> tuple[_Convert, _Convert] | None:
         if inner is None:
             return None
         down, up = inner
+        high = of.high
 
         def build_all(values: Any) -> Any:
             if type(values) is not tuple:
                 raise _ShapeError
             items = cast("tuple[Any, ...]", values)
-            if len(items) > of.high:
+            if len(items) > high:
                 return items  # the validator names the bound
             return tuple([down(value) for value in items])
 
@@ -127,9 +133,10 @@ def _converters(of: Any) -> tuple[_Convert, _Convert] | None:
 
 def encode(message: Any, request_id: int = 0) -> bytes:
     """A whole frame, length included. Raises ProtocolError (frame_too_large) when it exceeds MAX_FRAME."""
-    body = _pack((NUMBER_OF[type(message)], request_id, *_plan(type(message)).values(message)))
+    kind = cast("type[Any]", type(message))
+    body = _pack((NUMBER_OF[kind], request_id, *_plan(kind).values(message)))
     if len(body) > limits.MAX_FRAME:
-        sentence = f"{type(message).__name__} takes {len(body)} bytes, and a frame holds at most {limits.MAX_FRAME}"
+        sentence = f"{kind.__name__} takes {len(body)} bytes, and a frame holds at most {limits.MAX_FRAME}"
         raise ProtocolError(ErrorCode.FRAME_TOO_LARGE, sentence)
     return len(body).to_bytes(limits.LENGTH_BYTES, "big") + body
 
@@ -143,18 +150,27 @@ def frame_of(body: bytes) -> bytes:
 class UnknownEvent:
     """An event of a group's sequence from a newer server: it has its place in the sequence and no meaning here."""
 
-    group_id: int
-    seq: int
-    number: int
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+    number: int = field(SMALL)
 
 
 class BadMessage(Exception):
-    """A body that is no message: the error, and the request id it was sent under where that much could be read."""
+    """A body that is no message: the error, with request id and type number if they could be read (else 0 and -1)."""
 
-    def __init__(self, request_id: int, error: ProtocolError) -> None:
+    def __init__(self, request_id: int, error: ProtocolError, number: int = -1) -> None:
         super().__init__(str(error))
         self.request_id = request_id
         self.error = error
+        self.number = number
+
+
+def _refuse(_value: Any, _data: bytes = b"") -> Any:
+    raise ValueError
+
+
+def _broken(sentence: str) -> BadMessage:
+    return BadMessage(0, ProtocolError(ErrorCode.FRAME_BROKEN, sentence, fatal=True))
 
 
 def decode(body: bytes) -> Decoded:
@@ -163,27 +179,38 @@ def decode(body: bytes) -> Decoded:
         fields = _unpackb(
             body,
             use_list=False,
-            max_array_len=limits.MAX_LIST + 64,
+            max_array_len=limits.MAX_ARRAY,
             max_map_len=0,
             max_ext_len=0,
             max_str_len=limits.MAX_FRAME,
+            # The bounds of 0 let empty maps and extensions through; the hooks do not.
+            object_hook=_refuse,
+            ext_hook=_refuse,
         )
     except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
         sentence = f"the frame's body is not a msgpack array of this protocol: {type(error).__name__}"
-        raise BadMessage(0, ProtocolError(ErrorCode.FRAME_BROKEN, sentence, fatal=True)) from None
+        raise _broken(sentence) from None
     if type(fields) is not tuple or len(cast("tuple[Any, ...]", fields)) < 2:
-        sentence = "a frame's body is a msgpack array that starts with type and request id"
-        raise BadMessage(0, ProtocolError(ErrorCode.FRAME_BROKEN, sentence, fatal=True))
+        raise _broken("a frame's body is a msgpack array that starts with type and request id")
     number, request_id, *values = cast("tuple[Any, ...]", fields)
     if type(request_id) is not int or not 0 <= request_id <= limits.MAX_REQUEST_ID or type(number) is not int:
-        sentence = "type and request id must be integers, the request id from 0 to 4294967295"
-        raise BadMessage(0, ProtocolError(ErrorCode.FRAME_BROKEN, sentence, fatal=True))
+        raise _broken("type and request id must be integers, the request id from 0 to 4294967295")
     cls = BY_NUMBER.get(number)
     if cls is None:
-        if is_sequence_event(number) and len(values) >= 2 and type(values[0]) is int and type(values[1]) is int:
-            return Decoded(request_id, UnknownEvent(values[0], values[1], number))
-        raise BadMessage(request_id, ProtocolError(ErrorCode.UNKNOWN_TYPE, f"there is no message type {number}"))
+        return Decoded(request_id, _unknown(number, request_id, values))
     try:
         return Decoded(request_id, _plan(cls).build(values))
     except ProtocolError as error:
-        raise BadMessage(request_id, error) from None
+        raise BadMessage(request_id, error, number) from None
+
+
+def _unknown(number: int, request_id: int, values: list[Any]) -> UnknownEvent:
+    """What has no class here: an event of a sequence still has a place in it, anything else is an error."""
+    if not (0 <= number <= limits.MAX_NUMBER and is_sequence_event(number)):
+        error = ProtocolError(ErrorCode.UNKNOWN_TYPE, f"there is no message type {number}")
+        raise BadMessage(request_id, error, number)
+    try:
+        return UnknownEvent(*values[:2], number=number)
+    except (ProtocolError, TypeError):
+        sentence = f"an event of a sequence starts with group_id and seq, and type {number} does not"
+        raise BadMessage(request_id, ProtocolError(ErrorCode.BAD_FIELD, sentence, "seq"), number) from None

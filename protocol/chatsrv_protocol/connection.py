@@ -3,10 +3,14 @@
 Both ends run the same class in their role. The rules:
 
     state    server accepts                     client accepts                      left by
-    HELLO    Hello                              Welcome, Refused                    Welcome -> GUEST
+    HELLO    Hello                              Welcome, Refused, events            Welcome -> GUEST, Refused -> CLOSED
     GUEST    Register, Login, Resume, Ping      their replies, Refused, events      LoggedIn -> MEMBER
     MEMBER   every command but those of before  every reply it waits for, events    an error that ends it -> CLOSED
     CLOSED   nothing                            nothing
+
+From any state a Refused with request id 0 leads to CLOSED. One step of the handshake is answered before the next is
+taken: a second Login while the first is at work could make one connection speak for two people. Request id 0 belongs
+to no command, so a command under it cannot be answered and ends the connection.
 
 A frame body may have 4 KiB until MEMBER and 64 KiB from then on, in both directions. A message that breaks a rule
 becomes a `Rejected` with a ProtocolError; after a fatal one the state is CLOSED and no further byte is looked at.
@@ -15,6 +19,8 @@ The server's own commands to itself do not exist: every change of state follows 
 
 from enum import Enum
 from typing import Any, NamedTuple, cast
+
+import attrs
 
 from chatsrv_protocol import limits
 from chatsrv_protocol.codec import BadMessage, UnknownEvent, decode, encode
@@ -72,13 +78,14 @@ class Connection:
     blocks or raises for what the peer did; `send` raises ProtocolError for a message of our own that cannot go out.
     """
 
-    __slots__ = ("_frames", "_waiting", "role", "state")
+    __slots__ = ("_frames", "_step", "_waiting", "role", "state")
 
     def __init__(self, role: Role) -> None:
         self.role = role
         self.state = State.HELLO
         self._frames = FrameSplitter(limits.MAX_FRAME_BEFORE_LOGIN)
         self._waiting: dict[int, type[Any]] = {}
+        self._step = 0  # the request id of the Hello or login that is not answered yet
 
     @property
     def waiting(self) -> int:
@@ -102,6 +109,8 @@ class Connection:
         except ProtocolError as error:
             return self._reject(0, error)
         except BadMessage as bad:
+            if self.role is Role.CLIENT and is_reply(bad.number):
+                self._answered(bad.request_id)
             return self._reject(bad.request_id, bad.error)
         error = self._check(request_id, message)
         if error is not None:
@@ -109,15 +118,37 @@ class Connection:
         return Received(request_id, message)
 
     def send(self, message: Any, request_id: int = 0) -> bytes:
-        """The frame to write for this message; the state moves as if the peer had it. Raises ProtocolError."""
+        """The frame to write for this message; the state moves as if the peer had it.
+
+        Raises ProtocolError, and changes nothing, for what the other end would reject: a client's command that is not
+        possible in this state or reuses the id of an unanswered request, a server's command, a frame that is too large.
+        A server may still send (its last Refused) in CLOSED.
+        """
+        error = self._check_own(request_id, message)
+        if error is not None:
+            raise error
         data = encode(message, request_id)
         if self.state is not State.MEMBER and len(data) > limits.MAX_FRAME_BEFORE_LOGIN + limits.LENGTH_BYTES:
             raise ProtocolError(ErrorCode.FRAME_TOO_LARGE, "before login a frame holds at most 4096 bytes")
         if self.role is Role.CLIENT:
+            self._asked(request_id, message)
             self._waiting[request_id] = REPLY_TO[type(message)]
         else:
+            if is_reply(NUMBER_OF[type(message)]):
+                self._answered(request_id)
             self._moved(message, request_id)
         return data
+
+    def _asked(self, request_id: int, message: Any) -> None:
+        """A command was sent or received: remember a step of the handshake."""
+        if self.state is not State.MEMBER and type(message) is not Ping:
+            self._step = request_id
+
+    def _answered(self, request_id: int) -> None:
+        """A reply to this request was sent or received."""
+        self._waiting.pop(request_id, None)
+        if request_id == self._step:
+            self._step = 0
 
     def _moved(self, message: Any, request_id: int) -> None:
         """A reply of the handshake was sent or received: take the step it stands for."""
@@ -130,22 +161,37 @@ class Connection:
             self.state = State.CLOSED
 
     def _reject(self, request_id: int, error: ProtocolError) -> Rejected:
+        if request_id == 0 and self.role is Role.SERVER:
+            error = attrs.evolve(error, fatal=True)  # whatever it was, nobody waits for its answer
         if error.fatal:
             self.state = State.CLOSED
         return Rejected(request_id, error)
 
     def _check(self, request_id: int, message: Any) -> ProtocolError | None:
-        return (
-            self._check_command(request_id, message)
-            if self.role is Role.SERVER
-            else self._check_answer(request_id, message)
-        )
+        if self.role is Role.CLIENT:
+            return self._check_answer(request_id, message)
+        error = self._check_command(request_id, message)
+        if error is None:
+            self._asked(request_id, message)
+        return error
+
+    def _check_own(self, request_id: int, message: Any) -> ProtocolError | None:
+        if self.role is Role.SERVER:
+            if is_command(NUMBER_OF[type(message)]):
+                return ProtocolError(ErrorCode.UNKNOWN_TYPE, f"{type(message).__name__} is only for a client to send")
+            return None
+        if self.state is State.CLOSED:
+            return ProtocolError(ErrorCode.NOT_NOW, "the connection is over")
+        if request_id in self._waiting or request_id > limits.MAX_REQUEST_ID:
+            sentence = f"request id {request_id} is waiting for its answer already, or exceeds 4294967295"
+            return ProtocolError(ErrorCode.BAD_FIELD, sentence, "request_id")
+        return self._check_command(request_id, message)
 
     def _check_command(self, request_id: int, message: Any) -> ProtocolError | None:
         kind = cast("type[Any]", type(message))
         if kind is UnknownEvent or not is_command(NUMBER_OF[kind]):
             return ProtocolError(ErrorCode.UNKNOWN_TYPE, f"{kind.__name__} is not a command: only the server sends it")
-        if request_id == 0:
+        if request_id <= 0:
             return ProtocolError(ErrorCode.BAD_FIELD, "a command needs a request id from 1 to 4294967295", "request_id")
         if self.state is State.MEMBER:
             if kind in _GUEST_COMMANDS or kind is Hello:
@@ -154,20 +200,23 @@ class Connection:
         if self.state is State.HELLO:
             if kind is not Hello:
                 return ProtocolError(ErrorCode.HELLO_FIRST, "the first frame of a connection must be Hello", fatal=True)
-            return None
+            return self._check_step(kind)
         if kind is Hello:
             return ProtocolError(ErrorCode.NOT_NOW, "Hello was said already")
         if kind not in _GUEST_COMMANDS and kind is not Ping:
             return ProtocolError(
                 ErrorCode.LOGIN_FIRST, f"{kind.__name__} needs a login: send Register, Login or Resume first"
             )
+        return None if kind is Ping else self._check_step(kind)
+
+    def _check_step(self, kind: type[Any]) -> ProtocolError | None:
+        if self._step:
+            return ProtocolError(ErrorCode.NOT_NOW, f"{kind.__name__} must wait for the answer to request {self._step}")
         return None
 
     def _check_answer(self, request_id: int, message: Any) -> ProtocolError | None:
         kind = cast("type[Any]", type(message))
-        if kind is UnknownEvent:
-            return None
-        number = NUMBER_OF[kind]
+        number = message.number if kind is UnknownEvent else NUMBER_OF[kind]
         if is_command(number):
             return ProtocolError(
                 ErrorCode.UNKNOWN_TYPE, f"{kind.__name__} is a command: a server does not send it", fatal=True
@@ -177,6 +226,9 @@ class Connection:
             if expected is None or kind not in (expected, Refused):
                 sentence = f"{kind.__name__} answers request {request_id}, which does not wait for it"
                 return ProtocolError(ErrorCode.NOT_NOW, sentence, fatal=True)
-            del self._waiting[request_id]
+            self._answered(request_id)
+        elif request_id and request_id not in self._waiting:
+            sentence = f"{kind.__name__} is part of the answer to request {request_id}, which does not wait for one"
+            return ProtocolError(ErrorCode.NOT_NOW, sentence, fatal=True)
         self._moved(message, request_id)
         return None

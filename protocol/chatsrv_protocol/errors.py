@@ -49,6 +49,22 @@ class ErrorCode(StrEnum):
     MESSAGE_REFUSED = "message_refused"
 
 
+ANY_COMMAND = (
+    ErrorCode.BAD_FIELD,
+    ErrorCode.NOT_NOW,
+    ErrorCode.LOGIN_FIRST,
+    ErrorCode.RATE_LIMITED,
+    ErrorCode.SERVER_BUSY,
+    ErrorCode.SERVER_STOPPING,
+    ErrorCode.STORAGE_FULL,
+    ErrorCode.INTERNAL,
+)
+"""What every command can be refused for."""
+
+ANY_MUTATION = (ErrorCode.CLIENT_ID_CONFLICT, ErrorCode.CLIENT_ID_EXPIRED)
+"""What every command with a client id can be refused for besides."""
+
+
 @attrs.frozen(slots=True)
 class ProtocolError(Exception):
     """Bytes or fields that break the specification.

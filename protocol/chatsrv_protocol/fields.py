@@ -1,42 +1,61 @@
 """The types a field can have on the wire: what is checked when a message is built, and how structures nest.
 
-Every type is an attrs validator, so that a message is valid from construction on whether it was decoded or
+Every type makes an attrs validator, so that a message is valid from construction on whether it was decoded or
 written by hand. There are no floats, maps or extension types on the wire, and `True` is not an integer.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import attrs
 
 from chatsrv_protocol import limits
 from chatsrv_protocol.errors import ErrorCode, ProtocolError
 
-_CONTROL = {
-    *range(0x20),
-    *range(0x7F, 0xA0),
-    0x061C,
-    0x200E,
-    0x200F,
-    *range(0x2028, 0x202F),
-    *range(0x2066, 0x206A),
-    0xFEFF,
-}
-"""C0 and C1 controls, and what reorders or hides text around it: a name made of them could pass for another."""
+FORBIDDEN: Final = (
+    (0x00, 0x1F, "C0 controls"),
+    (0x7F, 0x9F, "delete and the C1 controls"),
+    (0xAD, 0xAD, "soft hyphen"),
+    (0x61C, 0x61C, "Arabic letter mark"),
+    (0x180E, 0x180E, "Mongolian vowel separator"),
+    (0x200B, 0x200B, "zero width space"),
+    (0x200E, 0x200F, "direction marks"),
+    (0x2028, 0x202E, "line and paragraph separators, direction embeddings and overrides"),
+    (0x2060, 0x206F, "word joiner, invisible operators, direction isolates"),
+    (0x3164, 0x3164, "Hangul filler"),
+    (0xFEFF, 0xFEFF, "byte order mark"),
+    (0xFFF9, 0xFFFB, "interlinear annotation"),
+)
+"""What a plain string may not hold: it reorders or hides text, and a name made of it could pass for another.
+
+The zero width joiners stay possible inside, since emoji and Persian are written with them. A fixed list, not Unicode's
+categories: these differ between Python versions, and a name must not become invalid by an upgrade.
+"""
+
+_NOT_PLAIN = re.compile("[" + "".join(f"{chr(low)}-{chr(high)}" for low, high, _ in FORBIDDEN) + "]")
+_JOINERS: Final = "\u200c\u200d"
+
+Check = Callable[[object, "attrs.Attribute[Any]", Any], None]
+"""An attrs validator: raises ProtocolError (bad_field) for a value that the field cannot have."""
 
 
 class FieldType(Protocol):
-    """A validator of one field that can also describe itself for the machine-readable list of types."""
+    """The type of a field: it makes the field's check, and describes itself for the machine-readable list of types."""
 
-    def __call__(self, instance: object, attribute: attrs.Attribute[Any], value: Any) -> None: ...
+    def check(self) -> Check: ...
 
     def describe(self) -> dict[str, Any]: ...
 
 
 def _fail(attribute: attrs.Attribute[Any], message: str) -> ProtocolError:
     return ProtocolError(ErrorCode.BAD_FIELD, f"field '{attribute.name}' {message}", attribute.name)
+
+
+# The checks are plain closures over their bounds: as methods of the classes they took 2.4 µs for a text message's
+# nine fields, so they take 1.3 (CPython 3.11).
 
 
 @attrs.frozen(slots=True)
@@ -46,11 +65,16 @@ class Integer:
     low: int
     high: int
 
-    def __call__(self, instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is not int:
-            raise _fail(attribute, f"must be an integer, not {type(value).__name__}")
-        if not self.low <= value <= self.high:
-            raise _fail(attribute, f"must be from {self.low} to {self.high}")
+    def check(self) -> Check:
+        low, high = self.low, self.high
+
+        def check(_instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+            if type(value) is not int:
+                raise _fail(attribute, f"must be an integer, not {type(value).__name__}")
+            if not low <= value <= high:
+                raise _fail(attribute, f"must be from {low} to {high}")
+
+        return check
 
     def describe(self) -> dict[str, Any]:
         return {"type": "integer", "low": str(self.low), "high": str(self.high)}
@@ -60,9 +84,12 @@ class Integer:
 class Boolean:
     """True or false; 0 and 1 are not accepted."""
 
-    def __call__(self, instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is not bool:
-            raise _fail(attribute, f"must be true or false, not {type(value).__name__}")
+    def check(self) -> Check:
+        def check(_instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+            if type(value) is not bool:
+                raise _fail(attribute, f"must be true or false, not {type(value).__name__}")
+
+        return check
 
     def describe(self) -> dict[str, Any]:
         return {"type": "boolean"}
@@ -77,21 +104,30 @@ class String:
     in_bytes: bool = False
     plain: bool = False
 
-    def __call__(self, instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is not str:
-            raise _fail(attribute, f"must be a string, not {type(value).__name__}")
-        try:
-            # A character is at most four bytes, so short strings need not be encoded to be measured.
-            length = len(value.encode()) if self.in_bytes and len(value) * 4 > self.high else len(value)
-        except UnicodeEncodeError:
-            raise _fail(attribute, "holds half a surrogate pair, which UTF-8 cannot carry") from None
-        unit = "bytes of UTF-8" if self.in_bytes else "characters"
-        if not self.low <= length <= self.high:
-            raise _fail(attribute, f"must have {self.low} to {self.high} {unit}, and has {length}")
-        if self.plain and not value.isascii() and any(ord(character) in _CONTROL for character in value):
-            raise _fail(attribute, "must not contain control or direction characters")
-        if self.plain and (value != value.strip() or (value.isascii() and not value.isprintable())):
-            raise _fail(attribute, "must not contain control characters, nor start or end with a space")
+    def check(self) -> Check:
+        low, high, in_bytes, plain = self.low, self.high, self.in_bytes, self.plain
+        unit = "bytes of UTF-8" if in_bytes else "characters"
+
+        def check(_instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+            if type(value) is not str:
+                raise _fail(attribute, f"must be a string, not {type(value).__name__}")
+            length = len(value)
+            if not value.isascii():
+                try:
+                    in_utf8 = len(value.encode())
+                except UnicodeEncodeError:
+                    raise _fail(attribute, "holds half a surrogate pair, which UTF-8 cannot carry") from None
+                length = in_utf8 if in_bytes else length
+            if not low <= length <= high:
+                raise _fail(attribute, f"must have {low} to {high} {unit}, and has {length}")
+            if plain and length:
+                # One pass in C for nearly every name there is; isprintable is false for spaces other than U+0020.
+                if not (value.isascii() and value.isprintable()) and _NOT_PLAIN.search(value):
+                    raise _fail(attribute, "must not contain control, direction or invisible characters")
+                if value[0].isspace() or value[-1].isspace() or value[0] in _JOINERS or value[-1] in _JOINERS:
+                    raise _fail(attribute, "must not start or end with a space or a joiner")
+
+        return check
 
     def describe(self) -> dict[str, Any]:
         unit = "bytes" if self.in_bytes else "characters"
@@ -105,11 +141,16 @@ class Bytes:
     low: int
     high: int
 
-    def __call__(self, instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is not bytes:
-            raise _fail(attribute, f"must be bytes, not {type(value).__name__}")
-        if not self.low <= len(value) <= self.high:
-            raise _fail(attribute, f"must have {self.low} to {self.high} bytes, and has {len(value)}")
+    def check(self) -> Check:
+        low, high = self.low, self.high
+
+        def check(_instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+            if type(value) is not bytes:
+                raise _fail(attribute, f"must be bytes, not {type(value).__name__}")
+            if not low <= len(value) <= high:
+                raise _fail(attribute, f"must have {low} to {high} bytes, and has {len(value)}")
+
+        return check
 
     def describe(self) -> dict[str, Any]:
         return {"type": "bytes", "low": self.low, "high": self.high}
@@ -121,9 +162,14 @@ class Optional:
 
     of: FieldType
 
-    def __call__(self, instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is not None:
-            self.of(instance, attribute, value)
+    def check(self) -> Check:
+        inner = self.of.check()
+
+        def check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+            if value is not None:
+                inner(instance, attribute, value)
+
+        return check
 
     def describe(self) -> dict[str, Any]:
         return {**self.of.describe(), "optional": True}
@@ -136,14 +182,19 @@ class ListOf:
     of: FieldType
     high: int = limits.MAX_LIST
 
-    def __call__(self, instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is not tuple:
-            raise _fail(attribute, f"must be an array, not {type(value).__name__}")
-        items = cast("tuple[Any, ...]", value)
-        if len(items) > self.high:
-            raise _fail(attribute, f"must have at most {self.high} elements, and has {len(items)}")
-        for item in items:
-            self.of(instance, attribute, item)
+    def check(self) -> Check:
+        inner, high = self.of.check(), self.high
+
+        def check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+            if type(value) is not tuple:
+                raise _fail(attribute, f"must be an array, not {type(value).__name__}")
+            items = cast("tuple[Any, ...]", value)
+            if len(items) > high:
+                raise _fail(attribute, f"must have at most {high} elements, and has {len(items)}")
+            for item in items:
+                inner(instance, attribute, item)
+
+        return check
 
     def describe(self) -> dict[str, Any]:
         return {"type": "array", "high": self.high, "of": self.of.describe()}
@@ -155,9 +206,14 @@ class Struct:
 
     of: type[Any]
 
-    def __call__(self, instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is not self.of:
-            raise _fail(attribute, f"must be a {self.of.__name__}, not {type(value).__name__}")
+    def check(self) -> Check:
+        cls = self.of
+
+        def check(_instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+            if type(value) is not cls:
+                raise _fail(attribute, f"must be a {cls.__name__}, not {type(value).__name__}")
+
+        return check
 
     def describe(self) -> dict[str, Any]:
         return {"type": "struct", "struct": self.of.__name__}
@@ -165,7 +221,7 @@ class Struct:
 
 def field(of: FieldType, *, default: Any = attrs.NOTHING) -> Any:
     """One field of a message. A field with a default may be absent at the end of a frame."""
-    return attrs.field(validator=cast("Callable[[Any, Any, Any], None]", of), default=default, metadata={"wire": of})
+    return attrs.field(validator=of.check(), default=default, metadata={"wire": of})
 
 
 ID = Integer(1, limits.MAX_ID)

@@ -3,6 +3,9 @@
 from chatsrv_protocol import limits
 from chatsrv_protocol.errors import ErrorCode, ProtocolError
 
+_HTTP = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b"CONN", b"TRAC", b"PRI ")
+"""How requests of HTTP/1 and HTTP/2 start. As lengths all of them exceed a gigabyte, so no frame starts like this."""
+
 
 class FrameSplitter:
     """Collects bytes and cuts them into frame bodies.
@@ -46,8 +49,10 @@ class FrameSplitter:
         return buffer[start : self._at]
 
     def _too_large(self, head: bytes, length: int) -> str:
-        if head in (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"PRI "):
+        if head in _HTTP:
             return "this port speaks chatsrv's frames, not HTTP: WebSocket clients connect to the ws:// address"
-        if head[:2] in (b"\x16\x03", b"SS"):
-            return "this port speaks chatsrv's frames in the clear: use tcp://, or the server's tls:// address"
+        if head[:2] == b"\x16\x03":
+            return "this port speaks chatsrv's frames in the clear, not TLS: use tcp://, or the server's tls:// address"
+        if head == b"SSH-":
+            return "this port speaks chatsrv's frames, not SSH"
         return f"a frame of {length} bytes is announced, and at most {self.max_frame} are allowed here"

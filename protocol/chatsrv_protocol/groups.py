@@ -5,6 +5,7 @@ sent_at. `seq` has no gaps; `ordinal` is the group's count of what a person woul
 and including this event; `sender` is the name of the account that caused it.
 """
 
+from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import (
     CLIENT_ID,
     COUNT,
@@ -36,7 +37,7 @@ class GroupMade:
     seq: int = field(SEQ)
 
 
-@command(0x0201, reply=GroupMade)
+@command(0x0201, reply=GroupMade, errors=(ErrorCode.USER_UNKNOWN, ErrorCode.GROUP_FULL))
 class MakeGroup:
     """Make a group of me and these people. `history` lets those who join later read what was said before."""
 
@@ -54,7 +55,7 @@ class Changed:
     seq: int = field(SEQ)
 
 
-@command(0x0202, reply=Changed)
+@command(0x0202, reply=Changed, errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN))
 class RenameGroup:
     """Give a group another name."""
 
@@ -63,7 +64,17 @@ class RenameGroup:
     name: str = field(TITLE)
 
 
-@command(0x0203, reply=Changed)
+@command(
+    0x0203,
+    reply=Changed,
+    errors=(
+        ErrorCode.GROUP_UNKNOWN,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.USER_UNKNOWN,
+        ErrorCode.ALREADY_MEMBER,
+        ErrorCode.GROUP_FULL,
+    ),
+)
 class AddMembers:
     """Add people to a group: all of them, or (when one cannot be added) none."""
 
@@ -72,7 +83,7 @@ class AddMembers:
     members: tuple[int, ...] = field(ListOf(ID, MAX_GROUP_MEMBERS - 1))
 
 
-@command(0x0204, reply=Changed)
+@command(0x0204, reply=Changed, errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN, ErrorCode.NOT_MEMBER))
 class RemoveMember:
     """Remove somebody of lower role from a group: they read nothing of it from this event on."""
 
@@ -81,7 +92,7 @@ class RemoveMember:
     user_id: int = field(ID)
 
 
-@command(0x0205, reply=Changed)
+@command(0x0205, reply=Changed, errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.OWNER_MUST_STAY))
 class LeaveGroup:
     """Leave a group. Its owner can leave only as its last member."""
 
@@ -116,7 +127,7 @@ class GroupShown:
     group: Group = field(Struct(Group))
 
 
-@command(0x0206, reply=GroupShown)
+@command(0x0206, reply=GroupShown, errors=(ErrorCode.GROUP_UNKNOWN,))
 class ShowGroup:
     """Tell me about one of my groups."""
 
@@ -141,7 +152,7 @@ class Members:
     more: bool = field(FLAG)
 
 
-@command(0x0207, reply=Members)
+@command(0x0207, reply=Members, errors=(ErrorCode.GROUP_UNKNOWN,))
 class ListMembers:
     """Who is in this group? `after` is the last user id of the page before, or 0."""
 

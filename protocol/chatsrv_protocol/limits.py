@@ -38,6 +38,12 @@ MAX_LIST: Final = 500
 MAX_NESTING: Final = 4
 """A frame is an array of fields, a field may be a list of structures, a structure may hold a list: no more."""
 
+MAX_ARRAY: Final = MAX_LIST + 64
+"""Elements of any array while it is decoded: a list, or the fields of a message with those a newer version added."""
+
+MAX_NUMBER: Final = 2**16 - 1
+"""The highest number of a message type: one byte for the subject, one for the place in it."""
+
 MAX_REQUEST_ID: Final = 2**32 - 1
 MAX_ID: Final = 2**63 - 1
 MAX_CENTS: Final = 2**53 - 1

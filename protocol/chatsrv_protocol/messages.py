@@ -1,5 +1,6 @@
 """What people say: sending, and the message as everybody sees it."""
 
+from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import CLIENT_ID, ID, MILLIS, NAME, SEQ, SMALL, TEXT, field
 from chatsrv_protocol.registry import command, event, reply
 
@@ -27,7 +28,11 @@ class Sent:
     sent_at: int = field(MILLIS)
 
 
-@command(0x0301, reply=Sent)
+@command(
+    0x0301,
+    reply=Sent,
+    errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN, ErrorCode.TEXT_EMPTY, ErrorCode.MESSAGE_REFUSED),
+)
 class Send:
     """Say something in a group. Sending again with the same client id and content has one effect and one answer."""
 

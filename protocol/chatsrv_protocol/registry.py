@@ -10,6 +10,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import attrs
 
+from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import field
 
 T = TypeVar("T")
@@ -18,6 +19,8 @@ BY_NUMBER: dict[int, type[Any]] = {}
 NUMBER_OF: dict[type[Any], int] = {}
 REPLY_TO: dict[type[Any], type[Any]] = {}
 STRUCTS: dict[str, type[Any]] = {}
+REFUSALS: dict[type[Any], tuple[ErrorCode, ...]] = {}
+"""What each command can be refused for, besides what any command can (errors.ANY_COMMAND)."""
 
 
 def is_command(number: int) -> bool:
@@ -49,13 +52,17 @@ def _register(number: int, cls: type[T]) -> type[T]:
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def command(number: int, *, reply: type[Any]) -> Callable[[type[T]], type[T]]:
-    """Make a frozen class a command with this number, answered by `reply` or by `Refused`."""
+def command(number: int, *, reply: type[Any], errors: tuple[ErrorCode, ...] = ()) -> Callable[[type[T]], type[T]]:
+    """Make a frozen class a command with this number, answered by `reply` or by `Refused` with one of `errors`.
+
+    `errors` names what this command can be refused for, besides what any command can (errors.ANY_COMMAND).
+    """
     assert is_command(number)
 
     def decorate(cls: type[T]) -> type[T]:
         made = _register(number, cls)
         REPLY_TO[made] = reply
+        REFUSALS[made] = errors
         return made
 
     return decorate

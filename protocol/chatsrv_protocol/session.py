@@ -1,6 +1,7 @@
 """Who is there: the handshake, accounts, logging in and out, and the devices of one user."""
 
 from chatsrv_protocol.common import Done
+from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import (
     CODE,
     COUNT,
@@ -40,7 +41,7 @@ class Welcome:
     registration_open: bool = field(FLAG)
 
 
-@command(0x0101, reply=Welcome)
+@command(0x0101, reply=Welcome, errors=(ErrorCode.VERSION_UNSUPPORTED, ErrorCode.TOO_MANY_CONNECTIONS))
 class Hello:
     """The first frame of every connection: the protocol versions the client speaks, and what it is."""
 
@@ -63,7 +64,11 @@ class LoggedIn:
     operator: bool = field(FLAG)
 
 
-@command(0x0102, reply=LoggedIn)
+@command(
+    0x0102,
+    reply=LoggedIn,
+    errors=(ErrorCode.REGISTRATION_CLOSED, ErrorCode.PLAINTEXT_REFUSED, ErrorCode.NAME_TAKEN, ErrorCode.PASSWORD_WEAK),
+)
 class Register:
     """Make an account and log in. Names are unique regardless of case, without spaces, and never change."""
 
@@ -72,7 +77,7 @@ class Register:
     device: str = field(LABEL)
 
 
-@command(0x0103, reply=LoggedIn)
+@command(0x0103, reply=LoggedIn, errors=(ErrorCode.PLAINTEXT_REFUSED, ErrorCode.BAD_CREDENTIALS))
 class Login:
     """Log in by password: a new session for this device. A wrong name and a wrong password look the same."""
 
@@ -81,7 +86,7 @@ class Login:
     device: str = field(LABEL)
 
 
-@command(0x0104, reply=LoggedIn)
+@command(0x0104, reply=LoggedIn, errors=(ErrorCode.SESSION_ENDED,))
 class Resume:
     """Log in by the token of a session that has not ended."""
 
@@ -93,7 +98,7 @@ class Logout:
     """End this connection's session: its token is void, and every connection of it is closed."""
 
 
-@command(0x0106, reply=Done)
+@command(0x0106, reply=Done, errors=(ErrorCode.PLAINTEXT_REFUSED, ErrorCode.BAD_CREDENTIALS, ErrorCode.PASSWORD_WEAK))
 class ChangePassword:
     """Set a new password and end all other sessions of this user."""
 

@@ -4,6 +4,7 @@ An answer of several events comes as event frames under the request id of the qu
 """
 
 from chatsrv_protocol.common import Done
+from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import COUNT, FLAG, ID, ID_OR_0, LIMIT, SEQ, Integer, ListOf, Struct, field
 from chatsrv_protocol.groups import Group
 from chatsrv_protocol.limits import MAX_ID, MAX_PAGE
@@ -50,7 +51,7 @@ class Page:
     seq: int = field(SEQ)
 
 
-@command(0x0402, reply=Page)
+@command(0x0402, reply=Page, errors=(ErrorCode.GROUP_UNKNOWN,))
 class History:
     """Events of a group with `after` < seq < `before` that I may read.
 
@@ -96,7 +97,7 @@ class CatchUp:
     ranges: tuple[Range, ...] = field(ListOf(Struct(Range), MAX_PAGE))
 
 
-@command(0x0404, reply=Done)
+@command(0x0404, reply=Done, errors=(ErrorCode.GROUP_UNKNOWN,))
 class MarkRead:
     """I have read the group up to `seq`. The cursor only moves forwards."""
 
