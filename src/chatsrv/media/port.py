@@ -41,9 +41,9 @@ class Swept:
 class UploadWriter(Protocol):
     """One upload on its way in, owned by one task. Use it in `async with`: leaving without commit or suspend aborts.
 
-    After commit, suspend or abort it is closed, and using it raises UPLOAD_CLOSED. A write, flush or suspend that raised
-    has removed the partial bytes already, and so has DIGEST_MISMATCH. A commit that failed while it published leaves
-    them whole for another commit, until the context ends.
+    After commit, suspend or abort it is closed, and using it raises UPLOAD_CLOSED. A write, flush or suspend that
+    raised a MediaError has removed the partial bytes already, and so has DIGEST_MISMATCH. A commit that failed while
+    it published leaves them whole for another commit, until the context ends.
     """
 
     @property

@@ -14,10 +14,11 @@ import base64
 import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import httpx
 import trio
@@ -35,7 +36,7 @@ PART: Final = 8 * 1024 * 1024
 MAX_PARTS: Final = 10_000
 # Commits to the bucket at a time; each holds a connection and one block.
 PUBLISHERS: Final = 4
-# How long a failed multipart upload is given to be aborted; what it leaves the sweep aborts.
+# Seconds that cleaning up may take when a cancel is waiting; multipart uploads left over the sweep aborts.
 ABORT_SECONDS: Final = 5.0
 
 
@@ -72,7 +73,7 @@ class S3Blob:
         self.stop: Final = stop
         self._left = stop - start
         self._response = response
-        self._chunks = response.aiter_raw(BLOCK)
+        self._chunks = cast("AsyncGenerator[bytes]", response.aiter_raw(BLOCK))
 
     def __aiter__(self) -> Self:
         return self
@@ -99,7 +100,7 @@ class S3Blob:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        with trio.CancelScope(shield=True):  # only a socket's close; unshielded it would leak the connection
+        with trio.move_on_after(ABORT_SECONDS, shield=True):  # unshielded it would leak the connection
             await self._chunks.aclose()
             await self._response.aclose()
 
@@ -132,14 +133,14 @@ class S3Store:
         last = "" if stop is None else str(max(start, stop - 1))
         response = await self._client.get(_key(sha256), None if whole else f"bytes={start}-{last}")
         try:
-            if response.status_code == httpx.codes.NOT_FOUND:
+            if response.status_code == HTTPStatus.NOT_FOUND:
                 raise MediaError(MediaCode.NOT_FOUND)
-            if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+            if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise MediaError(MediaCode.BAD_RANGE)
             size = _total_size(response, whole=whole)
             return S3Blob(response, size, start, checked_range(size, start, stop))
         except BaseException:
-            with trio.CancelScope(shield=True):
+            with trio.move_on_after(ABORT_SECONDS, shield=True):
                 await response.aclose()
             raise
 
@@ -219,10 +220,8 @@ class S3Store:
             await self._client.complete_multipart(key, upload, etags)
         except BaseException:
             with trio.move_on_after(ABORT_SECONDS, shield=True):
-                try:
+                with suppress(MediaError):  # the first error is the one to tell; the sweep comes back to this upload
                     await self._client.abort_multipart(key, upload)
-                except MediaError:
-                    pass  # the first error is the one to tell; the sweep comes back to this upload
             raise
 
     async def _body(self, path: Path, start: int, stop: int) -> Body:
@@ -247,7 +246,7 @@ def _key(sha256: str) -> str:
 def _total_size(response: httpx.Response, *, whole: bool) -> int:
     """The object's size, from the Content-Range of a partial answer or the Content-Length of a whole one."""
     text = response.headers.get("content-length" if whole else "content-range", "").rpartition("/")[2]
-    if not text.isdecimal() or (response.status_code == httpx.codes.OK) is not whole:
+    if not text.isdecimal() or (response.status_code == HTTPStatus.OK) is not whole:
         raise MediaError(MediaCode.STORAGE_FAILED) from S3RequestError("the answer does not fit the range asked for")
     return int(text)
 

@@ -5,9 +5,9 @@ an empty multipart upload behind, which the sweep aborts), so a broken connectio
 after each of `PAUSES`. What remains becomes a MediaError; S3's own words go to its cause, for the operator.
 """
 
-import re
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 # Seconds between attempts: long enough for a store's hiccup, short against a client's patience.
 PAUSES: Final = (0.2, 1.0)
+_ABSENT: Final = frozenset({404})
+_UNREADABLE: Final = frozenset({404, 416})
 _TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 # Our own requests are signed for as long as one attempt may take, with room for a clock that is off.
 _OWN_EXPIRES: Final = 900
@@ -112,8 +114,8 @@ class S3Client:
 
     async def head(self, key: str) -> int | None:
         """The size of an object in bytes, or None when there is none."""
-        answer = await self._request("HEAD", key)
-        if answer.status == httpx.codes.NOT_FOUND:
+        answer = await self._request("HEAD", key, accept=_ABSENT)
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
         try:
             return int(answer.headers["content-length"])
@@ -129,7 +131,7 @@ class S3Client:
             request = self._http.build_request("GET", self.url("GET", key), headers=headers)
             response = await self._http.send(request, stream=True)
             try:
-                _check(response.status_code, b"")
+                _check(response.status_code, b"", _UNREADABLE)
             except S3RequestError:
                 await response.aclose()
                 raise
@@ -143,7 +145,7 @@ class S3Client:
 
     async def delete(self, key: str) -> None:
         """Remove an object; absent is fine."""
-        await self._request("DELETE", key)
+        await self._request("DELETE", key, accept=_ABSENT)
 
     async def create_multipart(self, key: str) -> str:
         """Start a multipart upload; answers its id."""
@@ -161,14 +163,14 @@ class S3Client:
             for number, etag in enumerate(etags, start=1)
         )
         document = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
-        answer = await self._request("POST", key, query={"uploadId": upload}, content=document)
-        if answer.status == httpx.codes.NOT_FOUND and await self.head(key) is None:
+        answer = await self._request("POST", key, query={"uploadId": upload}, content=document, accept=_ABSENT)
+        if answer.status == HTTPStatus.NOT_FOUND and await self.head(key) is None:
             # a repeated complete finds its upload gone when the first one worked and only its answer was lost
             raise MediaError(MediaCode.STORAGE_FAILED) from S3RequestError("the multipart upload is gone")
 
     async def abort_multipart(self, key: str, upload: str) -> None:
         """Drop a multipart upload and its parts; absent is fine."""
-        await self._request("DELETE", key, query={"uploadId": upload})
+        await self._request("DELETE", key, query={"uploadId": upload}, accept=_ABSENT)
 
     async def objects(self, prefix: str, after: str) -> list[Listed]:
         """Up to 1,000 objects under `prefix` whose keys come after `after`, in order; empty at the end."""
@@ -196,6 +198,7 @@ class S3Client:
         query: Mapping[str, str] | None = None,
         body: Body | None = None,
         content: bytes | None = None,
+        accept: frozenset[int] = frozenset(),
     ) -> _Answer:
         async def attempt() -> _Answer:
             headers: dict[str, str] = {}
@@ -214,7 +217,7 @@ class S3Client:
                         raise S3RequestError("the answer is too long")
             finally:
                 await response.aclose()
-            _check(response.status_code, bytes(read))
+            _check(response.status_code, bytes(read), accept)
             return _Answer(response.status_code, response.headers, bytes(read))
 
         return await self._retry(attempt)
@@ -234,11 +237,11 @@ class S3Client:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _check(status: int, body: bytes) -> None:
-    """Let pass what the caller can use: success, 404 and 416."""
-    if status in _TRANSIENT or (status == httpx.codes.OK and b"<Error>" in body):  # complete may fail after its 200
+def _check(status: int, body: bytes, accept: frozenset[int]) -> None:
+    """Let pass success and what the caller says it can use. (A 404 may also mean that the bucket is missing.)"""
+    if status in _TRANSIENT or (status == HTTPStatus.OK and b"<Error>" in body):  # complete may fail after its 200
         raise _TransientError(f"{status}: {body[:500]!r}")
-    if not 200 <= status < 300 and status not in {httpx.codes.NOT_FOUND, httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE}:
+    if not 200 <= status < 300 and status not in accept:
         raise S3RequestError(f"{status}: {body[:500]!r}")
 
 
