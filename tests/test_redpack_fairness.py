@@ -1,4 +1,4 @@
-"""The committed draw: the vectors replayed by the library and by a stranger, and what each byte of the seeds decides."""
+"""The committed draw: vectors replayed by the library and by a stranger, and what each byte of the seeds decides."""
 
 from __future__ import annotations
 
