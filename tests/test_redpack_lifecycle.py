@@ -349,6 +349,17 @@ class Lives(RuleBasedStateMachine):
         self.totals[ready.packet_id] = ready.total
         return int(ready.packet_id)
 
+    @rule(
+        target=packets,
+        mode=st.sampled_from([Mode.LUCKY, Mode.SHUFFLED, Mode.EQUAL]),
+        count=st.integers(1, 6),
+        seed=st.binary(min_size=32, max_size=32),
+    )
+    def send_at_once(self, mode: Mode, count: int, seed: bytes) -> int:
+        """The common way, spelled as one step so that stories get further than waiting for the money."""
+        self.commit(grant(next(self.ids), 1, 12 * count, self.now))
+        return self.send_it(self.get_ready(1, mode, count, 12, 0, seed), seed)
+
     @rule(packet_id=packets, users=st.lists(st.integers(1, 9), min_size=1, max_size=9), crash=st.booleans())
     def open_it(self, packet_id: int, users: list[int], crash: bool) -> None:
         if packet_id not in self.rows:
@@ -425,4 +436,4 @@ class Lives(RuleBasedStateMachine):
 
 
 TestLives = Lives.TestCase
-TestLives.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestLives.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

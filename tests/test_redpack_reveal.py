@@ -84,16 +84,10 @@ def test_unknown_keys_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("field", sorted(GOOD))
-@pytest.mark.parametrize(
-    "wrong", [True, 1.5, -1, "x", "", [], {}, "0" * 63, "G" * 64, 10**30, "9" * 5000, [None], [{}]]
-)
+@pytest.mark.parametrize("wrong", [True, 1.5, -1, "x", "", {}, "0" * 63, "G" * 64, 10**30, "9" * 5000, [None], [{}]])
 def test_a_wrong_field_is_refused(field: str, wrong: object) -> None:
     with pytest.raises(InvalidError) as caught:
-        revealed = parse_reveal(GOOD | {field: wrong})
-        # An empty list of openings is well formed, and for `verify` to judge.
-        assert field == "opened"
-        assert revealed.taken == ()
-        raise InvalidError(Code.BAD_REVEAL, "", field)
+        parse_reveal(GOOD | {field: wrong})
     assert caught.value.field is not None
 
 
