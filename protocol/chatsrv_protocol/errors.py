@@ -1,52 +1,81 @@
 """What can be wrong on the wire: the codes, and the one exception that carries a code, a sentence and a field."""
 
 from enum import StrEnum
+from typing import Self
 
 import attrs
 
 
 class ErrorCode(StrEnum):
-    """Every code a `Refused` can carry. Clients treat a code they do not know as a plain refusal."""
+    """Every code a `Refused` can carry, with what a client does about it (`advice`, printed in the specification).
+
+    Clients treat a code they do not know as a plain refusal.
+    """
+
+    _value_: str
+    advice: str
+
+    def __new__(cls, code: str, advice: str = "") -> Self:
+        """A string with its advice beside it."""
+        made = str.__new__(cls, code)
+        made._value_ = code
+        made.advice = advice
+        return made
 
     # Framing: the connection ends after these.
-    FRAME_TOO_LARGE = "frame_too_large"
-    FRAME_BROKEN = "frame_broken"
-    HELLO_FIRST = "hello_first"
-    VERSION_UNSUPPORTED = "version_unsupported"
-    TIMED_OUT = "timed_out"
-    TOO_MANY_CONNECTIONS = "too_many_connections"
+    FRAME_TOO_LARGE = "frame_too_large", "Send smaller frames: 4 KiB before login, 64 KiB after."
+    FRAME_BROKEN = (
+        "frame_broken",
+        "A bug in the client, or something between it and the server. Reconnect once, then report it.",
+    )
+    HELLO_FIRST = "hello_first", "A bug in the client: `Hello` comes first."
+    VERSION_UNSUPPORTED = "version_unsupported", "Tell the person to update the client (or the server)."
+    TIMED_OUT = "timed_out", "Reconnect; if it was the handshake, be quicker."
+    TOO_MANY_CONNECTIONS = "too_many_connections", "Wait, with growing pauses, then reconnect."
     # One frame: the connection lives.
-    UNKNOWN_TYPE = "unknown_type"
-    BAD_FIELD = "bad_field"
-    NOT_NOW = "not_now"
-    LOGIN_FIRST = "login_first"
+    UNKNOWN_TYPE = (
+        "unknown_type",
+        "The server is older than the client, or the frame is not for a client to send: do without.",
+    )
+    BAD_FIELD = (
+        "bad_field",
+        "A bug in the client, or input it should have checked: `at` names the field. Do not retry.",
+    )
+    NOT_NOW = "not_now", "Not possible in this state of the connection: see the table of states. Do not retry."
+    LOGIN_FIRST = "login_first", "Log in, then ask again."
     # Any command.
-    RATE_LIMITED = "rate_limited"
-    SERVER_BUSY = "server_busy"
-    SERVER_STOPPING = "server_stopping"
-    STORAGE_FULL = "storage_full"
-    INTERNAL = "internal"
-    CLIENT_ID_CONFLICT = "client_id_conflict"
-    CLIENT_ID_EXPIRED = "client_id_expired"
+    RATE_LIMITED = "rate_limited", "Wait for `retry_after`, then retry with the same client id."
+    SERVER_BUSY = "server_busy", "Wait for `retry_after`, or a second, then retry with the same client id."
+    SERVER_STOPPING = "server_stopping", "Reconnect after a random pause, then retry with the same client id."
+    STORAGE_FULL = "storage_full", "Nothing was stored. Tell the person; a later retry can succeed."
+    INTERNAL = "internal", "A bug in the server. A retry with the same client id is safe, and may fail again."
+    CLIENT_ID_CONFLICT = (
+        "client_id_conflict",
+        "A bug in the client: this id was used for something else. Do not retry.",
+    )
+    CLIENT_ID_EXPIRED = (
+        "client_id_expired",
+        "The id's time is over 7 days old or ahead of the server: look whether it took effect, then use a new id.",
+    )
     # Accounts and sessions.
-    REGISTRATION_CLOSED = "registration_closed"
-    PLAINTEXT_REFUSED = "plaintext_refused"
-    NAME_TAKEN = "name_taken"
-    BAD_CREDENTIALS = "bad_credentials"
-    SESSION_ENDED = "session_ended"
-    PASSWORD_WEAK = "password_weak"  # noqa: S105 — a code, not a password
-    OPERATOR_ONLY = "operator_only"
-    USER_UNKNOWN = "user_unknown"
+    REGISTRATION_CLOSED = "registration_closed", "Ask the operator for an account."
+    PLAINTEXT_REFUSED = "plaintext_refused", "Connect with TLS: passwords do not travel in the clear here."
+    NAME_TAKEN = "name_taken", "Choose another name."
+    BAD_CREDENTIALS = "bad_credentials", "Name or password is wrong: ask the person again."
+    SESSION_ENDED = "session_ended", "The token is void: throw it away and log in by password."
+    PASSWORD_WEAK = "password_weak", "Choose a longer password."
+    OPERATOR_ONLY = "operator_only", "Only an operator may do this."
+    USER_UNKNOWN = "user_unknown", "There is no such user."
     # Groups and messages. A stranger gets GROUP_UNKNOWN for a group that exists.
-    GROUP_UNKNOWN = "group_unknown"
-    GROUP_FULL = "group_full"
-    FORBIDDEN = "forbidden"
-    ALREADY_MEMBER = "already_member"
-    NOT_MEMBER = "not_member"
-    OWNER_MUST_STAY = "owner_must_stay"
-    TEXT_EMPTY = "text_empty"
-    MESSAGE_UNKNOWN = "message_unknown"
-    MESSAGE_REFUSED = "message_refused"
+    GROUP_UNKNOWN = "group_unknown", "There is no such group, or it is not for you to know."
+    GROUP_FULL = "group_full", "The group has as many members as it may have."
+    FORBIDDEN = "forbidden", "Your role in the group does not allow this."
+    ALREADY_MEMBER = "already_member", "Somebody named is in the group already."
+    NOT_MEMBER = "not_member", "The person named is not in the group."
+    OWNER_MUST_STAY = "owner_must_stay", "The owner leaves as the last member only."
+    TEXT_EMPTY = "text_empty", "A message needs text that can be seen."
+    MESSAGE_UNKNOWN = "message_unknown", "There is no such message, or you may not read it."
+    MESSAGE_REFUSED = "message_refused", "The server's own check did not accept the message: show its sentence."
 
 
 ANY_COMMAND = (

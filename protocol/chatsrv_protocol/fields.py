@@ -109,7 +109,7 @@ class String:
         unit = "bytes of UTF-8" if in_bytes else "characters"
 
         def check(_instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-            if type(value) is not str:
+            if not isinstance(value, str):  # an ErrorCode is a string too
                 raise _fail(attribute, f"must be a string, not {type(value).__name__}")
             length = len(value)
             if not value.isascii():

@@ -45,7 +45,11 @@ MAX_NUMBER: Final = 2**16 - 1
 """The highest number of a message type: one byte for the subject, one for the place in it."""
 
 MAX_REQUEST_ID: Final = 2**32 - 1
+"""Request ids are a client's to choose; a client that counts up starts again at 1 after this one."""
+
 MAX_ID: Final = 2**63 - 1
+"""Ids of users, groups, messages and sessions, and sequence numbers, are positive signed 64-bit integers."""
+
 MAX_CENTS: Final = 2**53 - 1
 """Amounts stay exact in a language whose only number is the double."""
 
