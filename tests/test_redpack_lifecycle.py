@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from chatsrv_redpack.books import TransferRow, audit, row_of
@@ -358,7 +358,7 @@ class Lives(RuleBasedStateMachine):
     def send_at_once(self, mode: Mode, count: int, seed: bytes) -> int:
         """The common way, spelled as one step so that stories get further than waiting for the money."""
         self.commit(grant(next(self.ids), 1, 12 * count, self.now))
-        return self.send_it(self.get_ready(1, mode, count, 12, 0, seed), seed)
+        return cast("int", self.send_it(self.get_ready(1, mode, count, 12, 0, seed), seed))
 
     @rule(packet_id=packets, users=st.lists(st.integers(1, 9), min_size=1, max_size=9), crash=st.booleans())
     def open_it(self, packet_id: int, users: list[int], crash: bool) -> None:
