@@ -35,7 +35,9 @@ def animation(frames: int, kind: str = "GIF") -> bytes:
 def gif_bomb(frames: int = 10_000) -> bytes:
     """A GIF of that many frames, 20 bytes each, made by hand."""
     head = b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0x80, 0, 0) + bytes(3) + b"\xff" * 3
-    frame = b"\x21\xf9\x04\x04\x01\x00\x00\x00" + b"\x2c" + struct.pack("<HHHHB", 0, 0, 4, 4, 0) + b"\x02\x02\x84\x51\x00"
+    frame = (
+        b"\x21\xf9\x04\x04\x01\x00\x00\x00" + b"\x2c" + struct.pack("<HHHHB", 0, 0, 4, 4, 0) + b"\x02\x02\x84\x51\x00"
+    )
     assert frames > MAX_FRAMES
     return head + frame * frames + b"\x3b"
 
@@ -67,7 +69,9 @@ def sound(container: str, codec: str, seconds: float = 2.0, rate: int = 48_000) 
     out = io.BytesIO()
     with av.open(out, "w", format=container) as file:
         stream: Any = file.add_stream(codec, rate=rate, layout="mono")
-        resampler = av.AudioResampler(format=stream.format, layout="mono", rate=rate, frame_size=stream.frame_size or 960)
+        resampler = av.AudioResampler(
+            format=stream.format, layout="mono", rate=rate, frame_size=stream.frame_size or 960
+        )
         with av.open(io.BytesIO(wav(seconds)), "r") as source:
             for frame in [*source.decode(audio=0), None]:
                 for part in resampler.resample(frame):

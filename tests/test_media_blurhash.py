@@ -14,7 +14,14 @@ def gradient(width: int, height: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize(("width", "height", "expected"), [(32, 24, "L$Hewc2nwyX8l~WBjpe;gIfdfSfm"), (5, 9, "LzIhZA3RJj=^uoRSWqn6f$fjfQfj"), (1, 1, "L00000fQfQfQfQfQfQfQfQfQfQfQ")])
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (32, 24, "L$Hewc2nwyX8l~WBjpe;gIfdfSfm"),
+        (5, 9, "LzIhZA3RJj=^uoRSWqn6f$fjfQfj"),
+        (1, 1, "L00000fQfQfQfQfQfQfQfQfQfQfQ"),
+    ],
+)
 def test_golden_answers_of_the_reference(width, height, expected):
     assert blurhash.encode(gradient(width, height), width, height) == expected
     assert blurhash.is_valid(expected)

@@ -189,7 +189,7 @@ def _poster(container: av.container.InputContainer, stream: VideoStream, at_ms: 
 
 
 def _image(frame: VideoFrame) -> Image.Image:
-    to_image = cast("Callable[[], Image.Image]", frame.to_image)  # pyright: ignore[reportUnknownMemberType]
+    to_image = cast("Callable[[], Image.Image]", frame.to_image)
     return to_image()
 
 

@@ -9,31 +9,11 @@ import warnings
 from collections.abc import Callable
 from typing import IO, Any, Final, cast
 
-# All of these are named here because Pillow would import them late, when the process may open no file any more.
-from PIL import (
-    ExifTags,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+from PIL import ExifTags, Image
 
 from chatsrv.media import blurhash
 from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.facts import MAX_FRAMES, MAX_PIXELS, MAX_SIDE, MAX_THUMBNAIL, THUMBNAIL_SIDE
-
-_NEEDED: Final = (
-    GifImagePlugin,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
 
 _UPRIGHT: Final[dict[int, Image.Transpose]] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,7 +40,7 @@ def image_facts(file: IO[bytes], decoder: str) -> tuple[dict[str, Any], bytes]:
         return _facts(file, decoder)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise MediaError(MediaCode.TOO_MANY_PIXELS) from error
-    except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise MediaError(MediaCode.BROKEN) from error
 
 
@@ -105,7 +85,7 @@ def _facts(file: IO[bytes], decoder: str) -> tuple[dict[str, Any], bytes]:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    point = cast("Callable[[Callable[[float], float]], Image.Image]", image.convert("I").point)  # pyright: ignore[reportUnknownMemberType]
+    point = cast("Callable[[Callable[[float], float]], Image.Image]", image.convert("I").point)
     return point(lambda value: value * (1 / 256)).convert("L")
 
 

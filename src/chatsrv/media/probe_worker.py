@@ -38,8 +38,9 @@ IMAGE_DECODERS: Final = frozenset({"PNG", "JPEG", "GIF", "WEBP"})
 
 def main() -> None:
     """Serve requests from the socket on standard input until it is closed; one at a time."""
-    from chatsrv.media import preview_av, preview_image  # noqa: F401
+    from chatsrv.media.warm_up import warm_up  # here, because the parent imports this module too
 
+    warm_up()
     with socket.socket(fileno=0) as control:
         control.sendall(b"ready\n")
         while True:
@@ -74,7 +75,7 @@ def confine(memory: int = MEMORY, cpu_seconds: int = CPU_SECONDS, wall_seconds: 
 
 def reply_to(decoder: str, file: IO[bytes]) -> bytes:
     """The reply for one file: what it is, or why not."""
-    from chatsrv.media import preview_av, preview_image
+    from chatsrv.media import preview_av, preview_image  # as above
 
     try:
         facts = preview_image.image_facts if decoder in IMAGE_DECODERS else preview_av.av_facts
