@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import attrs
 import msgpack
+
 from chatsrv_protocol import BY_NUMBER, Connection, ErrorCode, Received, Role, encode, groups, limits, messages, sync
 from chatsrv_protocol.codec import frame_of
 from chatsrv_protocol.common import Done, Ping, Pong, Refused
@@ -51,7 +52,7 @@ def to_json(of: FieldType, value: Any) -> Any:
 
 def fields_json(message: Any) -> Json:
     """All fields of a message or structure by name."""
-    return {a.name: to_json(wire(a), getattr(message, a.name)) for a in attrs.fields(type(message))}
+    return {a.name: to_json(wire(a), getattr(message, a.name)) for a in attrs.fields(cast("type[Any]", type(message)))}
 
 
 def sample(of: FieldType, extent: str, place: int) -> Any:
@@ -73,7 +74,7 @@ def sample(of: FieldType, extent: str, place: int) -> Any:
         case ListOf(inner, high):
             return tuple(sample(inner, extent, place + at) for at in range(0 if extent == "low" else min(high, 2)))
         case Struct(cls):
-            return sample_of(cls, extent)
+            return sample_of(cast("type[Any]", cls), extent)
         case _:
             raise TypeError(f"no sample for {of!r}: extend protocol/conformance.py")
 

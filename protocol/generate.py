@@ -11,9 +11,10 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
+
 import conformance
 from chatsrv_protocol import BY_NUMBER, NUMBER_OF, REPLY_TO, STRUCTS, ErrorCode, encode, limits
 from chatsrv_protocol.errors import ANY_COMMAND, ANY_MUTATION
@@ -195,7 +196,7 @@ def _annotated(message: Any, request_id: int) -> list[str]:
     frame = encode(message, request_id)
     body = frame[limits.LENGTH_BYTES :]
     values: list[Any] = conformance.unpack(body)
-    names = [attribute.name for attribute in attrs.fields(type(message))]
+    names = [attribute.name for attribute in attrs.fields(cast("type[Any]", type(message)))]
     parts = [(conformance.pack(value), value) for value in values]
     head = body[: len(body) - sum(len(part) for part, _ in parts)]
     rows = [(frame[: limits.LENGTH_BYTES], f"length of the body: {len(body)}"), (head, f"array of {len(values)}")]
