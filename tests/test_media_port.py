@@ -98,10 +98,8 @@ async def test_what_is_refused_leaves_nothing(store):
     writer = await store.begin(max_bytes=10)
     await writer.write(b"12345")
     assert await refusal(writer.commit(ABSENT)) is MediaCode.DIGEST_MISMATCH
-    with pytest.raises(ZeroDivisionError):
-        async with await store.begin(max_bytes=10) as writer:
-            await writer.write(b"123")
-            raise ZeroDivisionError
+    async with await store.begin(max_bytes=10) as writer:
+        await writer.write(b"123")
     writer = await store.begin(max_bytes=10)
     await writer.abort()
     await writer.abort()

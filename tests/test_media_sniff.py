@@ -11,6 +11,7 @@ from chatsrv.media.sniff import Kind, sniff, sniff_file
 
 REAL = [
     ("image/png", lambda: files.picture("PNG")),
+    ("image/png", lambda: files.animation(3, "PNG")),
     ("image/jpeg", lambda: files.picture("JPEG")),
     ("image/gif", lambda: files.picture("GIF")),
     ("image/webp", lambda: files.picture("WEBP")),

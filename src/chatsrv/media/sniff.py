@@ -51,6 +51,7 @@ ATTACHMENT: Final = Sniffed(Kind.FILE, "application/octet-stream", "bin")
 # By the type that `filetype` answers. The MIME types are ours: audio/x-wav, for one, plays nowhere under nosniff.
 _ALLOWED: Final[dict[str, Sniffed]] = {
     "image/png": Sniffed(Kind.IMAGE, "image/png", "png", "PNG"),
+    "image/apng": Sniffed(Kind.IMAGE, "image/png", "png", "PNG"),  # a PNG to every decoder, moving or not
     "image/jpeg": Sniffed(Kind.IMAGE, "image/jpeg", "jpg", "JPEG"),
     "image/gif": Sniffed(Kind.IMAGE, "image/gif", "gif", "GIF"),
     "image/webp": Sniffed(Kind.IMAGE, "image/webp", "webp", "WEBP"),
