@@ -173,7 +173,8 @@ def draw_shapes(columns: Sequence[Sequence[int]]) -> str:
     for column, colour, name in ((columns[0], BLUE, "first share"), (columns[9], RED, "last share")):
         classes = [0] * 40
         for share in column:
-            classes[min((share - 1) // 10, 39)] += 1
+            if share <= 400:  # three last shares in a thousand are larger; they have no class
+                classes[(share - 1) // 10] += 1
         for index, times in enumerate(classes):
             chart.bar(10 * index + 5, 10, 0, 100 * times / len(column), colour, 0.45)
         chart.legend(name, colour)

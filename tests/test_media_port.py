@@ -3,6 +3,7 @@
 import importlib.util
 import random
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -32,8 +33,9 @@ async def store(request, tmp_path):
         async with httpx.AsyncClient() as http:
             (await http.put(f"{url}/{bucket}")).raise_for_status()
     async with open_twin(request.param, tmp_path, url, bucket, clock) as twin:
-        twin.clock, twin.folder, twin.kind = clock, tmp_path, request.param
-        yield twin
+        handle: Any = twin
+        handle.clock, handle.folder, handle.kind = clock, tmp_path, request.param
+        yield handle
 
 
 async def refusal(awaitable):
@@ -129,8 +131,8 @@ async def test_an_upload_goes_on_after_a_pause(store):
 
 
 async def test_a_cut_connection_keeps_what_came(store):
+    writer, offset = await store.begin(max_bytes=100), 0
     with trio.CancelScope() as scope:
-        writer = await store.begin(max_bytes=100)
         try:
             await writer.write(b"abc")
             scope.cancel()
@@ -219,7 +221,8 @@ async def test_big_files_go_in_parts_and_abandoned_parts_are_swept(endpoint, tmp
         (await http.put(f"{endpoint}/parts")).raise_for_status()
     clock = Clock(time.time())
     data = random.Random(1).randbytes(11 * MEBI)
-    async with open_twin("s3", tmp_path, endpoint, "parts", clock) as store:
+    async with open_twin("s3", tmp_path, endpoint, "parts", clock) as twin:
+        store: Any = twin
         name = await put(store, data)
         assert await get(store, name) == data
         assert await get(store, name, 5 * MEBI - 1, 5 * MEBI + 1) == data[5 * MEBI - 1 : 5 * MEBI + 1]

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+from typing import Any
 
 import media_files as files
 import pytest
@@ -30,8 +31,9 @@ async def probe(tmp_path):
             path.write_bytes(data)
             return await prober.probe(path, sniffed or sniff(data), declared=declared)
 
-        run.prober = prober
-        yield run
+        handle: Any = run
+        handle.prober = prober
+        yield handle
 
 
 async def refusal(awaitable):
@@ -48,7 +50,7 @@ async def outcome_of(function, *args):
 
 
 def colours(facts):
-    image = Image.open(io.BytesIO(facts.preview.webp)).convert("RGB")
+    image: Any = Image.open(io.BytesIO(facts.preview.webp)).convert("RGB")
     assert image.size == (facts.preview.width, facts.preview.height)
     width, height = image.size
     corners = [(2, 2), (width - 3, 2), (2, height - 3), (width - 3, height - 3)]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chatsrv_redpack.books import TransferRow, audit, read_row, row_of
 from chatsrv_redpack.errors import InvalidError
 from chatsrv_redpack.ledger import (
@@ -23,8 +26,6 @@ from chatsrv_redpack.ledger import (
     wallet,
     withdraw,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 STORY = [
     grant(1, 7, 1000, 0),

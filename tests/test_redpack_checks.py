@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 
 import pytest
+
 from chatsrv_redpack.checks import MAX_ID, MAX_MS, check_id, check_ms, check_seed, check_whole
 from chatsrv_redpack.errors import Code, InvalidError
 

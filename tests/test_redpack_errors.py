@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import chatsrv_redpack
 import pytest
+
+import chatsrv_redpack
 from chatsrv_redpack.errors import Code, CorruptError, InvalidError, Problem, RedpackError, RefusedError
 from chatsrv_redpack.lifecycle import Grab, refusal
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chatsrv_redpack import verify
 from chatsrv_redpack.errors import Code, InvalidError
 from chatsrv_redpack.fairness import Stream, commitment, draw_key, draw_packet, luckiest_number
 from chatsrv_redpack.limits import Mode
 from chatsrv_redpack.reveal import parse_reveal
-from hypothesis import given
-from hypothesis import strategies as st
 
 FOLDER = Path(__file__).parent.parent / "redpack" / "vectors"
 VECTORS: dict[str, list[dict[str, Any]]] = json.loads((FOLDER / "fairness.json").read_text(encoding="utf-8"))

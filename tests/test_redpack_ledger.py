@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chatsrv_redpack.checks import MAX_ID
 from chatsrv_redpack.errors import Code, CorruptError, InvalidError, RefusedError
 from chatsrv_redpack.ledger import (
@@ -30,8 +33,6 @@ from chatsrv_redpack.ledger import (
     withdraw,
 )
 from chatsrv_redpack.money import MAX_CENTS
-from hypothesis import given
-from hypothesis import strategies as st
 
 EACH_KIND = [
     (grant(1, 7, 500, 9), "grant", "issuer", "wallet:7"),

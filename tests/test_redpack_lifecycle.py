@@ -7,6 +7,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+
 from chatsrv_redpack.books import TransferRow, audit, row_of
 from chatsrv_redpack.errors import Code, CorruptError, InvalidError, RefusedError
 from chatsrv_redpack.ledger import Account, Transfer, apply, escrow, grant, wallet
@@ -25,9 +29,6 @@ from chatsrv_redpack.lifecycle import (
 from chatsrv_redpack.limits import Limits, Mode
 from chatsrv_redpack.packet import Packet, Record, State
 from chatsrv_redpack.verifier import check_packet
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
 LIMITS = Limits(packet_ms=1000, prepared_ms=100)
 SEED = bytes(range(32))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from chatsrv_redpack.errors import Code, InvalidError
 from chatsrv_redpack.limits import MAX_SHARES, Limits, Mode, check_mode, check_shape
 from chatsrv_redpack.money import MAX_CENTS

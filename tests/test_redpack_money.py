@@ -6,10 +6,11 @@ import re
 from decimal import Decimal
 
 import pytest
-from chatsrv_redpack.errors import Code, InvalidError
-from chatsrv_redpack.money import MAX_CENTS, check_cents, format_cents, parse_cents
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from chatsrv_redpack.errors import Code, InvalidError
+from chatsrv_redpack.money import MAX_CENTS, check_cents, format_cents, parse_cents
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
+
 from chatsrv_redpack.errors import Code, InvalidError, RedpackError, RefusedError
 from chatsrv_redpack.limits import Mode
 from chatsrv_redpack.packet import TRANSITIONS, Event, Packet, Prepared, Record, State, after

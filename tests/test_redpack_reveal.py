@@ -7,13 +7,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chatsrv_redpack.errors import Code, CorruptError, InvalidError, RedpackError, RefusedError
 from chatsrv_redpack.lifecycle import Claim, Opened, expire, open_many, prepare, send
 from chatsrv_redpack.limits import Limits, Mode
 from chatsrv_redpack.packet import Packet, Record
 from chatsrv_redpack.reveal import Revealed, parse_reveal, reveal_packet
-from hypothesis import given
-from hypothesis import strategies as st
 
 LIMITS = Limits(packet_ms=1000, prepared_ms=100)
 

@@ -12,6 +12,9 @@ from itertools import accumulate
 from math import ceil, sqrt
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chatsrv_redpack.errors import Code, InvalidError
 from chatsrv_redpack.limits import MAX_SHARES, Mode
 from chatsrv_redpack.money import MAX_CENTS
@@ -24,8 +27,6 @@ from chatsrv_redpack.split import (
     permute,
     shuffled_shares,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 # design.md section 5: 1000 cents in 10 shares, exact, by position.
 REFERENCE = [57.446, 57.917, 58.510, 59.279, 60.318, 61.796, 64.067, 67.995, 76.377, 76.377]

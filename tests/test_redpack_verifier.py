@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_redpack_reveal import played
+
 from chatsrv_redpack.fairness import draw_key
 from chatsrv_redpack.limits import Mode
 from chatsrv_redpack.packet import State
 from chatsrv_redpack.reveal import Revealed, Taken, reveal_packet
 from chatsrv_redpack.verifier import check_packet, verify
-from hypothesis import given
-from hypothesis import strategies as st
-from test_redpack_reveal import played
 
 HONEST = reveal_packet(*played(10))
 EXPIRED = reveal_packet(*played(4))

@@ -151,14 +151,6 @@ class BridgedConnection:
         """Have the thread call `function` and answer its result or raise its error; cannot be cancelled."""
         return await _finish(self._loop, _hop(self._connection, function))
 
-    def interrupt(self) -> None:
-        """Make the statement that is running, if any, fail with SQLITE_INTERRUPT."""
-
-        def done(_: Outcome[None]) -> None:
-            pass
-
-        _Call(self._loop, self._connection.interrupt(), done).step()
-
     async def aclose(self) -> None:
         """Close the connection after what was submitted, and end its thread; cannot be cancelled."""
         await _finish(self._loop, self._connection.close())

@@ -10,10 +10,13 @@ import trio
 
 from .batch import Verdict, judge, storage_failed
 from .bridge import BridgedConnection
+from .connection import JobConnection, configure_reader
 from .errors import StorageBusy, StorageFailed, StorageFull
 from .jobs import Driver, Job
 
 T = TypeVar("T")
+
+_PROGRESS_STEPS = 20_000  # of SQLite's virtual machine, under a ms: how often a query looks whether it is cancelled
 
 
 def run_query(connection: Driver, query: Job[T]) -> T:
@@ -46,28 +49,59 @@ def query_error(error: sqlite3.Error, disk_is_full: Callable[[], bool]) -> Excep
     return StorageFull() if verdict is Verdict.FULL else storage_failed(error)
 
 
-class ReaderPool:
-    """A few connections that take turns. Owns none of them: the storage that made them closes them."""
+class Reader:
+    """A read-only connection whose running query can be stopped."""
 
-    def __init__(self, connections: Sequence[BridgedConnection], disk_is_full: Callable[[], bool]) -> None:
-        assert connections
-        self._idle = list(connections)  # the one used last comes first: its page cache is warm
-        self._room = trio.Semaphore(len(connections))
+    def __init__(self, connection: BridgedConnection) -> None:
+        self.connection = connection
+        self._cancel: trio.lowlevel.RaiseCancelT | None = None
+
+    def set_up(self, connection: JobConnection) -> None:
+        """Make it a reader; called in its thread. Raises sqlite3.Error."""
+        configure_reader(connection)
+        # Not `interrupt()`, which is lost when it comes before the statement has begun.
+        connection.set_progress_handler(lambda: self._cancel is not None, _PROGRESS_STEPS)
+
+    async def run(self, query: Job[T]) -> T:
+        """Run one query and return its value; a cancel stops the statement that is running, and is raised after it."""
+        task = trio.lowlevel.current_task()
+        self._cancel = None
+
+        def done(result: outcome.Outcome[T]) -> None:
+            if self._cancel is not None and isinstance(result, outcome.Error) and _is_interrupt(result.error):
+                result = outcome.capture(self._cancel)
+            trio.lowlevel.reschedule(task, result)
+
+        def abort(raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            self._cancel = raise_cancel
+            return trio.lowlevel.Abort.FAILED
+
+        self.connection.submit(lambda driver: run_query(driver, query), done)
+        return await trio.lowlevel.wait_task_rescheduled(abort)
+
+
+class ReaderPool:
+    """A few readers that take turns. Owns none of them: the storage that made them closes them."""
+
+    def __init__(self, readers: Sequence[Reader], disk_is_full: Callable[[], bool]) -> None:
+        assert readers
+        self._idle = list(readers)  # the one used last comes first: its page cache is warm
+        self._room = trio.Semaphore(len(readers))
         self._disk_is_full = disk_is_full
         self._closed = False
 
     async def read(self, query: Job[T], when_failed: Callable[[StorageFailed], None]) -> T:
-        """Run a query when a connection is free, and return its value.
+        """Run a query when a reader is free, and return its value.
 
         Raises what the query raises, StorageBusy, StorageFull, and StorageFailed after telling `when_failed`. A cancel
-        interrupts the statement that is running; Cancelled is raised when the connection is free again.
+        stops the statement that is running; Cancelled is raised when the reader is free again.
         """
         async with self._room:
             if self._closed:
                 raise trio.ClosedResourceError("this storage is closed")
-            connection = self._idle.pop()
+            reader = self._idle.pop()
             try:
-                return await _run_interruptible(connection, query)
+                return await reader.run(query)
             except sqlite3.Error as error:
                 answer = query_error(error, self._disk_is_full)
                 if isinstance(answer, StorageFailed):
@@ -76,30 +110,11 @@ class ReaderPool:
                     raise
                 raise answer from error
             finally:
-                self._idle.append(connection)
+                self._idle.append(reader)
 
     def close(self) -> None:
         """Let no more queries in; those at work finish."""
         self._closed = True
-
-
-async def _run_interruptible(connection: BridgedConnection, query: Job[T]) -> T:
-    task = trio.lowlevel.current_task()
-    cancel: trio.lowlevel.RaiseCancelT | None = None
-
-    def done(result: outcome.Outcome[T]) -> None:
-        if cancel is not None and isinstance(result, outcome.Error) and _is_interrupt(result.error):
-            result = outcome.capture(cancel)
-        trio.lowlevel.reschedule(task, result)
-
-    def abort(raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
-        nonlocal cancel
-        cancel = raise_cancel
-        connection.interrupt()
-        return trio.lowlevel.Abort.FAILED
-
-    connection.submit(lambda driver: run_query(driver, query), done)
-    return await trio.lowlevel.wait_task_rescheduled(abort)
 
 
 def _is_interrupt(error: BaseException) -> bool:

@@ -9,12 +9,12 @@ import trio
 
 from .backup import write_backup
 from .bridge import BridgedConnection, open_bridged
-from .connection import JobConnection, Synchronous, configure_reader, configure_writer
+from .connection import JobConnection, Synchronous, configure_writer
 from .errors import StorageFailed
 from .folder import DataFolder, explained, hold_folder, prepare_database
 from .jobs import Driver, Job
 from .migrate import Migration, migrate
-from .reading import ReaderPool
+from .reading import Reader, ReaderPool
 from .waiting import WaitingJobs
 from .writer import BatchRunner, GroupCommitWriter
 
@@ -24,10 +24,10 @@ T = TypeVar("T")
 class ThreadedStorage:
     """See port.Storage. Made and closed by `open_threaded`."""
 
-    def __init__(self, folder: DataFolder, writer: BridgedConnection, readers: Sequence[BridgedConnection]) -> None:
+    def __init__(self, folder: DataFolder, writer: BridgedConnection, readers: Sequence[Reader]) -> None:
         self._folder = folder
         self._writer_connection = writer
-        self._reader_connections = readers
+        self._reader_connections = [reader.connection for reader in readers]
         self._waiting = WaitingJobs()
         self._runner = BatchRunner(folder.is_full)
         self._writer = GroupCommitWriter(writer, self._waiting, self._runner)
@@ -74,7 +74,7 @@ class ThreadedStorage:
                 self._waiting.fail(failure)
         # The last to close checkpoints: the writer, unless the storage failed. Then a read-only one, which cannot,
         # so that nothing is tried again on a disk that lied, and the WAL stays for the next start.
-        readers = list(self._reader_connections)
+        readers = self._reader_connections
         in_order = [*readers, self._writer_connection] if self.failure is None else [self._writer_connection, *readers]
         for connection in in_order:
             await connection.aclose()
@@ -104,11 +104,14 @@ async def open_threaded(
         storage: ThreadedStorage | None = None
         try:
             with explained(folder.database):
-                for role in ("writer", *["reader"] * readers):
-                    is_writer = role == "writer"
-                    opened.append(await open_bridged(folder.database, read_only=not is_writer, factory=factory))
-                    await opened[-1].run(set_up if is_writer else configure_reader)
-            storage = ThreadedStorage(folder, opened[0], opened[1:])
+                opened.append(await open_bridged(folder.database, read_only=False, factory=factory))
+                await opened[0].run(set_up)
+                pool: list[Reader] = []
+                for _ in range(readers):
+                    opened.append(await open_bridged(folder.database, read_only=True, factory=factory))
+                    pool.append(Reader(opened[-1]))
+                    await opened[-1].run(pool[-1].set_up)
+            storage = ThreadedStorage(folder, opened[0], pool)
             yield storage
         finally:
             with trio.CancelScope(shield=True):

@@ -1,0 +1,5 @@
+"""The composition root: the one place that chooses implementations and puts a server together."""
+
+from chatsrv.app.server import Server, open_server
+
+__all__ = ["Server", "open_server"]

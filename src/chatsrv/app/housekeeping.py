@@ -1,0 +1,55 @@
+"""What a server does on its own account: reserve time for ids, note which sessions are in use, drop what expired."""
+
+from typing import Final
+
+import trio
+
+from chatsrv.clock import Clock
+from chatsrv.net.listeners import Acceptor
+from chatsrv_storage import clock_floor, idempotency, sessions
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.port import Storage
+from chatsrv_storage.snowflake import Snowflake
+
+EVERY: Final = 30.0
+RESERVE_MS: Final = 120_000
+"""How far ahead of the ids given out their time is reserved: what a crash may skip, and four rounds of this task."""
+
+SWEEP_EVERY: Final = 3600.0
+
+
+async def keep_house(
+    storage: Storage,
+    clock: Clock,
+    ids: Snowflake,
+    acceptor: Acceptor,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run forever; `started` once the first reservation is stored, before which no id may be given out."""
+    swept_at = trio.current_time()
+    first = True
+    while True:
+        try:
+            reserved = max(ids.latest_ms, clock.now_ms()) + RESERVE_MS
+            await storage.write(lambda conn, until=reserved: clock_floor.reserve(conn, until))
+            session_ids = [connection.session_id for connection in acceptor.connections if connection.session_id]
+            await storage.write(lambda conn, used=session_ids: sessions.touch(conn, used, clock.now_ms()))
+            if trio.current_time() - swept_at > SWEEP_EVERY:
+                swept_at = trio.current_time()
+                await _sweep(storage, clock)
+        except Refusal:
+            if first:
+                raise
+            # The disk is full: the reservation is far enough ahead for the next round to find room.
+        if first:
+            first = False
+            task_status.started()
+        await trio.sleep(EVERY)
+
+
+async def _sweep(storage: Storage, clock: Clock) -> None:
+    """Drop sessions and results past their time, user by user, so that no transaction is long."""
+    await storage.write(lambda conn: sessions.sweep(conn, clock.now_ms()))
+    user_ids = await storage.read(lambda conn: [row[0] for row in conn.execute("select id from user")])
+    for user_id in user_ids:
+        await storage.write(lambda conn, user=user_id: idempotency.sweep(conn, user, clock.now_ms()))

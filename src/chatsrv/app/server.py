@@ -1,0 +1,218 @@
+"""A server: everything put together, running in a nursery of its own, and stopped in the right order.
+
+    async with chatsrv.open_server(Config(tcp="127.0.0.1:0")) as server:
+        print(server.urls)
+
+Stopping goes from the outside in: no new connections, a word to the clients, the channels finish what they have, the
+connections get to read their answers, the storage closes. Nothing acked is lost, and all of it is bounded in time.
+"""
+
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import trio
+
+from chatsrv.app.housekeeping import keep_house
+from chatsrv.auth.passwords import Passwords
+from chatsrv.auth.throttle import Throttle
+from chatsrv.bus import LocalBus
+from chatsrv.clock import Clock, Randomness, SystemClock, SystemRandomness
+from chatsrv.commands.context import Hooks, Services
+from chatsrv.config import Config, ConfigError
+from chatsrv.groups import Channels
+from chatsrv.log import Log, quiet_log
+from chatsrv.net.listeners import Acceptor, Listener, Scheme, bind
+from chatsrv.transport.outbox import Flusher
+from chatsrv.transport.port import Transport
+from chatsrv_storage import clock_floor
+from chatsrv_storage.connection import Synchronous
+from chatsrv_storage.port import Storage, open_memory_storage, open_storage
+from chatsrv_storage.snowflake import Snowflake
+
+SCHEMES: tuple[Scheme, ...] = ("tcp", "tls", "ws", "wss")
+
+_SYNCHRONOUS: dict[str, Synchronous] = {"full": "FULL", "normal": "NORMAL", "off": "OFF"}
+
+REGISTRATIONS_PER_MINUTE = 30
+"""Per address; each costs an argon2 hash."""
+
+
+class Server:
+    """A running server. Made by `open_server`, which also stops it."""
+
+    def __init__(
+        self,
+        services: Services,
+        listeners: list[Listener],
+        acceptor: Acceptor,
+        accepting: trio.Nursery,
+        connections: trio.Nursery,
+    ) -> None:
+        self.services = services
+        self._listeners = listeners
+        self._acceptor = acceptor
+        self._accepting = accepting
+        self._connections = connections
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where it listens, with the ports it was given: `tcp://127.0.0.1:54321`, …"""
+        return tuple(listener.url for listener in self._listeners)
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are now."""
+        return len(self._acceptor.connections)
+
+    def connect(self, transport: Transport, *, may_register: bool = True) -> None:
+        """Serve a connection on any transport, for example one end of a memory stream."""
+
+        async def serve() -> None:
+            await self._acceptor.serve_transport(transport, may_register=may_register)
+
+        self._connections.start_soon(serve)
+
+    async def wait_stopping(self) -> None:
+        """Return when the server was told to stop, or must stop because its storage failed."""
+        await self.services.stopping.wait()
+
+    def stop(self) -> None:
+        """Begin to stop: `open_server`'s block may end now. From a signal handler or any task."""
+        self.services.stopping.set()
+
+    async def drain(self) -> None:
+        """Stop gracefully within `stop_timeout`: what is under way is finished and answered, then connections close."""
+        services = self.services
+        services.stopping.set()
+        self._accepting.cancel_scope.cancel()
+        timeout = services.config.stop_timeout
+        with trio.move_on_after(timeout):
+            for connection in list(self._acceptor.connections):
+                connection.drain(round(timeout * 1000))
+            await services.channels.drained()
+            await _until_written(self._acceptor)
+        for connection in list(self._acceptor.connections):
+            connection.end("server_stopping")
+        with trio.move_on_after(timeout):
+            while self._acceptor.connections:
+                await trio.sleep(0.01)
+
+
+async def _until_written(acceptor: Acceptor) -> None:
+    """Wait until every connection that reads has been handed what waits for it."""
+    for connection in list(acceptor.connections):
+        await connection.written()
+
+
+def open_server(
+    config: Config | None = None,
+    *,
+    hooks: Hooks | None = None,
+    clock: Clock | None = None,
+    randomness: Randomness | None = None,
+    log: Log | None = None,
+    storage: AbstractAsyncContextManager[Storage] | None = None,
+) -> AbstractAsyncContextManager[Server]:
+    """A server that runs while the block does, any number of them in one Trio program.
+
+    `config` says where to listen and keep data (default: nowhere, and in memory). `storage` replaces what the
+    configuration would open. Entering raises ConfigError (an address, a certificate) and the storage's FolderInUse,
+    SchemaTooNew or FolderDamaged. Leaving stops gracefully within the configured times; a cancel stops at once, and
+    still loses nothing that was acked. If the storage fails, the block is cancelled and StorageFailed is raised.
+
+    A program with a busy Trio thread on CPython 3.11 should call `sys.setswitchinterval(0.0005)`, as `chatsrv serve`
+    does: else the storage thread may starve for seconds.
+    """
+    return _open_server(
+        config or Config(),
+        hooks or Hooks(),
+        clock or SystemClock(),
+        randomness or SystemRandomness(),
+        log or quiet_log(),
+        storage,
+    )
+
+
+@asynccontextmanager
+async def _open_server(
+    config: Config,
+    hooks: Hooks,
+    clock: Clock,
+    randomness: Randomness,
+    log: Log,
+    opened: AbstractAsyncContextManager[Storage] | None,
+) -> AsyncGenerator[Server]:
+    tls = _tls_context(config)
+    async with _storage(config, opened) as storage, trio.open_nursery() as background:
+        ids = Snowflake(config.node, await storage.read(clock_floor.read))
+        bus = LocalBus()
+        services = Services(
+            config=config,
+            storage=storage,
+            bus=bus,
+            channels=Channels(storage, bus, clock, ids, log, background),
+            passwords=Passwords(config.password_time, config.password_memory, config.password_workers),
+            logins=Throttle(config.login_attempts / 60, config.login_attempts),
+            registrations=Throttle(REGISTRATIONS_PER_MINUTE / 60, REGISTRATIONS_PER_MINUTE),
+            clock=clock,
+            randomness=randomness,
+            ids=ids,
+            hooks=hooks,
+            log=log,
+            stopping=trio.Event(),
+        )
+        flusher = Flusher(config.outbox_budget)
+        acceptor = Acceptor(services, flusher, tls)
+        background.start_soon(flusher.run)
+        background.start_soon(acceptor.sweep)
+        background.start_soon(services.channels.sweep)
+        background.start_soon(_watch_storage, services)
+        await background.start(keep_house, storage, clock, ids, acceptor)
+        listeners = [
+            await bind(scheme, address) for scheme in SCHEMES if (address := getattr(config, scheme)) is not None
+        ]
+        async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
+            for listener in listeners:
+                await accepting.start(acceptor.serve, listener, connections)
+            server = Server(services, listeners, acceptor, accepting, connections)
+            log.info("server ready", listening=server.urls)
+            try:
+                yield server
+            finally:
+                await server.drain()
+                connections.cancel_scope.cancel()
+        background.cancel_scope.cancel()
+
+
+async def _watch_storage(services: Services) -> None:
+    """A storage that failed ends the server: nothing is acked that may not be stored."""
+    await services.storage.failed.wait()
+    services.log.error("the storage failed: the server stops", exc_info=services.storage.failure)
+    failure = services.storage.failure
+    assert failure is not None
+    raise failure
+
+
+def _storage(
+    config: Config, opened: AbstractAsyncContextManager[Storage] | None
+) -> AbstractAsyncContextManager[Storage]:
+    if opened is not None:
+        return opened
+    if config.data is None:
+        return open_memory_storage(inline=False)
+    return open_storage(config.data, synchronous=_SYNCHRONOUS[config.durability])
+
+
+def _tls_context(config: Config) -> ssl.SSLContext | None:
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(config.tls_cert, config.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"the certificate {config.tls_cert} with key {config.tls_key} cannot be used: {error}"
+        ) from None
+    return context

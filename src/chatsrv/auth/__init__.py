@@ -1,0 +1,1 @@
+"""Who somebody is: password hashes, and how often one may guess."""

@@ -1,0 +1,88 @@
+"""The audiences of one node: which connections each user has, and which connections hear each group."""
+
+from collections.abc import Iterable
+
+from chatsrv.bus.port import Blob, Subscriber
+
+
+class LocalBus:
+    """Plain data, changed between two awaits: dicts, not sets, so that a seeded run repeats itself."""
+
+    __slots__ = ("_groups", "_users", "_versions")
+
+    def __init__(self) -> None:
+        self._groups: dict[int, dict[Subscriber, None]] = {}
+        self._users: dict[int, dict[Subscriber, dict[int, None]]] = {}
+        self._versions: dict[int, int] = {}
+
+    def register(self, subscriber: Subscriber) -> None:
+        """From here on the connection gets what is for its user, and `version_of` follows the user's changes."""
+        self._users.setdefault(subscriber.user_id, {})[subscriber] = {}
+
+    def unregister(self, subscriber: Subscriber) -> None:
+        """The connection is gone: it leaves its user and all audiences."""
+        connections = self._users.get(subscriber.user_id, {})
+        for group_id in connections.pop(subscriber, {}):
+            self._leave(subscriber, group_id)
+        if not connections:
+            self._users.pop(subscriber.user_id, None)
+            self._versions.pop(subscriber.user_id, None)
+
+    def attach(self, subscriber: Subscriber, group_ids: Iterable[int]) -> None:
+        """The connection hears these groups and no others."""
+        attached = self._users[subscriber.user_id][subscriber]
+        wanted = dict.fromkeys(group_ids)
+        for group_id in [group_id for group_id in attached if group_id not in wanted]:
+            del attached[group_id]
+            self._leave(subscriber, group_id)
+        for group_id in wanted:
+            attached[group_id] = None
+            self._groups.setdefault(group_id, {})[subscriber] = None
+
+    def join(self, user_id: int, group_id: int, version: int) -> None:
+        """All connections of the user hear the group from here on."""
+        connections = self._users.get(user_id)
+        if connections is None:
+            return
+        self._versions[user_id] = version
+        for subscriber, attached in connections.items():
+            attached[group_id] = None
+            self._groups.setdefault(group_id, {})[subscriber] = None
+
+    def part(self, user_id: int, group_id: int, version: int) -> None:
+        """No connection of the user hears the group from here on."""
+        connections = self._users.get(user_id)
+        if connections is None:
+            return
+        self._versions[user_id] = version
+        for subscriber, attached in connections.items():
+            if attached.pop(group_id, group_id) is None:
+                self._leave(subscriber, group_id)
+
+    def _leave(self, subscriber: Subscriber, group_id: int) -> None:
+        audience = self._groups[group_id]
+        del audience[subscriber]
+        if not audience:
+            del self._groups[group_id]
+
+    def version_of(self, user_id: int) -> int:
+        """The latest membership version a change brought while the user was connected; 0 if there was none."""
+        return self._versions.get(user_id, 0)
+
+    def publish(self, group_id: int, blob: Blob) -> None:
+        """Hand frames to everybody who hears the group."""
+        for subscriber in self._groups.get(group_id, ()):
+            subscriber.put_event(blob)
+
+    def tell(self, user_id: int, blob: Blob) -> None:
+        """Hand frames to all connections of a user."""
+        for subscriber in self._users.get(user_id, ()):
+            subscriber.put_event(blob)
+
+    def connections(self, user_id: int) -> list[Subscriber]:
+        """The user's connections now."""
+        return list(self._users.get(user_id, ()))
+
+    def is_online(self, user_id: int) -> bool:
+        """Whether the user has a connection."""
+        return user_id in self._users

@@ -1,0 +1,52 @@
+"""What the groups see of a connection: something with a user that takes encoded frames, and is told of its groups."""
+
+from typing import Protocol
+
+
+class Blob:
+    """Encoded frames that many connections get: the bytes are made once for each way of carrying them, and shared."""
+
+    __slots__ = ("_websocket", "events", "frames")
+
+    def __init__(self, frames: bytes, events: int) -> None:
+        self.frames = frames
+        self.events = events
+        self._websocket: bytes | None = None
+
+    @property
+    def websocket(self) -> bytes:
+        """The frames as one binary WebSocket message (server messages are unmasked, so it too can be shared)."""
+        if self._websocket is None:
+            self._websocket = websocket_header(len(self.frames)) + self.frames
+        return self._websocket
+
+
+def websocket_header(length: int) -> bytes:
+    """The header of an unfragmented binary message from a server (RFC 6455, section 5.2)."""
+    if length < 126:
+        return bytes((0x82, length))
+    if length < 65536:
+        return b"\x82\x7e" + length.to_bytes(2, "big")
+    return b"\x82\x7f" + length.to_bytes(8, "big")
+
+
+class Subscriber(Protocol):
+    """A logged-in connection."""
+
+    @property
+    def user_id(self) -> int:
+        """Whose connection it is."""
+        ...
+
+    @property
+    def session_id(self) -> int:
+        """Which of the user's sessions."""
+        ...
+
+    def put_event(self, blob: Blob) -> None:
+        """Take these frames, or (the reader being too slow) drop them and say so later. Never blocks, never raises."""
+        ...
+
+    def end(self, reason: str) -> None:
+        """The session is over: tell the client why and close."""
+        ...

@@ -1,0 +1,1 @@
+"""What each command does: a table from the wire's classes to handlers, one module per subject."""

@@ -1,0 +1,122 @@
+"""What a handler works with: the services of the server, and the caller whose command it is."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from chatsrv.auth.passwords import Passwords
+from chatsrv.auth.throttle import Throttle
+from chatsrv.bus import LocalBus
+from chatsrv.clock import Clock, Randomness
+from chatsrv.config import Config
+from chatsrv.groups import Channels
+from chatsrv.log import Log
+from chatsrv_protocol import encode
+from chatsrv_storage.idempotency import Once
+from chatsrv_storage.port import Storage
+from chatsrv_storage.records import Actor
+from chatsrv_storage.snowflake import Snowflake
+from chatsrv_storage.turn import Command, Script
+
+AuthenticateHook = Callable[[str, str], Awaitable[bool | None]]
+"""(name, password) → True: let in, False: refuse, None: let the server's own password decide."""
+
+MessageHook = Callable[[Actor, int, str], Awaitable[str | None]]
+"""(who, group id, text) → why the message is refused, in a sentence for its sender; None: it is accepted."""
+
+
+@attrs.frozen(slots=True)
+class Hooks:
+    """What an embedding program may decide. A hook that raises refuses the command, and is logged."""
+
+    authenticate: AuthenticateHook | None = None
+    message: MessageHook | None = None
+
+
+@attrs.frozen(slots=True)
+class Services:
+    """Everything the handlers share, made by the composition root."""
+
+    config: Config
+    storage: Storage
+    bus: LocalBus
+    channels: Channels
+    passwords: Passwords
+    logins: Throttle
+    registrations: Throttle
+    clock: Clock
+    randomness: Randomness
+    ids: Snowflake
+    hooks: Hooks
+    log: Log
+    stopping: trio.Event
+
+
+class Caller(Protocol):
+    """The connection a command came from."""
+
+    actor: Actor
+    session_id: int
+
+    @property
+    def peer(self) -> str:
+        """The peer's address."""
+        ...
+
+    @property
+    def may_send_passwords(self) -> bool:
+        """Nobody between can read them, or the operator allows it."""
+        ...
+
+    @property
+    def may_register(self) -> bool:
+        """Registration is open for whoever comes in this way."""
+        ...
+
+    async def log_in(self, actor: Actor, session_id: int) -> int:
+        """From here on the connection speaks for this user: hears their groups. Answers the user's version."""
+        ...
+
+    def answer(self, request_id: int, message: Any) -> None:
+        """Send the reply; the request is answered."""
+        ...
+
+    def stream(self, frames: bytes) -> None:
+        """Send encoded events of an answer that a reply will close."""
+        ...
+
+
+@attrs.frozen(slots=True)
+class Request:
+    """One command on its way through its handler."""
+
+    services: Services
+    caller: Caller
+    request_id: int
+
+    @property
+    def now_ms(self) -> int:
+        """The wall clock."""
+        return self.services.clock.now_ms()
+
+    def once(self, command: Any) -> Once:
+        """The key under which this mutation has one effect."""
+        return Once(self.caller.actor.user_id, command.client_id, payload_hash(command))
+
+    async def change(self, group_id: int, command: Any, script: Script) -> list[Any]:
+        """Run a script in the group's channel, once per client id; answers its reply. Raises Refusal."""
+        change = Command(self.caller.actor, self.once(command), script)
+        return await self.services.channels.run(group_id, change)
+
+    def stream_events(self, events: list[Any]) -> None:
+        """Send events as part of the answer, under the request's id."""
+        if events:
+            self.caller.stream(b"".join([encode(event, self.request_id) for event in events]))
+
+
+def payload_hash(command: Any) -> bytes:
+    """What makes two commands the same: everything but the request id."""
+    return hashlib.blake2b(encode(command), digest_size=16).digest()

@@ -1,0 +1,66 @@
+"""Making and changing groups, and saying who is in them. Changes run in the group's channel."""
+
+from typing import Any
+
+from chatsrv.commands.context import Request
+from chatsrv.groups.wire import group_of
+from chatsrv_protocol import groups as wire
+from chatsrv_protocol.limits import MAX_LIST
+from chatsrv_storage import groups
+
+
+async def make_group(request: Request, command: wire.MakeGroup) -> wire.GroupMade:
+    """A new group, in a channel of its own from the first event on."""
+    services = request.services
+    group_id = services.ids.next(request.now_ms)
+    script = groups.make(
+        command.name, command.members, history=command.history, max_members=services.config.max_group_members
+    )
+    return wire.GroupMade(*await request.change(group_id, command, script))
+
+
+async def rename_group(request: Request, command: wire.RenameGroup) -> wire.Changed:
+    """Another name."""
+    return wire.Changed(*await request.change(command.group_id, command, groups.rename(command.name)))
+
+
+async def add_members(request: Request, command: wire.AddMembers) -> wire.Changed:
+    """More people."""
+    return wire.Changed(*await request.change(command.group_id, command, groups.add(command.members)))
+
+
+async def remove_member(request: Request, command: wire.RemoveMember) -> wire.Changed:
+    """One person less."""
+    return wire.Changed(*await request.change(command.group_id, command, groups.remove(command.user_id)))
+
+
+async def leave_group(request: Request, command: wire.LeaveGroup) -> wire.Changed:
+    """One person less: me."""
+    return wire.Changed(*await request.change(command.group_id, command, groups.leave))
+
+
+async def show_group(request: Request, command: wire.ShowGroup) -> wire.GroupShown:
+    """One of my groups."""
+    user_id = request.caller.actor.user_id
+    view = await request.services.storage.read(lambda conn: groups.shown(conn, user_id, command.group_id))
+    return wire.GroupShown(group_of(view))
+
+
+async def list_members(request: Request, command: wire.ListMembers) -> wire.Members:
+    """A page of members."""
+    user_id = request.caller.actor.user_id
+    rows = await request.services.storage.read(
+        lambda conn: groups.members(conn, user_id, command.group_id, command.after, MAX_LIST + 1)
+    )
+    return wire.Members(tuple(wire.Member(*row) for row in rows[:MAX_LIST]), len(rows) > MAX_LIST)
+
+
+HANDLERS: dict[type[Any], Any] = {
+    wire.MakeGroup: make_group,
+    wire.RenameGroup: rename_group,
+    wire.AddMembers: add_members,
+    wire.RemoveMember: remove_member,
+    wire.LeaveGroup: leave_group,
+    wire.ShowGroup: show_group,
+    wire.ListMembers: list_members,
+}

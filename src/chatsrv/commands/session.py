@@ -1,0 +1,224 @@
+"""The handshake, accounts, logins and sessions."""
+
+from typing import Any
+
+import trio
+
+from chatsrv.auth.passwords import MIN_LENGTH
+from chatsrv.commands.context import Request
+from chatsrv_protocol import ErrorCode, ProtocolError, limits
+from chatsrv_protocol import session as wire
+from chatsrv_protocol.common import Done, Ping, Pong
+from chatsrv_storage import accounts, sessions
+from chatsrv_storage.accounts import Account
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.port import Connection
+from chatsrv_storage.records import Actor
+
+
+async def hello(request: Request, command: wire.Hello) -> wire.Welcome:
+    """Choose the version and tell the limits."""
+    if limits.VERSION not in command.versions:
+        sentence = f"this server speaks version {limits.VERSION} of the protocol, and the client {command.versions}"
+        raise ProtocolError(ErrorCode.VERSION_UNSUPPORTED, sentence, "versions", fatal=True)
+    config = request.services.config
+    return wire.Welcome(
+        version=limits.VERSION,
+        server=config.name,
+        now=request.now_ms,
+        heartbeat=round(config.heartbeat * 1000),
+        max_frame=limits.MAX_FRAME,
+        max_requests=limits.MAX_REQUESTS,
+        registration_open=request.caller.may_register,
+    )
+
+
+async def ping(request: Request, command: Ping) -> Pong:
+    """Tell the time."""
+    del command
+    return Pong(request.now_ms)
+
+
+def _throttled(wait: float) -> Refusal:
+    return RateLimited("too many attempts: wait before the next", wait)
+
+
+class RateLimited(Refusal):
+    """Too often; `retry_after` is the wait in seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(ErrorCode.RATE_LIMITED, message)
+        self.retry_after = retry_after
+
+
+def _check_password_path(request: Request) -> None:
+    if not request.caller.may_send_passwords:
+        sentence = "passwords travel only over TLS or loopback: use tls:// or wss://"
+        raise Refusal(ErrorCode.PLAINTEXT_REFUSED, sentence)
+
+
+def _check_new_password(password: str, field: str) -> None:
+    if len(password) < MIN_LENGTH:
+        raise Refusal(ErrorCode.PASSWORD_WEAK, f"a password needs at least {MIN_LENGTH} characters", field)
+
+
+async def register(request: Request, command: wire.Register) -> wire.LoggedIn:
+    """Make an account and log in."""
+    services, caller = request.services, request.caller
+    if not caller.may_register:
+        raise Refusal(ErrorCode.REGISTRATION_CLOSED, "this server's operator makes the accounts: ask for one")
+    _check_password_path(request)
+    _check_new_password(command.password, "password")
+    wait = services.registrations.take(caller.peer, trio.current_time())
+    if wait:
+        raise _throttled(wait)
+    password_hash = await services.passwords.hash(command.password)
+    user_id = services.ids.next(request.now_ms)
+    now_ms = request.now_ms
+    account = await services.storage.write(
+        lambda conn: accounts.register(conn, user_id, command.name, password_hash, now_ms)
+    )
+    return await _new_session(request, account, command.device)
+
+
+async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
+    """Log in by password: the same answer in the same time, whether the name or the password is wrong."""
+    services, caller = request.services, request.caller
+    _check_password_path(request)
+    # Attempts are counted before argon2 runs, per user and (ten times as many) per address.
+    now = trio.current_time()
+    key = accounts.name_key(command.name)
+    wait = services.logins.take(("user", key), now) or services.logins.take(("address", caller.peer), now, 0.1)
+    if wait:
+        raise _throttled(wait)
+    account = await services.storage.read(lambda conn: accounts.by_name(conn, command.name))
+    hook = services.hooks.authenticate
+    verdict = None if hook is None else await hook(command.name, command.password)
+    if verdict is None:
+        stored = None if account is None else account.password_hash
+        verdict = await services.passwords.matches(stored, command.password)
+    elif verdict and account is None:
+        account = await _known_elsewhere(request, command.name)
+    if not verdict or account is None or account.disabled:
+        raise Refusal(ErrorCode.BAD_CREDENTIALS, "the name or the password is wrong")
+    services.logins.take(("user", key), now, -1.0)  # who gets in has not guessed
+    return await _new_session(request, account, command.device)
+
+
+async def _known_elsewhere(request: Request, name: str) -> Account:
+    """An account for somebody whom the embedding program vouches for; no password opens it."""
+    user_id, now_ms = request.services.ids.next(request.now_ms), request.now_ms
+    return await request.services.storage.write(lambda conn: accounts.register(conn, user_id, name, "!", now_ms))
+
+
+async def _new_session(request: Request, account: Account, device: str) -> wire.LoggedIn:
+    services = request.services
+    token = services.randomness.bytes(32)
+    session_id = services.ids.next(request.now_ms)
+    now_ms = request.now_ms
+
+    def create(conn: Connection) -> list[int]:
+        current = accounts.by_id(conn, account.user_id)
+        if current is None or current.disabled or current.password_hash != account.password_hash:
+            raise Refusal(ErrorCode.BAD_CREDENTIALS, "the name or the password is wrong")
+        return sessions.create(conn, session_id, account.user_id, token, device, now_ms)
+
+    end_connections(request, account.user_id, await services.storage.write(create))
+    return await _log_in(request, account, session_id, token)
+
+
+async def resume(request: Request, command: wire.Resume) -> wire.LoggedIn:
+    """Log in by token."""
+    now_ms = request.now_ms
+
+    def find(conn: Connection) -> tuple[int, Account | None]:
+        session_id, user_id = sessions.resume(conn, command.token, now_ms)
+        return session_id, accounts.by_id(conn, user_id)
+
+    session_id, account = await request.services.storage.read(find)
+    if account is None or account.disabled:
+        raise Refusal(ErrorCode.SESSION_ENDED, "this account is disabled", "token")
+    return await _log_in(request, account, session_id, b"")
+
+
+async def _log_in(request: Request, account: Account, session_id: int, token: bytes) -> wire.LoggedIn:
+    version = await request.caller.log_in(Actor(account.user_id, account.name), session_id)
+    return wire.LoggedIn(account.user_id, account.name, session_id, token, version, account.operator)
+
+
+def end_connections(request: Request, user_id: int, session_ids: list[int]) -> None:
+    """End the connections of sessions that are over."""
+    for subscriber in request.services.bus.connections(user_id):
+        if subscriber.session_id in session_ids:
+            subscriber.end(ErrorCode.SESSION_ENDED)
+
+
+async def logout(request: Request, command: wire.Logout) -> Done:
+    """End this session: on every connection of it, this one last."""
+    del command
+    return await _end(request, request.caller.session_id)
+
+
+async def end_session(request: Request, command: wire.EndSession) -> Done:
+    """End another session of mine, or this one."""
+    return await _end(request, command.session_id)
+
+
+async def _end(request: Request, session_id: int) -> Done:
+    user_id = request.caller.actor.user_id
+    await request.services.storage.write(lambda conn: sessions.end(conn, user_id, session_id))
+    if session_id == request.caller.session_id:
+        request.caller.answer(request.request_id, Done())
+    end_connections(request, user_id, [session_id])
+    return Done()
+
+
+async def change_password(request: Request, command: wire.ChangePassword) -> Done:
+    """Set a new password; all other sessions end."""
+    services, caller = request.services, request.caller
+    _check_password_path(request)
+    _check_new_password(command.new, "new")
+    wait = services.logins.take(("user", accounts.name_key(caller.actor.name)), trio.current_time())
+    if wait:
+        raise _throttled(wait)
+    user_id, keep = caller.actor.user_id, caller.session_id
+    account = await services.storage.read(lambda conn: accounts.by_id(conn, user_id))
+    if account is None or not await services.passwords.matches(account.password_hash, command.old):
+        raise Refusal(ErrorCode.BAD_CREDENTIALS, "the old password is wrong", "old")
+    password_hash = await services.passwords.hash(command.new)
+    ended = await services.storage.write(lambda conn: accounts.set_password(conn, user_id, password_hash, keep))
+    end_connections(request, user_id, ended)
+    return Done()
+
+
+async def list_sessions(request: Request, command: wire.ListSessions) -> wire.Sessions:
+    """The devices of this user."""
+    del command
+    caller = request.caller
+    rows = await request.services.storage.read(lambda conn: sessions.of_user(conn, caller.actor.user_id))
+    return wire.Sessions(
+        tuple(
+            wire.Session(row.session_id, row.device, row.created_at, row.seen_at, row.session_id == caller.session_id)
+            for row in rows
+        )
+    )
+
+
+async def find_people(request: Request, command: wire.FindPeople) -> wire.People:
+    """Users by their whole names."""
+    found = await request.services.storage.read(lambda conn: accounts.find(conn, command.names))
+    return wire.People(tuple(wire.Person(user_id, name) for user_id, name in found))
+
+
+HANDLERS: dict[type[Any], Any] = {
+    wire.Hello: hello,
+    Ping: ping,
+    wire.Register: register,
+    wire.Login: login,
+    wire.Resume: resume,
+    wire.Logout: logout,
+    wire.EndSession: end_session,
+    wire.ChangePassword: change_password,
+    wire.ListSessions: list_sessions,
+    wire.FindPeople: find_people,
+}

@@ -1,0 +1,67 @@
+"""Catching up: my groups, ranges of their sequences, and my cursor."""
+
+from typing import Any
+
+from chatsrv.commands.context import Request
+from chatsrv.groups.wire import event_of, group_of
+from chatsrv_protocol import limits
+from chatsrv_protocol import sync as wire
+from chatsrv_protocol.common import Done
+from chatsrv_storage import groups, history
+from chatsrv_storage.turn import Command
+
+
+async def list_groups(request: Request, command: wire.ListGroups) -> wire.Groups:
+    """A page of my groups, with those I left since a version."""
+    user_id = request.caller.actor.user_id
+    views, version = await request.services.storage.read(
+        lambda conn: groups.listed(conn, user_id, command.since, command.after, limits.MAX_PAGE + 1)
+    )
+    page = tuple(group_of(view) for view in views[: limits.MAX_PAGE])
+    return wire.Groups(page, len(views) > limits.MAX_PAGE, version, command.since > version)
+
+
+async def read_history(request: Request, command: wire.History) -> wire.Page:
+    """A range of one group."""
+    user_id = request.caller.actor.user_id
+    records, more, head = await request.services.storage.read(
+        lambda conn: history.page(
+            conn,
+            user_id,
+            command.group_id,
+            command.after,
+            command.before,
+            command.limit,
+            limits.MAX_PAGE_BYTES,
+            newest=command.newest,
+        )
+    )
+    request.stream_events([event_of(record) for record in records])
+    first, last = (records[0].seq, records[-1].seq) if records else (0, 0)
+    return wire.Page(command.group_id, first, last, more, head)
+
+
+async def catch_up(request: Request, command: wire.CatchUp) -> wire.CaughtUp:
+    """Ranges of several groups."""
+    user_id = request.caller.actor.user_id
+    ranges = [(wanted.group_id, wanted.after) for wanted in command.ranges]
+    records, progress = await request.services.storage.read(
+        lambda conn: history.catch_up(conn, user_id, ranges, limits.MAX_PAGE, limits.MAX_PAGE_BYTES)
+    )
+    request.stream_events([event_of(record) for record in records])
+    return wire.CaughtUp(tuple(wire.Progress(*one) for one in progress))
+
+
+async def mark_read(request: Request, command: wire.MarkRead) -> Done:
+    """Move my cursor: it only moves forwards, so a retry needs no client id."""
+    change = Command(request.caller.actor, None, history.mark_read(command.seq))
+    await request.services.channels.run(command.group_id, change)
+    return Done()
+
+
+HANDLERS: dict[type[Any], Any] = {
+    wire.ListGroups: list_groups,
+    wire.History: read_history,
+    wire.CatchUp: catch_up,
+    wire.MarkRead: mark_read,
+}

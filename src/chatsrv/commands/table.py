@@ -1,0 +1,18 @@
+"""The table of all commands: which handler answers which class of the wire."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from chatsrv.commands import groups, messages, operator, session, sync
+from chatsrv.commands.context import Request
+
+Handler: TypeAlias = Callable[[Request, Any], Awaitable[Any]]
+"""Answers the reply; None where the reply comes later, from a group's channel. Raises Refusal or ProtocolError."""
+
+HANDLERS: dict[type[Any], Handler] = {
+    **session.HANDLERS,
+    **groups.HANDLERS,
+    **messages.HANDLERS,
+    **sync.HANDLERS,
+    **operator.HANDLERS,
+}

@@ -1,0 +1,181 @@
+"""The settings of a server: their names, defaults, bounds and reasons, the same in TOML, environment, flags and Python."""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+from attrs import validators as check
+
+from chatsrv_protocol import limits
+
+
+class ConfigError(Exception):
+    """A setting is unknown, has the wrong type or contradicts another: says which, where, and what would do."""
+
+
+@attrs.frozen(slots=True)
+class Address:
+    """A host and a port to listen on; port 0 means any free one."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read `HOST:PORT`, `[IPv6]:PORT` or `:PORT` (loopback). Raises ConfigError."""
+        host, colon, port = text.rpartition(":")
+        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise ConfigError(f"'{text}' is not an address: write HOST:PORT, for example 127.0.0.1:7000")
+        return cls(host.strip("[]") or "127.0.0.1", int(port))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Only programs on this machine can connect."""
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _address(value: Address | str | None) -> Address | None:
+    return Address.parse(value) if isinstance(value, str) else value
+
+
+def _path(value: str | os.PathLike[str] | None) -> Path | None:
+    return None if value is None else Path(value)
+
+
+def _names(value: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else tuple(value)
+
+
+def _at_least(low: float) -> Any:
+    return check.ge(low)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Config:
+    """Everything that can be set. Times are in seconds, sizes in bytes."""
+
+    data: Path | None = attrs.field(default=None, converter=_path)
+    """The data folder; None keeps everything in a temporary folder that is removed at the end."""
+
+    tcp: Address | None = attrs.field(default=None, converter=_address)
+    ws: Address | None = attrs.field(default=None, converter=_address)
+    tls: Address | None = attrs.field(default=None, converter=_address)
+    wss: Address | None = attrs.field(default=None, converter=_address)
+    tls_cert: Path | None = attrs.field(default=None, converter=_path)
+    tls_key: Path | None = attrs.field(default=None, converter=_path)
+
+    name: str = attrs.field(default="chatsrv", validator=check.max_len(limits.MAX_TITLE))
+    open_registration: bool = False
+    """Anybody may register. Otherwise only who comes in by a listener on a loopback address."""
+    allow_plaintext: bool = False
+    """Passwords may come over an unencrypted connection from another machine."""
+    origins: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    """Web origins whose pages may open a WebSocket; programs, which send no Origin, always may."""
+    trusted_proxies: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    """Addresses of reverse proxies whose X-Forwarded-For is believed."""
+
+    max_connections: int = attrs.field(default=20_000, validator=_at_least(1))
+    max_connections_per_address: int = attrs.field(default=1_000, validator=_at_least(1))
+    """For addresses that are not loopback."""
+    max_group_members: int = attrs.field(default=limits.MAX_GROUP_MEMBERS, validator=_at_least(2))
+    handshake_timeout: float = attrs.field(default=5.0, validator=_at_least(0.1))
+    """TLS, WebSocket and Hello together, and then once more the login."""
+    heartbeat: float = attrs.field(default=30.0, validator=_at_least(0.1))
+    """A client is silent at most this long; one that is silent twice as long is gone."""
+    drain_timeout: float = attrs.field(default=30.0, validator=_at_least(0.1))
+    """A slow reader whose outbox is not written out within this time is cut."""
+    outbox_budget: int = attrs.field(default=256 * 1024 * 1024, validator=_at_least(4 * limits.MAX_OUTBOX_BYTES))
+    """What all outboxes may hold together; over it, the largest is cut first."""
+    stop_timeout: float = attrs.field(default=5.0, validator=_at_least(0.0))
+    """How long a graceful stop waits for what is under way."""
+
+    password_time: int = attrs.field(default=3, validator=_at_least(1))
+    password_memory: int = attrs.field(default=64 * 1024, validator=_at_least(8))
+    """argon2id: passes, and KiB of memory (RFC 9106; 219 ms a hash here)."""
+    password_workers: int = attrs.field(default=2, validator=_at_least(1))
+    login_attempts: int = attrs.field(default=10, validator=_at_least(1))
+    """Failed logins per user, and ten times as many per address, within a minute."""
+    durability: Literal["full", "normal", "off"] = attrs.field(
+        default="full", validator=check.in_(("full", "normal", "off"))
+    )
+    """`full` is fsync before every ack. The others lose acked messages in a power cut."""
+    node: int = attrs.field(default=0, validator=[_at_least(0), check.le(1023)])
+
+    log_level: str = attrs.field(default="info", validator=check.in_(("debug", "info", "warning", "error")))
+    log_format: Literal["json", "text"] = attrs.field(default="text", validator=check.in_(("json", "text")))
+
+    def __attrs_post_init__(self) -> None:
+        if (self.tls or self.wss) and not (self.tls_cert and self.tls_key):
+            raise ConfigError("tls and wss need a certificate: set tls_cert and tls_key to PEM files")
+
+
+_FIELDS = {field.name: field for field in attrs.fields(Config)}
+
+
+def _from_text(name: str, text: str, where: str) -> Any:
+    """A value from the environment, read as the type of the setting's default."""
+    default = _FIELDS[name].default
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+            raise ConfigError(f"{where}: {name} is '{text}', and must be true or false")
+        return text.lower() in ("true", "1", "yes")
+    try:
+        return type(default)(text) if isinstance(default, (int, float)) else text
+    except ValueError:
+        raise ConfigError(f"{where}: {name} is '{text}', and must be a number") from None
+
+
+def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    for name, value in values.items():
+        if name not in _FIELDS:
+            raise ConfigError(f"{where}: there is no setting '{name}'; the settings are {', '.join(_FIELDS)}")
+        default = _FIELDS[name].default
+        wrong = (
+            isinstance(value, bool) != isinstance(default, bool)
+            if isinstance(default, (bool, int))
+            else isinstance(value, bool)
+        )
+        if wrong or (isinstance(default, (int, float)) and not isinstance(value, (int, float))):
+            raise ConfigError(f"{where}: {name} is {value!r}, and must be a {type(default).__name__}")
+    return dict(values)
+
+
+def load_config(file: Path | None = None, environment: Mapping[str, str] | None = None, **flags: Any) -> Config:
+    """Settings from a TOML file, then CHATSRV_NAME in the environment, then flags: the later wins; None is not set.
+
+    Raises ConfigError, with the place and what would do.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values |= _checked(tomllib.loads(file.read_text()), str(file))
+        except OSError as error:
+            raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file} is not TOML: {error}") from None
+    for name in _FIELDS:
+        text = (environment or {}).get(f"CHATSRV_{name.upper()}")
+        if text is not None:
+            values[name] = _from_text(name, text, f"CHATSRV_{name.upper()}")
+    values |= {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Config(**_checked(values, "the settings"))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"a setting is out of its bounds: {error.args[0] if error.args else error}") from None

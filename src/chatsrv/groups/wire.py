@@ -1,0 +1,49 @@
+"""Rows of a group's sequence as the events of the wire: one maker per kind, and the views of groups."""
+
+from collections.abc import Callable
+from typing import Any
+
+from chatsrv_protocol import groups, messages, sync
+from chatsrv_protocol.session import Person
+from chatsrv_storage.records import CursorMoved, GroupView, Joined, Parted, Record
+
+Maker = Callable[[Record, dict[str, Any]], Any]
+
+
+def _people(pairs: list[list[Any]]) -> tuple[Person, ...]:
+    return tuple([Person(user_id, name) for user_id, name in pairs])
+
+
+def _head(record: Record) -> tuple[int, int, int, int, int, str, int]:
+    return record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sender, record.sent_at
+
+
+_MAKERS: dict[str, Maker] = {
+    "text": lambda record, _: messages.Message(*_head(record), messages.TEXT_KIND, record.text),
+    "created": lambda record, data: groups.GroupCreated(*_head(record), record.text, _people(data["members"])),
+    "renamed": lambda record, _: groups.GroupRenamed(*_head(record), record.text),
+    "added": lambda record, data: groups.MembersAdded(*_head(record), _people(data["members"])),
+    "removed": lambda record, data: groups.MemberRemoved(*_head(record), Person(*data["member"])),
+}
+
+
+def event_of(record: Record) -> Any:
+    """The wire's event for a stored row."""
+    return _MAKERS[record.kind](record, record.data or {})
+
+
+def group_of(view: GroupView) -> groups.Group:
+    """The wire's structure for a group as one member has it."""
+    return groups.Group(
+        view.group_id, view.name, view.role, view.members, view.seq, view.ordinal,
+        view.read_seq, view.read_ordinal, view.visible_from, view.history,
+    )  # fmt: skip
+
+
+def personal_event_of(effect: Joined | Parted | CursorMoved) -> Any:
+    """What the user's own devices are told of an effect."""
+    if isinstance(effect, Joined):
+        return groups.Added(group_of(effect.view), effect.version)
+    if isinstance(effect, Parted):
+        return groups.Removed(effect.group_id, effect.seq, effect.version)
+    return sync.ReadMoved(effect.group_id, effect.read_seq, effect.read_ordinal)

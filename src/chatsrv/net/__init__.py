@@ -1,0 +1,1 @@
+"""Connections: accepting them, reading their commands, and ending them."""

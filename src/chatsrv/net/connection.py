@@ -1,0 +1,248 @@
+"""One connection: a reader in the body of its nursery, an outbox, and the place of a user on the bus.
+
+The reader decodes, dispatches and waits: for a handler (one read at a time), for room in the outbox, and for answers
+when as many requests are unanswered as the server announced. So a client that sends too much is simply not read from.
+"""
+
+from typing import Any, Final
+
+import trio
+
+from chatsrv.bus import Blob
+from chatsrv.commands.context import Request, Services
+from chatsrv.commands.session import RateLimited
+from chatsrv.commands.table import HANDLERS
+from chatsrv.transport.outbox import Flusher, Outbox
+from chatsrv.transport.port import Transport
+from chatsrv_protocol import (
+    NEED_DATA,
+    Connection,
+    ErrorCode,
+    ProtocolError,
+    Received,
+    Rejected,
+    Role,
+    State,
+    encode,
+    limits,
+)
+from chatsrv_protocol.common import Draining, Refused
+from chatsrv_protocol.session import SessionOver
+from chatsrv_storage.errors import Refusal, StorageFailed
+from chatsrv_storage.groups import memberships
+from chatsrv_storage.records import Actor
+
+GOODBYE: Final = 1.0
+"""Seconds a connection that ends may take to hand over its last words."""
+
+NOBODY: Final = Actor(0, "")
+
+MAX_BAD_FRAMES: Final = 100
+"""Frames that are no message, answered one by one; a client that sends more is broken or hostile."""
+
+
+class ClientConnection:
+    """The server's side of one connection. `run` is its life; everything else may be called by anybody at any time."""
+
+    __slots__ = (
+        "_bad_frames", "_ended", "_nursery", "_outbox", "_protocol", "_room", "_scope", "_services", "_transport",
+        "_unanswered", "actor", "heard_at", "may_register", "session_id",
+    )  # fmt: skip
+
+    def __init__(self, services: Services, transport: Transport, *, may_register: bool) -> None:
+        self._services = services
+        self._transport = transport
+        self._protocol = Connection(Role.SERVER)
+        self._unanswered: dict[int, None] = {}
+        self._room: trio.Event | None = None
+        self._bad_frames = 0
+        self._ended: str | None = None
+        self.may_register = may_register
+        self.actor = NOBODY
+        self.session_id = 0
+        self.heard_at = trio.current_time()
+
+    @property
+    def user_id(self) -> int:
+        """Whose connection it is; 0 before the login."""
+        return self.actor.user_id
+
+    @property
+    def peer(self) -> str:
+        """The peer's address."""
+        return self._transport.peer
+
+    @property
+    def may_send_passwords(self) -> bool:
+        """Nobody between can read them, or the operator allows it."""
+        return self._transport.secure or self._services.config.allow_plaintext
+
+    async def run(self, flusher: Flusher) -> None:
+        """Serve the connection until it ends, then close it. Only a cancel of the server escapes."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                self._scope = nursery.cancel_scope
+                self._outbox = Outbox(
+                    self._transport, flusher, nursery.start_soon, self.cut, self._services.config.drain_timeout
+                )
+                use = getattr(self._transport, "use", None)
+                if use is not None:
+                    use(self._outbox)
+                try:
+                    await self._read()
+                    with trio.move_on_after(GOODBYE):
+                        await self._outbox.emptied()
+                        await self._transport.say_goodbye()
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    pass  # the peer is gone, which is how most connections end
+                nursery.cancel_scope.cancel()
+        finally:
+            self._services.bus.unregister(self)
+            self._outbox.close()
+            with trio.CancelScope(shield=True):
+                await self._transport.aclose()
+
+    def cut(self, reason: str) -> None:
+        """End the connection now, whatever it is doing."""
+        if not self._scope.cancel_called:
+            self._services.log.info("connection cut", user=self.actor.name, peer=self.peer, reason=reason)
+            self._scope.cancel()
+
+    async def _read(self) -> None:
+        """Handshake, login, commands: until the peer closes, the connection is ended, or a frame is fatal."""
+        timeout = self._services.config.handshake_timeout
+        with trio.move_on_after(timeout) as deadline:
+            await self._read_while(State.HELLO)
+        if self._protocol.state is State.GUEST and not deadline.cancelled_caught:
+            with trio.move_on_after(timeout) as deadline:
+                await self._read_while(State.GUEST)
+        if deadline.cancelled_caught:
+            self._say_last(ProtocolError(ErrorCode.TIMED_OUT, f"no login within {timeout:g} seconds"))
+            return
+        await self._read_while(State.MEMBER)
+
+    async def _read_while(self, state: State) -> None:
+        protocol, transport = self._protocol, self._transport
+        while protocol.state is state and self._ended is None:
+            item = protocol.next()
+            if isinstance(item, Received):
+                await self._handle(item.request_id, item.message)
+            elif isinstance(item, Rejected):
+                self._reject(item.request_id, item.error)
+            else:
+                assert item is NEED_DATA
+                if self._outbox.crowded:
+                    await self._outbox.emptied()
+                data = await transport.read()
+                if not data:
+                    self._ended = "closed by the peer"
+                    return
+                self.heard_at = trio.current_time()
+                protocol.feed(data)
+
+    async def _handle(self, request_id: int, command: Any) -> None:
+        """One command: find its handler, and turn what it raises into the wire's refusal, here and nowhere else."""
+        if request_id in self._unanswered:
+            sentence = "this request id is in use by a request that is not answered yet"
+            self._reject(request_id, ProtocolError(ErrorCode.BAD_FIELD, sentence, "request_id"))
+            return
+        while len(self._unanswered) >= limits.MAX_REQUESTS:
+            self._room = trio.Event()
+            await self._room.wait()
+        self._unanswered[request_id] = None
+        request = Request(self._services, self, request_id)
+        try:
+            reply = await HANDLERS[type(command)](request, command)
+        except StorageFailed:
+            # The server is about to stop; no answer, since nobody knows what is stored.
+            raise trio.BrokenResourceError from None
+        except Refusal as refusal:
+            self.answer(request_id, refusal)
+        except ProtocolError as error:
+            self._reject(request_id, error)
+        except Exception as error:
+            self._services.log.exception("a handler failed", command=type(command).__name__)
+            self.answer(request_id, Refusal(ErrorCode.INTERNAL, "the server made a mistake; it is in its log"))
+        else:
+            if reply is not None:
+                self.answer(request_id, reply)
+
+    def _reject(self, request_id: int, error: ProtocolError) -> None:
+        """Answer what was wrong with a frame; the connection ends if the stream can no longer be trusted."""
+        self._bad_frames += 1
+        if error.fatal or self._bad_frames > MAX_BAD_FRAMES:
+            self._say_last(error)
+            return
+        self._unanswered.pop(request_id, None)
+        self._outbox.put(self._protocol.send(Refused(error.code, error.message[:1024], error.field), request_id))
+
+    def _say_last(self, error: ProtocolError) -> None:
+        """Tell the peer why, and end."""
+        self._ended = str(error.code)
+        self._outbox.put(encode(Refused(error.code, error.message[:1024], error.field)))
+
+    def answer(self, request_id: int, message: Any) -> None:
+        """Send the reply to a request, a Refusal included. A second reply to the same request is not sent."""
+        if request_id not in self._unanswered:
+            return
+        del self._unanswered[request_id]
+        if isinstance(message, Refusal):
+            retry_after = round(message.retry_after * 1000) + 1 if isinstance(message, RateLimited) else 0
+            message = Refused(message.code, message.message, message.field, retry_after)
+        self._outbox.put(self._protocol.send(message, request_id))
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+
+    def stream(self, frames: bytes) -> None:
+        """Send events of an answer."""
+        self._outbox.put(frames)
+
+    def put_event(self, blob: Blob) -> None:
+        """Take live frames from the bus."""
+        self._outbox.put_event(blob)
+
+    def end(self, reason: str) -> None:
+        """The session is over: say so, and close once that is written."""
+        if self._ended is None:
+            self._ended = reason
+            self._outbox.put(encode(SessionOver(reason, self.session_id)))
+            self._nursery.start_soon(self._close_soon)
+
+    def drain(self, within_ms: int) -> None:
+        """The server is about to stop: tell the client to come back."""
+        if self._protocol.state is State.MEMBER:
+            self._outbox.put(encode(Draining(within_ms)))
+
+    async def written(self) -> None:
+        """Wait until what the connection was sent is written out, or it is over."""
+        await self._outbox.emptied()
+
+    async def _close_soon(self) -> None:
+        """End a connection whose reader waits for the peer."""
+        with trio.move_on_after(GOODBYE):
+            await self._outbox.emptied()
+        self._scope.cancel()
+
+    async def log_in(self, actor: Actor, session_id: int) -> int:
+        """Take a place on the bus and hear the user's groups: register, read, attach, and read again if it moved.
+
+        Registered first, so that a removal, or the end of the session, that comes after the read finds this
+        connection. Raises Refusal where the session ended meanwhile.
+        """
+        services = self._services
+        self.actor, self.session_id = actor, session_id
+        services.bus.register(self)
+        try:
+            while True:
+                version, group_ids = await services.storage.read(
+                    lambda conn: memberships(conn, actor.user_id, session_id)
+                )
+                services.bus.attach(self, group_ids)
+                if services.bus.version_of(actor.user_id) <= version:
+                    return version
+        except BaseException:
+            services.bus.unregister(self)
+            self.actor, self.session_id = NOBODY, 0
+            raise

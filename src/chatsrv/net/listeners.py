@@ -1,0 +1,181 @@
+"""Listening and accepting: TCP, TLS, WebSocket and both, each connection in a task of its own from the first moment.
+
+The accept loop never waits for a handshake, and what a connection does wrong stays within its task.
+"""
+
+import ssl
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import attrs
+import trio
+
+from chatsrv.commands.context import Services
+from chatsrv.config import Address, ConfigError, is_loopback
+from chatsrv.net.connection import ClientConnection
+from chatsrv.transport.outbox import Flusher
+from chatsrv.transport.port import Transport
+from chatsrv.transport.tcp import StreamTransport, TcpTransport
+from chatsrv.transport.websocket import HandshakeRefused, accept_websocket
+from chatsrv_protocol import ErrorCode, encode
+from chatsrv_protocol.common import Refused
+
+Scheme = Literal["tcp", "tls", "ws", "wss"]
+
+BACKLOG = 4096
+"""Connections the kernel holds for us: a login storm after a restart should not be refused there."""
+
+
+@attrs.frozen(slots=True)
+class Listener:
+    """A bound socket, and what is spoken on it."""
+
+    scheme: Scheme
+    sockets: tuple[trio.SocketListener, ...]
+    address: Address
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"{self.scheme}://{self.address}"
+
+
+async def bind(scheme: Scheme, address: Address) -> Listener:
+    """Listen. Raises ConfigError where the port is in use or not ours to take."""
+    try:
+        sockets = await trio.open_tcp_listeners(address.port, host=address.host, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {scheme}://{address}: {error.strerror or error}") from None
+    port = sockets[0].socket.getsockname()[1]
+    return Listener(scheme, tuple(sockets), Address(address.host, port))
+
+
+class Acceptor:
+    """Serves what the listeners accept, within the bounds on connections; knows all connections that live."""
+
+    def __init__(self, services: Services, flusher: Flusher, tls: ssl.SSLContext | None) -> None:
+        self._services = services
+        self._flusher = flusher
+        self._tls = tls
+        self._per_address: Counter[str] = Counter()
+        self.connections: dict[ClientConnection, None] = {}
+
+    async def serve(
+        self,
+        listener: Listener,
+        connections: trio.Nursery,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Accept until cancelled; connections live in their own nursery, so that stopping can give them time."""
+
+        async def handle(stream: trio.SocketStream) -> None:
+            await self._handle(listener, stream)
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._serve_sockets, handle, listener, connections)
+            task_status.started()
+
+    async def _serve_sockets(
+        self,
+        handle: Callable[[trio.SocketStream], Awaitable[None]],
+        listener: Listener,
+        connections: trio.Nursery,
+        task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        await trio.serve_listeners(handle, list(listener.sockets), handler_nursery=connections, task_status=task_status)
+
+    async def _handle(self, listener: Listener, stream: trio.SocketStream) -> None:
+        peer = _peer_of(stream)
+        limits = self._services.config
+        crowded = self._per_address[peer] >= limits.max_connections_per_address and not is_loopback(peer)
+        if crowded or self._per_address.total() >= limits.max_connections:
+            await self._turn_away(listener, stream)
+            return
+        self._per_address[peer] += 1
+        try:
+            await self._serve_one(listener, stream, peer)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError, ssl.SSLError, HandshakeRefused) as error:
+            self._services.log.debug("no connection came about", peer=peer, error=str(error))
+        except Exception as error:
+            self._services.log.exception("a connection failed", peer=peer)
+        finally:
+            self._per_address[peer] -= 1
+            if not self._per_address[peer]:
+                del self._per_address[peer]
+            await trio.aclose_forcefully(stream)
+
+    async def _turn_away(self, listener: Listener, stream: trio.SocketStream) -> None:
+        try:
+            if listener.scheme == "tcp":
+                with trio.move_on_after(1):
+                    await stream.send_all(
+                        encode(Refused(ErrorCode.TOO_MANY_CONNECTIONS, "the server is full: try later"))
+                    )
+        except trio.BrokenResourceError:
+            pass
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _serve_one(self, listener: Listener, stream: trio.SocketStream, peer: str) -> None:
+        """Handshakes within their deadline, then the connection's life."""
+        may_register = self._services.config.open_registration or listener.address.is_loopback
+        async with trio.open_nursery() as nursery:
+            transport = None
+            with trio.move_on_after(self._services.config.handshake_timeout):
+                transport = await self._transport(nursery, listener.scheme, stream, peer)
+            if transport is not None:
+                await self.serve_transport(transport, may_register=may_register)
+            nursery.cancel_scope.cancel()
+
+    async def _transport(
+        self, nursery: trio.Nursery, scheme: Scheme, stream: trio.SocketStream, peer: str
+    ) -> Transport:
+        raw: trio.abc.Stream = stream
+        if scheme in ("tls", "wss"):
+            assert self._tls is not None, "a TLS listener needs a certificate"
+            raw = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
+            await raw.do_handshake()
+        if scheme == "tcp":
+            return TcpTransport(stream, peer)
+        if scheme == "tls":
+            return StreamTransport(raw, peer, secure=True)
+        config = self._services.config
+        return await accept_websocket(
+            nursery,
+            raw,
+            peer,
+            encrypted=scheme == "wss",
+            origins=config.origins,
+            trusted_proxies=config.trusted_proxies,
+        )
+
+    async def serve_transport(self, transport: Transport, *, may_register: bool) -> None:
+        """The life of a connection on any transport; a memory stream of a test comes in here."""
+        connection = ClientConnection(self._services, transport, may_register=may_register)
+        self.connections[connection] = None
+        try:
+            await connection.run(self._flusher)
+        finally:
+            del self.connections[connection]
+
+    async def sweep(self) -> None:
+        """Cut connections that were silent for two heartbeats, forever: one task for all."""
+        heartbeat = self._services.config.heartbeat
+        while True:
+            await trio.sleep(heartbeat / 2)
+            silent_since = trio.current_time() - 2 * heartbeat
+            for number, connection in enumerate(list(self.connections)):
+                if connection.user_id and connection.heard_at < silent_since:
+                    connection.cut("it was silent for two heartbeats")
+                if number % 1000 == 999:
+                    await trio.lowlevel.checkpoint()
+
+
+def _peer_of(stream: trio.SocketStream) -> str:
+    """The peer's address; an IPv4 address in IPv6 clothes is shown as IPv4."""
+    try:
+        name = stream.socket.getpeername()
+    except OSError:
+        return "gone"
+    return str(name[0]).removeprefix("::ffff:") if name else "local"

@@ -1,0 +1,64 @@
+"""A server and connections to it without sockets: for tests of programs that embed chatsrv or speak its protocol.
+
+    async def test_hello(autojump_clock):
+        async with chatsrv.testing.open_test_server() as server, chatsrv.open_client(server.dial) as client:
+            await client.register("ann", "a long password")
+
+Everything runs in one Trio run on memory streams; with Trio's `MockClock(autojump_threshold=0)` (pytest-trio's
+`autojump_clock`) time is virtual. Jobs run inline; only password hashes use threads.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from chatsrv.app import Server, open_server
+from chatsrv.clock import SeededRandomness, VirtualClock
+from chatsrv.commands.context import Hooks
+from chatsrv.config import Config
+from chatsrv.transport.memory import WINDOW, MemoryTransport, memory_pair
+from chatsrv_storage.port import open_memory_storage, open_storage
+
+QUICK = Config(password_time=1, password_memory=8, open_registration=True)
+"""Settings for tests: a password hash takes well under a millisecond, and protects nothing."""
+
+
+@attrs.frozen(slots=True)
+class TestServer:
+    """A running server without listeners, and the clock it lives by."""
+
+    __test__ = False
+
+    server: Server
+    clock: VirtualClock
+    window: int
+
+    async def dial(self) -> trio.abc.Stream:
+        """A new connection: the client's end of a memory stream. Hand this method itself to `open_client`."""
+        ours, theirs = memory_pair(self.window)
+        self.server.connect(MemoryTransport(theirs))
+        await trio.lowlevel.checkpoint()
+        return ours
+
+
+@asynccontextmanager
+async def open_test_server(
+    config: Config = QUICK,
+    *,
+    hooks: Hooks | None = None,
+    seed: int = 0,
+    clock: VirtualClock | None = None,
+    window: int = WINDOW,
+) -> AsyncGenerator[TestServer]:
+    """A server whose wall clock follows Trio's, whose randomness follows from `seed`, and whose jobs run inline.
+
+    With `config.data` set it keeps its data there, so that a test can stop it and start it again. `window` is how many
+    unread bytes each direction of a connection holds.
+    """
+    clock = clock or VirtualClock()
+    storage = open_memory_storage(inline=True) if config.data is None else open_storage(config.data, inline=True)
+    randomness = SeededRandomness(seed)
+    async with open_server(config, hooks=hooks, clock=clock, randomness=randomness, storage=storage) as server:
+        yield TestServer(server, clock, window)

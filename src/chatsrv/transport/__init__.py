@@ -1,0 +1,1 @@
+"""Ways of carrying frames: the port, its implementations, and the outbox that all writing goes through."""

@@ -1,0 +1,206 @@
+"""What waits to be written to one connection, and the pass that writes it: one write per connection and turn.
+
+An outbox is fed by anybody and never blocks them. The flusher writes each dirty outbox once per scheduler turn straight
+from its loop, without waking a task per connection: 8.1 µs against 45 (500 members, 2 cores). Only while the
+socket is full does a task of the connection's own nursery wait for it. Order is kept by one rule: nothing is written
+directly while bytes are left over or that task is at work.
+
+The bound: an outbox that would exceed it lags. It drops live events, its connection is not read from, and when it has
+drained the client is told how many events it has to fetch. One that does not drain in time is cut; so is the largest
+of all when their sum exceeds the server's budget. Nobody ever waits for a slow reader.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+
+from chatsrv.bus import Blob
+from chatsrv.transport.port import Transport
+from chatsrv_protocol import encode, limits
+from chatsrv_protocol.common import Lagging
+
+WRITES_PER_TURN: Final = 100
+"""Direct writes before the flusher lets others run: about 1 ms."""
+
+PAUSE_READING: Final = limits.MAX_PAGE_BYTES
+"""While more than this waits to be written, the connection's requests are not read."""
+
+
+class Flusher:
+    """Writes what is waiting, and keeps the sum of all outboxes within its budget."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.waiting = 0
+        self._dirty: dict[Outbox, None] = {}
+        self._full: dict[Outbox, None] = {}
+        self._parked = trio.lowlevel.ParkingLot()
+
+    def mark(self, outbox: "Outbox") -> None:
+        """This outbox has something to write."""
+        if not self._dirty:
+            self._parked.unpark()
+        self._dirty[outbox] = None
+
+    def add(self, outbox: "Outbox", size: int) -> None:
+        """The outbox grew; over the budget, the largest that cannot be written out is cut."""
+        self.waiting += size
+        while self.waiting > self.budget and self._full:
+            largest = max(self._full, key=lambda full: full.size)
+            largest.cut("the server's memory for slow readers is used up")
+
+    def note_full(self, outbox: "Outbox", full: bool) -> None:
+        """Whether this outbox waits for its socket."""
+        if full:
+            self._full[outbox] = None
+        else:
+            self._full.pop(outbox, None)
+
+    def forget(self, outbox: "Outbox", size: int) -> None:
+        """The outbox is closed, and what it held with it."""
+        self.waiting -= size
+        self._dirty.pop(outbox, None)
+        self._full.pop(outbox, None)
+
+    async def run(self) -> None:
+        """Write, forever."""
+        while True:
+            if not self._dirty:
+                await self._parked.park()
+            dirty, self._dirty = self._dirty, {}
+            for number, outbox in enumerate(dirty, 1):
+                outbox.flush()
+                if number % WRITES_PER_TURN == 0:
+                    await trio.lowlevel.checkpoint()
+
+
+class Outbox:
+    """One connection's. `start` runs a function in the connection's nursery, `cut` ends the connection with a reason."""
+
+    __slots__ = (
+        "_closed",
+        "_draining",
+        "_dropped",
+        "_flusher",
+        "_pieces",
+        "_room",
+        "_start",
+        "_timeout",
+        "_transport",
+        "cut",
+        "size",
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        flusher: Flusher,
+        start: Callable[[Callable[[], Awaitable[None]]], None],
+        cut: Callable[[str], None],
+        drain_timeout: float,
+    ) -> None:
+        self._transport = transport
+        self._flusher = flusher
+        self._start = start
+        self.cut = cut
+        self._timeout = drain_timeout
+        self._pieces: list[bytes] = []
+        self.size = 0
+        self._draining = False
+        self._closed = False
+        self._dropped = 0
+        self._room: trio.Event | None = None
+
+    @property
+    def crowded(self) -> bool:
+        """So much waits that the connection should not be read from."""
+        return self.size > PAUSE_READING or self._dropped > 0
+
+    def put(self, frame: bytes) -> None:
+        """Take frames for this connection alone: answers, which are bounded by how many requests may be unanswered."""
+        self.put_raw(self._transport.wrap(frame))
+
+    def put_event(self, blob: Blob) -> None:
+        """Take frames that others get too, or drop them where the reader is too slow."""
+        if self._dropped or self.size + len(blob.frames) > limits.MAX_OUTBOX_BYTES:
+            self._dropped += blob.events
+            return
+        self.put_raw(self._transport.wrap_shared(blob))
+
+    def put_raw(self, data: bytes) -> None:
+        """Take bytes of the transport's own."""
+        if self._closed:
+            return
+        self._pieces.append(data)
+        self.size += len(data)
+        self._flusher.add(self, len(data))
+        if not self._draining:
+            self._flusher.mark(self)
+
+    def flush(self) -> None:
+        """Write what the socket takes now; leave the rest to a task of the connection."""
+        if self._draining or not self._pieces:
+            return
+        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        try:
+            written = self._transport.try_write(data)
+        except OSError:
+            self.cut("the connection is broken")
+            return
+        self._sent(written)
+        if written == len(data):
+            self._pieces.clear()
+            if self._room is not None:
+                self._emptied()
+            return
+        self._pieces = [data[written:]]
+        self._draining = True
+        self._flusher.note_full(self, True)
+        self._start(self._drain)
+
+    def _sent(self, count: int) -> None:
+        self.size -= count
+        self._flusher.waiting -= count
+
+    async def _drain(self) -> None:
+        """Write until nothing is left: the only task that waits for a full socket."""
+        try:
+            while self._pieces:
+                data, self._pieces = b"".join(self._pieces), []
+                with trio.move_on_after(self._timeout) as deadline:
+                    await self._transport.write(data)
+                if deadline.cancelled_caught:
+                    self.cut(f"it read nothing like {len(data)} bytes in {self._timeout:g} seconds")
+                    return
+                self._sent(len(data))
+                if not self._pieces and self._dropped:
+                    dropped, self._dropped = self._dropped, 0
+                    self.put(encode(Lagging(dropped)))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.cut("the connection is broken")
+            return
+        self._draining = False
+        self._flusher.note_full(self, False)
+        self._emptied()
+
+    def _emptied(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+
+    async def emptied(self) -> None:
+        """Wait until everything is written. May be cancelled; the drain deadline bounds it."""
+        if self._pieces or self._draining:
+            if self._room is None:
+                self._room = trio.Event()
+            await self._room.wait()
+
+    def close(self) -> None:
+        """Take nothing more, and give back what it holds."""
+        if not self._closed:
+            self._closed = True
+            self._flusher.forget(self, self.size)
+            self._pieces.clear()
+            self.size = 0
+            self._emptied()

@@ -1,0 +1,50 @@
+"""What a connection needs of its transport: reading, two ways of writing, and where the peer is."""
+
+from typing import Protocol
+
+from chatsrv.bus import Blob
+
+
+class Transport(Protocol):
+    """A byte stream that carries frames. One task reads; writing goes through one Outbox, which keeps the order."""
+
+    @property
+    def peer(self) -> str:
+        """The peer's address (without a port), or a name for what has none."""
+        ...
+
+    @property
+    def secure(self) -> bool:
+        """Nobody between can read: TLS, or the connection never leaves this machine."""
+        ...
+
+    def try_write(self, data: bytes) -> int:
+        """Write without blocking: how many bytes were taken; 0 where none can be now, or this transport cannot do it.
+
+        Raises OSError where the connection is broken.
+        """
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Write all. Raises trio.BrokenResourceError or ClosedResourceError. A cancel leaves the stream unusable."""
+        ...
+
+    async def read(self) -> bytes:
+        """Some bytes of frames; empty at the end. Raises trio.BrokenResourceError or ClosedResourceError."""
+        ...
+
+    def wrap(self, frames: bytes) -> bytes:
+        """Whole frames as this transport's bytes."""
+        ...
+
+    def wrap_shared(self, blob: Blob) -> bytes:
+        """The same for frames that others get too."""
+        ...
+
+    async def say_goodbye(self) -> None:
+        """What the transport's protocol says before closing (a WebSocket's Close), if anything. May be cancelled."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close at once."""
+        ...

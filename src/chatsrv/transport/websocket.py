@@ -1,0 +1,146 @@
+"""Frames in WebSocket messages: trio-websocket owns the protocol, our outbox owns the order of what is written.
+
+The library reads and answers (handshake, pings, closing) over a stream of ours, whose writes go into the outbox like
+everything else; so its frames and ours, encoded once for all members, never interleave. Never `serve_websocket`: one
+request with a non-ASCII Host header ends the whole server.
+"""
+
+from collections.abc import Collection
+
+import trio
+import trio_websocket
+from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from chatsrv.bus import Blob
+from chatsrv.bus.port import websocket_header
+from chatsrv.config import is_loopback
+from chatsrv.transport.outbox import Outbox
+from chatsrv.transport.tcp import READ_BYTES, try_write
+from chatsrv_protocol import limits
+
+QUEUED_MESSAGES = 4
+"""Messages the library may read ahead of us."""
+
+MAX_UNFINISHED_BYTES = 2 * limits.MAX_WEBSOCKET_MESSAGE + READ_BYTES
+"""Bytes read since the last whole message: empty fragments and pings escape the library's own bound on a message."""
+
+
+class HandshakeRefused(Exception):
+    """The peer is no WebSocket client of ours; it was told why."""
+
+
+class _OutboxStream(trio.abc.Stream):
+    """The library's view of the connection: it reads the stream, and writes into the outbox once there is one."""
+
+    def __init__(self, raw: trio.abc.Stream) -> None:
+        self.raw = raw
+        self.outbox: Outbox | None = None
+        self.unfinished = 0
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        if self.outbox is None:
+            await self.raw.send_all(data)
+            return
+        self.outbox.put_raw(bytes(data))
+        await self.outbox.emptied()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.raw.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        data = bytes(await self.raw.receive_some(max_bytes))
+        self.unfinished += len(data)
+        if self.unfinished > MAX_UNFINISHED_BYTES:
+            raise trio.BrokenResourceError("more bytes than any message may have, and no message")
+        return data
+
+    async def aclose(self) -> None:
+        await trio.aclose_forcefully(self.raw)
+
+
+class WebSocketTransport:
+    """A WebSocket that a client opened. Only a plain socket below can be written to directly."""
+
+    def __init__(self, stream: _OutboxStream, websocket: WebSocketConnection, peer: str, *, secure: bool) -> None:
+        self._stream = stream
+        self._websocket = websocket
+        self._try_socket = stream.raw.socket if isinstance(stream.raw, trio.SocketStream) else None
+        self.peer = peer
+        self.secure = secure
+
+    def use(self, outbox: Outbox) -> None:
+        """From here on the library's own frames go through the outbox."""
+        self._stream.outbox = outbox
+
+    def try_write(self, data: bytes) -> int:
+        """One non-blocking write to a plain socket; never under TLS."""
+        return 0 if self._try_socket is None else try_write(self._try_socket, data)
+
+    async def write(self, data: bytes) -> None:
+        """Write all."""
+        await self._stream.raw.send_all(data)
+
+    async def read(self) -> bytes:
+        """The frames of the next message; empty when the peer closes. A text message breaks the connection."""
+        try:
+            message = await self._websocket.get_message()
+        except ConnectionClosed:
+            return b""
+        self._stream.unfinished = 0
+        if isinstance(message, str):
+            with trio.move_on_after(1):
+                await self._websocket.aclose(1003, "frames are binary messages")
+            raise trio.BrokenResourceError("a text message")
+        return message or await self.read()
+
+    def wrap(self, frames: bytes) -> bytes:
+        """One binary message."""
+        return websocket_header(len(frames)) + frames
+
+    def wrap_shared(self, blob: Blob) -> bytes:
+        """One binary message, made once for all."""
+        return blob.websocket
+
+    async def say_goodbye(self) -> None:
+        """The closing handshake. It waits for the peer: bound it."""
+        await self._websocket.aclose(1001)
+
+    async def aclose(self) -> None:
+        """Close the socket below: after a 1009 the library leaves it open."""
+        await trio.aclose_forcefully(self._stream.raw)
+
+
+async def accept_websocket(
+    nursery: trio.Nursery,
+    raw: trio.abc.Stream,
+    peer: str,
+    *,
+    encrypted: bool,
+    origins: Collection[str],
+    trusted_proxies: Collection[str],
+) -> WebSocketTransport:
+    """The opening handshake on a connected stream; the library's reader runs in `nursery`, which the caller cancels.
+
+    Raises HandshakeRefused after answering 400 or 403, and trio's stream errors. The caller sets a deadline.
+    """
+    stream = _OutboxStream(raw)
+    request = await trio_websocket.wrap_server_stream(
+        nursery,
+        stream,
+        message_queue_size=QUEUED_MESSAGES,
+        max_message_size=limits.MAX_WEBSOCKET_MESSAGE,
+        receive_buffer_size=READ_BYTES,
+    )
+    headers = {name.lower(): value for name, value in request.headers}
+    origin = headers.get(b"origin")
+    if origin is not None and origin.decode("latin-1") not in origins:
+        await request.reject(403, body=b"pages of this origin may not connect: the operator sets `origins`\n")
+        raise HandshakeRefused(f"origin {origin!r}")
+    if limits.SUBPROTOCOL not in request.proposed_subprotocols:
+        await request.reject(400, body=f"ask for the subprotocol {limits.SUBPROTOCOL}\n".encode())
+        raise HandshakeRefused("no common subprotocol")
+    forwarded = headers.get(b"x-forwarded-for")
+    if forwarded is not None and peer in trusted_proxies:
+        peer = forwarded.decode("latin-1").rpartition(",")[2].strip() or peer
+    websocket = await request.accept(subprotocol=limits.SUBPROTOCOL)
+    return WebSocketTransport(stream, websocket, peer, secure=encrypted or is_loopback(peer))

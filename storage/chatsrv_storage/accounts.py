@@ -1,0 +1,122 @@
+"""Accounts: making them, finding them by name, passwords, and what an operator does to them."""
+
+import unicodedata
+from collections.abc import Sequence
+
+import attrs
+
+from chatsrv_storage import audit
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.port import Connection
+
+
+@attrs.frozen(slots=True)
+class Account:
+    """A user, as the server needs to know them at a login."""
+
+    user_id: int
+    name: str
+    password_hash: str
+    version: int
+    operator: bool
+    disabled: bool
+
+
+_COLUMNS = "id, name, password_hash, version, operator, disabled"
+
+
+def name_key(name: str) -> str:
+    """What two names that are taken for the same have in common: compatibility forms and case folded away."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def register(conn: Connection, user_id: int, name: str, password_hash: str, now_ms: int) -> Account:
+    """A new account. Raises Refusal where the name is taken or has a space."""
+    if any(character.isspace() for character in name):
+        raise Refusal("bad_field", "an account's name has no spaces", "name")
+    key = name_key(name)
+    if conn.execute("select 1 from user where name_key = ?", (key,)).fetchone() is not None:
+        raise Refusal("name_taken", f"the name '{name}' is taken: choose another", "name")
+    conn.execute(
+        "insert into user (id, name, name_key, password_hash, created_at) values (?, ?, ?, ?, ?)",
+        (user_id, name, key, password_hash, now_ms),
+    )
+    return Account(user_id, name, password_hash, 0, operator=False, disabled=False)
+
+
+def _account(row: tuple[int, str, str, int, int, int] | None) -> Account | None:
+    return None if row is None else Account(*row[:4], operator=bool(row[4]), disabled=bool(row[5]))
+
+
+def by_name(conn: Connection, name: str) -> Account | None:
+    """The account with this name, regardless of case."""
+    return _account(conn.execute(f"select {_COLUMNS} from user where name_key = ?", (name_key(name),)).fetchone())
+
+
+def by_id(conn: Connection, user_id: int) -> Account | None:
+    """The account with this id."""
+    return _account(conn.execute(f"select {_COLUMNS} from user where id = ?", (user_id,)).fetchone())
+
+
+def find(conn: Connection, names: Sequence[str]) -> list[tuple[int, str]]:
+    """(id, name) of those who exist, in the order asked."""
+    found = (
+        conn.execute("select id, name from user where name_key = ?", (name_key(name),)).fetchone() for name in names
+    )
+    return [(row[0], row[1]) for row in found if row is not None]
+
+
+def names_of(conn: Connection, user_ids: Sequence[int]) -> dict[int, str]:
+    """The name of each user that exists."""
+    marks = ",".join("?" * len(user_ids))
+    return dict(conn.execute(f"select id, name from user where id in ({marks})", tuple(user_ids)).fetchall())
+
+
+def set_password(conn: Connection, user_id: int, password_hash: str, keep_session: int) -> list[int]:
+    """Set a password and end the user's sessions but `keep_session` (0: all); answers the ids of those ended."""
+    conn.execute("update user set password_hash = ? where id = ?", (password_hash, user_id))
+    return _end_sessions(conn, user_id, keep_session)
+
+
+def _end_sessions(conn: Connection, user_id: int, but: int) -> list[int]:
+    rows = conn.execute("select id from session where user_id = ? and id <> ?", (user_id, but)).fetchall()
+    conn.execute("delete from session where user_id = ? and id <> ?", (user_id, but))
+    return [row[0] for row in rows]
+
+
+def _require(conn: Connection, name: str) -> Account:
+    account = by_name(conn, name)
+    if account is None:
+        raise Refusal("user_unknown", f"there is no account named '{name}'", "name")
+    return account
+
+
+def require_operator(conn: Connection, user_id: int) -> Account:
+    """The account of an operator. Raises Refusal for anybody else."""
+    account = by_id(conn, user_id)
+    if account is None or not account.operator or account.disabled:
+        raise Refusal("operator_only", "only an operator may do this: `chatsrv operator add NAME --data DIR` makes one")
+    return account
+
+
+def set_operator(conn: Connection, actor: str, name: str, operator: bool, now_ms: int) -> int:
+    """Make somebody an operator or end it, audited; answers their id."""
+    account = _require(conn, name)
+    conn.execute("update user set operator = ? where id = ?", (int(operator), account.user_id))
+    audit.note(conn, now_ms, actor, "operator_add" if operator else "operator_remove", account.name)
+    return account.user_id
+
+
+def set_enabled(conn: Connection, actor: str, name: str, enabled: bool, now_ms: int) -> tuple[int, list[int]]:
+    """Disable an account or enable it again, audited; answers its id and the sessions that ended."""
+    account = _require(conn, name)
+    conn.execute("update user set disabled = ? where id = ?", (int(not enabled), account.user_id))
+    audit.note(conn, now_ms, actor, "user_enable" if enabled else "user_disable", account.name)
+    return account.user_id, [] if enabled else _end_sessions(conn, account.user_id, 0)
+
+
+def reset_password(conn: Connection, actor: str, name: str, password_hash: str, now_ms: int) -> tuple[int, list[int]]:
+    """Set somebody's password and end their sessions, audited; answers their id and the sessions that ended."""
+    account = _require(conn, name)
+    audit.note(conn, now_ms, actor, "user_reset_password", account.name)
+    return account.user_id, set_password(conn, account.user_id, password_hash, 0)

@@ -1,0 +1,32 @@
+"""The audit log: what operators did, each row chained to the one before by its hash, so that a gap or change shows."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+from chatsrv_storage.port import Connection
+
+
+def _chain(before: bytes, *fields: object) -> bytes:
+    return hashlib.sha256(before + json.dumps(fields, ensure_ascii=False).encode()).digest()
+
+
+def note(conn: Connection, now_ms: int, actor: str, action: str, subject: str, detail: str = "") -> None:
+    """Add a row: who did what to whom. Part of the transaction of what it describes."""
+    last = conn.execute("select id, chain from audit order by id desc limit 1").fetchone()
+    number, before = (last[0] + 1, last[1]) if last is not None else (1, b"")
+    chain = _chain(before, number, now_ms, actor, action, subject, detail)
+    conn.execute(
+        "insert into audit values (?, ?, ?, ?, ?, ?, ?)", (number, now_ms, actor, action, subject, detail, chain)
+    )
+
+
+def check(conn: Connection) -> Iterator[str]:
+    """Every row whose chain does not follow from the row before, in words."""
+    before, expected = b"", 1
+    for number, at, actor, action, subject, detail, chain in conn.execute("select * from audit order by id"):
+        if number != expected:
+            yield f"audit: row {expected} is missing"
+        elif _chain(before, number, at, actor, action, subject, detail) != chain:
+            yield f"audit: row {number} was changed, or follows another row than it says"
+        before, expected = chain, number + 1

@@ -1,0 +1,95 @@
+"""What storage answers about a group: rows of its sequence, and what follows from a change for who is in it."""
+
+import json
+import zlib
+from typing import Any, Final
+
+import attrs
+
+ROLE_GONE: Final = 0
+ROLE_MEMBER: Final = 1
+ROLE_ADMIN: Final = 2
+ROLE_OWNER: Final = 3
+
+
+@attrs.frozen(slots=True)
+class Actor:
+    """The user on whose behalf something is done."""
+
+    user_id: int
+    name: str
+
+
+@attrs.frozen(slots=True)
+class Record:
+    """One event of a group's sequence, as it is stored. `data` is what the kind has besides its text."""
+
+    group_id: int
+    seq: int
+    id: int
+    ordinal: int
+    sender_id: int
+    sender: str
+    sent_at: int
+    kind: str
+    text: str
+    data: dict[str, Any] | None
+
+
+@attrs.frozen(slots=True)
+class GroupView:
+    """A group as one member has it."""
+
+    group_id: int
+    name: str
+    role: int
+    members: int
+    seq: int
+    ordinal: int
+    read_seq: int
+    read_ordinal: int
+    visible_from: int
+    history: bool
+
+
+@attrs.frozen(slots=True)
+class Joined:
+    """From here on this user is in the audience; `view` is what they are told."""
+
+    user_id: int
+    view: GroupView
+    version: int
+
+
+@attrs.frozen(slots=True)
+class Parted:
+    """From here on this user is not in the audience; `seq` is the event that says so, which they do not get."""
+
+    user_id: int
+    group_id: int
+    seq: int
+    version: int
+
+
+@attrs.frozen(slots=True)
+class CursorMoved:
+    """A user's cursor moved: their own devices are told."""
+
+    user_id: int
+    group_id: int
+    read_seq: int
+    read_ordinal: int
+
+
+Effect = Record | Joined | Parted | CursorMoved
+"""What follows from a change, in the order in which the audience has to learn of it."""
+
+
+def checksum(group_id: int, seq: int, message_id: int, sender_id: int, kind: str, text: str, data: str | None) -> int:
+    """CRC-32 over what a row says: a flipped bit in a body is invisible to SQLite's own integrity check."""
+    return zlib.crc32(f"{group_id}/{seq}/{message_id}/{sender_id}/{kind}/{text}/{data}".encode())
+
+
+def dump(data: dict[str, Any] | None) -> str | None:
+    """`data` as it is stored."""
+    return None if data is None else json.dumps(data, ensure_ascii=False, separators=(",", ":"))

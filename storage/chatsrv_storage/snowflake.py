@@ -1,0 +1,44 @@
+"""63-bit ids that rise with time: 41 bits of milliseconds, 10 of node, 12 of counter (Snowflake, Twitter 2010)."""
+
+import threading
+from typing import Final
+
+EPOCH_MS: Final = 1_735_689_600_000
+"""2025-01-01T00:00:00Z: 41 bits of milliseconds last until 2094."""
+
+_COUNTER_BITS: Final = 12
+_NODE_BITS: Final = 10
+MAX_NODE: Final = (1 << _NODE_BITS) - 1
+
+
+class Snowflake:
+    """Gives out ids that are unique for a node and rise, whatever its clock does.
+
+    `floor_ms` is a time below which this node may have given out ids before (what the database reserved): a clock that
+    was set back counts on from there. Usable from the storage thread and Trio's alike.
+    """
+
+    def __init__(self, node: int = 0, floor_ms: int = 0) -> None:
+        if not 0 <= node <= MAX_NODE:
+            raise ValueError(f"the node number is {node}, and must be from 0 to {MAX_NODE}")
+        self._node = node
+        self._ms = max(floor_ms - EPOCH_MS, 0)
+        self._counter = 0
+        self._lock = threading.Lock()
+
+    @property
+    def latest_ms(self) -> int:
+        """The time in the latest id, in milliseconds since 1970: what has to be reserved."""
+        return self._ms + EPOCH_MS
+
+    def next(self, now_ms: int) -> int:
+        """A new id, at `now_ms` or, where the clock went back or the counter is full, a little later."""
+        with self._lock:
+            ms = now_ms - EPOCH_MS
+            if ms > self._ms:
+                self._ms, self._counter = ms, 0
+            else:
+                self._counter += 1
+                if self._counter >> _COUNTER_BITS:
+                    self._ms, self._counter = self._ms + 1, 0
+            return self._ms << (_NODE_BITS + _COUNTER_BITS) | self._node << _COUNTER_BITS | self._counter

@@ -1,0 +1,273 @@
+"""One batch of commands to one group, as one job: rights, idempotency, sequence numbers and rows, in one place.
+
+A group's channel is the only one to run turns for it, and it runs one at a time; so the head of the sequence lives in
+the turn while it lasts and is written once at its end. Every command answers alone: an `Accepted` with its effects, or
+a Refusal, which leaves nothing behind. A turn that is rolled back as a whole has changed nothing outside the database.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+import attrs
+
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.idempotency import Once, earlier_result, keep
+from chatsrv_storage.port import Connection
+from chatsrv_storage.records import Actor, CursorMoved, Effect, GroupView, Joined, Parted, Record, checksum, dump
+from chatsrv_storage.snowflake import Snowflake
+
+Script = Callable[["Turn", Actor], list[Any]]
+"""A transaction script: reads, checks, writes through the turn, and answers the fields of its reply (as JSON can hold)."""
+
+
+@attrs.frozen(slots=True)
+class Command:
+    """A change of the group other than a plain message."""
+
+    actor: Actor
+    once: Once | None
+    script: Script
+
+
+@attrs.frozen(slots=True)
+class Post:
+    """A plain message: the case that is worth its own path."""
+
+    actor: Actor
+    once: Once
+    text: str
+
+
+@attrs.frozen(slots=True)
+class Accepted:
+    """The command took effect, now or (a retry: without effects) before."""
+
+    reply: list[Any]
+    effects: tuple[Effect, ...] = ()
+
+
+Outcome = Accepted | Refusal
+
+
+@attrs.define(slots=True)
+class GroupState:
+    """The row of the group, as it stands within the turn."""
+
+    name: str
+    seq: int
+    ordinal: int
+    members: int
+    max_members: int
+    history: bool
+
+
+@attrs.define(slots=True)
+class MemberState:
+    """The row of one member, as it stands within the turn."""
+
+    role: int
+    visible_from: int
+    read_seq: int
+    read_ordinal: int
+
+
+class Turn:
+    """What a script works with: the connection, the group's state, the time, and `append`."""
+
+    __slots__ = ("_effects", "_members", "conn", "group", "group_id", "ids", "now_ms")
+
+    def __init__(self, conn: Connection, group_id: int, now_ms: int, ids: Snowflake) -> None:
+        self.conn = conn
+        self.group_id = group_id
+        self.now_ms = now_ms
+        self.ids = ids
+        self._effects: list[Effect] = []
+        self._members: dict[int, MemberState | None] = {}
+        row = conn.execute(
+            "select name, seq, ordinal, members, max_members, history from chat_group where id = ?", (group_id,)
+        ).fetchone()
+        self.group = None if row is None else GroupState(*row[:5], history=bool(row[5]))
+
+    def member(self, user_id: int) -> MemberState | None:
+        """The row of somebody who is in the group now; None for anybody else."""
+        if user_id not in self._members:
+            row = self.conn.execute(
+                "select role, visible_from, read_seq, read_ordinal from group_member"
+                " where group_id = ? and user_id = ? and role > 0",
+                (self.group_id, user_id),
+            ).fetchone()
+            self._members[user_id] = None if row is None else MemberState(*row)
+        return self._members[user_id]
+
+    def forget(self, user_id: int) -> None:
+        """The row of this user was changed: read it again when asked."""
+        self._members.pop(user_id, None)
+
+    def require(self, actor: Actor) -> tuple[GroupState, MemberState]:
+        """The group and the actor's row in it. Raises Refusal for a stranger, who is told no more than for no group."""
+        member = self.member(actor.user_id)
+        if self.group is None or member is None:
+            raise Refusal("group_unknown", "there is no such group, or you are not in it", "group_id")
+        return self.group, member
+
+    def append(
+        self, actor: Actor, kind: str, text: str = "", data: dict[str, Any] | None = None, *, counts: bool = False
+    ) -> Record:
+        """The next event of the sequence. `counts`: a person would count it as something to read."""
+        group = self.group
+        assert group is not None, "a group has to be made before it has events"
+        group.seq += 1
+        group.ordinal += counts
+        record = Record(
+            self.group_id, group.seq, self.ids.next(self.now_ms), group.ordinal,
+            actor.user_id, actor.name, self.now_ms, kind, text, data,
+        )  # fmt: skip
+        self.conn.execute(_INSERT, row_of(record))
+        self._effects.append(record)
+        return record
+
+    def joined(self, user_id: int) -> None:
+        """This user is in the group from here on: bump their version, and tell their devices."""
+        version = self._bump(user_id)
+        self.forget(user_id)
+        group, member = self.group, self.member(user_id)
+        assert group is not None
+        assert member is not None
+        view = GroupView(
+            self.group_id, group.name, member.role, group.members, group.seq, group.ordinal,
+            member.read_seq, member.read_ordinal, member.visible_from, group.history,
+        )  # fmt: skip
+        self._effects.append(Joined(user_id, view, version))
+
+    def parted(self, user_id: int, seq: int) -> None:
+        """This user is out from here on; `seq` is that of the event that says so."""
+        version = self._bump(user_id)
+        self.forget(user_id)
+        self._effects.append(Parted(user_id, self.group_id, seq, version))
+
+    def _bump(self, user_id: int) -> int:
+        (version,) = self.conn.execute(
+            "update user set version = version + 1 where id = ? returning version", (user_id,)
+        ).fetchone()
+        self.conn.execute(
+            "update group_member set version = ? where group_id = ? and user_id = ?", (version, self.group_id, user_id)
+        )
+        return version
+
+    def move_cursor(self, user_id: int, seq: int, ordinal: int) -> None:
+        """Move a cursor forwards and tell the user's devices; backwards is nothing."""
+        member = self.member(user_id)
+        if member is None or seq <= member.read_seq:
+            return
+        member.read_seq, member.read_ordinal = seq, ordinal
+        self.conn.execute(_MOVE_CURSOR, (seq, ordinal, self.group_id, user_id))
+        self._effects.append(CursorMoved(user_id, self.group_id, seq, ordinal))
+
+    def run(self, commands: Sequence[Command | Post]) -> list[Outcome]:
+        """The outcome of each command, in order; the head of the sequence is written at the end."""
+        before = (self.group.seq, self.group.ordinal) if self.group is not None else None
+        outcomes: list[Outcome] = []
+        for is_post, run in groupby(commands, key=_is_post):
+            if is_post:
+                outcomes.extend(self._posts([command for command in run if isinstance(command, Post)]))
+            else:
+                outcomes.extend(self._one(command) for command in run if isinstance(command, Command))
+        if self.group is not None and (self.group.seq, self.group.ordinal) != before:
+            self.conn.execute(
+                "update chat_group set seq = ?, ordinal = ? where id = ?",
+                (self.group.seq, self.group.ordinal, self.group_id),
+            )
+        return outcomes
+
+    def _one(self, command: Command) -> Outcome:
+        """One script in a savepoint of its own: a refusal takes back what it wrote, and the state it changed."""
+        group = None if self.group is None else attrs.evolve(self.group)
+        self._effects = []
+        self.conn.execute("savepoint command")
+        try:
+            reply = earlier_result(self.conn, command.once, self.now_ms) if command.once is not None else None
+            if reply is None:
+                reply = command.script(self, command.actor)
+                if command.once is not None:
+                    keep(self.conn, command.once, reply)
+        except Refusal as refusal:
+            self.conn.execute("rollback to command")
+            self.conn.execute("release command")
+            self.group = group
+            self._members.clear()
+            return refusal
+        self.conn.execute("release command")
+        return Accepted(reply, tuple(self._effects))
+
+    def _posts(self, posts: list[Post]) -> list[Outcome]:
+        """A run of messages: each is checked alone, and the rows of all are inserted together."""
+        outcomes: list[Outcome] = []
+        records: list[tuple[Any, ...]] = []
+        results: list[tuple[int, bytes, bytes, str]] = []
+        seen: dict[tuple[int, bytes], tuple[bytes, list[Any]]] = {}
+        cursors: dict[int, tuple[int, int, int, int]] = {}
+        for post in posts:
+            try:
+                accepted = self._post(post, seen)
+            except Refusal as refusal:
+                outcomes.append(refusal)
+                continue
+            outcomes.append(accepted)
+            if not accepted.effects:
+                continue
+            record, once = accepted.effects[0], post.once
+            assert isinstance(record, Record)
+            records.append(row_of(record))
+            seen[once.user_id, once.client_id] = once.payload_hash, accepted.reply
+            reply = f"[{self.group_id},{record.seq},{record.id},{record.ordinal},{record.sent_at}]"
+            results.append((once.user_id, once.client_id, once.payload_hash, reply))
+            cursors[record.sender_id] = (record.seq, record.ordinal, self.group_id, record.sender_id)
+            member = self._members[record.sender_id]
+            if member is not None:
+                member.read_seq, member.read_ordinal = record.seq, record.ordinal
+        self.conn.executemany("insert into idempotency values (?, ?, ?, ?)", results)
+        self.conn.executemany(_INSERT, records)
+        self.conn.executemany(_MOVE_CURSOR, list(cursors.values()))
+        return outcomes
+
+    def _post(self, post: Post, seen: dict[tuple[int, bytes], tuple[bytes, list[Any]]]) -> Accepted:
+        """The record of one message, not yet written. Raises Refusal."""
+        group, _member = self.require(post.actor)
+        once = post.once
+        twin = seen.get((once.user_id, once.client_id))
+        if twin is not None:
+            if twin[0] != once.payload_hash:
+                raise Refusal(
+                    "client_id_conflict", "this client id was used for another command: make a new one", "client_id"
+                )
+            return Accepted(twin[1])
+        earlier = earlier_result(self.conn, once, self.now_ms)
+        if earlier is not None:
+            return Accepted(earlier)
+        if not post.text or post.text.isspace():
+            raise Refusal("text_empty", "a message needs some text", "text")
+        group.seq += 1
+        group.ordinal += 1
+        record = Record(
+            self.group_id, group.seq, self.ids.next(self.now_ms), group.ordinal,
+            post.actor.user_id, post.actor.name, self.now_ms, "text", post.text, None,
+        )  # fmt: skip
+        return Accepted([self.group_id, record.seq, record.id, record.ordinal, record.sent_at], (record,))
+
+
+_INSERT = "insert into message values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_MOVE_CURSOR = "update group_member set read_seq = ?, read_ordinal = ? where group_id = ? and user_id = ?"
+
+
+def _is_post(command: Command | Post) -> bool:
+    return isinstance(command, Post)
+
+
+def row_of(record: Record) -> tuple[Any, ...]:
+    """A record as the message table holds it."""
+    data = dump(record.data)
+    return (
+        record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sent_at, record.kind, record.text, data,
+        checksum(record.group_id, record.seq, record.id, record.sender_id, record.kind, record.text, data),
+    )  # fmt: skip
