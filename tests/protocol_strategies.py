@@ -1,6 +1,10 @@
 """Hypothesis strategies for every message of the protocol, derived from the bounds of its fields; and typed msgpack."""
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import attrs
+import msgpack
 from hypothesis import strategies as st
 
 from chatsrv_protocol import BY_NUMBER
@@ -41,7 +45,8 @@ def values(of):
             return st.lists(values(inner), max_size=min(high, 4)).map(tuple)
         case Struct(cls):
             return instances(cls)
-    raise TypeError(f"no strategy for {of!r}")
+        case _:
+            raise TypeError(f"no strategy for {of!r}")
 
 
 def instances(cls):
@@ -64,3 +69,26 @@ def requests(numbers):
 
 
 messages = requests(BY_NUMBER)
+
+
+def least(cls):
+    """The smallest message of a class."""
+
+    def lowest(of) -> Any:
+        match of:
+            case Integer(low, _):
+                return low
+            case Boolean():
+                return False
+            case String(low, _):
+                return "x" * low
+            case Bytes(low, _):
+                return bytes(low)
+            case ListOf():
+                return ()
+            case Struct(inner):
+                return least(inner)
+            case _:
+                return None
+
+    return cls(*[lowest(attribute.metadata["wire"]) for attribute in attrs.fields(cls)])

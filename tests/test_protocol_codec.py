@@ -133,7 +133,8 @@ def _least(cls):
                 return bytes(of["low"])
             case "array":
                 return []
-        raise AssertionError(of)
+            case _:
+                raise AssertionError(of)
 
     def fields(made):
         types = [attribute.metadata["wire"] for attribute in attrs.fields(made)]
@@ -155,8 +156,8 @@ def test_a_default_list_of_structures_does_not_travel():
     class Late:
         flag: bool = field(FLAG)
         people: tuple = field(ListOf(Struct(Person)), default=())
-        one: Person = field(Struct(Person), default=ADA)
-        maybe: Person | None = field(Optional(Struct(Person)), default=None)
+        one: Person = field(Struct(Person), default=ADA)  # noqa: RUF009 — ours, not of dataclasses
+        maybe: Person | None = field(Optional(Struct(Person)), default=None)  # noqa: RUF009
 
     plan = _Plan(Late)
     assert plan.values(Late(flag=True)) == [True]

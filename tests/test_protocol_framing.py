@@ -8,6 +8,8 @@ from chatsrv_protocol import ErrorCode, ProtocolError, limits
 from chatsrv_protocol.codec import frame_of
 from chatsrv_protocol.framing import FrameSplitter
 
+VERBS = [b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE"]
+
 
 def bodies_of(splitter):
     found = []
@@ -66,10 +68,7 @@ def test_the_bound_may_rise_between_two_frames():
 @pytest.mark.parametrize(
     ("start", "says"),
     [
-        *[
-            (f"{verb} / HTTP/1.1\r\n".encode(), "HTTP")
-            for verb in ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"]
-        ],
+        *[(verb + b" / HTTP/1.1\r\n", "HTTP") for verb in VERBS],
         (b"CONNECT example:443 HTTP/1.1\r\n", "HTTP"),
         (b"PRI * HTTP/2.0\r\n", "HTTP"),
         (b"\x16\x03\x01\x02\x00\x01", "TLS"),

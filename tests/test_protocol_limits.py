@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import itertools
 
 import attrs
 import pytest
@@ -46,16 +47,16 @@ def test_every_array_that_a_type_allows_can_be_decoded():
 
 def test_every_limit_says_why():
     body = ast.parse(inspect.getsource(limits)).body
-    for statement, after in zip(body, body[1:], strict=False):
+    for statement, after in itertools.pairwise(body):
         if isinstance(statement, ast.AnnAssign):
             assert isinstance(after, ast.Expr), ast.unparse(statement)
 
 
 def test_the_largest_messages_fit_their_frames():
-    text = "x" * limits.MAX_TEXT_BYTES
+    text, top = "x" * limits.MAX_TEXT_BYTES, limits.MAX_ID
     for message in (
         Send(bytes(16), limits.MAX_ID, text),
-        Message(*[limits.MAX_ID] * 5, "红" * 32, 2**53 - 1, 1, text),
+        Message(top, top, top, top, top, "红" * 32, 2**53 - 1, 1, text),
     ):
         assert len(encode(message, limits.MAX_REQUEST_ID)) <= limits.MAX_FRAME // 3
     for message in (
