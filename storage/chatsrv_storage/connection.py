@@ -22,6 +22,7 @@ CONNECT_OPTIONS: Final[dict[str, Any]] = {"isolation_level": None, "cached_state
 _BUSY_TIMEOUT_MS = 5_000  # for a `sqlite3` shell of the operator; among ourselves nobody waits for a lock
 _WRITER_CACHE_KIB = 32 * 1024
 _READER_CACHE_KIB = 8 * 1024
+_WAL_LIMIT = f"journal_size_limit = {64 * 1024 * 1024}"  # to which a WAL shrinks that grew under a long backup
 _CHECKPOINT_FRAMES = 1_000  # SQLite's own default: 4 MB of WAL
 
 
@@ -56,7 +57,7 @@ def configure_writer(connection: Driver, synchronous: Synchronous) -> None:
     if mode != ("wal",):
         raise sqlite3.NotSupportedError("write-ahead logging does not work here")
     # SQLite's own checkpoint swallows I/O errors: a failed fsync would go unnoticed. See Checkpointer.
-    for pragma in (f"synchronous = {synchronous}", "wal_autocheckpoint = 0", "secure_delete = FAST"):
+    for pragma in (f"synchronous = {synchronous}", "wal_autocheckpoint = 0", "secure_delete = FAST", _WAL_LIMIT):
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 

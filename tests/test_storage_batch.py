@@ -1,0 +1,111 @@
+"""The error rules of one transaction, on a plain connection."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import outcome
+import pytest
+from storage_kit import SCHEMA, add, add_then, never_full, notes, refuse, sqlite_error
+
+from chatsrv_storage.batch import Verdict, judge, run_batch
+from chatsrv_storage.connection import JobConnection, configure_writer, connect
+from chatsrv_storage.errors import Refusal, StorageFailed, StorageFull
+from chatsrv_storage.migrate import migrate
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[JobConnection]:
+    path = tmp_path / "chat.sqlite3"
+    path.touch()
+    opened = connect(path)
+    configure_writer(opened, "OFF")
+    migrate(opened, SCHEMA, path)
+    yield opened
+    opened.close()
+
+
+def outcome_error(each: outcome.Outcome[Any]) -> BaseException:
+    assert isinstance(each, outcome.Error)
+    return each.error
+
+
+def plainly(outcomes: list[outcome.Outcome[Any]]) -> list[Any]:
+    return [each.value if isinstance(each, outcome.Value) else type(outcome_error(each)) for each in outcomes]
+
+
+def test_each_job_stands_alone(connection: JobConnection) -> None:
+    jobs = [add("a"), refuse("b"), add_then("c", KeyError()), add_then("d", KeyboardInterrupt()), add("e")]
+    result = run_batch(connection, jobs, never_full)
+    assert plainly(result.outcomes) == [1, Refusal, KeyError, KeyboardInterrupt, 2]
+    assert result.failure is None
+    assert notes(connection) == ["a", "e"]
+    assert not connection.in_transaction
+
+
+@pytest.mark.parametrize("company", [0, 2])
+def test_a_full_disk_that_ends_the_transaction_refuses_the_whole_batch(connection: JobConnection, company: int) -> None:
+    def disk_full(conn: Any) -> None:
+        conn.execute("ROLLBACK")  # what SQLite does by itself
+        raise sqlite_error(sqlite3.SQLITE_FULL)
+
+    result = run_batch(connection, [*[add("neighbour")] * company, disk_full], never_full)
+    if company == 0:
+        assert plainly(result.outcomes) == [StorageFull]
+    else:
+        assert plainly([*result.outcomes]) == [StorageFull] * 3
+    assert result.failure is None
+    assert notes(connection) == []
+    assert plainly(run_batch(connection, [add("after")], never_full).outcomes) == [1]
+
+
+def test_a_full_disk_that_spares_the_transaction_refuses_one(connection: JobConnection) -> None:
+    jobs = [add("a"), add_then("b", sqlite_error(sqlite3.SQLITE_FULL)), add("c")]
+    result = run_batch(connection, jobs, never_full)
+    assert plainly(result.outcomes) == [1, StorageFull, 2]
+    assert notes(connection) == ["a", "c"]
+
+
+@pytest.mark.parametrize("trick", ["COMMIT", "ROLLBACK"])
+@pytest.mark.parametrize("raises", [False, True])
+@pytest.mark.parametrize("company", [0, 1])
+def test_a_job_that_ends_the_transaction_is_fatal(
+    connection: JobConnection, trick: str, raises: bool, company: int
+) -> None:
+    def meddle(conn: Any) -> None:
+        conn.execute(trick)
+        if raises:
+            raise Refusal("no", "No.")
+
+    result = run_batch(connection, [meddle, *[add("neighbour")] * company], never_full)
+    assert plainly(result.outcomes) == [StorageFailed] * (1 + company)
+    assert result.failure is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "full", "verdict"),
+    [
+        (None, False, Verdict.HARMLESS),
+        (sqlite3.SQLITE_ERROR, False, Verdict.HARMLESS),
+        (sqlite3.SQLITE_CONSTRAINT_UNIQUE, False, Verdict.HARMLESS),
+        (sqlite3.SQLITE_FULL, False, Verdict.FULL),
+        (sqlite3.SQLITE_IOERR_WRITE, True, Verdict.FULL),
+        (sqlite3.SQLITE_IOERR_WRITE, False, Verdict.FATAL),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, True, Verdict.FULL),
+        (sqlite3.SQLITE_IOERR_FSYNC, True, Verdict.FATAL),
+        (sqlite3.SQLITE_IOERR_READ, True, Verdict.FATAL),
+        (sqlite3.SQLITE_CORRUPT, False, Verdict.FATAL),
+        (sqlite3.SQLITE_READONLY, False, Verdict.FATAL),
+        (sqlite3.SQLITE_BUSY, False, Verdict.FATAL),
+        (sqlite3.SQLITE_NOMEM, False, Verdict.FATAL),
+    ],
+)
+def test_verdicts(code: int | None, full: bool, verdict: Verdict) -> None:
+    error = sqlite3.ProgrammingError("wrong number of bindings") if code is None else sqlite_error(code)
+    assert judge(error, lambda: full) is verdict
+
+
+def test_other_errors_say_nothing_about_the_storage() -> None:
+    for error in (Refusal("no", "No."), ValueError(), MemoryError(), RecursionError()):
+        assert judge(error, never_full) is Verdict.HARMLESS

@@ -1,0 +1,113 @@
+"""Migrations: numbered, one transaction each, never backwards."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from storage_kit import SCHEMA
+
+from chatsrv_storage.connection import JobConnection, configure_writer, connect
+from chatsrv_storage.errors import FolderDamaged, SchemaTooNew
+from chatsrv_storage.migrate import APPLICATION_ID, Migration, load_migrations, migrate
+
+SECOND = Migration(
+    2,
+    "trigger",
+    """-- a trigger is one statement, whatever semicolons it holds
+    CREATE TABLE log (body TEXT) STRICT;
+    CREATE TRIGGER logged AFTER INSERT ON note BEGIN
+        INSERT INTO log VALUES (new.body);
+        INSERT INTO log VALUES ('twice;');
+    END;
+    -- a closing remark
+    """,
+)
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[JobConnection]:
+    path = tmp_path / "chat.sqlite3"
+    path.touch()
+    opened = connect(path)
+    configure_writer(opened, "OFF")
+    yield opened
+    opened.close()
+
+
+def version(connection: JobConnection) -> int:
+    return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def test_an_empty_database_gets_everything_and_nothing_twice(connection: JobConnection) -> None:
+    here = Path("here")
+    assert migrate(connection, SCHEMA, here) == 1
+    assert migrate(connection, (*SCHEMA, SECOND), here) == 2
+    assert migrate(connection, (*SCHEMA, SECOND), here) == 2
+    assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+    assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    connection.execute("INSERT INTO note (body) VALUES ('a')")
+    assert connection.execute("SELECT body FROM log").fetchall() == [("a",), ("twice;",)]
+
+
+def test_a_newer_schema_is_refused(connection: JobConnection) -> None:
+    migrate(connection, (*SCHEMA, SECOND), Path("here"))
+    with pytest.raises(SchemaTooNew, match=r"here was written by a newer chatsrv \(schema 2, this one knows 1\)"):
+        migrate(connection, SCHEMA, Path("here"))
+
+
+@pytest.mark.parametrize("claim", ["PRAGMA application_id = 7", "CREATE TABLE theirs (a)", "PRAGMA user_version = 1"])
+def test_a_database_of_another_program_is_refused(connection: JobConnection, claim: str) -> None:
+    connection.execute(claim)
+    with pytest.raises(FolderDamaged, match="another program"):
+        migrate(connection, SCHEMA, Path("here"))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE half (a) STRICT; INSERT INTO nonsense VALUES (1);",
+        "CREATE TABLE half (a TEXT) STRICT; INSERT INTO reply (note) VALUES (404);",
+        "CREATE TABLE half (a TEXT) STRICT; INSERT INTO half VALUES (",
+    ],
+)
+def test_a_failing_migration_leaves_the_version_before_it(connection: JobConnection, sql: str) -> None:
+    migrate(connection, SCHEMA, Path("here"))
+    with pytest.raises((sqlite3.Error, ValueError)):
+        migrate(connection, (*SCHEMA, Migration(2, "bad", sql)), Path("here"))
+    assert version(connection) == 1
+    assert not connection.in_transaction
+    assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'half'").fetchone() == (0,)
+
+
+def test_a_table_with_children_can_be_rebuilt(connection: JobConnection) -> None:
+    migrate(connection, SCHEMA, Path("here"))
+    connection.execute("INSERT INTO note VALUES (1, 'a')")
+    connection.execute("INSERT INTO reply VALUES (1, 1, NULL)")
+    rebuild = """
+        CREATE TABLE new_note (id INTEGER PRIMARY KEY, body TEXT NOT NULL, stars INTEGER) STRICT;
+        INSERT INTO new_note SELECT id, body, 0 FROM note;
+        DROP TABLE note;
+        ALTER TABLE new_note RENAME TO note;
+    """
+    migrate(connection, (*SCHEMA, Migration(2, "rebuild", rebuild)), Path("here"))
+    assert connection.execute("SELECT count(*) FROM reply JOIN note ON note.id = reply.note").fetchone() == (1,)
+
+
+def test_files_are_read_in_order_and_gaps_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "0002_second.sql").write_text("SELECT 2;")
+    (tmp_path / "0001_first.sql").write_text("SELECT 1;")
+    (tmp_path / "notes.txt").write_text("not a migration")
+    assert [(each.number, each.name) for each in load_migrations(tmp_path)] == [(1, "first"), (2, "second")]
+    (tmp_path / "0004_fourth.sql").write_text("SELECT 4;")
+    with pytest.raises(ValueError, match=r"not numbered 1, 2, 3"):
+        load_migrations(tmp_path)
+
+
+def test_the_packages_own_migrations_run(connection: JobConnection) -> None:
+    own = load_migrations()
+    assert migrate(connection, own, Path("here")) == len(own) >= 1
+    plain = connection.execute(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict AND name NOT LIKE 'sqlite%'"
+    ).fetchall()
+    assert plain == []
