@@ -118,6 +118,19 @@ def test_a_rejected_draw_uses_up_its_number() -> None:
     assert stream.next_draw <= raw.next_draw
 
 
+def test_the_first_uneven_draw_is_rejected_and_the_last_even_one_kept() -> None:
+    class Scripted(Stream):
+        """Draws that no key gives in a lifetime; 2**64 = 1 mod 3, so only the very last value is uneven."""
+
+        script = iter([2**64 - 1, 2**64 - 2, 2**64 - 1, 0])
+
+        def draw(self) -> int:
+            return next(self.script)
+
+    stream = Scripted(bytes(32))
+    assert [stream.below(3), stream.below(3)] == [2, 0]
+
+
 @given(st.integers(1, 2**64), st.integers(0, 2**40), st.binary(min_size=32, max_size=32))
 def test_below_stays_below_and_resumes_anywhere(m: int, start: int, key: bytes) -> None:
     stream = Stream(key, start)

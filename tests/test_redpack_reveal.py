@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from chatsrv_redpack.errors import Code, CorruptError, InvalidError, RedpackError, RefusedError
 from chatsrv_redpack.lifecycle import Claim, Opened, expire, open_many, prepare, send
-from chatsrv_redpack.limits import Limits, Mode
+from chatsrv_redpack.limits import MAX_SHARES, Limits, Mode
 from chatsrv_redpack.packet import Packet, Record
 from chatsrv_redpack.reveal import Revealed, parse_reveal, reveal_packet
 
@@ -78,6 +79,13 @@ def test_missing_records_are_not_revealed() -> None:
     packet, records = played(10)
     with pytest.raises(CorruptError):
         reveal_packet(packet, records[1:])
+
+
+def test_the_number_of_shares_is_bounded() -> None:
+    share = parse_reveal(GOOD).taken[0]
+    with pytest.raises(InvalidError) as caught:
+        replace(parse_reveal(GOOD), taken=(share,) * (MAX_SHARES + 1))
+    assert caught.value.code is Code.BAD_REVEAL
 
 
 def test_unknown_keys_are_left_alone() -> None:

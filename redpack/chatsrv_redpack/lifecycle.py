@@ -270,7 +270,7 @@ def _next_share(packet: Packet, number: int, cents: int, left: int, stream: Stre
     if packet.mode is not Mode.SHUFFLED:
         return packet.total // packet.count
     share: int = SHARE.unpack_from(packet.shares, number * SHARE.size)[0]
-    # The last share is what remains, and no share eats the cents of those after it.
-    if not (1 <= share <= cents - (left - 1) and (left > 1 or share == cents)):
+    # A share that eats the cents of those after it, or leaves some at the end, is refused when the new Packet is made.
+    if not 1 <= share <= cents:
         raise CorruptError(f"the stored share number {number} does not fit what remains", "shares")
     return share
