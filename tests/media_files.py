@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from chatsrv.media.facts import MAX_FRAMES
 
@@ -21,7 +21,7 @@ def picture(
 ) -> bytes:
     """A red picture with a blue top-left quarter, so that turning it shows."""
     image = Image.new("RGB", size, "red")
-    ImageDraw.Draw(image).rectangle((0, 0, size[0] // 2 - 1, size[1] // 2 - 1), fill="blue")
+    image.paste("blue", (0, 0, size[0] // 2, size[1] // 2))
     out = io.BytesIO()
     image.convert(mode).save(out, kind, **({} if exif is None else {"exif": exif}))
     return out.getvalue()
@@ -104,7 +104,7 @@ def film(
             stream.set_display_rotation(rotation)
         for number in range(int(seconds * 10)):
             image = Image.new("RGB", size, "red")
-            ImageDraw.Draw(image).rectangle((0, 0, size[0] // 2 - 1, size[1] // 2 - 1), fill="blue")
+            image.paste("blue", (0, 0, size[0] // 2, size[1] // 2))
             frame = av.VideoFrame.from_image(image).reformat(format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, 10)
             file.mux(stream.encode(frame))

@@ -4,7 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def digest(data: bytes) -> str:
 
 
 @contextmanager
-def moto_server() -> Iterator[str]:
+def moto_server() -> Generator[str]:
     """A moto server in a process of its own on a free port of loopback: its endpoint."""
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     with subprocess.Popen(
@@ -63,7 +63,7 @@ class Clock:
 
 
 @asynccontextmanager
-async def open_twin(kind: str, folder: Path, endpoint: str, bucket: str, clock: Clock) -> AsyncIterator[MediaStore]:
+async def open_twin(kind: str, folder: Path, endpoint: str, bucket: str, clock: Clock) -> AsyncGenerator[MediaStore]:
     if kind == "local":
         yield await open_local_store(folder, now=clock)
     else:

@@ -108,8 +108,8 @@ class Config:
 
     password_time: int = attrs.field(default=3, validator=_at_least(1))
     password_memory: int = attrs.field(default=64 * 1024, validator=_at_least(8))
-    """argon2id: passes, and KiB of memory (RFC 9106; 219 ms a hash here)."""
-    password_workers: int = attrs.field(default=2, validator=_at_least(1))
+    """argon2id: passes, KiB of memory (RFC 9106; 219 ms a hash here), and how many at a time; 0 uses no thread."""
+    password_workers: int = attrs.field(default=2, validator=_at_least(0))
     login_attempts: int = attrs.field(default=10, validator=_at_least(1))
     """Failed logins per user, and ten times as many per address, within a minute."""
     durability: Literal["full", "normal", "off"] = attrs.field(

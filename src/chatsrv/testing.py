@@ -5,7 +5,7 @@
             await client.register("ann", "a long password")
 
 Everything runs in one Trio run on memory streams; with Trio's `MockClock(autojump_threshold=0)` (pytest-trio's
-`autojump_clock`) time is virtual. Jobs run inline; only password hashes use threads.
+`autojump_clock`) time is virtual. Nothing uses a thread: jobs run inline, and so do password hashes.
 """
 
 from collections.abc import AsyncGenerator
@@ -21,7 +21,7 @@ from chatsrv.config import Config
 from chatsrv.transport.memory import WINDOW, MemoryTransport, memory_pair
 from chatsrv_storage.port import open_memory_storage, open_storage
 
-QUICK = Config(password_time=1, password_memory=8, open_registration=True)
+QUICK = Config(password_time=1, password_memory=8, password_workers=0, open_registration=True)
 """Settings for tests: a password hash takes well under a millisecond, and protects nothing."""
 
 

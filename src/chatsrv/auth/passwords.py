@@ -1,30 +1,39 @@
 """Password hashes with argon2id (RFC 9106), in threads and a few at a time, with the same cost for who does not exist."""
 
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple, Unpack
+
 import argon2
 import trio
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 MIN_LENGTH = 8
 """Characters, after NIST SP 800-63B; length is the only rule that helps."""
 
 
 class Passwords:
-    """Hashes and checks. Each takes 219 ms and 64 MiB by default, so `workers` bounds both."""
+    """Hashes and checks. Each takes 219 ms and 64 MiB by default, so `workers` bounds both; 0 hashes without a thread."""
 
     def __init__(self, time_cost: int, memory_kib: int, workers: int) -> None:
         self._hasher = argon2.PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
-        self._limiter = trio.CapacityLimiter(workers)
+        self._limiter = trio.CapacityLimiter(workers) if workers else None
         self._nobody = self._hasher.hash("nobody has this password")
 
     async def hash(self, password: str) -> str:
         """The hash to store. A cancel while waiting for a thread is immediate; a running hash is abandoned."""
-        return await trio.to_thread.run_sync(self._hasher.hash, password, limiter=self._limiter, abandon_on_cancel=True)
+        return await self._work(self._hasher.hash, password)
 
     async def matches(self, stored: str | None, password: str) -> bool:
         """Whether the password belongs to the hash; None (no such user) takes as long and is False."""
-        found = await trio.to_thread.run_sync(
-            self._check, stored or self._nobody, password, limiter=self._limiter, abandon_on_cancel=True
-        )
-        return found and stored is not None
+        return await self._work(self._check, stored or self._nobody, password) and stored is not None
+
+    async def _work(self, function: Callable[[Unpack[Arguments]], T], *args: Unpack[Arguments]) -> T:
+        if self._limiter is None:
+            await trio.lowlevel.checkpoint()
+            return function(*args)
+        return await trio.to_thread.run_sync(function, *args, limiter=self._limiter, abandon_on_cancel=True)
 
     def _check(self, stored: str, password: str) -> bool:
         try:

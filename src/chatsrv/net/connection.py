@@ -161,7 +161,7 @@ class ClientConnection:
             self.answer(request_id, refusal)
         except ProtocolError as error:
             self._reject(request_id, error)
-        except Exception as error:
+        except Exception:
             self._services.log.exception("a handler failed", command=type(command).__name__)
             self.answer(request_id, Refusal(ErrorCode.INTERNAL, "the server made a mistake; it is in its log"))
         else:

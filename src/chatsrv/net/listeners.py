@@ -97,7 +97,7 @@ class Acceptor:
             await self._serve_one(listener, stream, peer)
         except (trio.BrokenResourceError, trio.ClosedResourceError, OSError, ssl.SSLError, HandshakeRefused) as error:
             self._services.log.debug("no connection came about", peer=peer, error=str(error))
-        except Exception as error:
+        except Exception:
             self._services.log.exception("a connection failed", peer=peer)
         finally:
             self._per_address[peer] -= 1
