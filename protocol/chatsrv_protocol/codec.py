@@ -1,8 +1,9 @@
 """Messages to frame bodies and back: msgpack arrays `[type, request_id, field, …]`, checked while they are built.
 
 A plan is compiled from each class's fields once. Fields at the end that hold their default are left out, fields at
-the end that this version does not know are ignored: so both sides may grow. Measured on CPython 3.11: about
-1 µs to encode and 3 µs to decode a text message, validation included.
+the end that this version does not know are ignored: so both sides may grow. Measured on CPython 3.11: 1.1 µs
+to encode and 3.0 µs to decode a text message as everybody sees it (nine fields), of which its construction with all
+checks takes 1.6; 0.9 and 1.9 µs for Send.
 """
 
 from collections.abc import Callable

@@ -54,8 +54,8 @@ def _fail(attribute: attrs.Attribute[Any], message: str) -> ProtocolError:
     return ProtocolError(ErrorCode.BAD_FIELD, f"field '{attribute.name}' {message}", attribute.name)
 
 
-# The checks are plain closures over their bounds: as methods of the classes they took 2.4 µs for a text message's
-# nine fields, so they take 1.3 (CPython 3.11).
+# The checks are plain closures over their bounds: as methods of these classes, building a text message of nine fields
+# took 2.0 µs, and so it takes 1.6 (CPython 3.11).
 
 
 @attrs.frozen(slots=True)
@@ -121,7 +121,7 @@ class String:
             if not low <= length <= high:
                 raise _fail(attribute, f"must have {low} to {high} {unit}, and has {length}")
             if plain and length:
-                # One pass in C for nearly every name there is; isprintable is false for spaces other than U+0020.
+                # Nearly every name is printable ASCII, and then needs no search.
                 if not (value.isascii() and value.isprintable()) and _NOT_PLAIN.search(value):
                     raise _fail(attribute, "must not contain control, direction or invisible characters")
                 if value != value.strip():
