@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import trio
@@ -63,30 +64,35 @@ trio.run(main)
 """
 
 
+def run_and_kill(folder, seed, lines):
+    """What an uploader said until it was killed, at a random moment after so many lines."""
+    command = [sys.executable, "-c", UPLOADER, str(folder), str(seed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(lines)]
+        process.send_signal(signal.SIGKILL)
+        said += process.stdout
+    return [line.split() for line in said if line.endswith("\n")]
+
+
 async def test_kill_9_at_random_moments(tmp_path):
     chance = random.Random(9)
-    lines = []
-    for number in range(5):
-        with subprocess.Popen(
-            [sys.executable, "-c", UPLOADER, str(tmp_path), str(number)], stdout=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            for _ in range(chance.randrange(4, 40)):  # so many lines of progress, then a random stretch of bytes
-                lines.append(process.stdout.readline().split())
-            process.send_signal(signal.SIGKILL)
-            lines += [line.split() for line in process.stdout if line.endswith("\n")]
+    said = []
+    for seed in range(5):
+        said += run_and_kill(tmp_path, seed, chance.randrange(4, 40))
         store = await open_local_store(tmp_path)
         for blob in files_in(tmp_path / "blobs"):
             assert digest(blob.read_bytes()) == blob.name
-        for word, name in lines:
+        for word, name in said:
             if word == "stored":
                 assert digest(await get(store, name)) == name
     partials = files_in(tmp_path / "partial")
     assert partials, "no kill struck an upload: the test tests nothing"
+    store = await open_local_store(tmp_path)
     for partial in partials:
-        async with await store.resume(partial.stem, max_bytes=MEBI) as writer:
-            assert writer.offset == partial.stat().st_size
-            await writer.suspend()
+        writer = await store.resume(partial.stem, max_bytes=MEBI)
+        assert writer.offset == partial.stat().st_size
+        await writer.suspend()
     await open_local_store(tmp_path, partial_age=-1.0)
     assert not files_in(tmp_path / "partial")
 
@@ -151,7 +157,7 @@ async def test_symbolic_links_are_not_followed(tmp_path):
 async def test_open_files_and_memory_stay_bounded(tmp_path):
     store = await open_local_store(tmp_path)
     name = await put(store, bytes(40 * MEBI))
-    before = len(os.listdir("/proc/self/fd")), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = len(list(Path("/proc/self/fd").iterdir())), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(3):
         async with await store.open(name) as blob:
             async for chunk in blob:
@@ -159,7 +165,7 @@ async def test_open_files_and_memory_stay_bounded(tmp_path):
         async with await store.begin(max_bytes=40 * MEBI) as writer:
             for _ in range(640):
                 await writer.write(bytes(64 * 1024))
-    after = len(os.listdir("/proc/self/fd")), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    after = len(list(Path("/proc/self/fd").iterdir())), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert after[0] == before[0]
     assert after[1] - before[1] < 16 * 1024  # KiB
 

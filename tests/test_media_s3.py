@@ -1,5 +1,6 @@
 """`chatsrv.media.s3`: signatures, and what a store that is slow, broken or lying does to us. No network here."""
 
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 import trio
 from media_kit import files_in, get, put, settings
 
+from chatsrv.media import s3, spool
 from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.s3 import open_s3_store
 from chatsrv.media.s3_client import S3Settings
@@ -48,9 +50,9 @@ def test_botocore_signs_alike(token):
     )
     stamp = dict(parse_qsl(urlsplit(ours).query))["X-Amz-Date"]
     signer = auth.S3SigV4QueryAuth(BotoCredentials("AK", "secret", token), "s3", "eu-central-1", expires=77)
-    request = AWSRequest("PUT", ours.split("?")[0] + "?" + "&".join(_own(ours)))
-    signer._modify_request_before_signing(request)
+    request: Any = AWSRequest("PUT", ours.split("?")[0] + "?" + "&".join(_own(ours)))
     request.context["timestamp"] = stamp
+    signer._modify_request_before_signing(request)
     request.url = ours.rsplit("&X-Amz-Signature=", 1)[0]
     theirs = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
     assert ours.endswith(f"X-Amz-Signature={theirs}")
@@ -72,6 +74,18 @@ def test_bounds_and_secrets():
             S3Settings(bad, "b", Credentials("a", "b"))
 
 
+@pytest.fixture(autouse=True)
+def no_threads(monkeypatch):
+    """Disk work inline: a virtual clock takes a task that waits for a thread for one that waits for time."""
+
+    async def inline(limiter, function, *args, **kwargs):
+        await trio.lowlevel.checkpoint()
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(s3, "in_thread", inline)
+    monkeypatch.setattr(spool, "in_thread", inline)
+
+
 class Scripted:
     """Answers of an S3-speaking server, one per request: a response, an exception, or None for silence."""
 
@@ -86,6 +100,8 @@ class Scripted:
             await trio.sleep_forever()
         if isinstance(answer, Exception):
             raise answer
+        if answer.is_stream_consumed:  # made with a body; from the network it comes unread
+            return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
         return answer
 
 

@@ -27,7 +27,7 @@ from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.local import DISK_THREADS, PARTIAL_AGE, checked_range
 from chatsrv.media.names import checked_digest, content_disposition
 from chatsrv.media.port import REFERENCE_BATCH, Referenced, Stored, Swept
-from chatsrv.media.s3_client import Body, S3Client, S3RequestError, S3Settings
+from chatsrv.media.s3_client import CLOSE_SECONDS, Body, S3Client, S3RequestError, S3Settings, end_response
 from chatsrv.media.sigv4 import MAX_EXPIRES
 from chatsrv.media.spool import BLOCK, Spool, SpoolWriter, in_thread, make_folder
 
@@ -36,8 +36,6 @@ PART: Final = 8 * 1024 * 1024
 MAX_PARTS: Final = 10_000
 # Commits to the bucket at a time; each holds a connection and one block.
 PUBLISHERS: Final = 4
-# Seconds that cleaning up may take when a cancel is waiting; multipart uploads left over the sweep aborts.
-ABORT_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
@@ -100,14 +98,7 @@ class S3Blob:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        # httpx and httpcore nest five async generators here, and closing the outer one leaves the others to the garbage
-        # collector, which Trio complains about. A cancel that strikes the innermost ends them all.
-        with trio.CancelScope(shield=True) as scope, suppress(httpx.HTTPError, httpx.StreamError):
-            scope.cancel()
-            async for _ in self._chunks:  # at most what is buffered already
-                pass
-        with trio.move_on_after(ABORT_SECONDS, shield=True):  # unshielded it would leak the connection
-            await self._response.aclose()
+        await end_response(self._response, self._chunks)
 
 
 class S3Store:
@@ -145,7 +136,7 @@ class S3Store:
             size = _total_size(response, whole=whole)
             return S3Blob(response, size, start, checked_range(size, start, stop))
         except BaseException:
-            with trio.move_on_after(ABORT_SECONDS, shield=True):
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
                 await response.aclose()
             raise
 
@@ -224,7 +215,7 @@ class S3Store:
             ]
             await self._client.complete_multipart(key, upload, etags)
         except BaseException:
-            with trio.move_on_after(ABORT_SECONDS, shield=True):
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
                 with suppress(MediaError):  # the first error is the one to tell; the sweep comes back to this upload
                     await self._client.abort_multipart(key, upload)
             raise

@@ -5,7 +5,8 @@ an empty multipart upload behind, which the sweep aborts), so a broken connectio
 after each of `PAUSES`. What remains becomes a MediaError; S3's own words go to its cause, for the operator.
 """
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -24,6 +25,10 @@ T = TypeVar("T")
 
 # Seconds between attempts: long enough for a store's hiccup, short against a client's patience.
 PAUSES: Final = (0.2, 1.0)
+# Seconds that closing a connection, or cleaning up after a failure, may take while a cancel waits.
+CLOSE_SECONDS: Final = 5.0
+# A store or proxy that compresses would make ranges and sizes meaningless, and small answers large.
+_PLAIN: Final = {"accept-encoding": "identity"}
 _ABSENT: Final = frozenset({404})
 _UNREADABLE: Final = frozenset({404, 416})
 _TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -124,8 +129,7 @@ class S3Client:
 
     async def get(self, key: str, range_header: str | None) -> httpx.Response:
         """Begin to read an object: status 200, 206, 404 or 416, body not yet read; the caller closes it (`aclose`)."""
-        # identity: a store or proxy that compresses would make ranges and sizes meaningless
-        headers = {"accept-encoding": "identity"} | ({} if range_header is None else {"range": range_header})
+        headers = _PLAIN | ({} if range_header is None else {"range": range_header})
 
         async def attempt() -> httpx.Response:
             request = self._http.build_request("GET", self.url("GET", key), headers=headers)
@@ -201,22 +205,23 @@ class S3Client:
         accept: frozenset[int] = frozenset(),
     ) -> _Answer:
         async def attempt() -> _Answer:
-            headers: dict[str, str] = {}
+            headers = dict(_PLAIN)
             sent: AsyncIterable[bytes] | bytes | None = content
             if body is not None:
-                headers = {"content-length": str(body.size), "content-md5": body.md5}
+                headers |= {"content-length": str(body.size), "content-md5": body.md5}
                 sent = body.chunks()
             url = self.url(method, key, query=query)
             request = self._http.build_request(method, url, headers=headers, content=sent)
             response = await self._http.send(request, stream=True)
+            read = bytearray()
+            chunks = response.aiter_raw()
             try:
-                read = bytearray()
-                async for chunk in response.aiter_bytes():
+                async for chunk in chunks:
                     read += chunk
                     if len(read) > _MAX_ANSWER:
                         raise S3RequestError("the answer is too long")
             finally:
-                await response.aclose()
+                await end_response(response, chunks)
             _check(response.status_code, bytes(read), accept)
             return _Answer(response.status_code, response.headers, bytes(read))
 
@@ -235,6 +240,20 @@ class S3Client:
             except (S3RequestError, httpx.HTTPError) as error:
                 raise MediaError(MediaCode.STORAGE_FAILED) from error
         raise AssertionError("the last attempt returns or raises")
+
+
+async def end_response(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
+    """Close a response, read to its end or not, and free its connection. Shielded; takes at most CLOSE_SECONDS.
+
+    httpx and httpcore nest five async generators behind `chunks`, and closing the outer one leaves the others to the
+    garbage collector, which Trio complains about. A cancel that strikes the innermost one ends them all.
+    """
+    with trio.CancelScope(shield=True) as scope, suppress(httpx.HTTPError, httpx.StreamError):
+        scope.cancel()
+        async for _ in chunks:  # at most what is buffered already
+            pass
+    with trio.move_on_after(CLOSE_SECONDS, shield=True):
+        await response.aclose()
 
 
 def _check(status: int, body: bytes, accept: frozenset[int]) -> None:
