@@ -65,9 +65,11 @@ def victim(
 
 
 def lines(process: "subprocess.Popen[str]") -> Iterator[list[str]]:
+    """What it says, word by word; a line that the kill cut short was not said."""
     assert process.stdout is not None
     for line in process.stdout:
-        yield line.split()
+        if line.endswith("\n"):
+            yield line.split()
 
 
 def go_on(process: "subprocess.Popen[str]") -> None:
