@@ -97,8 +97,9 @@ async def test_a_query_that_raises_with_a_half_read_cursor_does_not_freeze_its_c
     kept: list[Exception] = []
 
     def half_read(connection: Connection) -> None:
-        for _ in connection.execute("SELECT * FROM note"):
-            raise Refusal("enough", "Enough.")
+        cursor = connection.execute("SELECT * FROM note")
+        cursor.fetchone()
+        raise Refusal("enough", "Enough.")
 
     try:
         await storage.read(half_read)
