@@ -1,5 +1,6 @@
 """`chatsrv.media.probe_worker`: what a confined child can't do any more, tried in processes that may die of it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,10 +10,10 @@ import pytest
 CONFINED = "import os, socket, subprocess, sys\nfrom chatsrv.media.probe_worker import confine\n"
 
 
-def run(body: str, *, user: int | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", CONFINED + body], capture_output=True, text=True, timeout=20, user=user, env={}
-    )
+def run(body: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", CONFINED + body]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment)
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ _COVER_CODECS: Final = ("mjpeg", "png")
 # Peaks need no more than this; one bar of a minute of sound is 7,500 samples.
 _RATE: Final = 8000
 _CHUNK: Final = 400  # samples a peak is taken of first: 50 ms
-# Decoded whole up to here (about 5 s of CPU time for two hours of AAC); beyond, the container's word and no waveform.
-_MAX_DECODED_MS: Final = 2 * 3600 * 1000
+# Decoded whole up to here: an hour takes 6 (AAC) to 8 s (MP3) of CPU time; beyond, the container's word and no waveform.
+_MAX_DECODED_MS: Final = 3600 * 1000
 # A poster from the very start is often black.
 _POSTER_AT_MS: Final = 1000
 # PyAV counts a rotation counter-clockwise; EXIF's numbers say what to undo.

