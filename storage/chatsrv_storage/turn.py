@@ -7,7 +7,7 @@ a Refusal, which leaves nothing behind. A turn that is rolled back as a whole ha
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -30,13 +30,32 @@ class Command:
     script: Script
 
 
+class Batched(Protocol):
+    """A command of which many come at once, so that a run of its kind is worth a path of its own."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who gave it."""
+        ...
+
+    @staticmethod
+    def run_all(turn: "Turn", commands: Sequence[Any], /) -> "list[Outcome]":
+        """The outcomes of a run of commands of this class, in order. Each is refused before anything is written."""
+        ...
+
+
 @attrs.frozen(slots=True)
 class Post:
-    """A plain message: the case that is worth its own path."""
+    """A plain message."""
 
     actor: Actor
     once: Once
     text: str
+
+    @staticmethod
+    def run_all(turn: "Turn", commands: "Sequence[Post]", /) -> "list[Outcome]":
+        """Check each alone, insert the rows of all together."""
+        return turn.post_all(commands)
 
 
 @attrs.frozen(slots=True)
@@ -114,18 +133,28 @@ class Turn:
     def append(
         self, actor: Actor, kind: str, text: str = "", data: dict[str, Any] | None = None, *, counts: bool = False
     ) -> Record:
-        """The next event of the sequence. `counts`: a person would count it as something to read."""
+        """Write the next event of the sequence. `counts`: a person would count it as something to read."""
+        record = self.next_record(actor, kind, text, data, counts=counts)
+        self.insert((record,))
+        self._effects.append(record)
+        return record
+
+    def next_record(
+        self, actor: Actor, kind: str, text: str = "", data: dict[str, Any] | None = None, *, counts: bool = False
+    ) -> Record:
+        """The next event of the sequence, for a run that writes all of its own together by `insert`."""
         group = self.group
         assert group is not None, "a group has to be made before it has events"
         group.seq += 1
         group.ordinal += counts
-        record = Record(
+        return Record(
             self.group_id, group.seq, self.ids.next(self.now_ms), group.ordinal,
             actor.user_id, actor.name, self.now_ms, kind, text, data,
         )  # fmt: skip
-        self.conn.execute(_INSERT, row_of(record))
-        self._effects.append(record)
-        return record
+
+    def insert(self, records: Sequence[Record]) -> None:
+        """Write rows of the sequence."""
+        self.conn.executemany(_INSERT, [row_of(record) for record in records])
 
     def joined(self, user_id: int) -> None:
         """This user is in the group from here on: bump their version, and tell their devices."""
@@ -164,15 +193,15 @@ class Turn:
         self.conn.execute(_MOVE_CURSOR, (seq, ordinal, self.group_id, user_id))
         self._effects.append(CursorMoved(user_id, self.group_id, seq, ordinal))
 
-    def run(self, commands: Sequence[Command | Post]) -> list[Outcome]:
+    def run(self, commands: Sequence[Command | Batched]) -> list[Outcome]:
         """The outcome of each command, in order; the head of the sequence is written at the end."""
         before = (self.group.seq, self.group.ordinal) if self.group is not None else None
         outcomes: list[Outcome] = []
-        for is_post, run in groupby(commands, key=_is_post):
-            if is_post:
-                outcomes.extend(self._posts([command for command in run if isinstance(command, Post)]))
-            else:
+        for kind, run in groupby(commands, key=type):
+            if issubclass(kind, Command):
                 outcomes.extend(self._one(command) for command in run if isinstance(command, Command))
+            else:
+                outcomes.extend(kind.run_all(self, list(run)))
         if self.group is not None and (self.group.seq, self.group.ordinal) != before:
             self.conn.execute(
                 "update chat_group set seq = ?, ordinal = ? where id = ?",
@@ -200,10 +229,10 @@ class Turn:
         self.conn.execute("release command")
         return Accepted(reply, tuple(self._effects))
 
-    def _posts(self, posts: list[Post]) -> list[Outcome]:
+    def post_all(self, posts: Sequence[Post]) -> list[Outcome]:
         """A run of messages: each is checked alone, and the rows of all are inserted together."""
         outcomes: list[Outcome] = []
-        records: list[tuple[Any, ...]] = []
+        records: list[Record] = []
         results: list[tuple[int, bytes, bytes, str]] = []
         seen: dict[tuple[int, bytes], tuple[bytes, list[Any]]] = {}
         cursors: dict[int, tuple[int, int, int, int]] = {}
@@ -218,7 +247,7 @@ class Turn:
                 continue
             record, once = accepted.effects[0], post.once
             assert isinstance(record, Record)
-            records.append(row_of(record))
+            records.append(record)
             seen[once.user_id, once.client_id] = once.payload_hash, accepted.reply
             reply = f"[{self.group_id},{record.seq},{record.id},{record.ordinal},{record.sent_at}]"
             results.append((once.user_id, once.client_id, once.payload_hash, reply))
@@ -227,13 +256,13 @@ class Turn:
             if member is not None:
                 member.read_seq, member.read_ordinal = record.seq, record.ordinal
         self.conn.executemany("insert into idempotency values (?, ?, ?, ?)", results)
-        self.conn.executemany(_INSERT, records)
+        self.insert(records)
         self.conn.executemany(_MOVE_CURSOR, list(cursors.values()))
         return outcomes
 
     def _post(self, post: Post, seen: dict[tuple[int, bytes], tuple[bytes, list[Any]]]) -> Accepted:
         """The record of one message, not yet written. Raises Refusal."""
-        group, _member = self.require(post.actor)
+        self.require(post.actor)
         once = post.once
         twin = seen.get((once.user_id, once.client_id))
         if twin is not None:
@@ -247,21 +276,12 @@ class Turn:
             return Accepted(earlier)
         if not post.text or post.text.isspace():
             raise Refusal("text_empty", "a message needs some text", "text")
-        group.seq += 1
-        group.ordinal += 1
-        record = Record(
-            self.group_id, group.seq, self.ids.next(self.now_ms), group.ordinal,
-            post.actor.user_id, post.actor.name, self.now_ms, "text", post.text, None,
-        )  # fmt: skip
+        record = self.next_record(post.actor, "text", post.text, counts=True)
         return Accepted([self.group_id, record.seq, record.id, record.ordinal, record.sent_at], (record,))
 
 
 _INSERT = "insert into message values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _MOVE_CURSOR = "update group_member set read_seq = ?, read_ordinal = ? where group_id = ? and user_id = ?"
-
-
-def _is_post(command: Command | Post) -> bool:
-    return isinstance(command, Post)
 
 
 def row_of(record: Record) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.port import Connection, Storage
 from chatsrv_storage.records import Joined, Parted, Record
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Outcome, Post, Turn
+from chatsrv_storage.turn import Accepted, Batched, Command, Outcome, Turn
 
 MAX_QUEUE: Final = 4 * limits.MAX_BATCH_COMMANDS
 """Commands that wait for one group; at the bound, the readers of those who send more wait too."""
@@ -37,7 +37,7 @@ OnOutcome = Callable[[Outcome], None]
 class Submission:
     """A command on its way: about how many bytes its event will take, and who hears the outcome (after the commit)."""
 
-    command: Command | Post
+    command: Command | Batched
     size: int
     done: OnOutcome
 
@@ -116,7 +116,7 @@ class _Channel:
             submission.done(outcome)
         channels.tell(self._group_id, outcomes)
 
-    def _job(self, commands: Sequence[Command | Post]) -> Callable[[Connection], list[Outcome]]:
+    def _job(self, commands: Sequence[Command | Batched]) -> Callable[[Connection], list[Outcome]]:
         channels, group_id = self._channels, self._group_id
         now_ms = channels.clock.now_ms()
         return lambda conn: Turn(conn, group_id, now_ms, channels.ids).run(commands)

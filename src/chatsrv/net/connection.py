@@ -144,8 +144,9 @@ class ClientConnection:
     async def _handle(self, request_id: int, command: Any) -> None:
         """One command: find its handler, and turn what it raises into the wire's refusal, here and nowhere else."""
         if request_id in self._unanswered:
+            # Fatal: an answer under this id would be taken for the answer to the first request.
             sentence = "this request id is in use by a request that is not answered yet"
-            self._reject(request_id, ProtocolError(ErrorCode.BAD_FIELD, sentence, "request_id"))
+            self._say_last(ProtocolError(ErrorCode.BAD_FIELD, sentence, "request_id", fatal=True))
             return
         while len(self._unanswered) >= limits.MAX_REQUESTS:
             self._room = trio.Event()
