@@ -7,7 +7,7 @@ a Refusal, which leaves nothing behind. A turn that is rolled back as a whole ha
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import attrs
 
@@ -201,7 +201,7 @@ class Turn:
             if issubclass(kind, Command):
                 outcomes.extend(self._one(command) for command in run if isinstance(command, Command))
             else:
-                outcomes.extend(kind.run_all(self, list(run)))
+                outcomes.extend(cast("type[Batched]", kind).run_all(self, list(run)))
         if self.group is not None and (self.group.seq, self.group.ordinal) != before:
             self.conn.execute(
                 "update chat_group set seq = ?, ordinal = ? where id = ?",
