@@ -76,6 +76,20 @@ class ErrorCode(StrEnum):
     TEXT_EMPTY = "text_empty", "A message needs text that can be seen."
     MESSAGE_UNKNOWN = "message_unknown", "There is no such message, or you may not read it."
     MESSAGE_REFUSED = "message_refused", "The server's own check did not accept the message: show its sentence."
+    # Red packets and wallets.
+    PACKET_UNKNOWN = "packet_unknown", "There is no such packet in this group, or it is not for you to know."
+    TOO_MANY_PREPARED = "too_many_prepared", "Send the packets prepared before, or wait until they lapse."
+    PREPARED_LAPSED = "prepared_lapsed", "The packet was prepared too long ago: prepare a new one."
+    BAD_AMOUNT = "bad_amount", "The amount does not go with the number of shares or the server's limits: change it."
+    BAD_COUNT = "bad_count", "The number of shares is outside the server's limits: change it."
+    BAD_MODE = "bad_mode", "There is no such way of splitting."
+    BAD_RECEIVER = "bad_receiver", "A packet for one person needs one share and somebody else than its sender."
+    INSUFFICIENT_FUNDS = "insufficient_funds", "The wallet holds less than that."
+    BALANCE_TOO_LARGE = "balance_too_large", "The wallet cannot hold so much."
+    ALREADY_HAD = "already_had", "You have had your share: ask ShowPacket how much it was."
+    EXHAUSTED = "exhausted", "All shares are taken."
+    EXPIRED = "expired", "The packet has expired; the rest went back to its sender."
+    NOT_FOR_YOU = "not_for_you", "The packet is for somebody else."
 
 
 ANY_COMMAND = (

@@ -1,7 +1,8 @@
 """What people say: sending, and the message as everybody sees it."""
 
 from chatsrv_protocol.errors import ErrorCode
-from chatsrv_protocol.fields import CLIENT_ID, ID, MILLIS, NAME, SEQ, SMALL, TEXT, field
+from chatsrv_protocol.fields import CLIENT_ID, ID, MILLIS, NAME, SEQ, SMALL, TEXT, Optional, Struct, field
+from chatsrv_protocol.redpack import PacketHead
 from chatsrv_protocol.registry import command, event, reply
 
 TEXT_KIND, IMAGE, AUDIO, VIDEO, FILE, PACKET, NOTICE = 1, 2, 3, 4, 5, 6, 7
@@ -43,7 +44,7 @@ class Send:
 
 @event(0x0380)
 class Message:
-    """Something said (in the group's sequence)."""
+    """Something said (in the group's sequence). `packet` is there for the kind redpack, whose greeting is the text."""
 
     group_id: int = field(ID)
     seq: int = field(SEQ)
@@ -54,3 +55,4 @@ class Message:
     sent_at: int = field(MILLIS)
     kind: int = field(SMALL)
     text: str = field(TEXT)
+    packet: PacketHead | None = field(Optional(Struct(PacketHead)), default=None)

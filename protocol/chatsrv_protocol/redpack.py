@@ -1,0 +1,321 @@
+"""Red packets and wallets: preparing, sending, grabbing and opening a packet, and the money in one's own wallet.
+
+Amounts are integer cents. The server commits to its seed (`commitment`) before it sees the client's, and reveals it
+when the packet is exhausted or expired; redpack/README.md says how anybody recomputes every share from that.
+"""
+
+from chatsrv_protocol.errors import ErrorCode
+from chatsrv_protocol.fields import (
+    CLIENT_ID,
+    CODE,
+    COUNT,
+    FLAG,
+    ID,
+    ID_OR_0,
+    LIMIT,
+    MILLIS,
+    NAME,
+    SEQ,
+    SMALL,
+    Bytes,
+    Integer,
+    ListOf,
+    Optional,
+    String,
+    Struct,
+    field,
+)
+from chatsrv_protocol.limits import MAX_CENTS, MAX_GROUP_MEMBERS, MAX_ID
+from chatsrv_protocol.registry import command, event, reply, struct
+from chatsrv_protocol.session import Person
+
+LUCKY, SHUFFLED, EQUAL, NAMED = 1, 2, 3, 4
+MODE_NAMES = {LUCKY: "lucky", SHUFFLED: "shuffled", EQUAL: "equal", NAMED: "named"}
+
+CENTS = Integer(0, MAX_CENTS)
+SIGNED_CENTS = Integer(-MAX_CENTS, MAX_CENTS)
+AMOUNT = Integer(1, MAX_CENTS)
+SHARES = Integer(1, MAX_GROUP_MEMBERS)
+MODE = Integer(LUCKY, NAMED)
+SEED = Bytes(32, 32)
+SEED_OR_NONE = Bytes(0, 32)
+GREETING = String(0, 256)
+
+_IN_GROUP = (ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN)
+_OF_PACKET = (ErrorCode.GROUP_UNKNOWN, ErrorCode.PACKET_UNKNOWN)
+_OPENING = (*_OF_PACKET, ErrorCode.ALREADY_HAD, ErrorCode.EXHAUSTED, ErrorCode.EXPIRED, ErrorCode.NOT_FOR_YOU)
+_SHAPE = (ErrorCode.BAD_AMOUNT, ErrorCode.BAD_COUNT, ErrorCode.BAD_MODE, ErrorCode.BAD_RECEIVER)
+
+
+@reply(0x0640)
+class PacketPrepared:
+    """The server has fixed its seed: `commitment` binds it before it learns the client's. Send before `lapses_at`."""
+
+    packet_id: int = field(ID)
+    commitment: bytes = field(SEED)
+    lapses_at: int = field(MILLIS)
+
+
+@command(0x0601, reply=PacketPrepared, errors=(*_IN_GROUP, *_SHAPE, ErrorCode.NOT_MEMBER, ErrorCode.TOO_MANY_PREPARED))
+class PreparePacket:
+    """Prepare a packet for a group: `total` cents in `count` shares. No money moves. `receiver_id` for NAMED, else 0."""
+
+    client_id: bytes = field(CLIENT_ID)
+    group_id: int = field(ID)
+    total: int = field(AMOUNT)
+    count: int = field(SHARES)
+    mode: int = field(MODE, default=LUCKY)
+    receiver_id: int = field(ID_OR_0, default=0)
+
+
+@struct
+class PacketHead:
+    """A packet as its message shows it; `client_seed` and `commitment` are what its sender has to compare."""
+
+    packet_id: int = field(ID)
+    total: int = field(AMOUNT)
+    count: int = field(SHARES)
+    mode: int = field(MODE)
+    receiver_id: int = field(ID_OR_0)
+    expires_at: int = field(MILLIS)
+    commitment: bytes = field(SEED)
+    client_seed: bytes = field(SEED)
+
+
+@reply(0x0647)
+class PacketSent:
+    """The packet is paid for, and stands in the group's sequence as a message of kind redpack."""
+
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+    id: int = field(ID)
+    ordinal: int = field(SEQ)
+    sent_at: int = field(MILLIS)
+    packet_id: int = field(ID)
+
+
+@command(
+    0x0602,
+    reply=PacketSent,
+    errors=(
+        *_IN_GROUP,
+        ErrorCode.PACKET_UNKNOWN,
+        ErrorCode.PREPARED_LAPSED,
+        ErrorCode.INSUFFICIENT_FUNDS,
+        ErrorCode.NOT_MEMBER,
+    ),
+)
+class SendPacket:
+    """Send a prepared packet with 32 random bytes of my own: my wallet pays, and the message appears, in one step."""
+
+    client_id: bytes = field(CLIENT_ID)
+    group_id: int = field(ID)
+    packet_id: int = field(ID)
+    client_seed: bytes = field(SEED)
+    greeting: str = field(GREETING, default="")
+
+
+@reply(0x0641)
+class Grabbed:
+    """Whether there is something for me: open_to_you, already_had, exhausted, expired or not_for_you.
+
+    `cents` is what I had, if I had my share already.
+    """
+
+    answer: str = field(CODE)
+    cents: int = field(CENTS, default=0)
+
+
+@command(0x0603, reply=Grabbed, errors=_OF_PACKET)
+class GrabPacket:
+    """Is there something in this packet for me? Changes nothing."""
+
+    group_id: int = field(ID)
+    packet_id: int = field(ID)
+
+
+@reply(0x0642)
+class PacketShare:
+    """My share, which is in my wallet by now: the `number`-th opening (from 0), with `left` shares to go."""
+
+    packet_id: int = field(ID)
+    cents: int = field(AMOUNT)
+    number: int = field(COUNT)
+    left: int = field(COUNT)
+
+
+@command(0x0604, reply=PacketShare, errors=_OPENING)
+class OpenPacket:
+    """Open a packet: draw my share and have it posted to my wallet."""
+
+    client_id: bytes = field(CLIENT_ID)
+    group_id: int = field(ID)
+    packet_id: int = field(ID)
+
+
+@struct
+class Opening:
+    """One share that was opened; `cents` is 0 where the server keeps amounts to their owners and it is not mine."""
+
+    number: int = field(COUNT)
+    user_id: int = field(ID)
+    name: str = field(NAME)
+    cents: int = field(CENTS)
+    opened_at: int = field(MILLIS)
+
+
+@reply(0x0643)
+class PacketShown:
+    """All about a packet. `luckiest` is the number of the luckiest opening; the server's seed is empty until it ended."""
+
+    packet_id: int = field(ID)
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+    sender: Person = field(Struct(Person))
+    greeting: str = field(GREETING)
+    total: int = field(AMOUNT)
+    count: int = field(SHARES)
+    mode: int = field(MODE)
+    receiver_id: int = field(ID_OR_0)
+    state: str = field(CODE)
+    remaining: int = field(CENTS)
+    refunded: int = field(CENTS)
+    sent_at: int = field(MILLIS)
+    expires_at: int = field(MILLIS)
+    commitment: bytes = field(SEED)
+    client_seed: bytes = field(SEED)
+    server_seed: bytes = field(SEED_OR_NONE)
+    luckiest: int | None = field(Optional(COUNT))
+    openings: tuple[Opening, ...] = field(ListOf(Struct(Opening)))
+
+
+@command(0x0605, reply=PacketShown, errors=_OF_PACKET)
+class ShowPacket:
+    """Who took what and when? For members of the packet's group."""
+
+    packet_id: int = field(ID)
+
+
+@reply(0x0644)
+class Balance:
+    """What is in my wallet."""
+
+    cents: int = field(CENTS)
+
+
+@command(0x0606, reply=Balance)
+class ShowBalance:
+    """What is in my wallet?"""
+
+
+@struct
+class StatementLine:
+    """One transfer of my wallet: its kind (grant, send, open, refund, withdraw, reversed), with the sign it has for me.
+
+    `about` is the packet or withdrawal it belongs to, or 0.
+    """
+
+    transfer_id: int = field(ID)
+    kind: str = field(CODE)
+    cents: int = field(SIGNED_CENTS)
+    about: int = field(ID_OR_0)
+    at: int = field(MILLIS)
+
+
+@reply(0x0645)
+class Statement:
+    """A page of my transfers, the latest first, and my balance at the time of the answer."""
+
+    lines: tuple[StatementLine, ...] = field(ListOf(Struct(StatementLine)))
+    more: bool = field(FLAG)
+    cents: int = field(CENTS)
+
+
+@command(0x0607, reply=Statement)
+class ShowStatement:
+    """What went in and out of my wallet? `before` is the last transfer id of the page before."""
+
+    before: int = field(Integer(1, MAX_ID), default=MAX_ID)
+    limit: int = field(LIMIT, default=50)
+
+
+@command(0x0608, reply=Balance, errors=(ErrorCode.OPERATOR_ONLY, ErrorCode.USER_UNKNOWN, ErrorCode.BALANCE_TOO_LARGE))
+class GrantMoney:
+    """An operator tops somebody's wallet up, audited. Answers the wallet's new balance."""
+
+    client_id: bytes = field(CLIENT_ID)
+    name: str = field(NAME)
+    cents: int = field(AMOUNT)
+
+
+@reply(0x0646)
+class Withdrawn:
+    """The money left the wallet and waits for the payment provider under this id."""
+
+    withdrawal_id: int = field(ID)
+    cents: int = field(CENTS)
+
+
+@command(0x0609, reply=Withdrawn, errors=(ErrorCode.INSUFFICIENT_FUNDS,))
+class Withdraw:
+    """Pay money out of my wallet, through the server's payment provider. `cents` of the reply is what is left."""
+
+    client_id: bytes = field(CLIENT_ID)
+    cents: int = field(AMOUNT)
+
+
+@event(0x0680)
+class PacketOpened:
+    """Somebody (`sender`) opened a share (in the group's sequence). `cents` is 0 where amounts are kept private."""
+
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+    id: int = field(ID)
+    ordinal: int = field(SEQ)
+    sender_id: int = field(ID)
+    sender: str = field(NAME)
+    sent_at: int = field(MILLIS)
+    packet_id: int = field(ID)
+    cents: int = field(CENTS)
+    left: int = field(COUNT)
+
+
+@event(0x0681)
+class PacketExhausted:
+    """The last share was opened (in the group's sequence): the luckiest, and the seed that proves every draw."""
+
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+    id: int = field(ID)
+    ordinal: int = field(SEQ)
+    sender_id: int = field(ID)
+    sender: str = field(NAME)
+    sent_at: int = field(MILLIS)
+    packet_id: int = field(ID)
+    luckiest: Person | None = field(Optional(Struct(Person)))
+    luckiest_cents: int = field(CENTS)
+    server_seed: bytes = field(SEED)
+
+
+@event(0x0682)
+class PacketExpired:
+    """Nobody opened the rest in time; it went back to its sender (in the group's sequence)."""
+
+    group_id: int = field(ID)
+    seq: int = field(SEQ)
+    id: int = field(ID)
+    ordinal: int = field(SEQ)
+    sender_id: int = field(ID)
+    sender: str = field(NAME)
+    sent_at: int = field(MILLIS)
+    packet_id: int = field(ID)
+    refunded: int = field(CENTS)
+    left: int = field(SMALL)
+    server_seed: bytes = field(SEED)
+
+
+@event(0x06C0)
+class WalletChanged:
+    """My balance changed by something no group of mine shows: a grant, a payout settled or reversed (personal, a hint)."""
+
+    cents: int = field(CENTS)
