@@ -8,7 +8,7 @@ connection.feed(bytes_from_the_server)
 while (received := connection.next()) is not NEED_DATA: ...
 """
 
-from chatsrv_protocol import common, groups, limits, messages, operator, redpack, session, sync
+from chatsrv_protocol import common, conversation, groups, limits, messages, operator, redpack, session, sync
 from chatsrv_protocol.codec import BadMessage, Decoded, UnknownEvent, decode, encode
 from chatsrv_protocol.connection import NEED_DATA, Connection, Received, Rejected, Role, State
 from chatsrv_protocol.errors import ErrorCode, ProtocolError
@@ -40,6 +40,7 @@ __all__ = [
     "State",
     "UnknownEvent",
     "common",
+    "conversation",
     "decode",
     "encode",
     "groups",

@@ -75,6 +75,9 @@ class ErrorCode(StrEnum):
     OWNER_MUST_STAY = "owner_must_stay", "The owner leaves as the last member only."
     TEXT_EMPTY = "text_empty", "A message needs text that can be seen."
     MESSAGE_UNKNOWN = "message_unknown", "There is no such message, or you may not read it."
+    TOO_LATE = "too_late", "The time in which this is possible is over: show the sentence."
+    TOO_MANY = "too_many", "There are as many already as there may be: take one away first."
+    QUERY_EMPTY = "query_empty", "A search needs a letter or a digit at least."
     MESSAGE_REFUSED = "message_refused", "The server's own check did not accept the message: show its sentence."
     # Red packets and wallets.
     PACKET_UNKNOWN = "packet_unknown", "There is no such packet in this group, or it is not for you to know."

@@ -18,10 +18,12 @@ from chatsrv_protocol.fields import (
     SMALL,
     TITLE,
     ListOf,
+    Optional,
+    String,
     Struct,
     field,
 )
-from chatsrv_protocol.limits import MAX_GROUP_MEMBERS
+from chatsrv_protocol.limits import MAX_GROUP_MEMBERS, MAX_PREVIEW
 from chatsrv_protocol.registry import command, event, reply, struct
 from chatsrv_protocol.session import Person
 
@@ -101,11 +103,26 @@ class LeaveGroup:
 
 
 @struct
+class Preview:
+    """A group's last message in a line."""
+
+    seq: int = field(SEQ)
+    sender_id: int = field(ID)
+    sender: str = field(NAME)
+    sent_at: int = field(MILLIS)
+    kind: int = field(SMALL)
+    text: str = field(String(0, MAX_PREVIEW))
+    recalled: bool = field(FLAG, default=False)
+
+
+@struct
 class Group:
     """A group as one member has it: where its sequence stands, where I stand in it, and what it allows.
 
     Unread is `ordinal` − `read_ordinal`. I may read events after `visible_from`. A role of 0 says that I am no
-    longer in it, and the other fields are those at that moment.
+    longer in it, and the other fields are those at that moment. `mentions` counts the messages above `read_seq` that
+    call me (or everybody), up to 100; `quiet` says that I want the group counted apart; `delivered_seq` is how far any
+    device of mine said it has it; `last` is the last message, if I may read it.
     """
 
     group_id: int = field(ID)
@@ -118,6 +135,10 @@ class Group:
     read_ordinal: int = field(SEQ)
     visible_from: int = field(SEQ)
     history: bool = field(FLAG)
+    mentions: int = field(SMALL, default=0)
+    quiet: bool = field(FLAG, default=False)
+    delivered_seq: int = field(SEQ, default=0)
+    last: Preview | None = field(Optional(Struct(Preview)), default=None)
 
 
 @reply(0x0242)

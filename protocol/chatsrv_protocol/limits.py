@@ -71,6 +71,21 @@ MAX_PAGE: Final = 200
 MAX_PAGE_BYTES: Final = 256 * 1024
 """A page ends early when its events exceed this, so that an answer always fits into an outbox."""
 
+MAX_EXCERPT: Final = 200
+"""Characters of a message's beginning, where another one quotes it or a list names it."""
+
+MAX_PREVIEW: Final = 60
+"""Characters of a group's last message in the list of groups: 200 of them fit into a frame, in Chinese too."""
+
+MAX_MENTIONS: Final = 50
+"""People whom one message calls by name; more are called by calling everybody, which is a right."""
+
+MAX_PINS: Final = 50
+"""Pinned messages of a group: their list fits into a frame."""
+
+MAX_REACTIONS: Final = 8
+"""Different reactions of one member to one message."""
+
 MAX_REQUESTS: Final = 128
 """Requests of one connection that may be unanswered; a client that sends more is simply not read from."""
 

@@ -1,9 +1,24 @@
 """What people say: sending, and the message as everybody sees it."""
 
 from chatsrv_protocol.errors import ErrorCode
-from chatsrv_protocol.fields import CLIENT_ID, ID, MILLIS, NAME, SEQ, SMALL, TEXT, Optional, Struct, field
+from chatsrv_protocol.fields import (
+    CLIENT_ID,
+    FLAG,
+    ID,
+    MILLIS,
+    NAME,
+    SEQ,
+    SMALL,
+    TEXT,
+    ListOf,
+    Optional,
+    String,
+    Struct,
+    field,
+)
+from chatsrv_protocol.limits import MAX_EXCERPT, MAX_MENTIONS
 from chatsrv_protocol.redpack import PacketHead
-from chatsrv_protocol.registry import command, event, reply
+from chatsrv_protocol.registry import command, event, reply, struct
 
 TEXT_KIND, IMAGE, AUDIO, VIDEO, FILE, PACKET, NOTICE = 1, 2, 3, 4, 5, 6, 7
 KIND_NAMES = {
@@ -16,6 +31,62 @@ KIND_NAMES = {
     NOTICE: "notice",
 }
 """The kinds of a message by number. Red packets have a command of their own; notices come from the server alone."""
+
+
+EXCERPT = String(0, MAX_EXCERPT)
+"""The beginning of a message's text."""
+
+
+@struct
+class SendExtra:
+    """What a message to send has besides its text: the message it answers (0: none), and whom it calls.
+
+    `mention_all` calls everybody: a right. It is a structure of its own, and so is MessageExtra, so that a plain text
+    pays for one field and not for seven.
+    """
+
+    reply_to: int = field(SEQ, default=0)
+    mentions: tuple[int, ...] = field(ListOf(ID, MAX_MENTIONS), default=())
+    mention_all: bool = field(FLAG, default=False)
+
+
+@struct
+class Quote:
+    """The message that another one answers, as it is now: `excerpt` is empty once it was recalled.
+
+    `edited_seq` says which of two quotes (or of a quote and an `Edited`) is newer.
+    """
+
+    of: int = field(SEQ)
+    sender_id: int = field(ID)
+    sender: str = field(NAME)
+    excerpt: str = field(EXCERPT)
+    edited_seq: int = field(SEQ, default=0)
+
+
+@struct
+class Origin:
+    """Who said first what was forwarded, and when. The group it comes from is not told."""
+
+    sender: str = field(NAME)
+    sent_at: int = field(MILLIS)
+
+
+@struct
+class MessageExtra:
+    """What some messages have besides their text.
+
+    `edited_seq` is the event that gave it the words it has now, at `edited_at` (0: the first). A recalled message has no
+    text and nothing else here.
+    """
+
+    reply_to: Quote | None = field(Optional(Struct(Quote)), default=None)
+    mentions: tuple[int, ...] = field(ListOf(ID, MAX_MENTIONS), default=())
+    mention_all: bool = field(FLAG, default=False)
+    forwarded: Origin | None = field(Optional(Struct(Origin)), default=None)
+    edited_seq: int = field(SEQ, default=0)
+    edited_at: int = field(MILLIS, default=0)
+    recalled: bool = field(FLAG, default=False)
 
 
 @reply(0x0340)
@@ -32,7 +103,14 @@ class Sent:
 @command(
     0x0301,
     reply=Sent,
-    errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN, ErrorCode.TEXT_EMPTY, ErrorCode.MESSAGE_REFUSED),
+    errors=(
+        ErrorCode.GROUP_UNKNOWN,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.TEXT_EMPTY,
+        ErrorCode.MESSAGE_REFUSED,
+        ErrorCode.MESSAGE_UNKNOWN,
+        ErrorCode.NOT_MEMBER,
+    ),
 )
 class Send:
     """Say something in a group. Sending again with the same client id and content has one effect and one answer."""
@@ -40,6 +118,7 @@ class Send:
     client_id: bytes = field(CLIENT_ID)
     group_id: int = field(ID)
     text: str = field(TEXT)
+    extra: SendExtra | None = field(Optional(Struct(SendExtra)), default=None)
 
 
 @event(0x0380)
@@ -56,3 +135,4 @@ class Message:
     kind: int = field(SMALL)
     text: str = field(TEXT)
     packet: PacketHead | None = field(Optional(Struct(PacketHead)), default=None)
+    extra: MessageExtra | None = field(Optional(Struct(MessageExtra)), default=None)
