@@ -1,0 +1,103 @@
+"""The books in the database: transfers that are only ever added, and the balances they make.
+
+The rules are chatsrv_redpack's; this module reads and writes rows. A transfer and what it is for are always stored in
+one transaction.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from chatsrv_redpack import Account, AccountKind, RefusedError, Transfer, TransferRow, audit
+from chatsrv_redpack.ledger import ISSUER, apply
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.port import Connection
+
+_INSERT = "insert into transfer values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD = "insert into account values (?, ?, ?) on conflict do update set balance = balance + excluded.balance"
+
+
+def _row(transfer: Transfer) -> tuple[Any, ...]:
+    giver, receiver = transfer.giver, transfer.receiver
+    fields = (
+        transfer.id, transfer.kind.value, giver.kind.value, giver.id, receiver.kind.value, receiver.id,
+        transfer.cents, transfer.at_ms,
+    )  # fmt: skip
+    return (*fields, _checksum(fields))
+
+
+def _checksum(fields: tuple[Any, ...]) -> int:
+    return zlib.crc32("/".join(map(str, fields)).encode())
+
+
+def balance_of(conn: Connection, account: Account) -> int:
+    """Cents in an account; 0 for one that nothing was ever posted to."""
+    row = conn.execute(
+        "select balance from account where kind = ? and id = ?", (account.kind.value, account.id)
+    ).fetchone()
+    return 0 if row is None else row[0]
+
+
+def post(conn: Connection, transfer: Transfer) -> dict[Account, int]:
+    """Store a transfer and the two balances it makes, which are answered. Raises Refusal where one may not be so."""
+    before = {account: balance_of(conn, account) for account in (transfer.giver, transfer.receiver)}
+    try:
+        after = apply(before, transfer)
+    except RefusedError as refused:
+        raise Refusal(refused.code, refused.message, refused.field) from None
+    conn.execute(_INSERT, _row(transfer))
+    conn.executemany(
+        "insert into account values (?, ?, ?) on conflict do update set balance = excluded.balance",
+        [(account.kind.value, account.id, cents) for account, cents in after.items()],
+    )
+    return after
+
+
+def post_shares(conn: Connection, transfers: Sequence[Transfer]) -> None:
+    """Store many transfers out of one escrow, which holds them all: the caller has drawn no more than was in it."""
+    conn.executemany(_INSERT, [_row(transfer) for transfer in transfers])
+    conn.executemany(
+        _ADD, [(transfer.receiver.kind.value, transfer.receiver.id, transfer.cents) for transfer in transfers]
+    )
+    paid = sum(transfer.cents for transfer in transfers)
+    giver = transfers[0].giver
+    conn.execute(
+        "update account set balance = balance - ? where kind = ? and id = ?", (paid, giver.kind.value, giver.id)
+    )
+
+
+def statement(conn: Connection, user_id: int, before: int, limit: int) -> list[tuple[int, str, int, int, int]]:
+    """(transfer id, kind, cents with the user's sign, packet or withdrawal, time) of a wallet, the latest first."""
+    return conn.execute(
+        "select * from (select id, kind, -cents, receiver_id, at from transfer"
+        " where giver_kind = 'wallet' and giver_id = ?1 and id < ?2 order by id desc limit ?3)"
+        " union all select * from (select id, kind, cents, giver_id, at from transfer"
+        " where receiver_kind = 'wallet' and receiver_id = ?1 and id < ?2 order by id desc limit ?3)"
+        " order by 1 desc limit ?3",
+        (user_id, before, limit),
+    ).fetchall()
+
+
+def check(conn: Connection) -> Iterator[str]:
+    """Recompute everything from the transfers, and say in words what is wrong; nothing means that the books are right."""
+    balances = {
+        Account(AccountKind(kind), account_id) if kind != "issuer" else ISSUER: cents
+        for kind, account_id, cents in conn.execute("select kind, id, balance from account")
+    }
+    yield from (f"ledger: {problem}" for problem in audit(_rows(conn), balances).problems)
+    for *fields, stored in conn.execute("select * from transfer order by id"):
+        if _checksum(tuple(fields)) != stored:
+            yield f"ledger: transfer {fields[0]} was changed on the disk: its checksum is wrong"
+
+
+def _rows(conn: Connection) -> Iterator[TransferRow]:
+    """Every transfer as the audit reads it; ids rise in the order of the commits."""
+    for number, kind, giver, giver_id, receiver, receiver_id, cents, at, _ in conn.execute(
+        "select * from transfer order by id"
+    ):
+        postings = [(_name(giver, giver_id), -cents), (_name(receiver, receiver_id), cents)]
+        yield TransferRow(number, kind, postings, at)
+
+
+def _name(kind: str, account_id: int) -> str:
+    return kind if kind == "issuer" else f"{kind}:{account_id}"

@@ -1,0 +1,448 @@
+"""Red packets in the database: prepared, sent with their message, opened in runs, expired; each in one transaction.
+
+The draws, the states and the transfers are chatsrv_redpack's. What is checked here is what only the database knows:
+who is in the group, what is in the wallet, and who had a share already.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import attrs
+
+from chatsrv_redpack import (
+    Claim,
+    Grab,
+    InvalidError,
+    Limits,
+    Mode,
+    Opened,
+    Packet,
+    Prepared,
+    Record,
+    RedpackError,
+    RefusedError,
+    State,
+    check_packet,
+    expire,
+    grab,
+    luckiest,
+    open_many,
+    prepare,
+    refusal,
+    send,
+)
+from chatsrv_storage import ledger, records
+from chatsrv_storage.accounts import names_of
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.idempotency import Once, earlier_result, keep
+from chatsrv_storage.port import Connection
+from chatsrv_storage.records import Actor
+from chatsrv_storage.turn import Accepted, Outcome, Script, Turn
+
+MAX_PREPARED: Final = 5
+"""Packets of one user that are prepared and not sent: each is a promise that the server keeps for ten minutes."""
+
+_PACKET = (
+    "id, sender_id, total, count, mode, receiver_id, server_seed, client_seed, key, shares, sent_at, expires_at, state,"
+    " next_draw, remaining_cents, remaining_count, refunded_cents"
+)
+
+_PREPARED = ("packet_id", "sender_id", "total", "count", "mode", "receiver_id", "server_seed", "lapses_ms")
+
+
+def _refused(error: RedpackError) -> Refusal:
+    """What the library refuses, as the wire says it; state that contradicts itself is the server's own fault."""
+    if isinstance(error, (RefusedError, InvalidError)):
+        return Refusal(error.code, error.message, error.field)
+    return Refusal(
+        "internal", f"this packet's rows contradict each other, and nothing is paid from it: {error.message}"
+    )
+
+
+def _unknown() -> Refusal:
+    return Refusal("packet_unknown", "there is no such packet in this group", "packet_id")
+
+
+def _load(conn: Connection, group_id: int, packet_id: int) -> tuple[Packet, int, str]:
+    """(the packet, the seq of its message, its greeting) of a packet of this group."""
+    row = conn.execute(
+        f"select {_PACKET}, seq, greeting from redpack where id = ? and group_id = ?", (packet_id, group_id)
+    ).fetchone()
+    if row is None:
+        raise _unknown()
+    *fields, seq, greeting = row
+    fields[4], fields[12] = Mode(fields[4]), State(fields[12])
+    return Packet(*fields), seq, greeting
+
+
+def _save(conn: Connection, packet: Packet) -> None:
+    conn.execute(
+        "update redpack set state = ?, next_draw = ?, remaining_cents = ?, remaining_count = ?, refunded_cents = ? where id = ?",
+        (
+            packet.state.value, packet.next_draw, packet.remaining_cents, packet.remaining_count, packet.refunded_cents,
+            packet.packet_id,
+        ),
+    )  # fmt: skip
+
+
+def prepare_packet(
+    total: int, count: int, mode: Mode, receiver_id: int | None, packet_id: int, server_seed: bytes, limits: Limits
+) -> Script:
+    """Store a promise. Replies [packet_id, commitment as hex, lapses_at]."""
+
+    def script(turn: Turn, actor: Actor) -> list[Any]:
+        turn.require(actor)
+        conn = turn.conn
+        conn.execute(
+            "delete from redpack_prepared where sender_id = ? and lapses_at <= ?", (actor.user_id, turn.now_ms)
+        )
+        (waiting,) = conn.execute(
+            "select count(*) from redpack_prepared where sender_id = ?", (actor.user_id,)
+        ).fetchone()
+        if waiting >= MAX_PREPARED:
+            raise Refusal("too_many_prepared", f"you have {waiting} packets prepared and not sent: send one, or wait")
+        if receiver_id is not None and turn.member(receiver_id) is None:
+            raise Refusal("not_member", "the one the packet is for is not in the group", "receiver_id")
+        try:
+            prepared = prepare(
+                packet_id=packet_id,
+                sender_id=actor.user_id,
+                total=total,
+                count=count,
+                mode=mode,
+                server_seed=server_seed,
+                now_ms=turn.now_ms,
+                limits=limits,
+                receiver_id=receiver_id,
+            )
+        except RedpackError as error:
+            raise _refused(error) from None
+        conn.execute(
+            "insert into redpack_prepared values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                packet_id,
+                turn.group_id,
+                actor.user_id,
+                total,
+                count,
+                mode.value,
+                receiver_id,
+                server_seed,
+                prepared.lapses_ms,
+            ),
+        )
+        return [packet_id, prepared.commitment.hex(), prepared.lapses_ms]
+
+    return script
+
+
+def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limits) -> Script:
+    """Pay for a prepared packet and write its message. Replies [group_id, seq, id, ordinal, sent_at, packet_id]."""
+
+    def script(turn: Turn, actor: Actor) -> list[Any]:
+        turn.require(actor)
+        conn = turn.conn
+        row = conn.execute(
+            "select id, sender_id, total, count, mode, receiver_id, server_seed, lapses_at from redpack_prepared"
+            " where id = ? and group_id = ? and sender_id = ?",
+            (packet_id, turn.group_id, actor.user_id),
+        ).fetchone()
+        if row is None:
+            raise _unknown()
+        try:
+            prepared = Prepared(**dict(zip(_PREPARED, row, strict=True)) | {"mode": Mode(row[4])})
+            if prepared.receiver_id is not None and turn.member(prepared.receiver_id) is None:
+                raise Refusal("not_member", "the one the packet is for is no longer in the group")
+            settled = send(
+                prepared,
+                client_seed=client_seed,
+                transfer_id=turn.ids.next(turn.now_ms),
+                now_ms=turn.now_ms,
+                limits=limits,
+            )
+        except RedpackError as error:
+            raise _refused(error) from None
+        ledger.post(conn, settled.transfer)
+        conn.execute("delete from redpack_prepared where id = ?", (packet_id,))
+        packet = settled.packet
+        head = {
+            "id": packet_id,
+            "total": packet.total,
+            "count": packet.count,
+            "mode": packet.mode.value,
+            "receiver": packet.receiver_id,
+            "expires_at": packet.expires_ms,
+            "commitment": packet.commitment.hex(),
+            "client_seed": client_seed.hex(),
+        }
+        record = turn.append(actor, "redpack", greeting, {"packet": head}, counts=True)
+        marks = ", ".join("?" * 20)
+        conn.execute(
+            f"insert into redpack values ({marks})",
+            (
+                packet_id, turn.group_id, record.seq, actor.user_id, greeting, packet.total, packet.count, packet.mode.value,
+                packet.receiver_id, packet.server_seed, client_seed, packet.key, packet.shares, packet.sent_ms,
+                packet.expires_ms, packet.state.value, packet.next_draw, packet.remaining_cents, packet.remaining_count, 0,
+            ),
+        )  # fmt: skip
+        turn.move_cursor(actor.user_id, record.seq, record.ordinal)
+        return [turn.group_id, record.seq, record.id, record.ordinal, record.sent_at, packet_id]
+
+    return script
+
+
+def grab_packet(conn: Connection, user_id: int, group_id: int, packet_id: int, now_ms: int) -> tuple[str, int]:
+    """(whether there is something for this member, what they had). A read. Raises Refusal for a stranger."""
+    _require_member(conn, user_id, group_id)
+    packet, _, _ = _load(conn, group_id, packet_id)
+    had = _shares_of(conn, packet_id, (user_id,))
+    return grab(packet, user_id, now_ms, already_had=bool(had)).value, had.get(user_id, 0)
+
+
+def _require_member(conn: Connection, user_id: int, group_id: int) -> None:
+    row = conn.execute(
+        "select 1 from group_member where group_id = ? and user_id = ? and role > 0", (group_id, user_id)
+    ).fetchone()
+    if row is None:
+        raise Refusal("group_unknown", "there is no such group, or you are not in it", "group_id")
+
+
+def _shares_of(conn: Connection, packet_id: int, user_ids: Sequence[int]) -> dict[int, int]:
+    """What those of these users who had a share were paid."""
+    marks = ",".join("?" * len(user_ids))
+    return dict(
+        conn.execute(
+            f"select user_id, cents from redpack_record where packet_id = ? and user_id in ({marks})",
+            (packet_id, *user_ids),
+        ).fetchall()
+    )
+
+
+@attrs.frozen(slots=True)
+class Open:
+    """Somebody opens a packet. A burst of them on one packet is one run, and a handful of statements.
+
+    `show_cents` puts amounts into the group's events. Replies [packet_id, cents, number, left].
+    """
+
+    actor: Actor
+    once: Once
+    packet_id: int
+    show_cents: bool
+
+    @staticmethod
+    def run_all(turn: Turn, commands: "Sequence[Open]", /) -> list[Outcome]:
+        """Open in the order of the commands, packet by packet."""
+        outcomes: dict[int, Outcome] = {}
+        by_packet: dict[int, list[int]] = {}
+        for place, command in enumerate(commands):
+            by_packet.setdefault(command.packet_id, []).append(place)
+        for packet_id, places in by_packet.items():
+            found = _open_run(turn, packet_id, [commands[place] for place in places])
+            outcomes.update(zip(places, found, strict=True))
+        return [outcomes[place] for place in range(len(commands))]
+
+
+def _open_run(turn: Turn, packet_id: int, commands: Sequence[Open]) -> list[Outcome]:
+    """The outcome of each opening of one packet: everything is decided before anything is written."""
+    outcomes: list[Outcome | None] = []
+    seen: dict[tuple[int, bytes], int] = {}
+    claims: dict[int, Claim] = {}
+    for place, command in enumerate(commands):
+        try:
+            turn.require(command.actor)
+            key = command.once.user_id, command.once.client_id
+            twin = seen.setdefault(key, place)
+            if twin == place:
+                earlier = earlier_result(turn.conn, command.once, turn.now_ms)
+                if earlier is not None:
+                    outcomes.append(Accepted(earlier))
+                    continue
+                claims[place] = Claim(command.actor.user_id, turn.ids.next(turn.now_ms))
+            outcomes.append(None)
+        except Refusal as refused:
+            outcomes.append(refused)
+    if claims:
+        try:
+            _open_claims(turn, packet_id, commands, claims, outcomes)
+        except Refusal as refused:
+            outcomes = [outcome or refused for outcome in outcomes]
+    # A retry in the same batch gets what the first got.
+    answered: list[Outcome] = []
+    for outcome, command in zip(outcomes, commands, strict=True):
+        answered.append(outcome or _again(outcomes[seen[command.once.user_id, command.once.client_id]]))
+    return answered
+
+
+def _again(first: Outcome | None) -> Outcome:
+    assert first is not None, "the first of two retries is answered first"
+    return Accepted(first.reply) if isinstance(first, Accepted) else first
+
+
+def _open_claims(
+    turn: Turn, packet_id: int, commands: Sequence[Open], claims: dict[int, Claim], outcomes: list[Outcome | None]
+) -> None:
+    """Draw for the claims (by place), write what was drawn, and put their outcomes where they belong."""
+    conn = turn.conn
+    packet, _, _ = _load(conn, turn.group_id, packet_id)
+    had = _shares_of(conn, packet_id, [claim.user_id for claim in claims.values()])
+    places = list(claims)
+    asked = [Claim(claim.user_id, claim.transfer_id, already_had=claim.user_id in had) for claim in claims.values()]
+    try:
+        openings = open_many(packet, asked, turn.now_ms)
+    except RedpackError as error:
+        raise _refused(error) from None
+    drawn: list[tuple[Open, Opened]] = []
+    events: list[records.Record] = []
+    left = packet.remaining_count
+    for place, outcome in zip(places, openings.outcomes, strict=True):
+        command = commands[place]
+        if isinstance(outcome, Grab):
+            outcomes[place] = _refused(refusal(outcome))
+            continue
+        left -= 1
+        record = outcome.record
+        data = {"packet": packet_id, "cents": record.cents if command.show_cents else 0, "left": left}
+        event = turn.next_record(command.actor, "opened", data=data)
+        effects: list[records.Effect] = [event]
+        events.append(event)
+        if left == 0:
+            over = _exhausted(turn, command.actor, openings.packet, (*(done.record for _, done in drawn), record))
+            events.append(over)
+            effects.append(over)
+        outcomes[place] = Accepted([packet_id, record.cents, record.number, left], tuple(effects))
+        drawn.append((command, outcome))
+    if not drawn:
+        return
+    turn.insert(events)
+    ledger.post_shares(conn, [done.transfer for _, done in drawn])
+    conn.executemany(
+        "insert into redpack_record values (?, ?, ?, ?, ?, ?)",
+        [
+            (
+                packet_id,
+                done.record.user_id,
+                done.record.number,
+                done.record.cents,
+                done.record.opened_ms,
+                done.transfer.id,
+            )
+            for _, done in drawn
+        ],
+    )
+    _save(conn, openings.packet)
+    for place in places:
+        outcome = outcomes[place]
+        if isinstance(outcome, Accepted):
+            keep(conn, commands[place].once, outcome.reply)
+
+
+def _exhausted(turn: Turn, actor: Actor, packet: Packet, new: Sequence[Record]) -> records.Record:
+    """The event that names the luckiest and reveals the seed; `new` are the openings that are not stored yet."""
+    winner = luckiest(packet, (*_records(turn.conn, packet.packet_id), *new))
+    data: dict[str, Any] = {"packet": packet.packet_id, "seed": packet.server_seed.hex(), "luckiest": None, "cents": 0}
+    if winner is not None:
+        name = names_of(turn.conn, [winner.user_id])[winner.user_id]
+        data |= {"luckiest": [winner.user_id, name], "cents": winner.cents}
+    return turn.next_record(actor, "exhausted", data=data)
+
+
+def _records(conn: Connection, packet_id: int) -> list[Record]:
+    rows = conn.execute(
+        "select packet_id, user_id, number, cents, opened_at from redpack_record where packet_id = ? order by number",
+        (packet_id,),
+    )
+    return [Record(*row) for row in rows]
+
+
+def due(conn: Connection, now_ms: int, limit: int) -> list[tuple[int, int, int, str]]:
+    """(packet, group, sender, sender's name) of live packets whose time is over."""
+    return conn.execute(
+        "select r.id, r.group_id, r.sender_id, u.name from redpack r join user u on u.id = r.sender_id"
+        " where r.state = 'live' and r.expires_at <= ? order by r.expires_at limit ?",
+        (now_ms, limit),
+    ).fetchall()
+
+
+def next_due(conn: Connection) -> int | None:
+    """When the next live packet expires, in milliseconds since 1970; None where there is none."""
+    return conn.execute("select min(expires_at) from redpack where state = 'live'").fetchone()[0]
+
+
+def drop_lapsed(conn: Connection, now_ms: int) -> None:
+    """Forget promises that can no longer be kept."""
+    conn.execute("delete from redpack_prepared where lapses_at <= ?", (now_ms,))
+
+
+def expire_packet(packet_id: int) -> Script:
+    """Give back what nobody opened, once: a packet that is over already is left as it is. Replies []."""
+
+    def script(turn: Turn, actor: Actor) -> list[Any]:
+        packet, _, _ = _load(turn.conn, turn.group_id, packet_id)
+        if packet.state is not State.LIVE or turn.now_ms < packet.expires_ms:
+            return []
+        try:
+            settled = expire(packet, transfer_id=turn.ids.next(turn.now_ms), now_ms=turn.now_ms)
+        except RedpackError as error:
+            raise _refused(error) from None
+        ledger.post(turn.conn, settled.transfer)
+        _save(turn.conn, settled.packet)
+        data = {
+            "packet": packet_id,
+            "refunded": settled.transfer.cents,
+            "left": packet.remaining_count,
+            "seed": packet.server_seed.hex(),
+        }
+        turn.append(actor, "expired", data=data)
+        return []
+
+    return script
+
+
+@attrs.frozen(slots=True)
+class PacketView:
+    """A packet with its openings, for one who may see it."""
+
+    packet: Packet
+    group_id: int
+    seq: int
+    sender: tuple[int, str]
+    greeting: str
+    openings: list[tuple[int, int, str, int, int]]
+    luckiest: int | None
+
+
+def show(conn: Connection, user_id: int, packet_id: int) -> PacketView:
+    """All about a packet, for a member of its group. Raises Refusal; (number, user, name, cents, time) per opening."""
+    row = conn.execute("select group_id from redpack where id = ?", (packet_id,)).fetchone()
+    if row is None:
+        raise _unknown()
+    try:
+        _require_member(conn, user_id, row[0])
+    except Refusal:
+        raise _unknown() from None
+    packet, seq, greeting = _load(conn, row[0], packet_id)
+    openings = conn.execute(
+        "select r.number, r.user_id, u.name, r.cents, r.opened_at from redpack_record r join user u on u.id = r.user_id"
+        " where r.packet_id = ? order by r.number",
+        (packet_id,),
+    ).fetchall()
+    winner = luckiest(packet, _records(conn, packet_id)) if packet.state is State.EXHAUSTED else None
+    name = names_of(conn, [packet.sender_id])[packet.sender_id]
+    return PacketView(
+        packet, row[0], seq, (packet.sender_id, name), greeting, openings, None if winner is None else winner.number
+    )
+
+
+def check(conn: Connection) -> Iterable[str]:
+    """Every packet that does not pay out exactly its total, or whose draws do not follow from its seed, in words."""
+    for packet_id, group_id in conn.execute("select id, group_id from redpack").fetchall():
+        try:
+            packet, _, _ = _load(conn, group_id, packet_id)
+        except RedpackError as error:
+            yield f"red packet {packet_id}: {error.message}"
+            continue
+        held = conn.execute("select balance from account where kind = 'escrow' and id = ?", (packet_id,)).fetchone()
+        if held is None or held[0] != packet.remaining_cents:
+            yield f"red packet {packet_id}: {packet.remaining_cents} cents remain, and its escrow holds {held and held[0]}"
+        yield from (f"red packet {packet_id}: {problem}" for problem in check_packet(packet, _records(conn, packet_id)))

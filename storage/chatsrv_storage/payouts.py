@@ -1,0 +1,92 @@
+"""Grants and withdrawals: how money enters and leaves, and the outbox that a payment provider is fed from."""
+
+from typing import Any
+
+import attrs
+
+from chatsrv_redpack import grant, reverse, settle, withdraw
+from chatsrv_redpack.ledger import wallet
+from chatsrv_storage import audit, ledger
+from chatsrv_storage.accounts import by_name, require_operator
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.idempotency import Once, run_once
+from chatsrv_storage.port import Connection
+
+
+@attrs.frozen(slots=True)
+class Payout:
+    """A withdrawal that waits for the provider."""
+
+    withdrawal_id: int
+    user_id: int
+    name: str
+    cents: int
+    attempts: int
+    requested_at: int
+
+
+def grant_money(
+    conn: Connection, once: Once, operator_id: int, name: str, cents: int, transfer_id: int, now_ms: int
+) -> list[Any]:
+    """An operator tops a wallet up, audited. Replies [user_id, balance]. Raises Refusal."""
+
+    def script() -> list[Any]:
+        operator = require_operator(conn, operator_id)
+        account = by_name(conn, name)
+        if account is None:
+            raise Refusal("user_unknown", f"there is no account named '{name}'", "name")
+        balances = ledger.post(conn, grant(transfer_id, account.user_id, cents, now_ms))
+        audit.note(conn, now_ms, operator.name, "wallet_grant", account.name, f"{cents} cents, transfer {transfer_id}")
+        return [account.user_id, balances[wallet(account.user_id)]]
+
+    return run_once(conn, once, now_ms, script)
+
+
+def withdraw_money(conn: Connection, once: Once, user_id: int, cents: int, transfer_id: int, now_ms: int) -> list[Any]:
+    """Set money aside and put the payout into the outbox. Replies [withdrawal_id, balance left]. Raises Refusal."""
+
+    def script() -> list[Any]:
+        balances = ledger.post(conn, withdraw(transfer_id, user_id, cents, now_ms))
+        conn.execute(
+            "insert into payout (id, user_id, cents, state, next_try_at) values (?, ?, ?, 'pending', ?)",
+            (transfer_id, user_id, cents, now_ms),
+        )
+        return [transfer_id, balances[wallet(user_id)]]
+
+    return run_once(conn, once, now_ms, script)
+
+
+def due(conn: Connection, now_ms: int, limit: int) -> list[Payout]:
+    """Payouts whose next try is due, the oldest first."""
+    rows = conn.execute(
+        "select p.id, p.user_id, u.name, p.cents, p.attempts, t.at from payout p join user u on u.id = p.user_id"
+        " join transfer t on t.id = p.id where p.state = 'pending' and p.next_try_at <= ? order by p.next_try_at limit ?",
+        (now_ms, limit),
+    )
+    return [Payout(*row) for row in rows]
+
+
+def try_later(conn: Connection, withdrawal_id: int, next_try_at: int) -> None:
+    """The provider gave no answer that settles it."""
+    conn.execute(
+        "update payout set attempts = attempts + 1, next_try_at = ? where id = ? and state = 'pending'",
+        (next_try_at, withdrawal_id),
+    )
+
+
+def conclude(conn: Connection, withdrawal_id: int, transfer_id: int, now_ms: int, *, paid: bool) -> int | None:
+    """Settle or reverse a payout, once; answers the user's balance, or None where it was concluded before."""
+    row = conn.execute(
+        "select user_id, cents from payout where id = ? and state = 'pending'", (withdrawal_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    user_id, cents = row
+    transfer = (
+        settle(transfer_id, withdrawal_id, cents, now_ms)
+        if paid
+        else reverse(transfer_id, withdrawal_id, user_id, cents, now_ms)
+    )
+    ledger.post(conn, transfer)
+    conn.execute("update payout set state = ? where id = ?", ("settled" if paid else "reversed", withdrawal_id))
+    return ledger.balance_of(conn, wallet(user_id))
