@@ -1,0 +1,1 @@
+"""The load-test harness of chatsrv: `python -m bench SCENARIO`. Not shipped; see docs/performance.md."""

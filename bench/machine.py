@@ -1,0 +1,56 @@
+"""What it was measured on: processor, kernel, versions, the disk's fsync."""
+
+import os
+import platform
+import sqlite3
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+def machine() -> dict[str, Any]:
+    """The machine and the versions that matter."""
+    model = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "unknown"
+    )
+    memory = next((line.split()[1] for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), "0")
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_mib": int(memory) // 1024,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "trio": version("trio"),
+        "chatsrv": version("chatsrv"),
+        "fsync_ms": fsync_ms(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+def fsync_ms(times: int = 20) -> float:
+    """The middle time of an append with fdatasync where data folders are made."""
+    taken: list[float] = []
+    with tempfile.TemporaryFile() as file:
+        for _ in range(times):
+            began = time.perf_counter()
+            file.write(bytes(4096))
+            file.flush()
+            os.fdatasync(file.fileno())
+            taken.append(time.perf_counter() - began)
+    return round(sorted(taken)[times // 2] * 1000, 3)
+
+
+def busy_share() -> tuple[float, float]:
+    """(busy, all) processor seconds of the machine so far, everybody included."""
+    fields = [int(field) for field in _lines("/proc/stat")[0].split()[1:9]]
+    return sum(fields) - fields[3] - fields[4], float(sum(fields))

@@ -1,0 +1,35 @@
+"""A child process that is the server under test: `open_server` on a data folder, as `chatsrv serve` runs it.
+
+It is told its settings by a line of JSON, answers its URLs, then what it used each time it is asked.
+"""
+
+import os
+import sys
+from typing import Any
+
+import trio
+
+from bench.control import hear_line, raise_file_limit, say, usage
+from chatsrv.app import open_server
+from chatsrv.config import Config
+
+SWITCH_INTERVAL = 0.0005
+"""What `chatsrv serve` sets."""
+
+
+async def main(settings: dict[str, Any]) -> None:
+    """Serve until the parent closes our standard input."""
+    async with open_server(Config(**settings)) as server:
+        say({"urls": list(server.urls), "pid": os.getpid()})
+        async with trio.lowlevel.FdStream(os.dup(0)) as stdin:
+            while line := await stdin.receive_some():
+                for _ in range(line.count(b"\n")):
+                    say({**usage(), "connections": server.connections})
+
+
+if __name__ == "__main__":
+    raise_file_limit()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    first = hear_line()
+    if first is not None:
+        trio.run(main, first)

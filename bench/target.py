@@ -1,0 +1,95 @@
+"""What is loaded: a server of our own on a fresh town, a floor, or a server that runs elsewhere."""
+
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from bench.control import Child, usage_of
+from bench.talk import Usage
+from bench.town import Town, build
+
+SETTINGS: dict[str, Any] = {
+    "password_time": 1,
+    "password_memory": 8,
+    "max_connections": 100_000,
+    "heartbeat": 3600.0,
+    "max_group_members": 100_000,
+    "log_level": "error",
+}
+"""Quick password hashes (each costs 219 ms by default), silent listeners, and groups beyond 500."""
+
+
+@attrs.frozen(slots=True)
+class Target:
+    """Where it listens, what it uses, and who lives there."""
+
+    url: str
+    usage: Usage
+    town: Town
+    child: Child | None = None
+
+
+def nothing_known() -> dict[str, Any]:
+    """The usage of a server on another machine."""
+    return {"at": 0.0, "cpu": 0.0, "system": 0.0, "threads": {}, "rss": 0, "peak": 0, "switches": 0}
+
+
+@contextmanager
+def server(
+    people: int,
+    shapes: Sequence[tuple[int, ...]],
+    *,
+    transport: str = "tcp",
+    settings: dict[str, Any] | None = None,
+    missed: int = 0,
+    elsewhere: "Elsewhere | None" = None,
+) -> Generator[Target]:
+    """A server in a child process, durable, on a data folder of its own; or the one named, with its own town."""
+    if elsewhere is not None:
+        pid = elsewhere.pid
+        yield Target(elsewhere.url, nothing_known if pid is None else lambda: usage_of(pid), elsewhere.town)
+        return
+    with tempfile.TemporaryDirectory(prefix="chatsrv-bench-") as name:
+        folder = Path(name)
+        town = build(folder / "data", people, shapes, missed)
+        with start(folder, transport, settings) as child:
+            yield Target(child.hear()["urls"][0], lambda: child.ask({}), town, child)
+
+
+def start(folder: Path, transport: str, settings: dict[str, Any] | None = None) -> Child:
+    """The server's process on the data in a folder; hear its URLs next."""
+    wanted: dict[str, Any] = {**SETTINGS, **(settings or {}), "data": str(folder / "data"), transport: "127.0.0.1:0"}
+    if transport in ("tls", "wss"):
+        wanted |= certificate(folder)
+    return Child("bench.server", wanted)
+
+
+@contextmanager
+def floor(town: Town, *, each: bool) -> Generator[Target]:
+    """A floor in a child process."""
+    with Child("bench.floor", {"each": each}) as child:
+        yield Target(child.hear()["urls"][0], lambda: child.ask({}), town, child)
+
+
+@attrs.frozen(slots=True)
+class Elsewhere:
+    """A server that somebody else started, on a data folder made by `python -m bench prepare`."""
+
+    url: str
+    town: Town
+    pid: int | None
+
+
+def certificate(folder: Path) -> dict[str, str]:
+    """A self-signed certificate; the load does not check it."""
+    import trustme
+
+    leaf = trustme.CA().issue_cert("127.0.0.1")
+    leaf.private_key_pem.write_to_path(folder / "key.pem")
+    for number, blob in enumerate(leaf.cert_chain_pems):
+        blob.write_to_path(folder / "cert.pem", append=number > 0)
+    return {"tls_cert": str(folder / "cert.pem"), "tls_key": str(folder / "key.pem")}
