@@ -8,7 +8,7 @@ connection.feed(bytes_from_the_server)
 while (received := connection.next()) is not NEED_DATA: ...
 """
 
-from chatsrv_protocol import common, conversation, groups, limits, messages, operator, redpack, session, sync
+from chatsrv_protocol import common, conversation, governing, groups, limits, messages, operator, redpack, session, sync
 from chatsrv_protocol.codec import BadMessage, Decoded, UnknownEvent, decode, encode
 from chatsrv_protocol.connection import NEED_DATA, Connection, Received, Rejected, Role, State
 from chatsrv_protocol.errors import ErrorCode, ProtocolError
@@ -43,6 +43,7 @@ __all__ = [
     "conversation",
     "decode",
     "encode",
+    "governing",
     "groups",
     "is_command",
     "is_event",

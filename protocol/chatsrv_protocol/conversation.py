@@ -81,7 +81,11 @@ class Pin:
     on: bool = field(FLAG, default=True)
 
 
-@command(0x0805, reply=Sent, errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.MESSAGE_REFUSED))
+@command(
+    0x0805,
+    reply=Sent,
+    errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.MESSAGE_REFUSED, ErrorCode.MUTED, ErrorCode.SLOW_MODE),
+)
 class Forward:
     """Say a message that I can read in `from_group` again in another group (or the same), with its author's name."""
 

@@ -79,6 +79,21 @@ class ErrorCode(StrEnum):
     TOO_MANY = "too_many", "There are as many already as there may be: take one away first."
     QUERY_EMPTY = "query_empty", "A search needs a letter or a digit at least."
     MESSAGE_REFUSED = "message_refused", "The server's own check did not accept the message: show its sentence."
+    # Governing.
+    MUTED = "muted", "You may not speak here now: show the sentence, and try again after `retry_after` if it is not 0."
+    SLOW_MODE = "slow_mode", "The group is in slow mode: wait for `retry_after`, then retry with the same client id."
+    BANNED = "banned", "The person is kept out of the group until a time: an admin has to lift it first."
+    NOT_BANNED = "not_banned", "The person is not banned: there is nothing to lift."
+    INVITE_UNKNOWN = (
+        "invite_unknown",
+        "There is no such invite, or it expired, was used up or was revoked: ask for another.",
+    )
+    APPROVAL_NEEDED = "approval_needed", "Here only admins add people: give the person an invite, and an admin decides."
+    REQUEST_UNKNOWN = (
+        "request_unknown",
+        "This person does not ask to join, or another admin has answered: list them again.",
+    )
+    BLOCKED = "blocked", "One of the two does not want to talk to the other."
     # Red packets and wallets.
     PACKET_UNKNOWN = "packet_unknown", "There is no such packet in this group, or it is not for you to know."
     TOO_MANY_PREPARED = "too_many_prepared", "Send the packets prepared before, or wait until they lapse."

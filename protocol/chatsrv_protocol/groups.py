@@ -12,6 +12,7 @@ from chatsrv_protocol.fields import (
     FLAG,
     ID,
     ID_OR_0,
+    LABEL,
     MILLIS,
     NAME,
     SEQ,
@@ -23,7 +24,7 @@ from chatsrv_protocol.fields import (
     Struct,
     field,
 )
-from chatsrv_protocol.limits import MAX_GROUP_MEMBERS, MAX_PREVIEW
+from chatsrv_protocol.limits import MAX_GROUP_MEMBERS, MAX_NOTICE_BYTES, MAX_PREVIEW
 from chatsrv_protocol.registry import command, event, reply, struct
 from chatsrv_protocol.session import Person
 
@@ -75,6 +76,8 @@ class RenameGroup:
         ErrorCode.USER_UNKNOWN,
         ErrorCode.ALREADY_MEMBER,
         ErrorCode.GROUP_FULL,
+        ErrorCode.BANNED,
+        ErrorCode.APPROVAL_NEEDED,
     ),
 )
 class AddMembers:
@@ -94,12 +97,39 @@ class RemoveMember:
     user_id: int = field(ID)
 
 
-@command(0x0205, reply=Changed, errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.OWNER_MUST_STAY))
+@command(0x0205, reply=Changed, errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN, ErrorCode.OWNER_MUST_STAY))
 class LeaveGroup:
-    """Leave a group. Its owner can leave only as its last member."""
+    """Leave a group. Its owner can leave only as its last member, which ends the group."""
 
     client_id: bytes = field(CLIENT_ID)
     group_id: int = field(ID)
+
+
+GROUP, DIRECT = 1, 2
+"""The kinds of a group: any number of people with an owner, or a conversation of two."""
+
+REMOVED, LEFT, BANNED, DISSOLVED = 1, 2, 3, 4
+"""Why one is no longer in a group."""
+
+
+@struct
+class GroupRules:
+    """What goes in a group. `invite`, `pin` and `mention_all` are the least role that may: 1 everybody, 2 admins.
+
+    `approval`: who comes by an invite waits for an admin, and only admins add people. `history`: who joins may read
+    what was said before. `mute_all`: only admins speak. `slow_mode`: seconds between two messages of a member who is
+    no admin. `keep_edits`: admins can read what an edited message said before.
+    """
+
+    invite: int = field(SMALL, default=ROLE_MEMBER)
+    approval: bool = field(FLAG, default=False)
+    history: bool = field(FLAG, default=True)
+    mute_all: bool = field(FLAG, default=False)
+    slow_mode: int = field(COUNT, default=0)
+    max_members: int = field(COUNT, default=MAX_GROUP_MEMBERS)
+    pin: int = field(SMALL, default=ROLE_ADMIN)
+    mention_all: int = field(SMALL, default=ROLE_ADMIN)
+    keep_edits: bool = field(FLAG, default=True)
 
 
 @struct
@@ -122,7 +152,8 @@ class Group:
     Unread is `ordinal` − `read_ordinal`. I may read events after `visible_from`. A role of 0 says that I am no
     longer in it, and the other fields are those at that moment. `mentions` counts the messages above `read_seq` that
     call me (or everybody), up to 100; `quiet` says that I want the group counted apart; `delivered_seq` is how far any
-    device of mine said it has it; `last` is the last message, if I may read it.
+    device of mine said it has it; `last` is the last message, if I may read it. `kind` is 1, or 2 for a conversation of
+    two, whose name is the other's; `nickname` and `muted_until` are mine.
     """
 
     group_id: int = field(ID)
@@ -139,13 +170,20 @@ class Group:
     quiet: bool = field(FLAG, default=False)
     delivered_seq: int = field(SEQ, default=0)
     last: Preview | None = field(Optional(Struct(Preview)), default=None)
+    kind: int = field(SMALL, default=GROUP)
+    rules: GroupRules = field(Struct(GroupRules), default=GroupRules())
+    nickname: str = field(LABEL, default="")
+    muted_until: int = field(MILLIS, default=0)
 
 
 @reply(0x0242)
 class GroupShown:
-    """One group."""
+    """One group, and its notice with who put it up when (empty, "" and 0: there is none)."""
 
     group: Group = field(Struct(Group))
+    notice: str = field(String(0, MAX_NOTICE_BYTES, in_bytes=True), default="")
+    notice_by: str = field(LABEL, default="")
+    notice_at: int = field(MILLIS, default=0)
 
 
 @command(0x0206, reply=GroupShown, errors=(ErrorCode.GROUP_UNKNOWN,))
@@ -157,12 +195,14 @@ class ShowGroup:
 
 @struct
 class Member:
-    """Somebody in a group."""
+    """Somebody in a group: with a nickname there, or "", and muted until a time, or 0."""
 
     user_id: int = field(ID)
     name: str = field(NAME)
     role: int = field(SMALL)
     joined_at: int = field(MILLIS)
+    nickname: str = field(LABEL, default="")
+    muted_until: int = field(MILLIS, default=0)
 
 
 @reply(0x0243)
@@ -248,8 +288,12 @@ class Added:
 
 @event(0x02C1)
 class Removed:
-    """I am no longer in a group; `seq` is the event that says so, which I do not get (personal, a hint)."""
+    """I am no longer in a group; `seq` is the event that says so, which I do not get (personal, a hint).
+
+    `reason`: 1 removed, 2 left, 3 banned, 4 the group was dissolved.
+    """
 
     group_id: int = field(ID)
     seq: int = field(SEQ)
     user_version: int = field(COUNT)
+    reason: int = field(SMALL, default=REMOVED)

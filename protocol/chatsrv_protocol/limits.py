@@ -32,6 +32,18 @@ MAX_PASSWORD: Final = 256
 MAX_GROUP_MEMBERS: Final = 500
 """WeChat's bound, and the article's; the operator may raise it for a load test."""
 
+MAX_NOTICE_BYTES: Final = 2 * 1024
+"""The UTF-8 length of a group's notice."""
+
+MAX_SLOW_MODE: Final = 24 * 3600
+"""Seconds: who may speak once a day may speak."""
+
+MAX_INVITES: Final = 100
+"""Invites of one group that are good at the same time, so that one answer lists them all."""
+
+MAX_JOIN_REQUESTS: Final = 1000
+"""People who wait to be let into one group; admins have to answer some before others can ask."""
+
 MAX_LIST: Final = 500
 """Elements of any list in a frame; a longer answer is paged."""
 

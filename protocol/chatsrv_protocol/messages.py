@@ -110,6 +110,8 @@ class Sent:
         ErrorCode.MESSAGE_REFUSED,
         ErrorCode.MESSAGE_UNKNOWN,
         ErrorCode.NOT_MEMBER,
+        ErrorCode.MUTED,
+        ErrorCode.SLOW_MODE,
     ),
 )
 class Send:

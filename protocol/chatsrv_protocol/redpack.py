@@ -103,6 +103,8 @@ class PacketSent:
         ErrorCode.PREPARED_LAPSED,
         ErrorCode.INSUFFICIENT_FUNDS,
         ErrorCode.NOT_MEMBER,
+        ErrorCode.MUTED,
+        ErrorCode.SLOW_MODE,
     ),
 )
 class SendPacket:
