@@ -118,6 +118,23 @@ class Config:
     """`full` is fsync before every ack. The others lose acked messages in a power cut."""
     node: int = attrs.field(default=0, validator=[_at_least(0), check.le(1023)])
 
+    redpack_split: Literal["lucky", "shuffled"] = attrs.field(
+        default="lucky", validator=check.in_(("lucky", "shuffled"))
+    )
+    """How a lucky packet is split: at each opening, or all at once when it is sent."""
+    redpack_show_amounts: bool = True
+    """Members see how much others had; otherwise each sees only their own."""
+    redpack_hours: float = attrs.field(default=24.0, validator=_at_least(0.2))
+    redpack_min_average: int = attrs.field(default=1, validator=_at_least(1))
+    redpack_max_average: int = attrs.field(default=20_000, validator=_at_least(1))
+    """Cents per share, on the average; a single draw has no cap, which would bend the mean."""
+    redpack_max_shares: int = attrs.field(default=500, validator=[_at_least(1), check.le(500)])
+
+    payout_url: str = ""
+    """Where withdrawals are posted; empty: they wait until an operator's provider is set."""
+    payout_secret: str = attrs.field(default="", repr=False)
+    """The key that signs what is posted there."""
+
     log_level: str = attrs.field(default="info", validator=check.in_(("debug", "info", "warning", "error")))
     log_format: Literal["json", "text"] = attrs.field(default="text", validator=check.in_(("json", "text")))
 

@@ -150,7 +150,9 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limit
         if row is None:
             raise _unknown()
         try:
-            prepared = Prepared(**dict(zip(_PREPARED, row, strict=True)) | {"mode": Mode(row[4])})
+            fields: dict[str, Any] = dict(zip(_PREPARED, row, strict=True))
+            fields["mode"] = Mode(row[4])
+            prepared = Prepared(**fields)
             if prepared.receiver_id is not None and turn.member(prepared.receiver_id) is None:
                 raise Refusal("not_member", "the one the packet is for is no longer in the group")
             settled = send(

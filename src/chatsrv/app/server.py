@@ -11,9 +11,12 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import httpx
 import trio
 
 from chatsrv.app.housekeeping import keep_house
+from chatsrv.app.money import PAY_TIMEOUT, expire_packets, pay_out
+from chatsrv.app.operator_socket import serve_operators
 from chatsrv.auth.passwords import Passwords
 from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus
@@ -23,6 +26,7 @@ from chatsrv.config import Config, ConfigError
 from chatsrv.groups import Channels
 from chatsrv.log import Log, quiet_log
 from chatsrv.net.listeners import Acceptor, Listener, Scheme, bind
+from chatsrv.payments import WebhookProvider
 from chatsrv.transport.outbox import Flusher
 from chatsrv.transport.port import Transport
 from chatsrv_storage import clock_floor
@@ -168,7 +172,11 @@ async def _open_server(
         background.start_soon(acceptor.sweep)
         background.start_soon(services.channels.sweep)
         background.start_soon(_watch_storage, services)
+        background.start_soon(expire_packets, services)
+        background.start_soon(_pay_out, services)
         await background.start(keep_house, storage, clock, ids, acceptor)
+        if config.data is not None and opened is None:
+            await background.start(serve_operators, services, config.data)
         listeners = [
             await bind(scheme, address) for scheme in SCHEMES if (address := getattr(config, scheme)) is not None
         ]
@@ -183,6 +191,14 @@ async def _open_server(
                 await server.drain()
                 connections.cancel_scope.cancel()
         background.cancel_scope.cancel()
+
+
+async def _pay_out(services: Services) -> None:
+    """Feed the payment provider that the configuration names; without one, withdrawals wait."""
+    config = services.config
+    if config.payout_url:
+        async with httpx.AsyncClient(timeout=PAY_TIMEOUT) as client:
+            await pay_out(services, WebhookProvider(client, config.payout_url, config.payout_secret, services.clock))
 
 
 async def _watch_storage(services: Services) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from chatsrv.commands import groups, messages, operator, session, sync
+from chatsrv.commands import groups, messages, operator, redpack, session, sync
 from chatsrv.commands.context import Request
 
 Handler: TypeAlias = Callable[[Request, Any], Awaitable[Any]]
@@ -15,4 +15,5 @@ HANDLERS: dict[type[Any], Handler] = {
     **messages.HANDLERS,
     **sync.HANDLERS,
     **operator.HANDLERS,
+    **redpack.HANDLERS,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from chatsrv_protocol import groups, messages, sync
+from chatsrv_protocol import groups, messages, redpack, sync
 from chatsrv_protocol.session import Person
 from chatsrv_storage.records import CursorMoved, GroupView, Joined, Parted, Record
 
@@ -18,11 +18,41 @@ def _head(record: Record) -> tuple[int, int, int, int, int, str, int]:
     return record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sender, record.sent_at
 
 
+def _packet_head(data: dict[str, Any]) -> redpack.PacketHead:
+    return redpack.PacketHead(
+        data["id"],
+        data["total"],
+        data["count"],
+        MODES[data["mode"]],
+        data["receiver"] or 0,
+        data["expires_at"],
+        bytes.fromhex(data["commitment"]),
+        bytes.fromhex(data["client_seed"]),
+    )
+
+
+MODES = {name: number for number, name in redpack.MODE_NAMES.items()}
+"""The ways of splitting, by the names that the library and the tables use."""
+
 _MAKERS: dict[str, Maker] = {
     "text": lambda record, _: messages.Message(*_head(record), messages.TEXT_KIND, record.text),
     "created": lambda record, data: groups.GroupCreated(*_head(record), record.text, _people(data["members"])),
     "renamed": lambda record, _: groups.GroupRenamed(*_head(record), record.text),
     "added": lambda record, data: groups.MembersAdded(*_head(record), _people(data["members"])),
+    "redpack": lambda record, data: messages.Message(
+        *_head(record), messages.PACKET, record.text, packet=_packet_head(data["packet"])
+    ),
+    "opened": lambda record, data: redpack.PacketOpened(*_head(record), data["packet"], data["cents"], data["left"]),
+    "exhausted": lambda record, data: redpack.PacketExhausted(
+        *_head(record),
+        data["packet"],
+        None if data["luckiest"] is None else Person(*data["luckiest"]),
+        data["cents"],
+        bytes.fromhex(data["seed"]),
+    ),
+    "expired": lambda record, data: redpack.PacketExpired(
+        *_head(record), data["packet"], data["refunded"], data["left"], bytes.fromhex(data["seed"])
+    ),
     "removed": lambda record, data: groups.MemberRemoved(*_head(record), Person(*data["member"])),
 }
 

@@ -1,0 +1,163 @@
+"""Red packets and wallets: what changes a group goes through its channel, openings in runs."""
+
+from typing import Any
+
+from chatsrv.bus import Blob
+from chatsrv.commands.context import Request
+from chatsrv.groups import Submission
+from chatsrv.groups.wire import MODES
+from chatsrv_protocol import encode
+from chatsrv_protocol import redpack as wire
+from chatsrv_protocol.session import Person
+from chatsrv_redpack import Limits, Mode
+from chatsrv_redpack.ledger import wallet
+from chatsrv_storage import ledger, packets, payouts
+from chatsrv_storage.turn import Accepted, Outcome
+
+OPENING_SIZE = 160
+"""About what the event of an opening takes."""
+
+
+def _limits(request: Request) -> Limits:
+    config = request.services.config
+    return Limits(
+        min_average=config.redpack_min_average,
+        max_average=config.redpack_max_average,
+        max_shares=config.redpack_max_shares,
+        packet_ms=round(config.redpack_hours * 3_600_000),
+    )
+
+
+async def prepare_packet(request: Request, command: wire.PreparePacket) -> wire.PacketPrepared:
+    """Fix the seed and answer the commitment."""
+    services = request.services
+    mode = Mode(wire.MODE_NAMES[command.mode])
+    if mode is Mode.LUCKY:
+        mode = Mode(services.config.redpack_split)
+    script = packets.prepare_packet(
+        command.total,
+        command.count,
+        mode,
+        command.receiver_id or None,
+        services.ids.next(request.now_ms),
+        services.randomness.bytes(32),
+        _limits(request),
+    )
+    packet_id, commitment, lapses_at = await request.change(command.group_id, command, script)
+    return wire.PacketPrepared(packet_id, bytes.fromhex(commitment), lapses_at)
+
+
+async def send_packet(request: Request, command: wire.SendPacket) -> wire.PacketSent:
+    """Pay and publish."""
+    script = packets.send_packet(command.packet_id, command.client_seed, command.greeting, _limits(request))
+    return wire.PacketSent(*await request.change(command.group_id, command, script))
+
+
+async def grab_packet(request: Request, command: wire.GrabPacket) -> wire.Grabbed:
+    """May I, and is any left?"""
+    user_id, now_ms = request.caller.actor.user_id, request.now_ms
+    return wire.Grabbed(
+        *await request.services.storage.read(
+            lambda conn: packets.grab_packet(conn, user_id, command.group_id, command.packet_id, now_ms)
+        )
+    )
+
+
+async def open_packet(request: Request, command: wire.OpenPacket) -> None:
+    """Queue an opening. The reply comes from the channel."""
+    services, caller = request.services, request.caller
+
+    def done(outcome: Outcome) -> None:
+        reply = wire.PacketShare(*outcome.reply) if isinstance(outcome, Accepted) else outcome
+        caller.answer(request.request_id, reply)
+
+    opening = packets.Open(caller.actor, request.once(command), command.packet_id, services.config.redpack_show_amounts)
+    await services.channels.submit(command.group_id, Submission(opening, OPENING_SIZE, done))
+
+
+async def show_packet(request: Request, command: wire.ShowPacket) -> wire.PacketShown:
+    """A packet with its openings; others' amounts only where the server shows them or the packet is over."""
+    user_id = request.caller.actor.user_id
+    view = await request.services.storage.read(lambda conn: packets.show(conn, user_id, command.packet_id))
+    packet = view.packet
+    over = packet.state.value != "live"
+    show_all = request.services.config.redpack_show_amounts or over
+    return wire.PacketShown(
+        packet_id=packet.packet_id,
+        group_id=view.group_id,
+        seq=view.seq,
+        sender=Person(*view.sender),
+        greeting=view.greeting,
+        total=packet.total,
+        count=packet.count,
+        mode=MODES[packet.mode.value],
+        receiver_id=packet.receiver_id or 0,
+        state=packet.state.value,
+        remaining=packet.remaining_cents,
+        refunded=packet.refunded_cents,
+        sent_at=packet.sent_ms,
+        expires_at=packet.expires_ms,
+        commitment=packet.commitment,
+        client_seed=packet.client_seed,
+        server_seed=packet.server_seed if over else b"",
+        luckiest=view.luckiest,
+        openings=tuple(
+            wire.Opening(number, opener, name, cents if show_all or opener == user_id else 0, at)
+            for number, opener, name, cents, at in view.openings
+        ),
+    )
+
+
+async def show_balance(request: Request, command: wire.ShowBalance) -> wire.Balance:
+    """My balance."""
+    del command
+    account = wallet(request.caller.actor.user_id)
+    return wire.Balance(await request.services.storage.read(lambda conn: ledger.balance_of(conn, account)))
+
+
+async def show_statement(request: Request, command: wire.ShowStatement) -> wire.Statement:
+    """A page of my transfers."""
+    user_id = request.caller.actor.user_id
+    lines, cents = await request.services.storage.read(
+        lambda conn: (
+            ledger.statement(conn, user_id, command.before, command.limit + 1),
+            ledger.balance_of(conn, wallet(user_id)),
+        )
+    )
+    page = tuple(wire.StatementLine(*line) for line in lines[: command.limit])
+    return wire.Statement(page, len(lines) > command.limit, cents)
+
+
+async def grant_money(request: Request, command: wire.GrantMoney) -> wire.Balance:
+    """Top somebody's wallet up: an operator's right."""
+    services, once, now_ms = request.services, request.once(command), request.now_ms
+    transfer_id, operator_id = services.ids.next(now_ms), request.caller.actor.user_id
+    user_id, cents = await services.storage.write(
+        lambda conn: payouts.grant_money(conn, once, operator_id, command.name, command.cents, transfer_id, now_ms)
+    )
+    services.bus.tell(user_id, Blob(encode(wire.WalletChanged(cents)), 1))
+    return wire.Balance(cents)
+
+
+async def withdraw(request: Request, command: wire.Withdraw) -> wire.Withdrawn:
+    """Put money into the payment provider's outbox."""
+    services, once, now_ms = request.services, request.once(command), request.now_ms
+    transfer_id, user_id = services.ids.next(now_ms), request.caller.actor.user_id
+    return wire.Withdrawn(
+        *await services.storage.write(
+            lambda conn: payouts.withdraw_money(conn, once, user_id, command.cents, transfer_id, now_ms)
+        )
+    )
+
+
+HANDLERS: dict[type[Any], Any] = {
+    wire.PreparePacket: prepare_packet,
+    wire.SendPacket: send_packet,
+    wire.GrabPacket: grab_packet,
+    wire.OpenPacket: open_packet,
+    wire.ShowPacket: show_packet,
+    wire.ShowBalance: show_balance,
+    wire.ShowStatement: show_statement,
+    wire.GrantMoney: grant_money,
+    wire.Withdraw: withdraw,
+}

@@ -1,0 +1,70 @@
+"""A payment provider behind a URL: each payout is posted at least once, signed, with its id as Idempotency-Key.
+
+    POST URL
+    Idempotency-Key: 250811800877006848
+    Chatsrv-Timestamp: 1795486891              seconds since 1970, when it was signed
+    Chatsrv-Signature: v1=<hex HMAC-SHA256 of "TIMESTAMP.BODY" under the secret>
+
+    {"withdrawal_id": "250811800877006848", "user_id": "…", "name": "ann", "cents": 1250, "requested_at": 1795486890123}
+
+A 2xx answer with {"status": "paid"} settles the payout, with {"status": "refused"} reverses it; anything else is asked
+again later. The receiver compares the signature, refuses a timestamp that is old, and pays an id once.
+"""
+
+import hashlib
+import hmac
+import json
+from typing import Any, cast
+
+import httpx
+
+from chatsrv.clock import Clock
+from chatsrv.payments.port import Answer
+from chatsrv_storage.payouts import Payout
+
+MAX_ANSWER = 64 * 1024
+"""Bytes of an answer that are looked at."""
+
+
+def signature(secret: str, timestamp: int, body: bytes) -> str:
+    """What stands in Chatsrv-Signature."""
+    return "v1=" + hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+class WebhookProvider:
+    """Posts payouts to one URL."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str, secret: str, clock: Clock) -> None:
+        self._client = client
+        self._url = url
+        self._secret = secret
+        self._clock = clock
+
+    async def pay(self, payout: Payout) -> Answer:
+        """Post once; an error of any kind means later."""
+        body = json.dumps(
+            {
+                "withdrawal_id": str(payout.withdrawal_id),
+                "user_id": str(payout.user_id),
+                "name": payout.name,
+                "cents": payout.cents,
+                "requested_at": payout.requested_at,
+            },
+            ensure_ascii=False,
+        ).encode()
+        timestamp = self._clock.now_ms() // 1000
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": str(payout.withdrawal_id),
+            "Chatsrv-Timestamp": str(timestamp),
+            "Chatsrv-Signature": signature(self._secret, timestamp, body),
+        }
+        try:
+            response = await self._client.post(self._url, content=body, headers=headers)
+            if not response.is_success or len(response.content) > MAX_ANSWER:
+                return Answer.LATER
+            answer = response.json()
+        except (httpx.HTTPError, ValueError):
+            return Answer.LATER
+        status = cast("dict[str, Any]", answer).get("status") if isinstance(answer, dict) else None
+        return {"paid": Answer.PAID, "refused": Answer.REFUSED}.get(str(status), Answer.LATER)
