@@ -1,0 +1,5 @@
+"""`python -m chatsrv` is `chatsrv`."""
+
+from chatsrv.cli import main
+
+main()

@@ -1,0 +1,151 @@
+"""Events of a group, for programs and for people: records for --json, and sentences.
+
+A record has the event's fields by their names on the wire; ids are strings (JavaScript and jq round 63-bit numbers),
+`kind` is a word, bytes are hexadecimal, and what is empty by default is left out.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, cast
+
+import attrs
+
+from chatsrv_protocol import UnknownEvent
+from chatsrv_protocol.fields import ID, ListOf
+from chatsrv_protocol.groups import ROLE_NAMES
+from chatsrv_protocol.messages import KIND_NAMES, Message
+
+_ALWAYS: Final = frozenset(("id", "seq", "group_id", "sender", "sent_at", "kind", "text"))
+
+
+def record_of(thing: Any) -> dict[str, Any]:
+    """Any message or structure of the wire as a record."""
+    record: dict[str, Any] = {}
+    for attribute in attrs.fields(type(thing)):
+        name, value = attribute.name, getattr(thing, attribute.name)
+        if name in _ALWAYS or attribute.default is attrs.NOTHING or value != attribute.default:
+            record[name] = _plain(value, is_id=attribute.metadata.get("wire") in (ID, ListOf(ID)) or _names_id(name))
+    return record
+
+
+def event_record(event: Any) -> dict[str, Any]:
+    """An event of a group's sequence, `kind` included: text, image, … for messages, else what happened."""
+    if isinstance(event, UnknownEvent):
+        return {**record_of(event), "kind": "unknown"}
+    record = record_of(event)
+    record["kind"] = kind_of(event)
+    if isinstance(event, Message) and event.kind != 1 and not event.text:
+        del record["text"]
+    return record
+
+
+def kind_of(event: Any) -> str:
+    """What kind of event this is, in a word."""
+    if isinstance(event, Message):
+        return KIND_NAMES.get(event.kind, f"kind_{event.kind}")
+    return _snake(type(event).__name__)
+
+
+def _plain(value: Any, *, is_id: bool) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple):
+        return [_plain(item, is_id=is_id) for item in cast("tuple[Any, ...]", value)]
+    if attrs.has(type(value)):
+        return record_of(value)
+    return str(value) if is_id and type(value) is int else value
+
+
+def _names_id(name: str) -> bool:
+    return name == "id" or name.endswith("_id")
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def clock(sent_at: int, now: datetime | None = None) -> str:
+    """When, for a person, in their own time zone: the time, with its date unless that is today."""
+    then = datetime.fromtimestamp(sent_at / 1000).astimezone()
+    today = (now or datetime.now().astimezone()).date()
+    return then.strftime("%H:%M:%S" if then.date() == today else "%Y-%m-%d %H:%M:%S")
+
+
+def _people(event: Any) -> str:
+    return ", ".join(person.name for person in event.members)
+
+
+def _created(event: Any) -> str:
+    return f"made the group '{event.name}'" + (f" with {_people(event)}" if event.members else "")
+
+
+def _added(event: Any) -> str:
+    return "came in" if [one.user_id for one in event.members] == [event.sender_id] else f"added {_people(event)}"
+
+
+def _removed(event: Any) -> str:
+    return "left" if event.member.user_id == event.sender_id else f"removed {event.member.name}"
+
+
+def money(cents: int) -> str:
+    """Cents as a person writes an amount, exactly."""
+    sign, cents = ("-", -cents) if cents < 0 else ("", cents)
+    return f"{sign}{cents // 100}.{cents % 100:02d}"
+
+
+_SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
+    "GroupCreated": _created,
+    "GroupRenamed": lambda event: f"named the group '{event.name}'",
+    "MembersAdded": _added,
+    "MemberRemoved": _removed,
+    "RulesChanged": lambda _: "changed the rules of the group",
+    "RoleChanged": lambda event: f"made {event.member.name} {_role(event.role)}",
+    "OwnerChanged": lambda event: f"handed the group over to {event.member.name}",
+    "GroupDissolved": lambda _: "dissolved the group",
+    "MemberMuted": lambda event: f"muted {event.member.name}" if event.until else f"unmuted {event.member.name}",
+    "UserBanned": lambda event: f"banned {event.member.name}",
+    "UserUnbanned": lambda event: f"lifted the ban of {event.member.name}",
+    "NicknameChanged": lambda event: f"goes by '{event.nickname}' here" if event.nickname else "dropped their nickname",
+    "NoticeChanged": lambda event: f"put up a notice: {event.text}" if event.text else "took the notice down",
+    "Edited": lambda event: f"corrected #{event.of}: {event.text}",
+    "Recalled": lambda event: f"recalled #{event.of}",
+    "Reacted": lambda event: f"{event.emoji} to #{event.of}" if event.on else f"took {event.emoji} off #{event.of}",
+    "Pinned": lambda event: f"pinned #{event.of}" if event.on else f"unpinned #{event.of}",
+    "PacketOpened": lambda event: "opened a red packet" + (f": {money(event.cents)}" if event.cents else ""),
+    "PacketExhausted": lambda event: f"emptied the red packet: {event.luckiest.name} was the luckiest",
+    "PacketExpired": lambda event: f"got {money(event.refunded)} back from a red packet that expired",
+}
+"""What happened, after the name of who did it."""
+
+
+def _role(role: int) -> str:
+    name = ROLE_NAMES.get(role, "a member")
+    return f"an {name}" if name[0] in "aeio" else f"a {name}"
+
+
+def sentence_of(event: Any) -> tuple[str, str, bool]:
+    """(who, what, whether it is a notice rather than something said), for a person. Not neutralised yet."""
+    if isinstance(event, UnknownEvent):
+        return "someone", "did something that this version of chatsrv does not know", True
+    if not isinstance(event, Message):
+        tell = _SENTENCES.get(type(event).__name__)
+        return event.sender, tell(event) if tell else kind_of(event).replace("_", " "), True
+    extra = getattr(event, "extra", None)
+    if extra is not None and extra.recalled:
+        return event.sender, "recalled a message", True
+    text = event.text
+    if event.kind == 6:
+        packet = event.packet
+        assert packet is not None
+        text = f"[red packet {money(packet.total)} in {packet.count}] {text}".rstrip()
+    elif event.kind != 1:
+        text = f"[{kind_of(event)}] {text}".rstrip()
+    if extra is not None:
+        if extra.forwarded is not None:
+            text = f"[from {extra.forwarded.sender}] {text}"
+        if extra.reply_to is not None:
+            text = f"> {extra.reply_to.sender}: {extra.reply_to.excerpt}\n{text}"
+        if extra.edited_seq:
+            text += " (edited)"
+    return event.sender, text, False

@@ -1,0 +1,126 @@
+"""Commands on a data folder, without a connection: looking it over, and giving operator rights."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chatsrv.cli.errors import REFUSED, UNREACHABLE, Failure
+from chatsrv.cli.online import Json
+
+if TYPE_CHECKING:
+    from chatsrv.cli.output import Output
+
+operator = typer.Typer(
+    help="Give and take the rights of an operator, on the server's machine. Audited.", no_args_is_help=True
+)
+
+Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The data folder.", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.", show_default=False)]
+
+
+def _output(ctx: typer.Context, json: bool) -> "Output":
+    from chatsrv.cli.output import Output
+
+    return Output(json=json or (ctx.obj is not None and ctx.obj.json))
+
+
+def check(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data folder.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Look a data folder over while no server runs on it; changes nothing.
+
+    Checks the database's structure, the checksum of every message, the order of every group, and the audit log.
+    Exit code 1 if anything is wrong.
+    """
+    from chatsrv_storage import audit, history
+    from chatsrv_storage.check import check_folder
+    from chatsrv_storage.errors import FolderError
+
+    out = _output(ctx, json)
+    try:
+        problems = check_folder(folder, [history.check, audit.check])
+    except FolderError as error:
+        raise Failure(str(error), code="folder") from None
+    for problem in problems:
+        out.say(problem, problem=problem)
+    count = len(problems)
+    verdict = "no problem found" if not count else "1 problem found" if count == 1 else f"{count} problems found"
+    out.say(f"{folder}: {verdict}", folder=str(folder), ok=not problems, problems=count)
+    raise typer.Exit(REFUSED if problems else 0)
+
+
+@operator.command("add")
+def add(ctx: typer.Context, name: Name, data: Data, json: Json = False) -> None:
+    """Make somebody an operator: they may disable accounts, reset passwords and make backups."""
+    _set_operator(_output(ctx, json), data, name, operator=True)
+
+
+@operator.command("remove")
+def remove(ctx: typer.Context, name: Name, data: Data, json: Json = False) -> None:
+    """Take an operator's rights away."""
+    _set_operator(_output(ctx, json), data, name, operator=False)
+
+
+def _set_operator(out: "Output", data: Path, name: str, *, operator: bool) -> None:
+    """Directly in the folder while no server holds it, else through that server's operator socket."""
+    import trio
+
+    from chatsrv_storage.errors import FolderError, FolderInUse, Refusal
+
+    try:
+        try:
+            user_id = trio.run(_offline, data, name, operator)
+        except FolderInUse as in_use:
+            user_id = trio.run(_through_the_server, data, name, operator, str(in_use))
+    except FolderError as error:
+        raise Failure(str(error), code="folder") from None
+    except Refusal as refusal:
+        raise Failure(refusal.message, code=refusal.code) from None
+    sentence = f"{name} is an operator now" if operator else f"{name} is not an operator any more"
+    out.say(sentence, name=name, user_id=str(user_id), operator=operator)
+
+
+async def _offline(data: Path, name: str, operator: bool) -> int:
+    import os
+    import time
+
+    from chatsrv.app.operator_socket import local_name
+    from chatsrv_storage import accounts
+    from chatsrv_storage.errors import FolderUnusable
+    from chatsrv_storage.folder import DATABASE_NAME
+    from chatsrv_storage.port import open_storage
+
+    if not (data / DATABASE_NAME).is_file():
+        raise FolderUnusable(f"There is no data of a server in {data}. Name the folder of `chatsrv serve --data`.")
+    now_ms, actor = time.time_ns() // 1_000_000, local_name(os.getuid())
+    async with open_storage(data, inline=True) as storage:
+        return await storage.write(lambda conn: accounts.set_operator(conn, actor, name, operator, now_ms))
+
+
+async def _through_the_server(data: Path, name: str, operator: bool, in_use: str) -> int:
+    import json
+
+    import trio
+
+    from chatsrv.app.operator_socket import DEADLINE, socket_address
+    from chatsrv_storage.errors import Refusal
+
+    silent = Failure(f"{in_use} It does not answer on its operator socket either.", UNREACHABLE, code="unreachable")
+    answer: dict[str, Any] = {}
+    try:
+        with trio.fail_after(DEADLINE), socket_address(data) as address:
+            async with await trio.open_unix_socket(address) as stream:
+                asked = {"do": "add" if operator else "remove", "name": name}
+                await stream.send_all(json.dumps(asked).encode() + b"\n")
+                line = b""
+                while not line.endswith(b"\n") and (data_read := await stream.receive_some()):
+                    line += data_read
+        answer = json.loads(line)
+    except (OSError, RuntimeError, trio.TooSlowError, trio.BrokenResourceError, ValueError):
+        raise silent from None
+    if not answer["ok"]:
+        raise Refusal(answer["error"], answer["message"])
+    return int(answer["user_id"])

@@ -1,0 +1,89 @@
+"""Where results go: lines for a person or objects for a program on standard output, everything else on standard error.
+
+Nothing of what people wrote is ever read as rich markup, and all of it is neutralised (safe.py).
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chatsrv.cli.safe import json_line, neutralise, neutralise_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
+
+
+def colour_of(name: str) -> str:
+    """The same colour for the same name, here and tomorrow."""
+    return COLOURS[sum(name.encode("utf-8", "replace")) % len(COLOURS)]
+
+
+class Output:
+    """The output of one command: `json` objects, one a line, or text. Lines are flushed, since `tail` is piped."""
+
+    def __init__(self, *, json: bool = False) -> None:
+        self.json = json
+        self._console: Console | None = None
+
+    def record(self, record: dict[str, Any]) -> None:
+        """An object, on one line."""
+        sys.stdout.write(json_line(record) + "\n")
+        sys.stdout.flush()
+
+    def say(self, sentence: str, **record: Any) -> None:
+        """What came of a command: a sentence, or with --json the record that says the same."""
+        if self.json:
+            self.record(record)
+        else:
+            self.line(sentence)
+
+    def line(self, text: str) -> None:
+        """One line of plain text."""
+        sys.stdout.write(neutralise(text) + "\n")
+        sys.stdout.flush()
+
+    def spoken(self, when: str, who: str, text: str, *, where: str = "", notice: bool = False) -> None:
+        """A message or a notice: on a terminal with colours, in a pipe without."""
+        where = f"[{neutralise(where)}] " if where else ""
+        who, text = neutralise(who), neutralise_lines(text)
+        if not sys.stdout.isatty():
+            sys.stdout.write(f"{when} {where}* {who} {text}\n" if notice else f"{when} {where}{who}: {text}\n")
+            sys.stdout.flush()
+            return
+        from rich.text import Text
+
+        line = Text.assemble((f"{when} ", "dim"), (where, "dim"))
+        if notice:
+            line.append(f"* {who} {text}", "dim italic")
+        else:
+            line.append(f"{who}: ", f"bold {colour_of(who)}").append(text)
+        self.console.print(line, soft_wrap=True)
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Rows under heads. In a pipe the columns are as wide as they need to be."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for head in heads:
+            table.add_column(head, no_wrap=True)
+        for row in rows:
+            table.add_row(*(Text(neutralise(cell)) for cell in row))
+        self.console.print(table, soft_wrap=not sys.stdout.isatty())
+
+    def note(self, sentence: str) -> None:
+        """A remark beside the results, for a person, on standard error."""
+        sys.stderr.write(neutralise(sentence) + "\n")
+        sys.stderr.flush()
+
+    @property
+    def console(self) -> "Console":
+        """Rich on standard output, made when it is first needed."""
+        if self._console is None:
+            from rich.console import Console
+
+            width = None if sys.stdout.isatty() else 400
+            self._console = Console(markup=False, highlight=False, emoji=False, width=width)
+        return self._console
