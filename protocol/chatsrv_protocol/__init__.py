@@ -8,7 +8,20 @@ connection.feed(bytes_from_the_server)
 while (received := connection.next()) is not NEED_DATA: ...
 """
 
-from chatsrv_protocol import common, conversation, governing, groups, limits, messages, operator, redpack, session, sync
+from chatsrv_protocol import (
+    common,
+    conversation,
+    facetoface,
+    governing,
+    groups,
+    limits,
+    messages,
+    operator,
+    presence,
+    redpack,
+    session,
+    sync,
+)
 from chatsrv_protocol.codec import BadMessage, Decoded, UnknownEvent, decode, encode
 from chatsrv_protocol.connection import NEED_DATA, Connection, Received, Rejected, Role, State
 from chatsrv_protocol.errors import ErrorCode, ProtocolError
@@ -43,6 +56,7 @@ __all__ = [
     "conversation",
     "decode",
     "encode",
+    "facetoface",
     "governing",
     "groups",
     "is_command",
@@ -52,6 +66,7 @@ __all__ = [
     "limits",
     "messages",
     "operator",
+    "presence",
     "redpack",
     "session",
     "sync",

@@ -94,6 +94,9 @@ class ErrorCode(StrEnum):
         "This person does not ask to join, or another admin has answered: list them again.",
     )
     BLOCKED = "blocked", "One of the two does not want to talk to the other."
+    # Face to face.
+    POSITION_NEEDED = "position_needed", "Send a position: from this network the server takes no code without one."
+    LOBBY_OVER = "lobby_over", "The code's time is over, or you left it: enter the code again."
     # Red packets and wallets.
     PACKET_UNKNOWN = "packet_unknown", "There is no such packet in this group, or it is not for you to know."
     TOO_MANY_PREPARED = "too_many_prepared", "Send the packets prepared before, or wait until they lapse."

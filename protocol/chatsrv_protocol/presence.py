@@ -1,0 +1,160 @@
+"""Who people are and whether they are there: profiles, whom one blocks, presence, and who is typing.
+
+Presence and typing are never stored, are coalesced, and are the first to be dropped under load: show them, and build
+nothing on them. Presence goes to those who asked for it, about people they share a group with. Who hides it is
+shown to nobody as present or typing.
+"""
+
+from typing import Final
+
+from chatsrv_protocol.common import Done
+from chatsrv_protocol.errors import ErrorCode
+from chatsrv_protocol.fields import COUNT, FLAG, ID, ID_OR_0, LABEL, MILLIS, NAME, ListOf, Optional, Struct, field
+from chatsrv_protocol.limits import MAX_PAGE
+from chatsrv_protocol.registry import command, event, reply, struct
+from chatsrv_protocol.session import People, Person
+
+MAX_TYPING: Final = 8
+"""People of a group who are shown as typing at once."""
+
+MAX_PROFILES: Final = 100
+"""Profiles in one frame: with the longest names and nicknames there are, 100 fit."""
+
+MAX_BLOCKED: Final = 200
+"""People whom one user blocks: their list fits into a frame."""
+
+MAX_HERE: Final = 400
+"""People who are there, in one frame, with the longest names there are."""
+
+
+@struct
+class Profile:
+    """How a user shows themselves. `avatar` is the id of a medium, or 0."""
+
+    user_id: int = field(ID)
+    name: str = field(NAME)
+    nickname: str = field(LABEL)
+    avatar: int = field(ID_OR_0)
+
+
+@reply(0x0A40)
+class MyProfile:
+    """My profile, and whether I hide when I am there."""
+
+    profile: Profile = field(Struct(Profile))
+    hidden: bool = field(FLAG)
+
+
+@command(0x0A01, reply=MyProfile)
+class SetProfile:
+    """Change my profile: what is given; nil leaves it as it is. An empty nickname, or avatar 0, is none."""
+
+    nickname: str | None = field(Optional(LABEL), default=None)
+    avatar: int | None = field(Optional(ID_OR_0), default=None)
+    hidden: bool | None = field(Optional(FLAG), default=None)
+
+
+@reply(0x0A41)
+class Profiles:
+    """The profiles asked for, in the order of the question; who does not exist is left out."""
+
+    profiles: tuple[Profile, ...] = field(ListOf(Struct(Profile), MAX_PROFILES))
+
+
+@command(0x0A02, reply=Profiles)
+class GetProfiles:
+    """How do these people show themselves?"""
+
+    people: tuple[int, ...] = field(ListOf(ID, MAX_PROFILES))
+
+
+@command(0x0A03, reply=Done, errors=(ErrorCode.USER_UNKNOWN, ErrorCode.TOO_MANY))
+class Block:
+    """Let somebody neither open nor write to a conversation of the two of us, or (`on` false) let them again.
+
+    They are told nothing until they try. Groups of more people are not touched.
+    """
+
+    user_id: int = field(ID)
+    on: bool = field(FLAG, default=True)
+
+
+@command(0x0A04, reply=People)
+class ListBlocked:
+    """Whom do I block? By user id."""
+
+
+@struct
+class Presence:
+    """Whether somebody is there, and when they last were (0: unknown, or now)."""
+
+    user_id: int = field(ID)
+    online: bool = field(FLAG)
+    seen_at: int = field(MILLIS)
+
+
+@reply(0x0A42)
+class Presences:
+    """What is known now. Who shares no group with me, does not exist or hides is left out: these look alike."""
+
+    people: tuple[Presence, ...] = field(ListOf(Struct(Presence), MAX_PAGE))
+
+
+@command(0x0A05, reply=Presences)
+class WatchPresence:
+    """Tell this connection when these people come and go, instead of those it asked for before; nobody: tell nothing."""
+
+    people: tuple[int, ...] = field(ListOf(ID, MAX_PAGE))
+
+
+@reply(0x0A43)
+class Here:
+    """Members who are there, by user id; `online` is how many they are, where one frame does not hold all."""
+
+    people: tuple[Person, ...] = field(ListOf(Struct(Person), MAX_HERE))
+    online: int = field(COUNT)
+
+
+@command(0x0A06, reply=Here, errors=(ErrorCode.GROUP_UNKNOWN,))
+class WhoIsHere:
+    """Which members of a group are there now? By user id, without those who hide (but with me)."""
+
+    group_id: int = field(ID)
+
+
+@command(0x0A07, reply=Done, errors=(ErrorCode.GROUP_UNKNOWN,))
+class Typing:
+    """I am typing in a group. Once every few seconds is enough; it is forgotten by itself."""
+
+    group_id: int = field(ID)
+
+
+@event(0x0AC0)
+class PresenceChanged:
+    """These people came or went, or cannot be watched any more (then as gone, at no known time)."""
+
+    people: tuple[Presence, ...] = field(ListOf(Struct(Presence), MAX_PAGE))
+
+
+@event(0x0AC1)
+class TypingNow:
+    """These people are typing in a group: show it for some five seconds. Not everybody is named where many do."""
+
+    group_id: int = field(ID)
+    people: tuple[Person, ...] = field(ListOf(Struct(Person), MAX_TYPING))
+
+
+@event(0x0AC2)
+class ProfileChanged:
+    """My profile is this now, changed on this device or another (personal)."""
+
+    profile: Profile = field(Struct(Profile))
+    hidden: bool = field(FLAG)
+
+
+@event(0x0AC3)
+class BlockChanged:
+    """I block this person now, or no longer (personal)."""
+
+    person: Person = field(Struct(Person))
+    on: bool = field(FLAG)
