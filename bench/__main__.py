@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--bytes", type=int, default=128, help="of each message's text")
     made.add_argument("--processes", type=int, default=1, help="load processes")
     made.add_argument("--floor", action="append", choices=["turn", "each"], default=[], help="compare in the same run")
+    made.add_argument("--profile", action="store_true", help="where the time goes (needs py-spy; slows the server)")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     return made
 
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         warm_up=options.warm_up,
         processes=options.processes,
         bytes=options.bytes,
+        profile=options.profile,
     )
     return fanout.run(
         talk, groups, members, transport=options.transport, floors=options.floor, elsewhere=elsewhere(options)

@@ -99,13 +99,13 @@ def usage() -> dict[str, Any]:
         except OSError:
             continue
     return {
+        "pid": os.getpid(),
         "at": time.monotonic(),
         "cpu": used.ru_utime + used.ru_stime,
         "system": used.ru_stime,
         "threads": threads,
         "rss": resident(os.getpid()),
         "peak": used.ru_maxrss * 1024,
-        "switches": used.ru_nvcsw + used.ru_nivcsw,
     }
 
 
@@ -116,7 +116,7 @@ def usage_of(pid: int) -> dict[str, Any]:
     user, system = int(fields[11]) / tick, int(fields[12]) / tick
     rss = resident(pid)
     at = time.monotonic()
-    return {"at": at, "cpu": user + system, "system": system, "threads": {}, "rss": rss, "peak": rss, "switches": 0}
+    return {"pid": pid, "at": at, "cpu": user + system, "system": system, "threads": {}, "rss": rss, "peak": rss}
 
 
 def resident(pid: int) -> int:

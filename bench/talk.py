@@ -9,6 +9,7 @@ import attrs
 
 from bench.control import Child
 from bench.figures import Latencies
+from bench.kinds import Profiler
 from bench.machine import busy_share
 from bench.town import Town
 
@@ -29,6 +30,7 @@ class Talk:
     warm_up: float = 1.0
     processes: int = 1
     bytes: int = 128
+    profile: bool = False
 
 
 class Failed(Exception):
@@ -69,9 +71,11 @@ def converse(url: str, usage: Usage, town: Town, talk: Talk, *, floor: bool = Fa
             load.tell({"start_ns": start_ns, "warm_up": talk.warm_up, "seconds": talk.seconds})
         _sleep_until(start_ns / 1e9 + talk.warm_up)
         before, machine_before = usage(), busy_share()
+        profiler = Profiler(before["pid"], talk.seconds - 0.5) if talk.profile and not floor else None
         _sleep_until(start_ns / 1e9 + talk.warm_up + talk.seconds)
         after, machine_after = usage(), busy_share()
         results = [load.hear(talk.seconds + 120) for load in loads]
+    profile = {"profile": profiler.result()} if profiler else {}
     errors = [result["error"] for result in results if result["error"]]
     if errors:
         raise Failed("; ".join(errors))
@@ -82,6 +86,7 @@ def converse(url: str, usage: Usage, town: Town, talk: Talk, *, floor: bool = Fa
         "connect_seconds": round(connected, 2),
         "rss_per_connection": round((connected_rss - idle_rss) / len(conns)),
         "proof": _proof(results, shared=talk.processes > 1),
+        **profile,
     }
 
 

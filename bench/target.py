@@ -35,7 +35,7 @@ class Target:
 
 def nothing_known() -> dict[str, Any]:
     """The usage of a server on another machine."""
-    return {"at": 0.0, "cpu": 0.0, "system": 0.0, "threads": {}, "rss": 0, "peak": 0, "switches": 0}
+    return {"pid": 0, "at": 0.0, "cpu": 0.0, "system": 0.0, "threads": {}, "rss": 0, "peak": 0}
 
 
 @contextmanager
