@@ -1,0 +1,150 @@
+"""What happens to messages after they are said. Changes run in the group's channel; lists and search only read."""
+
+from typing import Any
+
+from chatsrv.commands.context import Request
+from chatsrv.groups.wire import event_of
+from chatsrv_protocol import conversation as wire
+from chatsrv_protocol import limits, messages
+from chatsrv_protocol.common import Done
+from chatsrv_protocol.groups import Changed
+from chatsrv_storage import conversation, marks, receipts, search
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.turn import Command
+
+_MAX_VERSIONS_BYTES = 48 * 1024
+"""One frame's worth of earlier texts, with room for the rest."""
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+async def check_text(request: Request, group_id: int, text: str) -> None:
+    """Ask the embedding program about a text. Raises Refusal where it objects."""
+    hook = request.services.hooks.message
+    if hook is not None:
+        objection = await hook(request.caller.actor, group_id, text)
+        if objection is not None:
+            raise Refusal("message_refused", objection, "text")
+
+
+async def edit(request: Request, command: wire.Edit) -> Changed:
+    """Other words for a text of mine."""
+    await check_text(request, command.group_id, command.text)
+    within_ms = _milliseconds(request.services.config.edit_within)
+    script = conversation.edit(command.of, command.text, within_ms)
+    return Changed(*await request.change(command.group_id, command, script))
+
+
+async def recall(request: Request, command: wire.Recall) -> Changed:
+    """A message less."""
+    script = conversation.recall(command.of, _milliseconds(request.services.config.recall_within))
+    return Changed(*await request.change(command.group_id, command, script))
+
+
+async def react(request: Request, command: wire.React) -> Changed:
+    """An emoji more or less."""
+    script = marks.react(command.of, command.emoji, on=command.on)
+    return Changed(*await request.change(command.group_id, command, script))
+
+
+async def pin(request: Request, command: wire.Pin) -> Changed:
+    """A pin more or less."""
+    return Changed(*await request.change(command.group_id, command, marks.pin(command.of, on=command.on)))
+
+
+async def forward(request: Request, command: wire.Forward) -> messages.Sent:
+    """A message said again elsewhere; the target's channel reads the source in its own transaction."""
+    if request.services.hooks.message is not None:
+        user_id = request.caller.actor.user_id
+        text = await request.services.storage.read(
+            lambda conn: conversation.text_of(conn, user_id, command.from_group, command.of)
+        )
+        await check_text(request, command.group_id, text)
+    script = conversation.forward(command.from_group, command.of)
+    return messages.Sent(*await request.change(command.group_id, command, script))
+
+
+async def set_quiet(request: Request, command: wire.SetQuiet) -> Done:
+    """A setting of mine: it can simply be set again, so it needs no client id."""
+    change = Command(request.caller.actor, None, receipts.set_quiet(command.quiet))
+    await request.services.channels.run(command.group_id, change)
+    return Done()
+
+
+async def delivered(request: Request, command: wire.Delivered) -> Done:
+    """Note it; a background task stores it with others."""
+    for mark in command.marks:
+        request.services.deliveries.add(request.caller.actor.user_id, mark.group_id, mark.after)
+    return Done()
+
+
+async def list_receipts(request: Request, command: wire.ListReceipts) -> wire.Receipts:
+    """Who has a message of mine."""
+    user_id = request.caller.actor.user_id
+    rows, counts = await request.services.storage.read(
+        lambda conn: receipts.receipts(
+            conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1
+        )
+    )
+    page = tuple(wire.Receipt(*row) for row in rows[: limits.MAX_PAGE])
+    return wire.Receipts(page, len(rows) > limits.MAX_PAGE, *counts)
+
+
+async def list_reactions(request: Request, command: wire.ListReactions) -> wire.Reactions:
+    """Emojis under a message."""
+    user_id = request.caller.actor.user_id
+    rows = await request.services.storage.read(
+        lambda conn: marks.reactions(
+            conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1
+        )
+    )
+    page = tuple(wire.Reaction(*row) for row in rows[: limits.MAX_PAGE])
+    return wire.Reactions(page, len(rows) > limits.MAX_PAGE)
+
+
+async def list_pins(request: Request, command: wire.ListPins) -> wire.Pins:
+    """What is pinned."""
+    user_id = request.caller.actor.user_id
+    rows = await request.services.storage.read(lambda conn: marks.pins(conn, user_id, command.group_id))
+    return wire.Pins(tuple(wire.PinnedMessage(*row) for row in rows))
+
+
+async def list_versions(request: Request, command: wire.ListVersions) -> wire.Versions:
+    """What a message said before."""
+    user_id = request.caller.actor.user_id
+    rows, more = await request.services.storage.read(
+        lambda conn: conversation.versions(
+            conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE, _MAX_VERSIONS_BYTES
+        )
+    )
+    return wire.Versions(tuple(wire.Version(*row) for row in rows), more)
+
+
+async def find(request: Request, command: wire.Search) -> wire.Found:
+    """Messages by their words."""
+    user_id = request.caller.actor.user_id
+    records, more = await request.services.storage.read(
+        lambda conn: search.find(
+            conn, user_id, command.query, command.group_id, command.before, command.limit, limits.MAX_PAGE_BYTES
+        )
+    )
+    request.stream_events([event_of(record) for record in records])
+    return wire.Found(records[-1].id if records else 0, more)
+
+
+HANDLERS: dict[type[Any], Any] = {
+    wire.Edit: edit,
+    wire.Recall: recall,
+    wire.React: react,
+    wire.Pin: pin,
+    wire.Forward: forward,
+    wire.SetQuiet: set_quiet,
+    wire.Delivered: delivered,
+    wire.ListReceipts: list_receipts,
+    wire.ListReactions: list_reactions,
+    wire.ListPins: list_pins,
+    wire.ListVersions: list_versions,
+    wire.Search: find,
+}

@@ -1,0 +1,83 @@
+"""The background job that feeds the search index: little by little between the commits, never in them.
+
+How far it came is stored with the index, so a crash only delays the rest. What changed since the start is noted by
+the channels; what was left over is read once from the database.
+"""
+
+from typing import Final
+
+import trio
+
+from chatsrv.log import Log
+from chatsrv_storage import search
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.port import Storage
+
+AT_ONCE: Final = 100
+"""Events of one job: about 3 ms of the writer's time, which a commit behind it has to wait for."""
+
+PAUSE: Final = 0.02
+"""Seconds between two jobs, so that indexing takes a small part of the writer's time however much there is to do."""
+
+SETTLE: Final = 0.5
+"""Seconds after a change before indexing begins: what comes together is indexed together."""
+
+PURGE_EVERY: Final = 3600.0
+"""Seconds between merges that take removed words out of the index for good."""
+
+FULL_DISK_WAIT: Final = 30.0
+
+
+class Indexer:
+    """Which groups have something new, and the task that indexes it."""
+
+    def __init__(self, storage: Storage, log: Log) -> None:
+        self._storage = storage
+        self._log = log
+        self._behind: dict[int, None] = {}
+        self._some = trio.Event()
+
+    def changed(self, group_id: int) -> None:
+        """A group has new events."""
+        self._behind[group_id] = None
+        self._some.set()
+
+    @property
+    def idle(self) -> bool:
+        """Everything is indexed."""
+        return not self._behind
+
+    async def run(self) -> None:
+        """Index what is new, forever; nothing is done while nothing is new."""
+        for group_id in await self._storage.read(search.behind):
+            self.changed(group_id)
+        while True:
+            await self._some.wait()
+            await trio.sleep(SETTLE)
+            self._some = trio.Event()
+            while self._behind:
+                await self._index()
+                await trio.sleep(PAUSE)
+
+    async def _index(self) -> None:
+        group_ids = list(self._behind)[:AT_ONCE]
+        for group_id in group_ids:
+            del self._behind[group_id]
+        try:
+            left = await self._storage.write(lambda conn: search.index(conn, group_ids, AT_ONCE))
+        except Refusal as refused:
+            self._log.warning("indexing waits", reason=refused.message)
+            left = group_ids
+            await trio.sleep(FULL_DISK_WAIT)
+        for group_id in left:
+            self._behind[group_id] = None
+
+    async def purge(self) -> None:
+        """Take removed words out of the index, now and then, in short steps, forever."""
+        while True:
+            await trio.sleep(PURGE_EVERY)
+            try:
+                while await self._storage.write(search.purge):
+                    await trio.sleep(PAUSE)
+            except Refusal as refused:
+                self._log.warning("purging waits", reason=refused.message)

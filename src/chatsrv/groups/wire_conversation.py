@@ -1,0 +1,57 @@
+"""What happens to messages after they are said, as the events of the wire; and what messages have besides their text."""
+
+from typing import Any
+
+from chatsrv_protocol import conversation, groups, messages
+from chatsrv_storage.records import Preview, Record
+
+KINDS = {name: number for number, name in messages.KIND_NAMES.items()}
+"""The kinds of messages, by the names that the tables use."""
+
+
+def extra_of(data: dict[str, Any]) -> messages.MessageExtra | None:
+    """What a message has besides its text; None for most."""
+    if not data:
+        return None
+    edited_seq, edited_at = data.get("edited", (0, 0))
+    extra = messages.MessageExtra(
+        reply_to=messages.Quote(*data["quote"]) if "quote" in data else None,
+        mentions=tuple(data.get("mentions", ())),
+        mention_all="all" in data,
+        forwarded=messages.Origin(*data["origin"]) if "origin" in data else None,
+        edited_seq=edited_seq,
+        edited_at=edited_at,
+        recalled="recalled" in data,
+    )
+    return None if extra == _NOTHING else extra
+
+
+_NOTHING = messages.MessageExtra()
+
+
+def head(record: Record) -> tuple[int, int, int, int, int, str, int]:
+    """The fields that all events of a sequence share."""
+    return record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sender, record.sent_at
+
+
+MAKERS: dict[str, Any] = {
+    "text": lambda record, data: messages.Message(
+        *head(record), messages.TEXT_KIND, record.text, None, extra_of(data)
+    ),
+    "edited": lambda record, data: conversation.Edited(*head(record), data["of"], record.text, *data["edited"]),
+    "recalled": lambda record, data: conversation.Recalled(*head(record), data["of"]),
+    "reacted": lambda record, data: conversation.Reacted(*head(record), data["of"], data["emoji"], data["on"]),
+    "pinned": lambda record, data: conversation.Pinned(*head(record), data["of"], data["on"]),
+}
+
+TOLD: dict[str, Any] = {"quiet": conversation.QuietSet}
+"""Makers of personal events, by the kind of `Told`: each takes its data."""
+
+
+def preview_of(preview: Preview | None) -> groups.Preview | None:
+    """A group's last message in a line."""
+    if preview is None:
+        return None
+    return groups.Preview(
+        preview.seq, preview.sender_id, preview.sender, preview.sent_at, KINDS[preview.kind], preview.text, preview.recalled
+    )  # fmt: skip

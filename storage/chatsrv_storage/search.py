@@ -1,0 +1,184 @@
+"""Finding messages by their words: an FTS5 index that a background job feeds, since in the commit it would cost too much.
+
+Characters of Chinese, Japanese and Korean are indexed one by one and asked for as phrases, so that any part of a
+sentence is found. A document's rowid is its group's number << 32 | seq: one group, from where a member may read it, is
+a range of rowids, in which FTS5 seeks; the range is all there is to rights here, and it is read in the same snapshot.
+SQLite's own; another database brings its own index.
+"""
+
+import heapq
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from chatsrv_storage.current import SAID, filled_in
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.history import SELECT, record_of
+from chatsrv_storage.port import Connection
+from chatsrv_storage.records import Record
+from chatsrv_storage.rights import reader
+
+MAX_WORDS: Final = 16
+"""Words of a query that are looked for; the rest is ignored."""
+
+MAX_GROUPS: Final = 1000
+"""Groups of one person that a search over all of them looks into: those joined last."""
+
+_SHIFT: Final = 32
+_SEPARATE = re.compile(
+    "([\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3100-\u312f\u3130-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff])"
+)
+_CONTROLS = re.compile("[\x00-\x1f\x7f]")
+
+
+def words_of(text: str) -> str:
+    """A text as the index takes it: each character of a script without spaces stands alone."""
+    return _SEPARATE.sub(r" \1 ", _CONTROLS.sub(" ", text))
+
+
+def expression(query: str) -> str:
+    """A query as FTS5 takes it: each word a quoted phrase, so that nothing in it is syntax. Raises Refusal."""
+    words = [word for word in query.split() if any(character.isalnum() for character in word)]
+    if not words:
+        raise Refusal("query_empty", "a search needs a letter or a digit at least", "query")
+    return " ".join('"' + words_of(word).replace('"', " ") + '"' for word in words[:MAX_WORDS])
+
+
+def behind(conn: Connection) -> list[int]:
+    """The groups that have events which the index has not seen: asked once, when a server starts."""
+    rows = conn.execute(
+        "select g.id from chat_group g left join search_group s on s.group_id = g.id where g.seq > coalesce(s.indexed_seq, 0)"
+    )
+    return [row[0] for row in rows]
+
+
+def index(conn: Connection, group_ids: Iterable[int], limit: int) -> list[int]:
+    """Index at most `limit` events of these groups; answers the groups that are not done."""
+    left = list(group_ids)
+    while left and limit > 0:
+        group_id = left[0]
+        number, indexed_seq = _place(conn, group_id)
+        rows = conn.execute(
+            "select seq, kind, text from message where group_id = ? and seq > ? order by seq limit ?",
+            (group_id, indexed_seq, limit),
+        ).fetchall()
+        conn.executemany(
+            "insert into search (rowid, body) values (?, ?)",
+            [(number << _SHIFT | seq, words_of(text)) for seq, kind, text in rows if text and kind in SAID],
+        )
+        if rows:
+            conn.execute("update search_group set indexed_seq = ? where number = ?", (rows[-1][0], number))
+        if len(rows) == limit:
+            break
+        limit -= len(rows)
+        left.pop(0)
+    return left
+
+
+def _place(conn: Connection, group_id: int) -> tuple[int, int]:
+    """(number, indexed up to) of a group, which gets its number here."""
+    row = conn.execute("select number, indexed_seq from search_group where group_id = ?", (group_id,)).fetchone()
+    if row is None:
+        row = conn.execute(
+            "insert into search_group (group_id, indexed_seq) values (?, 0) returning number, indexed_seq", (group_id,)
+        ).fetchone()
+    return row
+
+
+def _document(conn: Connection, group_id: int, seq: int) -> int | None:
+    """The rowid of a message that is in the index; None where the background job has not come to it."""
+    row = conn.execute("select number, indexed_seq from search_group where group_id = ?", (group_id,)).fetchone()
+    return None if row is None or seq > row[1] else row[0] << _SHIFT | seq
+
+
+def remove(conn: Connection, group_id: int, seq: int) -> None:
+    """Find a message no more, from this transaction on."""
+    document = _document(conn, group_id, seq)
+    if document is not None:
+        conn.execute("delete from search where rowid = ?", (document,))
+        conn.execute("update search_garbage set removed = removed + 1")
+
+
+def replace(conn: Connection, group_id: int, seq: int, text: str) -> None:
+    """Find a message by its new words only, from this transaction on."""
+    document = _document(conn, group_id, seq)
+    if document is not None:
+        remove(conn, group_id, seq)
+        conn.execute("insert into search (rowid, body) values (?, ?)", (document, words_of(text)))
+
+
+def purge(conn: Connection, pages: int = 16) -> bool:
+    """One short step of the merge after which removed words are nowhere in the index; answers whether there is more.
+
+    FTS5 marks what is removed and drops it when it merges; newer versions than Debian 12's can drop it at once.
+    """
+    removed, merging = conn.execute("select removed, merging from search_garbage").fetchone()
+    if not removed and not merging:
+        return False
+    # A negative number of pages starts a merge of everything, positive ones go on with it.
+    (before,) = conn.execute("select total_changes()").fetchone()
+    conn.execute("insert into search (search, rank) values ('merge', ?)", (pages if merging else -pages,))
+    (after,) = conn.execute("select total_changes()").fetchone()
+    goes_on = after - before > 1
+    conn.execute("update search_garbage set removed = ?, merging = ?", (removed if merging else 0, int(goes_on)))
+    return goes_on or (merging and removed > 0)
+
+
+def find(
+    conn: Connection, user_id: int, query: str, group_id: int, before: int, limit: int, max_bytes: int
+) -> tuple[list[Record], bool]:
+    """Messages with all words of the query, the latest first, sent before the message id `before`; and whether there
+    are more. In one group of the user or (0) in all of them. Raises Refusal for a stranger and for an empty query.
+    """
+    match = expression(query)
+    places = conn.execute(
+        "select s.group_id, s.number, m.visible_from, s.indexed_seq from group_member m"
+        " join search_group s on s.group_id = m.group_id where m.user_id = ? and m.role > 0"
+        + (" and m.group_id = ?" if group_id else " order by m.joined_at desc limit ?"),
+        (user_id, group_id or MAX_GROUPS),
+    ).fetchall()
+    if group_id and not places:
+        reader(conn, user_id, group_id)
+    hits = heapq.merge(
+        *[_hits(conn, match, before, limit + 1, *place) for place in places], key=lambda record: -record.id
+    )
+    found: list[Record] = []
+    size = 0
+    for record in hits:
+        size += 128 + len(record.text) * 3
+        if len(found) == limit or (found and size > max_bytes):
+            return found, True
+        found.append(filled_in(conn, record))
+    return found, False
+
+
+def _hits(
+    conn: Connection, match: str, before: int, limit: int, group_id: int, number: int, visible_from: int, head: int
+) -> Iterator[Record]:
+    """Hits in one group, the latest first; a row is read when it is asked for."""
+    last = _last_before(conn, group_id, head, before)
+    rows: Sequence[tuple[Any, ...]] = conn.execute(
+        "select rowid from search where search match ? and rowid between ? and ? order by rowid desc limit ?",
+        (match, number << _SHIFT | visible_from + 1, number << _SHIFT | last, limit),
+    ).fetchall()
+    for (rowid,) in rows:
+        seq = rowid & (1 << _SHIFT) - 1
+        row = conn.execute(SELECT, (group_id, seq - 1, seq + 1)).fetchone()
+        if row is not None:
+            yield record_of(row)
+
+
+def _last_before(conn: Connection, group_id: int, head: int, before: int) -> int:
+    """The greatest seq whose id is below `before`; ids rise with seq, so it takes as many looks as the head has bits."""
+    low, high = 0, head + 1
+    row = conn.execute("select id from message where group_id = ? and seq = ?", (group_id, head)).fetchone()
+    if row is None or row[0] < before:
+        return head
+    while high - low > 1:
+        middle = (low + high) // 2
+        (middle_id,) = conn.execute(
+            "select id from message where group_id = ? and seq = ?", (group_id, middle)
+        ).fetchone()
+        low, high = (middle, high) if middle_id < before else (low, middle)
+    return low
