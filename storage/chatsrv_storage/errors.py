@@ -7,16 +7,18 @@ Every message is a sentence for a person: what happened, where, and what to do a
 class Refusal(Exception):
     """The one error a job raises when its change must not happen; only that job is rolled back.
 
-    code:    a stable machine-readable word, e.g. "not_a_member".
-    message: a sentence for a person.
-    field:   the argument at fault, or None.
+    code:        a stable machine-readable word, e.g. "not_a_member".
+    message:     a sentence for a person.
+    field:       the argument at fault, or None.
+    retry_after: seconds after which it can succeed; 0 where nothing is known, or trying again will not help.
     """
 
-    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+    def __init__(self, code: str, message: str, field: str | None = None, *, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
+        self.retry_after = retry_after
 
 
 class StorageFull(Refusal):

@@ -37,6 +37,7 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once, earlier_result, keep
 from chatsrv_storage.port import Connection
 from chatsrv_storage.records import Actor
+from chatsrv_storage.rights import Operation, reader
 from chatsrv_storage.turn import Accepted, Outcome, Script, Turn
 
 MAX_PREPARED: Final = 5
@@ -91,7 +92,7 @@ def prepare_packet(
     """Store a promise. Replies [packet_id, commitment as hex, lapses_at]."""
 
     def script(turn: Turn, actor: Actor) -> list[Any]:
-        turn.require(actor)
+        turn.require(actor, Operation.SEND_PACKET)
         conn = turn.conn
         conn.execute(
             "delete from redpack_prepared where sender_id = ? and lapses_at <= ?", (actor.user_id, turn.now_ms)
@@ -140,7 +141,7 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limit
     """Pay for a prepared packet and write its message. Replies [group_id, seq, id, ordinal, sent_at, packet_id]."""
 
     def script(turn: Turn, actor: Actor) -> list[Any]:
-        turn.require(actor)
+        turn.require(actor, Operation.SEND_PACKET)
         conn = turn.conn
         row = conn.execute(
             "select id, sender_id, total, count, mode, receiver_id, server_seed, lapses_at from redpack_prepared"
@@ -195,18 +196,10 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limit
 
 def grab_packet(conn: Connection, user_id: int, group_id: int, packet_id: int, now_ms: int) -> tuple[str, int]:
     """(whether there is something for this member, what they had). A read. Raises Refusal for a stranger."""
-    _require_member(conn, user_id, group_id)
+    reader(conn, user_id, group_id, operation=Operation.OPEN_PACKET)
     packet, _, _ = _load(conn, group_id, packet_id)
     had = _shares_of(conn, packet_id, (user_id,))
     return grab(packet, user_id, now_ms, already_had=bool(had)).value, had.get(user_id, 0)
-
-
-def _require_member(conn: Connection, user_id: int, group_id: int) -> None:
-    row = conn.execute(
-        "select 1 from group_member where group_id = ? and user_id = ? and role > 0", (group_id, user_id)
-    ).fetchone()
-    if row is None:
-        raise Refusal("group_unknown", "there is no such group, or you are not in it", "group_id")
 
 
 def _shares_of(conn: Connection, packet_id: int, user_ids: Sequence[int]) -> dict[int, int]:
@@ -252,7 +245,7 @@ def _open_run(turn: Turn, packet_id: int, commands: Sequence[Open]) -> list[Outc
     claims: dict[int, Claim] = {}
     for place, command in enumerate(commands):
         try:
-            turn.require(command.actor)
+            turn.require(command.actor, Operation.OPEN_PACKET)
             key = command.once.user_id, command.once.client_id
             twin = seen.setdefault(key, place)
             if twin == place:
@@ -420,7 +413,7 @@ def show(conn: Connection, user_id: int, packet_id: int) -> PacketView:
     if row is None:
         raise _unknown()
     try:
-        _require_member(conn, user_id, row[0])
+        reader(conn, user_id, row[0], operation=Operation.OPEN_PACKET)
     except Refusal:
         raise _unknown() from None
     packet, seq, greeting = _load(conn, row[0], packet_id)

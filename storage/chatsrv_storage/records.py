@@ -11,6 +11,17 @@ ROLE_MEMBER: Final = 1
 ROLE_ADMIN: Final = 2
 ROLE_OWNER: Final = 3
 
+GROUP: Final = 1
+DIRECT: Final = 2
+
+FOREVER: Final = 2**53 - 1
+"""A time that never comes."""
+
+REMOVED: Final = 1
+LEFT: Final = 2
+BANNED: Final = 3
+DISSOLVED: Final = 4
+
 
 @attrs.frozen(slots=True)
 class Actor:
@@ -37,6 +48,34 @@ class Record:
 
 
 @attrs.frozen(slots=True)
+class Rules:
+    """What goes in a group. `invite`, `pin` and `mention_all` are the least role that may; `slow_mode` is in seconds."""
+
+    invite: int = ROLE_MEMBER
+    approval: bool = False
+    history: bool = True
+    mute_all: bool = False
+    slow_mode: int = 0
+    max_members: int = 500
+    pin: int = ROLE_ADMIN
+    mention_all: int = ROLE_ADMIN
+    keep_edits: bool = True
+
+
+@attrs.frozen(slots=True)
+class Preview:
+    """A group's last message in a line."""
+
+    seq: int
+    sender_id: int
+    sender: str
+    sent_at: int
+    kind: str
+    text: str
+    recalled: bool
+
+
+@attrs.frozen(slots=True)
 class GroupView:
     """A group as one member has it."""
 
@@ -50,6 +89,14 @@ class GroupView:
     read_ordinal: int
     visible_from: int
     history: bool
+    kind: int = GROUP
+    rules: Rules = Rules()
+    nickname: str = ""
+    muted_until: int = 0
+    mentions: int = 0
+    quiet: bool = False
+    delivered_seq: int = 0
+    last: Preview | None = None
 
 
 @attrs.frozen(slots=True)
@@ -69,6 +116,7 @@ class Parted:
     group_id: int
     seq: int
     version: int
+    reason: int = REMOVED
 
 
 @attrs.frozen(slots=True)
@@ -81,7 +129,16 @@ class CursorMoved:
     read_ordinal: int
 
 
-Effect = Record | Joined | Parted | CursorMoved
+@attrs.frozen(slots=True)
+class Told:
+    """Something that only this user's devices are told, outside the sequence; `kind` names its maker in groups/wire.py."""
+
+    user_id: int
+    kind: str
+    data: tuple[Any, ...]
+
+
+Effect = Record | Joined | Parted | CursorMoved | Told
 """What follows from a change, in the order in which the audience has to learn of it."""
 
 

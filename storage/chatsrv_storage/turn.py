@@ -14,8 +14,10 @@ import attrs
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once, earlier_result, keep
 from chatsrv_storage.port import Connection
-from chatsrv_storage.records import Actor, CursorMoved, Effect, GroupView, Joined, Parted, Record, checksum, dump
+from chatsrv_storage.records import ROLE_ADMIN, Actor, CursorMoved, Effect, Joined, Parted, Record, checksum, dump
+from chatsrv_storage.rights import Operation, allow
 from chatsrv_storage.snowflake import Snowflake
+from chatsrv_storage.standing import GroupState, MemberState, group_state, member_state, view
 
 Script = Callable[["Turn", Actor], list[Any]]
 """A transaction script: reads, checks, writes through the turn, and answers the fields of its reply (as JSON can hold)."""
@@ -69,28 +71,6 @@ class Accepted:
 Outcome = Accepted | Refusal
 
 
-@attrs.define(slots=True)
-class GroupState:
-    """The row of the group, as it stands within the turn."""
-
-    name: str
-    seq: int
-    ordinal: int
-    members: int
-    max_members: int
-    history: bool
-
-
-@attrs.define(slots=True)
-class MemberState:
-    """The row of one member, as it stands within the turn."""
-
-    role: int
-    visible_from: int
-    read_seq: int
-    read_ordinal: int
-
-
 class Turn:
     """What a script works with: the connection, the group's state, the time, and `append`."""
 
@@ -103,32 +83,33 @@ class Turn:
         self.ids = ids
         self._effects: list[Effect] = []
         self._members: dict[int, MemberState | None] = {}
-        row = conn.execute(
-            "select name, seq, ordinal, members, max_members, history from chat_group where id = ?", (group_id,)
-        ).fetchone()
-        self.group = None if row is None else GroupState(*row[:5], history=bool(row[5]))
+        self.group = group_state(conn, group_id)
 
     def member(self, user_id: int) -> MemberState | None:
         """The row of somebody who is in the group now; None for anybody else."""
         if user_id not in self._members:
-            row = self.conn.execute(
-                "select role, visible_from, read_seq, read_ordinal from group_member"
-                " where group_id = ? and user_id = ? and role > 0",
-                (self.group_id, user_id),
-            ).fetchone()
-            self._members[user_id] = None if row is None else MemberState(*row)
+            self._members[user_id] = member_state(self.conn, self.group_id, user_id)
         return self._members[user_id]
 
     def forget(self, user_id: int) -> None:
         """The row of this user was changed: read it again when asked."""
         self._members.pop(user_id, None)
 
-    def require(self, actor: Actor) -> tuple[GroupState, MemberState]:
-        """The group and the actor's row in it. Raises Refusal for a stranger, who is told no more than for no group."""
-        member = self.member(actor.user_id)
-        if self.group is None or member is None:
-            raise Refusal("group_unknown", "there is no such group, or you are not in it", "group_id")
-        return self.group, member
+    def require(self, actor: Actor, operation: Operation = Operation.READ) -> tuple[GroupState, MemberState]:
+        """The group and the actor's row in it, if they may do this. Raises Refusal."""
+        return allow(operation, self.group, self.member(actor.user_id), self.now_ms)
+
+    def require_over(self, actor: Actor, operation: Operation, user_id: int) -> tuple[GroupState, MemberState]:
+        """As `require`, for what is done to a member; answers the group and that member. Raises Refusal."""
+        target = self.member(user_id)
+        group, _ = allow(operation, self.group, self.member(actor.user_id), self.now_ms, target)
+        if target is None:
+            raise Refusal("not_member", "this person is not in the group", "user_id")
+        return group, target
+
+    def require_speaker(self, actor: Actor) -> tuple[GroupState, MemberState]:
+        """As `require`, for who may send a message now. Raises Refusal."""
+        return self.require(actor, Operation.SPEAK)
 
     def append(
         self, actor: Actor, kind: str, text: str = "", data: dict[str, Any] | None = None, *, counts: bool = False
@@ -146,36 +127,62 @@ class Turn:
         group = self.group
         assert group is not None, "a group has to be made before it has events"
         group.seq += 1
-        group.ordinal += counts
+        if counts:
+            group.ordinal += 1
+            group.last_seq = group.seq
+            if group.rules.slow_mode:
+                self._note_sent(actor.user_id)
         return Record(
             self.group_id, group.seq, self.ids.next(self.now_ms), group.ordinal,
             actor.user_id, actor.name, self.now_ms, kind, text, data,
         )  # fmt: skip
 
+    def _note_sent(self, user_id: int) -> None:
+        """Remember when this member spoke: only groups in slow mode pay for the statement."""
+        member = self.member(user_id)
+        if member is not None and member.role < ROLE_ADMIN:
+            member.sent_at = self.now_ms
+            self.conn.execute(
+                "update group_member set sent_at = ? where group_id = ? and user_id = ?",
+                (self.now_ms, self.group_id, user_id),
+            )
+
     def insert(self, records: Sequence[Record]) -> None:
         """Write rows of the sequence."""
         self.conn.executemany(_INSERT, [row_of(record) for record in records])
 
-    def joined(self, user_id: int) -> None:
-        """This user is in the group from here on: bump their version, and tell their devices."""
-        version = self._bump(user_id)
+    def tell(self, effect: Effect) -> None:
+        """Let somebody learn of this, in its place among the effects of the command."""
+        self._effects.append(effect)
+
+    def tell_instead(self, record: Record, shown: Record) -> None:
+        """Show the audience `shown` where `record`, as it is stored, only points to something."""
+        self._effects[self._effects.index(record)] = shown
+
+    def spoke(self, user_id: int, record: Record) -> None:
+        """Somebody said this counted record: their own cursor moves with it, which their devices know without being told."""
+        member = self.member(user_id)
+        if member is not None:
+            member.read_seq, member.read_ordinal = record.seq, record.ordinal
+        self.conn.execute(_MOVE_CURSOR, (record.seq, record.ordinal, self.group_id, user_id))
+
+    def joined(self, user_id: int, name: str | None = None) -> None:
+        """This user is in the group (as they call it) from here on: bump their version, and tell their devices."""
+        version = self.bump(user_id)
         self.forget(user_id)
         group, member = self.group, self.member(user_id)
         assert group is not None
         assert member is not None
-        view = GroupView(
-            self.group_id, group.name, member.role, group.members, group.seq, group.ordinal,
-            member.read_seq, member.read_ordinal, member.visible_from, group.history,
-        )  # fmt: skip
-        self._effects.append(Joined(user_id, view, version))
+        self._effects.append(Joined(user_id, view(self.group_id, group, member, name), version))
 
-    def parted(self, user_id: int, seq: int) -> None:
+    def parted(self, user_id: int, seq: int, reason: int) -> None:
         """This user is out from here on; `seq` is that of the event that says so."""
-        version = self._bump(user_id)
+        version = self.bump(user_id)
         self.forget(user_id)
-        self._effects.append(Parted(user_id, self.group_id, seq, version))
+        self._effects.append(Parted(user_id, self.group_id, seq, version, reason))
 
-    def _bump(self, user_id: int) -> int:
+    def bump(self, user_id: int) -> int:
+        """Count a change of the user's list of groups; answers their version."""
         (version,) = self.conn.execute(
             "update user set version = version + 1 where id = ? returning version", (user_id,)
         ).fetchone()
@@ -204,8 +211,8 @@ class Turn:
                 outcomes.extend(cast("type[Batched]", kind).run_all(self, list(run)))
         if self.group is not None and (self.group.seq, self.group.ordinal) != before:
             self.conn.execute(
-                "update chat_group set seq = ?, ordinal = ? where id = ?",
-                (self.group.seq, self.group.ordinal, self.group_id),
+                "update chat_group set seq = ?, ordinal = ?, last_seq = max(last_seq, ?) where id = ?",
+                (self.group.seq, self.group.ordinal, self.group.last_seq, self.group_id),
             )
         return outcomes
 
@@ -274,6 +281,7 @@ class Turn:
         earlier = earlier_result(self.conn, once, self.now_ms)
         if earlier is not None:
             return Accepted(earlier)
+        self.require_speaker(post.actor)  # only now: a retry gets its answer though one was muted since
         if not post.text or post.text.isspace():
             raise Refusal("text_empty", "a message needs some text", "text")
         record = self.next_record(post.actor, "text", post.text, counts=True)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from chatsrv.commands.context import Request
+from chatsrv.commands.paging import within
 from chatsrv.groups.wire import group_of
 from chatsrv_protocol import groups as wire
 from chatsrv_protocol.limits import MAX_LIST
@@ -42,8 +43,8 @@ async def leave_group(request: Request, command: wire.LeaveGroup) -> wire.Change
 async def show_group(request: Request, command: wire.ShowGroup) -> wire.GroupShown:
     """One of my groups."""
     user_id = request.caller.actor.user_id
-    view = await request.services.storage.read(lambda conn: groups.shown(conn, user_id, command.group_id))
-    return wire.GroupShown(group_of(view))
+    view, notice = await request.services.storage.read(lambda conn: groups.shown(conn, user_id, command.group_id))
+    return wire.GroupShown(group_of(view), notice.text, notice.by, notice.at)
 
 
 async def list_members(request: Request, command: wire.ListMembers) -> wire.Members:
@@ -52,7 +53,8 @@ async def list_members(request: Request, command: wire.ListMembers) -> wire.Memb
     rows = await request.services.storage.read(
         lambda conn: groups.members(conn, user_id, command.group_id, command.after, MAX_LIST + 1)
     )
-    return wire.Members(tuple(wire.Member(*row) for row in rows[:MAX_LIST]), len(rows) > MAX_LIST)
+    page = within([wire.Member(*row) for row in rows[:MAX_LIST]], lambda member: (member.name, member.nickname))
+    return wire.Members(page, len(rows) > len(page))
 
 
 HANDLERS: dict[type[Any], Any] = {

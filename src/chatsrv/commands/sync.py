@@ -3,10 +3,12 @@
 from typing import Any
 
 from chatsrv.commands.context import Request
+from chatsrv.commands.paging import within
 from chatsrv.groups.wire import event_of, group_of
 from chatsrv_protocol import limits
 from chatsrv_protocol import sync as wire
 from chatsrv_protocol.common import Done
+from chatsrv_protocol.groups import Group
 from chatsrv_storage import groups, history
 from chatsrv_storage.turn import Command
 
@@ -17,8 +19,13 @@ async def list_groups(request: Request, command: wire.ListGroups) -> wire.Groups
     views, version = await request.services.storage.read(
         lambda conn: groups.listed(conn, user_id, command.since, command.after, limits.MAX_PAGE + 1)
     )
-    page = tuple(group_of(view) for view in views[: limits.MAX_PAGE])
-    return wire.Groups(page, len(views) > limits.MAX_PAGE, version, command.since > version)
+    page = within([group_of(view) for view in views[: limits.MAX_PAGE]], _texts)
+    return wire.Groups(page, len(views) > len(page), version, command.since > version)
+
+
+def _texts(group: Group) -> tuple[str, ...]:
+    last = group.last
+    return (group.name, group.nickname) if last is None else (group.name, group.nickname, last.sender, last.text)
 
 
 async def read_history(request: Request, command: wire.History) -> wire.Page:

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from chatsrv.groups.wire_governing import GOVERNING, PERSONAL, rules_of
+from chatsrv.groups import wire_conversation as conversation
 from chatsrv_protocol import groups, messages, redpack, sync
 from chatsrv_protocol.session import Person
-from chatsrv_storage.records import CursorMoved, GroupView, Joined, Parted, Record
+from chatsrv_storage.records import CursorMoved, GroupView, Joined, Parted, Record, Told
 
 Maker = Callable[[Record, dict[str, Any]], Any]
 
@@ -35,12 +37,12 @@ MODES = {name: number for number, name in redpack.MODE_NAMES.items()}
 """The ways of splitting, by the names that the library and the tables use."""
 
 _MAKERS: dict[str, Maker] = {
-    "text": lambda record, _: messages.Message(*_head(record), messages.TEXT_KIND, record.text),
+    **conversation.MAKERS,
     "created": lambda record, data: groups.GroupCreated(*_head(record), record.text, _people(data["members"])),
     "renamed": lambda record, _: groups.GroupRenamed(*_head(record), record.text),
     "added": lambda record, data: groups.MembersAdded(*_head(record), _people(data["members"])),
     "redpack": lambda record, data: messages.Message(
-        *_head(record), messages.PACKET, record.text, packet=_packet_head(data["packet"])
+        *_head(record), messages.PACKET, record.text, _packet_head(data["packet"]), conversation.extra_of(data)
     ),
     "opened": lambda record, data: redpack.PacketOpened(*_head(record), data["packet"], data["cents"], data["left"]),
     "exhausted": lambda record, data: redpack.PacketExhausted(
@@ -54,7 +56,11 @@ _MAKERS: dict[str, Maker] = {
         *_head(record), data["packet"], data["refunded"], data["left"], bytes.fromhex(data["seed"])
     ),
     "removed": lambda record, data: groups.MemberRemoved(*_head(record), Person(*data["member"])),
+    **GOVERNING,
 }
+
+_PERSONAL: dict[str, Callable[..., Any]] = {**PERSONAL}
+"""Makers of what only one user's devices are told, by the kind of a `Told`."""
 
 
 def event_of(record: Record) -> Any:
@@ -67,13 +73,16 @@ def group_of(view: GroupView) -> groups.Group:
     return groups.Group(
         view.group_id, view.name, view.role, view.members, view.seq, view.ordinal,
         view.read_seq, view.read_ordinal, view.visible_from, view.history,
+        kind=view.kind, rules=rules_of(view.rules), nickname=view.nickname, muted_until=view.muted_until,
     )  # fmt: skip
 
 
-def personal_event_of(effect: Joined | Parted | CursorMoved) -> Any:
+def personal_event_of(effect: Joined | Parted | CursorMoved | Told) -> Any:
     """What the user's own devices are told of an effect."""
     if isinstance(effect, Joined):
         return groups.Added(group_of(effect.view), effect.version)
     if isinstance(effect, Parted):
-        return groups.Removed(effect.group_id, effect.seq, effect.version)
+        return groups.Removed(effect.group_id, effect.seq, effect.version, effect.reason)
+    if isinstance(effect, Told):
+        return _PERSONAL[effect.kind](*effect.data)
     return sync.ReadMoved(effect.group_id, effect.read_seq, effect.read_ordinal)

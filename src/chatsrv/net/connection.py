@@ -10,7 +10,6 @@ import trio
 
 from chatsrv.bus import Blob
 from chatsrv.commands.context import Request, Services
-from chatsrv.commands.session import RateLimited
 from chatsrv.commands.table import HANDLERS
 from chatsrv.transport.outbox import Flusher, Outbox
 from chatsrv.transport.port import Transport
@@ -189,7 +188,7 @@ class ClientConnection:
             return
         del self._unanswered[request_id]
         if isinstance(message, Refusal):
-            retry_after = round(message.retry_after * 1000) + 1 if isinstance(message, RateLimited) else 0
+            retry_after = round(message.retry_after * 1000) + 1 if message.retry_after else 0
             message = Refused(message.code, message.message, message.field, retry_after)
         self._outbox.put(self._protocol.send(message, request_id))
         if self._room is not None:

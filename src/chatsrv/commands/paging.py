@@ -1,0 +1,27 @@
+"""Answers that are one frame: as many entries as fit into it, whatever people call themselves."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
+
+from chatsrv_protocol import limits
+
+T = TypeVar("T")
+
+ENTRY: Final = 128
+"""What an entry has besides its texts, at most: ten numbers of nine bytes, and the rules of a group."""
+
+ROOM: Final = limits.MAX_FRAME - 1024
+"""The rest is for the frame's other fields."""
+
+
+def within(entries: Sequence[T], texts: Callable[[T], Iterable[str]]) -> tuple[T, ...]:
+    """The first entries whose frame stays in its bound; the answer says `more` when that is not all of them.
+
+    500 people whose names are 32 emoji and whose nicknames 64 would need 200 KiB, and a frame has 64.
+    """
+    room = ROOM
+    for count, entry in enumerate(entries):
+        room -= ENTRY + sum(len(text.encode()) for text in texts(entry))
+        if room < 0:
+            return tuple(entries[:count])
+    return tuple(entries)

@@ -1,0 +1,120 @@
+"""How a group stands, and how somebody stands in it: the two rows that every decision needs, each read in one statement."""
+
+from typing import Any, Final
+
+import attrs
+
+from chatsrv_storage.port import Connection
+from chatsrv_storage.records import GROUP, GroupView, Rules
+
+_RULES: Final = (
+    "who_invites, approval, history, mute_all, slow_mode, max_members, who_pins, who_mentions_all, keep_edits"
+)
+"""The columns of Rules, in its order."""
+
+RULE_COLUMNS: Final = dict(zip((field.name for field in attrs.fields(Rules)), _RULES.split(", "), strict=True))
+"""The column of each rule."""
+
+_GROUP: Final = f"g.seq, g.ordinal, g.members, g.kind, g.dissolved_at, g.last_seq, g.{_RULES.replace(', ', ', g.')}"
+_MEMBER: Final = "m.role, m.visible_from, m.read_seq, m.read_ordinal, m.nickname, m.muted_until, m.sent_at"
+_NAME: Final = (
+    "case g.kind when 2 then (select u.name from group_member o join user u on u.id = o.user_id"
+    " where o.group_id = g.id and o.user_id <> m.user_id) else g.name end"
+)
+"""A conversation of two is called by the other's name."""
+
+
+@attrs.define(slots=True)
+class GroupState:
+    """The row of a group; within a turn, as the turn has left it so far."""
+
+    name: str
+    seq: int = 0
+    ordinal: int = 0
+    members: int = 0
+    kind: int = GROUP
+    dissolved_at: int = 0
+    last_seq: int = 0
+    """Of the last event that counts."""
+    rules: Rules = attrs.field(factory=Rules)
+
+
+@attrs.define(slots=True)
+class MemberState:
+    """The row of somebody in the group; within a turn, as the turn has left it so far."""
+
+    role: int
+    visible_from: int
+    read_seq: int
+    read_ordinal: int
+    nickname: str = ""
+    muted_until: int = 0
+    sent_at: int = 0
+
+
+def _rules(row: tuple[Any, ...]) -> Rules:
+    invite, approval, history, mute_all, slow_mode, max_members, pin, mention_all, keep_edits = row
+    return Rules(
+        invite,
+        bool(approval),
+        bool(history),
+        bool(mute_all),
+        slow_mode,
+        max_members,
+        pin,
+        mention_all,
+        bool(keep_edits),
+    )
+
+
+def group_state(conn: Connection, group_id: int) -> GroupState | None:
+    """The group, or None if there never was one."""
+    row = conn.execute(f"select g.name, {_GROUP} from chat_group g where g.id = ?", (group_id,)).fetchone()
+    return None if row is None else GroupState(*row[:7], rules=_rules(row[7:]))
+
+
+def member_state(conn: Connection, group_id: int, user_id: int) -> MemberState | None:
+    """Somebody who is in the group now; None for anybody else."""
+    row = conn.execute(
+        f"select {_MEMBER} from group_member m where m.group_id = ? and m.user_id = ? and m.role > 0",
+        (group_id, user_id),
+    ).fetchone()
+    return None if row is None else MemberState(*row)
+
+
+def both_states(conn: Connection, group_id: int, user_id: int) -> tuple[GroupState, MemberState] | None:
+    """The group (called as this member calls it) and the member, for a read; None for a stranger."""
+    row = conn.execute(
+        f"select {_NAME}, {_GROUP}, {_MEMBER} from group_member m join chat_group g on g.id = m.group_id"
+        " where m.group_id = ? and m.user_id = ? and m.role > 0",
+        (group_id, user_id),
+    ).fetchone()
+    return None if row is None else (GroupState(*row[:7], rules=_rules(row[7:16])), MemberState(*row[16:]))
+
+
+def view(group_id: int, group: GroupState, member: MemberState, name: str | None = None) -> GroupView:
+    """The group as this member has it."""
+    return GroupView(
+        group_id, name or group.name, member.role, group.members, group.seq, group.ordinal,
+        member.read_seq, member.read_ordinal, member.visible_from, group.rules.history,
+        group.kind, group.rules, member.nickname, member.muted_until,
+    )  # fmt: skip
+
+
+LISTED: Final = (
+    f"select m.group_id, m.left_seq, m.left_name, {_NAME}, {_GROUP}, {_MEMBER}"
+    " from group_member m join chat_group g on g.id = m.group_id"
+)
+"""Rows for `listed_view`, also of groups that the user left."""
+
+
+def listed_view(row: tuple[Any, ...]) -> GroupView:
+    """A group in somebody's list. Who is out learns nothing of it that came after."""
+    group_id, left_seq, left_name = row[:3]
+    group, member = GroupState(*row[3:10], rules=_rules(row[10:19])), MemberState(*row[19:])
+    if member.role:
+        return view(group_id, group, member)
+    return GroupView(
+        group_id, left_name or group.name, 0, 0, left_seq, member.read_ordinal,
+        member.read_seq, member.read_ordinal, member.visible_from, history=False, kind=group.kind,
+    )  # fmt: skip
