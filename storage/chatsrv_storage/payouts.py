@@ -1,4 +1,8 @@
-"""Grants and withdrawals: how money enters and leaves, and the outbox that a payment provider is fed from."""
+"""Grants and withdrawals: how money enters and leaves, and the outbox that a payment provider is fed from.
+
+Ids of transfers are taken inside the job: jobs run one after the other, so ids rise in the order of the commits, which
+is the order in which an audit replays them.
+"""
 
 from typing import Any
 
@@ -11,6 +15,7 @@ from chatsrv_storage.accounts import by_name, require_operator
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once, run_once
 from chatsrv_storage.port import Connection
+from chatsrv_storage.snowflake import Snowflake
 
 
 @attrs.frozen(slots=True)
@@ -26,7 +31,7 @@ class Payout:
 
 
 def grant_money(
-    conn: Connection, once: Once, operator_id: int, name: str, cents: int, transfer_id: int, now_ms: int
+    conn: Connection, once: Once, operator_id: int, name: str, cents: int, ids: Snowflake, now_ms: int
 ) -> list[Any]:
     """An operator tops a wallet up, audited. Replies [user_id, balance]. Raises Refusal."""
 
@@ -35,6 +40,7 @@ def grant_money(
         account = by_name(conn, name)
         if account is None:
             raise Refusal("user_unknown", f"there is no account named '{name}'", "name")
+        transfer_id = ids.next(now_ms)
         balances = ledger.post(conn, grant(transfer_id, account.user_id, cents, now_ms))
         audit.note(conn, now_ms, operator.name, "wallet_grant", account.name, f"{cents} cents, transfer {transfer_id}")
         return [account.user_id, balances[wallet(account.user_id)]]
@@ -42,10 +48,11 @@ def grant_money(
     return run_once(conn, once, now_ms, script)
 
 
-def withdraw_money(conn: Connection, once: Once, user_id: int, cents: int, transfer_id: int, now_ms: int) -> list[Any]:
+def withdraw_money(conn: Connection, once: Once, user_id: int, cents: int, ids: Snowflake, now_ms: int) -> list[Any]:
     """Set money aside and put the payout into the outbox. Replies [withdrawal_id, balance left]. Raises Refusal."""
 
     def script() -> list[Any]:
+        transfer_id = ids.next(now_ms)
         balances = ledger.post(conn, withdraw(transfer_id, user_id, cents, now_ms))
         conn.execute(
             "insert into payout (id, user_id, cents, state, next_try_at) values (?, ?, ?, 'pending', ?)",
@@ -74,7 +81,7 @@ def try_later(conn: Connection, withdrawal_id: int, next_try_at: int) -> None:
     )
 
 
-def conclude(conn: Connection, withdrawal_id: int, transfer_id: int, now_ms: int, *, paid: bool) -> int | None:
+def conclude(conn: Connection, withdrawal_id: int, ids: Snowflake, now_ms: int, *, paid: bool) -> int | None:
     """Settle or reverse a payout, once; answers the user's balance, or None where it was concluded before."""
     row = conn.execute(
         "select user_id, cents from payout where id = ? and state = 'pending'", (withdrawal_id,)
@@ -82,6 +89,7 @@ def conclude(conn: Connection, withdrawal_id: int, transfer_id: int, now_ms: int
     if row is None:
         return None
     user_id, cents = row
+    transfer_id = ids.next(now_ms)
     transfer = (
         settle(transfer_id, withdrawal_id, cents, now_ms)
         if paid

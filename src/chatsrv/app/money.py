@@ -82,10 +82,9 @@ async def _book(services: Services, payout: Payout, answer: Answer) -> None:
         wait = min(FIRST_RETRY_MS << min(payout.attempts, 20), LAST_RETRY_MS)
         await _quietly(services, lambda conn: payouts.try_later(conn, payout.withdrawal_id, now_ms + wait))
         return
-    transfer_id = services.ids.next(now_ms)
 
     def conclude(conn: Connection) -> int | None:
-        return payouts.conclude(conn, payout.withdrawal_id, transfer_id, now_ms, paid=answer is Answer.PAID)
+        return payouts.conclude(conn, payout.withdrawal_id, services.ids, now_ms, paid=answer is Answer.PAID)
 
     try:
         balance = await services.storage.write(conclude)

@@ -131,9 +131,9 @@ async def show_statement(request: Request, command: wire.ShowStatement) -> wire.
 async def grant_money(request: Request, command: wire.GrantMoney) -> wire.Balance:
     """Top somebody's wallet up: an operator's right."""
     services, once, now_ms = request.services, request.once(command), request.now_ms
-    transfer_id, operator_id = services.ids.next(now_ms), request.caller.actor.user_id
+    operator_id = request.caller.actor.user_id
     user_id, cents = await services.storage.write(
-        lambda conn: payouts.grant_money(conn, once, operator_id, command.name, command.cents, transfer_id, now_ms)
+        lambda conn: payouts.grant_money(conn, once, operator_id, command.name, command.cents, services.ids, now_ms)
     )
     services.bus.tell(user_id, Blob(encode(wire.WalletChanged(cents)), 1))
     return wire.Balance(cents)
@@ -142,10 +142,10 @@ async def grant_money(request: Request, command: wire.GrantMoney) -> wire.Balanc
 async def withdraw(request: Request, command: wire.Withdraw) -> wire.Withdrawn:
     """Put money into the payment provider's outbox."""
     services, once, now_ms = request.services, request.once(command), request.now_ms
-    transfer_id, user_id = services.ids.next(now_ms), request.caller.actor.user_id
+    user_id = request.caller.actor.user_id
     return wire.Withdrawn(
         *await services.storage.write(
-            lambda conn: payouts.withdraw_money(conn, once, user_id, command.cents, transfer_id, now_ms)
+            lambda conn: payouts.withdraw_money(conn, once, user_id, command.cents, services.ids, now_ms)
         )
     )
 

@@ -1,0 +1,81 @@
+"""Grants, withdrawals and the outbox: each happens once, whoever asks again."""
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from money_kit import make_people, sum_of_accounts
+
+from chatsrv_redpack import wallet
+from chatsrv_storage import accounts, audit, ledger, payouts
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.idempotency import Once
+from chatsrv_storage.migrate import load_migrations
+from chatsrv_storage.snowflake import Snowflake
+
+NOW = 1_790_000_000_000
+ids = Snowflake()
+
+
+@pytest.fixture
+def conn() -> Iterator[sqlite3.Connection]:
+    conn = sqlite3.connect(":memory:", isolation_level=None)
+    for migration in load_migrations():
+        conn.executescript(migration.sql)
+    make_people(["ann", "bob"], 1000, NOW, ids)(conn)
+    accounts.set_operator(conn, "test", "bob", True, NOW)
+    yield conn
+    conn.close()
+
+
+def user(conn: sqlite3.Connection, name: str) -> int:
+    account = accounts.by_name(conn, name)
+    assert account is not None
+    return account.user_id
+
+
+def once(conn: sqlite3.Connection, name: str, number: int) -> Once:
+    return Once(user(conn, name), NOW.to_bytes(6, "big") + b"\x70" + number.to_bytes(9, "big"), b"h" * 16)
+
+
+def balance(conn: sqlite3.Connection, name: str) -> int:
+    return ledger.balance_of(conn, wallet(user(conn, name)))
+
+
+def test_a_grant_is_an_operators_and_audited(conn: sqlite3.Connection) -> None:
+    with pytest.raises(Refusal) as refused:
+        payouts.grant_money(conn, once(conn, "ann", 1), user(conn, "ann"), "ann", 5, ids, NOW)
+    assert refused.value.code == "operator_only"
+    reply = payouts.grant_money(conn, once(conn, "bob", 1), user(conn, "bob"), "ANN", 5, ids, NOW)
+    assert reply == payouts.grant_money(conn, once(conn, "bob", 1), user(conn, "bob"), "ANN", 5, ids, NOW)
+    assert balance(conn, "ann") == 1005
+    actions = [row[0] for row in conn.execute("select action from audit order by id")]
+    assert actions == ["operator_add", "wallet_grant"]
+    assert list(audit.check(conn)) == []
+
+
+def test_a_withdrawal_waits_and_is_settled_once(conn: sqlite3.Connection) -> None:
+    reply = payouts.withdraw_money(conn, once(conn, "ann", 1), user(conn, "ann"), 400, ids, NOW)
+    withdrawal_id, left = reply
+    assert left == 600
+    assert payouts.withdraw_money(conn, once(conn, "ann", 1), user(conn, "ann"), 400, ids, NOW) == reply
+    (waiting,) = payouts.due(conn, NOW, 10)
+    assert (waiting.withdrawal_id, waiting.name, waiting.cents) == (withdrawal_id, "ann", 400)
+    payouts.try_later(conn, withdrawal_id, NOW + 5000)
+    assert payouts.due(conn, NOW + 4999, 10) == []
+    assert payouts.due(conn, NOW + 5000, 10)[0].attempts == 1
+    assert payouts.conclude(conn, withdrawal_id, ids, NOW, paid=True) == 600
+    assert payouts.conclude(conn, withdrawal_id, ids, NOW, paid=False) is None
+    assert payouts.due(conn, NOW + 10**9, 10) == []
+    assert sum_of_accounts(conn) == 0
+    assert list(ledger.check(conn)) == []
+
+
+def test_a_withdrawal_that_is_refused_comes_back(conn: sqlite3.Connection) -> None:
+    withdrawal_id, _ = payouts.withdraw_money(conn, once(conn, "ann", 1), user(conn, "ann"), 1000, ids, NOW)
+    with pytest.raises(Refusal) as refused:
+        payouts.withdraw_money(conn, once(conn, "ann", 2), user(conn, "ann"), 1, ids, NOW)
+    assert refused.value.code == "insufficient_funds"
+    assert payouts.conclude(conn, withdrawal_id, ids, NOW, paid=False) == 1000
+    assert balance(conn, "ann") == 1000
+    assert list(ledger.check(conn)) == []
