@@ -284,7 +284,8 @@ def _open_claims(
     places = list(claims)
     asked = [Claim(claim.user_id, claim.transfer_id, already_had=claim.user_id in had) for claim in claims.values()]
     try:
-        openings = open_many(packet, asked, turn.now_ms)
+        # A clock that was set back must not date an opening before its packet.
+        openings = open_many(packet, asked, max(turn.now_ms, packet.sent_ms))
     except RedpackError as error:
         raise _refused(error) from None
     drawn: list[tuple[Open, Opened]] = []
