@@ -213,10 +213,18 @@ def _annotated(message: Any, request_id: int) -> list[str]:
     return lines
 
 
+def rights_table() -> str:
+    """Who may do what in a group: decided by the storage, which this package knows nothing of; so this script asks it."""
+    from chatsrv_storage import rights
+
+    return rights.table()
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "tables": tables,
     "errors": error_table,
     "limits": limit_table,
+    "rights": rights_table,
     "plain": plain_table,
     "examples": examples,
 }

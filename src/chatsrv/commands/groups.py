@@ -42,8 +42,13 @@ async def leave_group(request: Request, command: wire.LeaveGroup) -> wire.Change
 
 async def show_group(request: Request, command: wire.ShowGroup) -> wire.GroupShown:
     """One of my groups."""
+    return await show(request, command.group_id)
+
+
+async def show(request: Request, group_id: int) -> wire.GroupShown:
+    """The answer for one of my groups. Raises Refusal."""
     user_id = request.caller.actor.user_id
-    view, notice = await request.services.storage.read(lambda conn: groups.shown(conn, user_id, command.group_id))
+    view, notice = await request.services.storage.read(lambda conn: groups.shown(conn, user_id, group_id))
     return wire.GroupShown(group_of(view), notice.text, notice.by, notice.at)
 
 

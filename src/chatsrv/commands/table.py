@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from chatsrv.commands import groups, messages, operator, redpack, session, sync
+from chatsrv.commands import conversation, governing, groups, messages, operator, redpack, session, sync
 from chatsrv.commands.context import Request
 
 Handler: TypeAlias = Callable[[Request, Any], Awaitable[Any]]
@@ -16,4 +16,6 @@ HANDLERS: dict[type[Any], Handler] = {
     **sync.HANDLERS,
     **operator.HANDLERS,
     **redpack.HANDLERS,
+    **governing.HANDLERS,
+    **conversation.HANDLERS,
 }
