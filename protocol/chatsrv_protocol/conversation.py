@@ -40,7 +40,14 @@ _POINTS_AT = (ErrorCode.GROUP_UNKNOWN, ErrorCode.MESSAGE_UNKNOWN)
 @command(
     0x0801,
     reply=Changed,
-    errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.TOO_LATE, ErrorCode.TEXT_EMPTY, ErrorCode.MESSAGE_REFUSED),
+    errors=(
+        *_POINTS_AT,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.MUTED,
+        ErrorCode.TOO_LATE,
+        ErrorCode.TEXT_EMPTY,
+        ErrorCode.MESSAGE_REFUSED,
+    ),
 )
 class Edit:
     """Give a text of mine other words. Nobody finds the old ones any more, but admins, if the group keeps edits."""

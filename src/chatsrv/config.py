@@ -118,6 +118,10 @@ class Config:
     """`full` is fsync before every ack. The others lose acked messages in a power cut."""
     node: int = attrs.field(default=0, validator=[_at_least(0), check.le(1023)])
 
+    edit_within: float = attrs.field(default=15 * 60.0, validator=_at_least(0.0))
+    recall_within: float = attrs.field(default=2 * 60.0, validator=_at_least(0.0))
+    """For how long people can edit and recall what they sent; admins recall what others said at any time."""
+
     redpack_split: Literal["lucky", "shuffled"] = attrs.field(
         default="lucky", validator=check.in_(("lucky", "shuffled"))
     )

@@ -2,29 +2,29 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
-from chatsrv_storage.errors import Refusal
+from chatsrv_storage.current import EXCERPT, filled_in
 from chatsrv_storage.port import Connection
 from chatsrv_storage.records import Actor, Record, checksum
+from chatsrv_storage.rights import Operation, reader
+from chatsrv_storage.standing import both_states
 from chatsrv_storage.turn import Script, Turn
 
-_SELECT = (
+SELECT: Final = (
     "select m.group_id, m.seq, m.id, m.ordinal, m.sender_id, u.name, m.sent_at, m.kind, m.text, m.data"
     " from message m join user u on u.id = m.sender_id where m.group_id = ? and m.seq > ? and m.seq < ? order by m.seq"
 )
 
 
-def _standing(conn: Connection, user_id: int, group_id: int) -> tuple[int, int] | None:
-    """(visible from, head) for a member; None for a stranger."""
-    return conn.execute(
-        "select m.visible_from, g.seq from group_member m join chat_group g on g.id = m.group_id"
-        " where m.group_id = ? and m.user_id = ? and m.role > 0",
-        (group_id, user_id),
-    ).fetchone()
+def standing(conn: Connection, user_id: int, group_id: int) -> tuple[int, int]:
+    """(visible from, head) for a member. Raises Refusal for a stranger."""
+    group, member = reader(conn, user_id, group_id)
+    return member.visible_from, group.seq
 
 
-def _record(row: tuple[Any, ...]) -> Record:
+def record_of(row: tuple[Any, ...]) -> Record:
+    """A row of SELECT."""
     return Record(*row[:9], data=None if row[9] is None else json.loads(row[9]))
 
 
@@ -35,24 +35,26 @@ def page(
 
     At most `limit` events whose texts have about `max_bytes` together; always at least one if there is one.
     """
-    standing = _standing(conn, user_id, group_id)
-    if standing is None:
-        raise Refusal("group_unknown", "there is no such group, or you are not in it", "group_id")
-    visible_from, head = standing
+    group, member = reader(conn, user_id, group_id)
     rows = conn.execute(
-        _SELECT + (" desc limit ?" if newest else " limit ?"), (group_id, max(after, visible_from), before, limit + 1)
+        SELECT + (" desc limit ?" if newest else " limit ?"),
+        (group_id, max(after, member.visible_from), before, limit + 1),
     )
     records: list[Record] = []
     size, more = 0, False
     for row in rows:
-        size += 128 + len(row[8]) * 3 + len(row[9] or "") * 3
+        record = record_of(row)
+        size += 128 + len(row[8]) * 3
+        if row[9] is not None:
+            record = filled_in(conn, record)
+            size += len(row[9]) * 3 + (len(record.text) - len(row[8]) + EXCERPT) * 3
         if len(records) == limit or (records and size > max_bytes):
             more = True
             break
-        records.append(_record(row))
+        records.append(record)
     if newest:
         records.reverse()
-    return records, more, head
+    return records, more, group.seq
 
 
 def catch_up(
@@ -65,16 +67,18 @@ def catch_up(
     records: list[Record] = []
     progress: list[tuple[int, int, int]] = []
     for group_id, after in ranges:
-        standing = _standing(conn, user_id, group_id)
-        if standing is None:
+        states = both_states(conn, group_id, user_id)
+        if states is None:
             continue
-        visible_from, head = standing
+        visible_from, head = states[1].visible_from, states[0].seq
         last = max(after, visible_from)
         if last < head and limit > len(records) and max_bytes > 0:
             found, more, _ = page(
                 conn, user_id, group_id, last, head + 1, limit - len(records), max_bytes, newest=False
             )
-            max_bytes -= sum(128 + len(record.text) * 3 for record in found)
+            max_bytes -= sum(
+                128 + len(record.text) * 3 + (0 if record.data is None else EXCERPT * 3) for record in found
+            )
             records += found
             last = found[-1].seq if more else head
         progress.append((group_id, min(last, head), head))
@@ -85,7 +89,7 @@ def mark_read(seq: int) -> Script:
     """Move the actor's cursor forwards to `seq` (or the head, if that is less). Replies []."""
 
     def script(turn: Turn, actor: Actor) -> list[Any]:
-        group, member = turn.require(actor)
+        group, member = turn.require(actor, Operation.MARK)
         target = min(seq, group.seq)
         if target > member.read_seq:
             (ordinal,) = turn.conn.execute(

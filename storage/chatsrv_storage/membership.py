@@ -72,7 +72,7 @@ def enter(turn: Turn, roles: dict[int, int], visible_from: int, names: dict[int,
         "insert into group_member (group_id, user_id, role, joined_at, visible_from, read_seq, read_ordinal, version)"
         " values (?, ?, ?, ?, ?, ?, ?, 0) on conflict do update set role = excluded.role,"
         " joined_at = excluded.joined_at, visible_from = excluded.visible_from, left_seq = 0, nickname = '',"
-        " read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal",
+        " read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal, quiet = 0, delivered_seq = 0",
         [
             (turn.group_id, user_id, role, turn.now_ms, visible_from, group.seq, group.ordinal)
             for user_id, role in roles.items()

@@ -24,6 +24,8 @@ from chatsrv.clock import Clock, Randomness, SystemClock, SystemRandomness
 from chatsrv.commands.context import Hooks, Services
 from chatsrv.config import Config, ConfigError
 from chatsrv.groups import Channels
+from chatsrv.groups.deliveries import Deliveries
+from chatsrv.groups.indexer import Indexer
 from chatsrv.log import Log, quiet_log
 from chatsrv.net.listeners import Acceptor, Listener, Scheme, bind
 from chatsrv.payments import WebhookProvider
@@ -151,11 +153,13 @@ async def _open_server(
     async with _storage(config, opened) as storage, trio.open_nursery() as background:
         ids = Snowflake(config.node, await storage.read(clock_floor.read))
         bus = LocalBus()
+        indexer = Indexer(storage, log)
         services = Services(
             config=config,
             storage=storage,
             bus=bus,
             channels=Channels(storage, bus, clock, ids, log, background),
+            deliveries=Deliveries(storage, log),
             passwords=Passwords(config.password_time, config.password_memory, config.password_workers),
             logins=Throttle(config.login_attempts / 60, config.login_attempts),
             registrations=Throttle(REGISTRATIONS_PER_MINUTE / 60, REGISTRATIONS_PER_MINUTE),
@@ -171,6 +175,10 @@ async def _open_server(
         background.start_soon(flusher.run)
         background.start_soon(acceptor.sweep)
         background.start_soon(services.channels.sweep)
+        services.channels.on_change = indexer.changed
+        background.start_soon(indexer.run)
+        background.start_soon(indexer.purge)
+        background.start_soon(services.deliveries.run)
         background.start_soon(_watch_storage, services)
         background.start_soon(expire_packets, services)
         background.start_soon(_pay_out, services)

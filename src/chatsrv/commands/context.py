@@ -13,6 +13,7 @@ from chatsrv.bus import LocalBus
 from chatsrv.clock import Clock, Randomness
 from chatsrv.config import Config
 from chatsrv.groups import Channels
+from chatsrv.groups.deliveries import Deliveries
 from chatsrv.log import Log
 from chatsrv_protocol import encode
 from chatsrv_storage.idempotency import Once
@@ -44,6 +45,7 @@ class Services:
     storage: Storage
     bus: LocalBus
     channels: Channels
+    deliveries: Deliveries
     passwords: Passwords
     logins: Throttle
     registrations: Throttle

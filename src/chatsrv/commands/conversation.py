@@ -84,9 +84,7 @@ async def list_receipts(request: Request, command: wire.ListReceipts) -> wire.Re
     """Who has a message of mine."""
     user_id = request.caller.actor.user_id
     rows, counts = await request.services.storage.read(
-        lambda conn: receipts.receipts(
-            conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1
-        )
+        lambda conn: receipts.receipts(conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1)
     )
     page = tuple(wire.Receipt(*row) for row in rows[: limits.MAX_PAGE])
     return wire.Receipts(page, len(rows) > limits.MAX_PAGE, *counts)
@@ -96,9 +94,7 @@ async def list_reactions(request: Request, command: wire.ListReactions) -> wire.
     """Emojis under a message."""
     user_id = request.caller.actor.user_id
     rows = await request.services.storage.read(
-        lambda conn: marks.reactions(
-            conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1
-        )
+        lambda conn: marks.reactions(conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1)
     )
     page = tuple(wire.Reaction(*row) for row in rows[: limits.MAX_PAGE])
     return wire.Reactions(page, len(rows) > limits.MAX_PAGE)

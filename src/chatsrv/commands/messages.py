@@ -3,10 +3,11 @@
 from typing import Any
 
 from chatsrv.commands.context import Request
+from chatsrv.commands.conversation import check_text
 from chatsrv.groups import Submission
 from chatsrv_protocol import messages as wire
-from chatsrv_storage.errors import Refusal
-from chatsrv_storage.turn import Accepted, Outcome, Post
+from chatsrv_storage.conversation import say
+from chatsrv_storage.turn import Accepted, Command, Outcome, Post
 
 EVENT_OVERHEAD = 96
 """What a message's event has besides its text, at most: numbers, a name and the framing."""
@@ -15,16 +16,17 @@ EVENT_OVERHEAD = 96
 async def send(request: Request, command: wire.Send) -> None:
     """Queue a message. The reply comes from the channel."""
     services, caller = request.services, request.caller
-    hook = services.hooks.message
-    if hook is not None:
-        objection = await hook(caller.actor, command.group_id, command.text)
-        if objection is not None:
-            raise Refusal("message_refused", objection, "text")
+    if services.hooks.message is not None:
+        await check_text(request, command.group_id, command.text)
 
     def done(outcome: Outcome) -> None:
         caller.answer(request.request_id, wire.Sent(*outcome.reply) if isinstance(outcome, Accepted) else outcome)
 
-    post = Post(caller.actor, request.once(command), command.text)
+    extra = command.extra
+    post: Post | Command = Post(caller.actor, request.once(command), command.text)
+    if extra is not None:
+        script = say(command.text, extra.reply_to, extra.mentions, mention_all=extra.mention_all)
+        post = Command(caller.actor, post.once, script)
     await services.channels.submit(command.group_id, Submission(post, len(command.text) * 3 + EVENT_OVERHEAD, done))
 
 

@@ -7,8 +7,8 @@ from chatsrv_protocol import limits
 
 T = TypeVar("T")
 
-ENTRY: Final = 128
-"""What an entry has besides its texts, at most: ten numbers of nine bytes, and the rules of a group."""
+ENTRY: Final = 160
+"""What an entry has besides its texts, at most: fourteen numbers of nine bytes, and the rules of a group."""
 
 ROOM: Final = limits.MAX_FRAME - 1024
 """The rest is for the frame's other fields."""

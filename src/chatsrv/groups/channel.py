@@ -30,6 +30,11 @@ MAX_QUEUE: Final = 4 * limits.MAX_BATCH_COMMANDS
 RETIRE_AFTER: Final = 30.0
 """Seconds between sweeps: a channel that a sweep finds idle twice is retired (its task takes some 8 KiB)."""
 
+
+def _nobody(_group_id: int) -> None:
+    """Nobody wants to know that a group changed."""
+
+
 OnOutcome = Callable[[Outcome], None]
 
 
@@ -115,6 +120,7 @@ class _Channel:
         for submission, outcome in zip(batch, outcomes, strict=True):
             submission.done(outcome)
         channels.tell(self._group_id, outcomes)
+        channels.on_change(self._group_id)
 
     def _job(self, commands: Sequence[Command | Batched]) -> Callable[[Connection], list[Outcome]]:
         channels, group_id = self._channels, self._group_id
@@ -133,6 +139,7 @@ class Channels:
         self.clock = clock
         self.ids = ids
         self.log = log
+        self.on_change: Callable[[int], None] = _nobody
         self._nursery = nursery
         self._channels: dict[int, _Channel] = {}
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from chatsrv.groups.wire_governing import GOVERNING, PERSONAL, rules_of
 from chatsrv.groups import wire_conversation as conversation
+from chatsrv.groups.wire_governing import GOVERNING, PERSONAL, rules_of
 from chatsrv_protocol import groups, messages, redpack, sync
 from chatsrv_protocol.session import Person
 from chatsrv_storage.records import CursorMoved, GroupView, Joined, Parted, Record, Told
@@ -59,7 +59,7 @@ _MAKERS: dict[str, Maker] = {
     **GOVERNING,
 }
 
-_PERSONAL: dict[str, Callable[..., Any]] = {**PERSONAL}
+_PERSONAL: dict[str, Callable[..., Any]] = {**PERSONAL, **conversation.TOLD}
 """Makers of what only one user's devices are told, by the kind of a `Told`."""
 
 
@@ -74,6 +74,7 @@ def group_of(view: GroupView) -> groups.Group:
         view.group_id, view.name, view.role, view.members, view.seq, view.ordinal,
         view.read_seq, view.read_ordinal, view.visible_from, view.history,
         kind=view.kind, rules=rules_of(view.rules), nickname=view.nickname, muted_until=view.muted_until,
+        mentions=view.mentions, quiet=view.quiet, delivered_seq=view.delivered_seq, last=conversation.preview_of(view.last),
     )  # fmt: skip
 
 

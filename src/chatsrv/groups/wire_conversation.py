@@ -35,9 +35,7 @@ def head(record: Record) -> tuple[int, int, int, int, int, str, int]:
 
 
 MAKERS: dict[str, Any] = {
-    "text": lambda record, data: messages.Message(
-        *head(record), messages.TEXT_KIND, record.text, None, extra_of(data)
-    ),
+    "text": lambda record, data: messages.Message(*head(record), messages.TEXT_KIND, record.text, None, extra_of(data)),
     "edited": lambda record, data: conversation.Edited(*head(record), data["of"], record.text, *data["edited"]),
     "recalled": lambda record, data: conversation.Recalled(*head(record), data["of"]),
     "reacted": lambda record, data: conversation.Reacted(*head(record), data["of"], data["emoji"], data["on"]),
