@@ -10,14 +10,10 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import found
 from chatsrv_storage.membership import enter
 from chatsrv_storage.port import Connection
+from chatsrv_storage.profiles import require_not_blocked
 from chatsrv_storage.records import DIRECT, ROLE_MEMBER, Actor, Rules
 from chatsrv_storage.rights import stranger
 from chatsrv_storage.turn import Script, Turn
-
-
-def require_not_blocked(conn: Connection, user_id: int, other_id: int) -> None:
-    """Raise Refusal (blocked) where one of the two does not want to talk to the other. Nobody can block yet."""
-    del conn, user_id, other_id
 
 
 def other_of(conn: Connection, group_id: int, user_id: int) -> int | None:

@@ -14,7 +14,19 @@ import attrs
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once, earlier_result, keep
 from chatsrv_storage.port import Connection
-from chatsrv_storage.records import ROLE_ADMIN, Actor, CursorMoved, Effect, Joined, Parted, Record, checksum, dump
+from chatsrv_storage.profiles import require_on_terms
+from chatsrv_storage.records import (
+    DIRECT,
+    ROLE_ADMIN,
+    Actor,
+    CursorMoved,
+    Effect,
+    Joined,
+    Parted,
+    Record,
+    checksum,
+    dump,
+)
 from chatsrv_storage.rights import Operation, allow
 from chatsrv_storage.snowflake import Snowflake
 from chatsrv_storage.standing import GroupState, MemberState, group_state, member_state, view
@@ -97,7 +109,10 @@ class Turn:
 
     def require(self, actor: Actor, operation: Operation = Operation.READ) -> tuple[GroupState, MemberState]:
         """The group and the actor's row in it, if they may do this. Raises Refusal."""
-        return allow(operation, self.group, self.member(actor.user_id), self.now_ms)
+        group, member = allow(operation, self.group, self.member(actor.user_id), self.now_ms)
+        if group.kind == DIRECT and operation.value.speaks:
+            require_on_terms(self.conn, self.group_id)
+        return group, member
 
     def require_over(self, actor: Actor, operation: Operation, user_id: int) -> tuple[GroupState, MemberState]:
         """As `require`, for what is done to a member; answers the group and that member. Raises Refusal."""
