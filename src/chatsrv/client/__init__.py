@@ -1,0 +1,49 @@
+"""The client library: connects, logs in, sends exactly once, delivers every event once and in order, and comes back.
+
+from chatsrv.client import open_client
+from chatsrv_protocol.messages import Message
+
+async with open_client("tcp://127.0.0.1:7000") as client:
+    await client.register("ann", "a long password")
+    made = await client.make_group("friends")
+    await client.send(made.group_id, "hello")
+    async for event in client.events():
+        print(event)
+"""
+
+from chatsrv.client.calls import Answer
+from chatsrv.client.client import Client, Events, open_client
+from chatsrv.client.dial import Dialer
+from chatsrv.client.errors import (
+    ClientClosed,
+    ClientError,
+    NotLoggedIn,
+    OutcomeUnknown,
+    ProtocolViolation,
+    RequestRefused,
+    SessionEnded,
+    Unreachable,
+)
+from chatsrv.client.events import Connected, Disconnected, Reconnecting
+from chatsrv.client.url import BadUrl, parse_url
+
+__all__ = [
+    "Answer",
+    "BadUrl",
+    "Client",
+    "ClientClosed",
+    "ClientError",
+    "Connected",
+    "Dialer",
+    "Disconnected",
+    "Events",
+    "NotLoggedIn",
+    "OutcomeUnknown",
+    "ProtocolViolation",
+    "Reconnecting",
+    "RequestRefused",
+    "SessionEnded",
+    "Unreachable",
+    "open_client",
+    "parse_url",
+]

@@ -1,0 +1,67 @@
+"""From an address to a stream of frames' bytes: TCP, TLS, WebSocket and both."""
+
+import ssl
+from collections.abc import Awaitable, Callable
+from os import PathLike
+
+import trio
+
+from chatsrv.client.url import Target, parse_url
+from chatsrv.client.websocket import open_websocket
+
+Dialer = Callable[[], Awaitable[trio.abc.Stream]]
+"""Makes a new connection, or raises OSError or trio.BrokenResourceError: what a caller hands in instead of a URL."""
+
+Dial = Callable[[trio.Nursery], Awaitable[trio.abc.Stream]]
+"""The same, with a nursery for tasks that live as long as the connection."""
+
+
+def make_dial(
+    server: str | Dialer,
+    *,
+    tls: ssl.SSLContext | None = None,
+    ca_file: str | PathLike[str] | None = None,
+    insecure: bool = False,
+) -> Dial:
+    """How to reach a server by URL, or by a dialer of the caller's own. Raises BadUrl, OSError for the CA file, ssl.SSLError.
+
+    For tls:// and wss://: `tls` is used as it is; else the system's authorities, or those of `ca_file`, vouch for the
+    server. `insecure` trusts anybody, for tests.
+    """
+    if not isinstance(server, str):
+        return lambda _nursery: server()
+    target = parse_url(server)
+    context = (tls or _context(ca_file, insecure=insecure)) if target.encrypted else None
+
+    async def dial(nursery: trio.Nursery) -> trio.abc.Stream:
+        return await _connect(nursery, target, context)
+
+    return dial
+
+
+def _context(ca_file: str | PathLike[str] | None, *, insecure: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _connect(nursery: trio.Nursery, target: Target, context: ssl.SSLContext | None) -> trio.abc.Stream:
+    raw: trio.abc.Stream = await trio.open_tcp_stream(target.host, target.port)
+    try:
+        if context is not None:
+            encrypted = trio.SSLStream(raw, context, server_hostname=target.host, https_compatible=True)
+            await encrypted.do_handshake()
+            raw = encrypted
+        if target.websocket:
+            return await open_websocket(nursery, raw, _host_header(target), target.resource)
+    except BaseException:
+        await trio.aclose_forcefully(raw)
+        raise
+    return raw
+
+
+def _host_header(target: Target) -> str:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return f"{host}:{target.port}"
