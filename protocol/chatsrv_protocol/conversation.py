@@ -67,7 +67,7 @@ class Recall:
     of: int = field(SEQ)
 
 
-@command(0x0803, reply=Changed, errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.TOO_MANY))
+@command(0x0803, reply=Changed, errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.MUTED, ErrorCode.TOO_MANY))
 class React:
     """Put an emoji under a message, or (`on` false) take mine away. The reply's `seq` is 0 where it was so already."""
 

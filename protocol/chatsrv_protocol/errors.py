@@ -94,6 +94,10 @@ class ErrorCode(StrEnum):
         "This person does not ask to join, or another admin has answered: list them again.",
     )
     BLOCKED = "blocked", "One of the two does not want to talk to the other."
+    # Media.
+    MEDIA_UNKNOWN = "media_unknown", "There is no such medium, or it is not for you to see."
+    MEDIA_OFF = "media_off", "This server takes no media: it has no HTTP address."
+    NOT_A_PICTURE = "not_a_picture", "An avatar has to be a picture: choose another medium."
     # Face to face.
     POSITION_NEEDED = "position_needed", "Send a position: from this network the server takes no code without one."
     LOBBY_OVER = "lobby_over", "The code's time is over, or you left it: enter the code again."

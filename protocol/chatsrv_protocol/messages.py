@@ -3,6 +3,8 @@
 from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import (
     CLIENT_ID,
+    CODE,
+    COUNT,
     FLAG,
     ID,
     MILLIS,
@@ -10,13 +12,14 @@ from chatsrv_protocol.fields import (
     SEQ,
     SMALL,
     TEXT,
+    Bytes,
     ListOf,
     Optional,
     String,
     Struct,
     field,
 )
-from chatsrv_protocol.limits import MAX_EXCERPT, MAX_MENTIONS
+from chatsrv_protocol.limits import MAX_EXCERPT, MAX_FILE_NAME, MAX_MENTIONS, MAX_TINY_BYTES
 from chatsrv_protocol.redpack import PacketHead
 from chatsrv_protocol.registry import command, event, reply, struct
 
@@ -89,6 +92,26 @@ class MessageExtra:
     recalled: bool = field(FLAG, default=False)
 
 
+@struct
+class MediaHead:
+    """What a message shows of its medium at once: `duration` in milliseconds, size in pixels (0: has none).
+
+    `preview` is a tiny WebP picture, or empty; `blurhash` the same still more roughly (https://blurha.sh). `waveform`
+    holds the peaks of 64 equal stretches of a sound, a byte each. The bytes come over HTTP, by `id`.
+    """
+
+    id: int = field(ID)
+    mime: str = field(CODE)
+    size: int = field(COUNT)
+    name: str = field(String(1, MAX_FILE_NAME, plain=True))
+    width: int = field(SMALL, default=0)
+    height: int = field(SMALL, default=0)
+    duration: int = field(MILLIS, default=0)
+    blurhash: str = field(String(0, 64), default="")
+    preview: bytes = field(Bytes(0, MAX_TINY_BYTES), default=b"")
+    waveform: bytes = field(Bytes(0, 64), default=b"")
+
+
 @reply(0x0340)
 class Sent:
     """The message is stored: its id, its place in the group's sequence and count, and its time."""
@@ -125,7 +148,10 @@ class Send:
 
 @event(0x0380)
 class Message:
-    """Something said (in the group's sequence). `packet` is there for the kind redpack, whose greeting is the text."""
+    """Something said (in the group's sequence). `packet` is there for the kind redpack, whose greeting is the text.
+
+    `media` is there for the kinds image, audio, video and file, whose caption is the text, until the message is recalled.
+    """
 
     group_id: int = field(ID)
     seq: int = field(SEQ)
@@ -138,3 +164,4 @@ class Message:
     text: str = field(TEXT)
     packet: PacketHead | None = field(Optional(Struct(PacketHead)), default=None)
     extra: MessageExtra | None = field(Optional(Struct(MessageExtra)), default=None)
+    media: MediaHead | None = field(Optional(Struct(MediaHead)), default=None)

@@ -17,6 +17,7 @@ from chatsrv_protocol.fields import (
     TOKEN,
     TOKEN_OR_NONE,
     ListOf,
+    String,
     Struct,
     field,
 )
@@ -30,6 +31,8 @@ class Welcome:
     `version` is the protocol version chosen, `now` the server's clock (the client's ids are made on it), `heartbeat`
     the milliseconds within which a client sends something, `max_frame` the largest frame body after login,
     `max_requests` how many requests may be unanswered, `registration_open` whether Register can succeed here.
+    `http` is where media go up and down, e.g. `https://chat.example:7003`; `http://:7003` means the host that the
+    client is connected to; empty: this server takes no media.
     """
 
     version: int = field(SMALL)
@@ -39,6 +42,7 @@ class Welcome:
     max_frame: int = field(COUNT)
     max_requests: int = field(COUNT)
     registration_open: bool = field(FLAG)
+    http: str = field(String(0, 256), default="")
 
 
 @command(0x0101, reply=Welcome, errors=(ErrorCode.VERSION_UNSUPPORTED, ErrorCode.TOO_MANY_CONNECTIONS))
