@@ -41,6 +41,7 @@ async def test_a_reply_carries_what_it_answers(autojump_clock):
         live = await ann.event(Message)
         while live.seq != sent.seq:
             live = await ann.event(Message)
+        assert live.extra is not None
         assert live.extra.reply_to == Quote(first.seq, ann.user_id, "ann", ("红包?" + "x" * 300)[:200])
         assert live.extra.mentions == (ann.user_id,)
         assert (await ann.history(group_id))[-1] == live
@@ -154,6 +155,8 @@ async def test_a_forward_is_a_copy_of_what_one_may_read(autojump_clock):
         sent = await bo.ask(wire.Forward(client_id(), there, here, first.seq))
         message = await cy.event(Message)
         assert (message.text, message.sender, message.seq) == ("pass it on", "bo", sent.seq)
+        assert message.extra is not None
+        assert message.extra.forwarded is not None
         assert message.extra.forwarded.sender == "ann"
         assert await cy.refused(wire.Forward(client_id(), there, here, first.seq)) == "group_unknown"
         assert await ann.refused(wire.Forward(client_id(), there, here, first.seq)) == "group_unknown"

@@ -1,8 +1,10 @@
 """What happens to messages after they are said, as the events of the wire; and what messages have besides their text."""
 
+from collections.abc import Callable
+from base64 import b64decode
 from typing import Any
 
-from chatsrv_protocol import conversation, groups, messages
+from chatsrv_protocol import conversation, groups, media, messages
 from chatsrv_storage.records import Preview, Record
 
 KINDS = {name: number for number, name in messages.KIND_NAMES.items()}
@@ -34,7 +36,7 @@ def head(record: Record) -> tuple[int, int, int, int, int, str, int]:
     return record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sender, record.sent_at
 
 
-MAKERS: dict[str, Any] = {
+MAKERS: dict[str, Callable[[Record, dict[str, Any]], Any]] = {
     "text": lambda record, data: messages.Message(*head(record), messages.TEXT_KIND, record.text, None, extra_of(data)),
     "edited": lambda record, data: conversation.Edited(*head(record), data["of"], record.text, *data["edited"]),
     "recalled": lambda record, data: conversation.Recalled(*head(record), data["of"]),
@@ -42,7 +44,7 @@ MAKERS: dict[str, Any] = {
     "pinned": lambda record, data: conversation.Pinned(*head(record), data["of"], data["on"]),
 }
 
-TOLD: dict[str, Any] = {"quiet": conversation.QuietSet}
+TOLD: dict[str, Callable[..., Any]] = {"quiet": conversation.QuietSet}
 """Makers of personal events, by the kind of `Told`: each takes its data."""
 
 

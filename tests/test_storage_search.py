@@ -1,0 +1,127 @@
+"""The search index: what it finds, how far it came, and that what was taken back leaves it."""
+
+import pytest
+from conversation_kit import Storage
+
+from chatsrv_storage import conversation, groups, search
+from chatsrv_storage.errors import Refusal
+
+ALL = 2**62
+
+
+def texts(storage, actor, query, group_id=0, before=ALL, limit=20, max_bytes=1 << 20):
+    records, _ = search.find(storage.conn, actor.user_id, query, group_id, before, limit, max_bytes)
+    return [record.text for record in records]
+
+
+def test_any_part_of_a_chinese_sentence_is_found():
+    storage = Storage()
+    ann = storage.person("ann")
+    home = storage.group(ann)
+    for text in ("今天发红包吗", "红的包", "カタカナです", "한국어 문장", "ｈａｌｆ mixed红包text"):
+        storage.post(home, ann, text)
+    storage.index()
+    assert texts(storage, ann, "红包") == ["ｈａｌｆ mixed红包text", "今天发红包吗"]
+    assert texts(storage, ann, "天发红") == ["今天发红包吗"]
+    assert texts(storage, ann, "タカ") == ["カタカナです"]
+    assert texts(storage, ann, "국어") == ["한국어 문장"]
+    assert texts(storage, ann, "mixed红包") == ["ｈａｌｆ mixed红包text"]
+    assert texts(storage, ann, "包红") == []
+
+
+def test_the_index_comes_on_in_steps_and_says_how_far():
+    storage = Storage()
+    ann = storage.person("ann")
+    one, two = storage.group(ann), storage.group(ann)
+    for place in range(5):
+        storage.post(one, ann, f"word {place}")
+        storage.post(two, ann, f"word {place}")
+    left = search.behind(storage.conn)
+    assert sorted(left) == [one, two]
+    seen = []
+    while left:
+        storage.conn.execute("begin")
+        left = search.index(storage.conn, left, 4)
+        storage.conn.execute("commit")
+        seen.append(len(texts(storage, ann, "word", limit=50)))
+        assert set(search.behind(storage.conn)) <= set(left)
+    assert seen == sorted(seen)
+    assert seen[-1] == 10
+    # A step that is rolled back, as in a crash, is done again.
+    storage.post(one, ann, "word last")
+    storage.conn.execute("begin")
+    search.index(storage.conn, [one], 4)
+    storage.conn.execute("rollback")
+    assert search.behind(storage.conn) == [one]
+    storage.index()
+    assert texts(storage, ann, "last") == ["word last"]
+
+
+def test_pages_go_on_where_the_last_one_ended():
+    storage = Storage()
+    ann = storage.person("ann")
+    homes = [storage.group(ann) for _ in range(3)]
+    for place in range(30):
+        storage.now_ms += 1
+        storage.post(homes[place % 3], ann, f"word {place}")
+    storage.index()
+    found, before = [], ALL
+    while True:
+        records, more = search.find(storage.conn, ann.user_id, "word", 0, before, 7, 1 << 20)
+        found += [record.text for record in records]
+        if not more:
+            break
+        before = records[-1].id
+    assert found == [f"word {place}" for place in reversed(range(30))]
+    assert len(texts(storage, ann, "word", max_bytes=500)) == 3
+
+
+def test_membership_and_what_one_may_read_bound_the_search():
+    storage = Storage()
+    ann, bo, cy = (storage.person(name) for name in ("ann", "bo", "cy"))
+    home = storage.group(ann, bo, history=False)
+    storage.post(home, ann, "old news")
+    storage.run(home, ann, groups.add([cy.user_id]))
+    storage.post(home, ann, "new news")
+    storage.index()
+    assert texts(storage, bo, "news") == ["new news", "old news"]
+    assert texts(storage, cy, "news") == ["new news"]
+    storage.run(home, ann, groups.remove(bo.user_id))
+    assert texts(storage, bo, "news") == []
+    with pytest.raises(Refusal, match="no such group"):
+        texts(storage, bo, "news", home)
+
+
+def test_what_is_taken_back_leaves_the_index_for_good():
+    storage = Storage()
+    ann = storage.person("ann")
+    home = storage.group(ann)
+    for word in ("quixotic", "wombat"):
+        storage.post(home, ann, word)
+        storage.index()
+    storage.run(home, ann, conversation.recall(2, 10**9))
+    storage.run(home, ann, conversation.edit(3, "yak", 10**9))
+    assert [texts(storage, ann, word) for word in ("quixotic", "wombat", "yak")] == [[], [], ["yak"]]
+    assert set(storage.traces("quixotic")) == {"search_data"}, "FTS5 only marks what is deleted: the scan must see it"
+    steps = 0
+    while search.purge(storage.conn):
+        steps += 1
+    assert steps < 10
+    assert storage.traces("quixotic") == []
+    assert set(storage.traces("wombat")) == {"message_edit"}, "the group keeps edits, for its admins"
+    assert texts(storage, ann, "yak") == ["yak"]
+    assert not search.purge(storage.conn), "nothing is left to do"
+    storage.conn.execute("insert into search (search) values ('integrity-check')")
+
+
+@pytest.mark.parametrize("query", ["", "   ", "!?", "\x00", "“”", '"'])
+def test_a_query_needs_something_to_look_for(query):
+    with pytest.raises(Refusal) as refused:
+        search.expression(query)
+    assert refused.value.code == "query_empty"
+
+
+def test_a_query_is_words_and_nothing_else():
+    assert search.expression('a"b OR c') == '"a b" "OR" "c"'
+    assert search.expression("红包 x") == '" 红  包 " "x"'
+    assert search.expression("a " * 40).count('"a"') == search.MAX_WORDS
