@@ -24,6 +24,7 @@ from chatsrv.client.client_ids import ClientIds, ServerClock
 from chatsrv.client.commands_groups import GroupCommands
 from chatsrv.client.commands_messages import MessageCommands
 from chatsrv.client.commands_operator import OperatorCommands
+from chatsrv.client.commands_redpack import RedpackCommands
 from chatsrv.client.commands_session import SessionCommands
 from chatsrv.client.dial import Dialer, make_dial
 from chatsrv.client.errors import ClientError, ProtocolViolation
@@ -38,7 +39,7 @@ BUFFER: Final = 1024
 """Events that wait for a slow consumer; what exceeds them is fetched again later."""
 
 
-class Client(SessionCommands, GroupCommands, MessageCommands, OperatorCommands):
+class Client(SessionCommands, GroupCommands, MessageCommands, OperatorCommands, RedpackCommands):
     """A client that is open. Made by `open_client`, which also closes it; its methods may be called by many tasks.
 
     Every method that talks to the server waits over lost connections for as long as the caller does: bound it with
