@@ -1,5 +1,6 @@
 """Accounts: making them, finding them by name, passwords, and what an operator does to them."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -22,12 +23,25 @@ class Account:
     disabled: bool
 
 
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Default_Ignorable_Code_Point (Unicode 15): two names that differ in these alone look the same."""
+
 _COLUMNS = "id, name, password_hash, version, operator, disabled"
 
 
 def name_key(name: str) -> str:
-    """What two names that are taken for the same have in common: compatibility forms and case folded away."""
-    return unicodedata.normalize("NFKC", name).casefold()
+    """What two names that are taken for the same have in common.
+
+    Compatibility forms, case, and characters that show nothing are folded away (NFKC_Casefold, Unicode 3.13). Folding
+    case undoes some compositions, so both are done until nothing changes: for the text of a name that is twice.
+    """
+    key = _INVISIBLE.sub("", name)
+    for _ in range(2):
+        key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", key).casefold())
+    return _INVISIBLE.sub("", key)
 
 
 def register(conn: Connection, user_id: int, name: str, password_hash: str, now_ms: int) -> Account:
@@ -35,6 +49,8 @@ def register(conn: Connection, user_id: int, name: str, password_hash: str, now_
     if any(character.isspace() for character in name):
         raise Refusal("bad_field", "an account's name has no spaces", "name")
     key = name_key(name)
+    if not key:
+        raise Refusal("bad_field", "an account's name needs a character that can be seen", "name")
     if conn.execute("select 1 from user where name_key = ?", (key,)).fetchone() is not None:
         raise Refusal("name_taken", f"the name '{name}' is taken: choose another", "name")
     conn.execute(

@@ -69,7 +69,7 @@ def run_once(conn: Connection, once: Once, now_ms: int, script: Callable[[], lis
 
 def sweep(conn: Connection, user_id: int, now_ms: int, limit: int = 500) -> int:
     """Drop results of one user that are past their time, at most `limit`; answers how many."""
-    oldest = (now_ms - KEEP_MS - FUTURE_MS).to_bytes(6, "big")
+    oldest = max(now_ms - KEEP_MS - FUTURE_MS, 0).to_bytes(6, "big")  # a clock without a battery starts in 1970
     rows = conn.execute(
         "select client_id from idempotency where user_id = ? and client_id < ? limit ?", (user_id, oldest, limit)
     ).fetchall()

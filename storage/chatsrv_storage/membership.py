@@ -5,13 +5,16 @@ starts anew, as a newcomer; only a mute outlasts that, since otherwise leaving w
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from chatsrv_storage.accounts import names_of
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.records import DISSOLVED, LEFT, REMOVED, ROLE_MEMBER, Actor, Record
 from chatsrv_storage.rights import stranger
 from chatsrv_storage.turn import Turn
+
+MAX_PEOPLE_BYTES: Final = 60 * 1024
+"""What the people of one event may take: a frame of the wire holds 64 KiB, and 499 names of 32 emoji have 68."""
 
 
 def people(turn: Turn, user_ids: Sequence[int], field: str = "members") -> list[list[Any]]:
@@ -20,6 +23,8 @@ def people(turn: Turn, user_ids: Sequence[int], field: str = "members") -> list[
     for user_id in user_ids:
         if user_id not in names:
             raise Refusal("user_unknown", f"there is no user with the id {user_id}", field)
+    if sum(16 + len(name.encode()) for name in names.values()) > MAX_PEOPLE_BYTES:
+        raise Refusal("bad_field", "the names of so many people do not fit into one event: add fewer at a time", field)
     return [[user_id, names[user_id]] for user_id in user_ids]
 
 

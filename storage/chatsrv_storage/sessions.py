@@ -54,6 +54,11 @@ def resume(conn: Connection, token: bytes, now_ms: int) -> tuple[int, int]:
     return row[0], row[1]
 
 
+def lives(conn: Connection, session_id: int) -> bool:
+    """Whether this session has not ended."""
+    return conn.execute("select 1 from session where id = ?", (session_id,)).fetchone() is not None
+
+
 def touch(conn: Connection, session_ids: list[int], now_ms: int) -> None:
     """Note that these sessions are in use."""
     conn.executemany(

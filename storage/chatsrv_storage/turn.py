@@ -284,7 +284,7 @@ class Turn:
 
     def _post(self, post: Post, seen: dict[tuple[int, bytes], tuple[bytes, list[Any]]]) -> Accepted:
         """The record of one message, not yet written. Raises Refusal."""
-        self.require(post.actor)
+        # First of all: a retry gets its answer though one is muted since, or out of the group.
         once = post.once
         twin = seen.get((once.user_id, once.client_id))
         if twin is not None:
@@ -296,7 +296,7 @@ class Turn:
         earlier = earlier_result(self.conn, once, self.now_ms)
         if earlier is not None:
             return Accepted(earlier)
-        self.require_speaker(post.actor)  # only now: a retry gets its answer though one was muted since
+        self.require_speaker(post.actor)
         if not post.text or post.text.isspace():
             raise Refusal("text_empty", "a message needs some text", "text")
         record = self.next_record(post.actor, "text", post.text, counts=True)

@@ -22,7 +22,7 @@ from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus
 from chatsrv.clock import Clock, Randomness, SystemClock, SystemRandomness
 from chatsrv.commands.context import Hooks, Services
-from chatsrv.config import Config, ConfigError
+from chatsrv.config import Address, Config, ConfigError
 from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.groups.indexer import Indexer
@@ -150,7 +150,12 @@ async def _open_server(
     opened: AbstractAsyncContextManager[Storage] | None,
 ) -> AsyncGenerator[Server]:
     tls = _tls_context(config)
-    async with _storage(config, opened) as storage, trio.open_nursery() as background:
+    async with (
+        _storage(config, opened) as storage,
+        _listening(config) as listeners,
+        _one_error() as of_block,
+        trio.open_nursery() as background,
+    ):
         ids = Snowflake(config.node, await storage.read(clock_floor.read))
         bus = LocalBus()
         indexer = Indexer(storage, log)
@@ -185,9 +190,6 @@ async def _open_server(
         await background.start(keep_house, storage, clock, ids, acceptor)
         if config.data is not None and opened is None:
             await background.start(serve_operators, services, config.data)
-        listeners = [
-            await bind(scheme, address) for scheme in SCHEMES if (address := getattr(config, scheme)) is not None
-        ]
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             for listener in listeners:
                 await accepting.start(acceptor.serve, listener, connections)
@@ -195,6 +197,9 @@ async def _open_server(
             log.info("server ready", listening=server.urls)
             try:
                 yield server
+            except BaseException as error:
+                of_block.append(error)
+                raise
             finally:
                 await server.drain()
                 connections.cancel_scope.cancel()
@@ -207,6 +212,40 @@ async def _pay_out(services: Services) -> None:
     if config.payout_url:
         async with httpx.AsyncClient(timeout=PAY_TIMEOUT) as client:
             await pay_out(services, WebhookProvider(client, config.payout_url, config.payout_secret, services.clock))
+
+
+@asynccontextmanager
+async def _listening(config: Config) -> AsyncGenerator[list[Listener]]:
+    """The configured listeners, none of which is left open. Raises ConfigError."""
+    listeners: list[Listener] = []
+    try:
+        for scheme in SCHEMES:
+            address: Address | None = getattr(config, scheme)
+            if address is not None:
+                listeners.append(await bind(scheme, address))
+        yield listeners
+    finally:
+        for listener in listeners:
+            for each in listener.sockets:
+                each.socket.close()
+
+
+@asynccontextmanager
+async def _one_error() -> AsyncGenerator[list[BaseException]]:
+    """Raise what the nurseries within wrapped as it is, if it is one: an embedding program knows of no nurseries of ours.
+
+    The list takes what the program's own block raised, which may be a group and stays one.
+    """
+    of_block: list[BaseException] = []
+    failure: BaseException | None = None
+    try:
+        yield of_block
+    except BaseExceptionGroup as group:
+        failure = group
+    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1 and failure not in of_block:
+        failure = failure.exceptions[0]
+    if failure is not None:
+        raise failure
 
 
 async def _watch_storage(services: Services) -> None:

@@ -27,7 +27,15 @@ class Throttle:
         level, then = self._buckets.pop(key, (self.burst, now))
         level = min(self.burst, level + max(now - then, 0.0) * self.rate)
         wait = 0.0 if level >= 1 else (1 - level) / self.rate
-        self._buckets[key] = (level - amount if wait == 0.0 else level, now)
+        self._put(key, level - amount if wait == 0.0 else level, now)
+        return wait
+
+    def give_back(self, key: object, now: float) -> None:
+        """The last `take` was none: put one back."""
+        level, then = self._buckets.pop(key, (self.burst, now))
+        self._put(key, min(self.burst, level + max(now - then, 0.0) * self.rate + 1), now)
+
+    def _put(self, key: object, level: float, now: float) -> None:
+        self._buckets[key] = (level, now)
         if len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
-        return wait

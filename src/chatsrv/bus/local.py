@@ -12,52 +12,60 @@ class LocalBus:
 
     def __init__(self) -> None:
         self._groups: dict[int, dict[Subscriber, None]] = {}
-        self._users: dict[int, dict[Subscriber, dict[int, None]]] = {}
+        # The groups each connection is attached to; None until `attach`, while its login is under way.
+        self._users: dict[int, dict[Subscriber, dict[int, None] | None]] = {}
         self._versions: dict[int, int] = {}
 
     def register(self, subscriber: Subscriber) -> None:
-        """From here on the connection gets what is for its user, and `version_of` follows the user's changes."""
-        self._users.setdefault(subscriber.user_id, {})[subscriber] = {}
+        """From here on `connections` names it and `version_of` follows its user's changes; it hears nothing yet.
+
+        Before it is told that it is logged in, a client takes small frames only; what it misses, `attach` makes good,
+        since what a client is told by the way are hints, and it asks for the truth after its login.
+        """
+        self._users.setdefault(subscriber.user_id, {})[subscriber] = None
 
     def unregister(self, subscriber: Subscriber) -> None:
         """The connection is gone: it leaves its user and all audiences."""
         connections = self._users.get(subscriber.user_id, {})
-        for group_id in connections.pop(subscriber, {}):
+        for group_id in connections.pop(subscriber, None) or ():
             self._leave(subscriber, group_id)
         if not connections:
             self._users.pop(subscriber.user_id, None)
             self._versions.pop(subscriber.user_id, None)
 
     def attach(self, subscriber: Subscriber, group_ids: Iterable[int]) -> None:
-        """The connection hears these groups and no others."""
-        attached = self._users[subscriber.user_id][subscriber]
-        wanted = dict.fromkeys(group_ids)
-        for group_id in [group_id for group_id in attached if group_id not in wanted]:
-            del attached[group_id]
-            self._leave(subscriber, group_id)
+        """From here on the connection hears what is for its user, these groups and no others."""
+        before = self._users[subscriber.user_id][subscriber] or {}
+        wanted = self._users[subscriber.user_id][subscriber] = dict.fromkeys(group_ids)
+        for group_id in before:
+            if group_id not in wanted:
+                self._leave(subscriber, group_id)
         for group_id in wanted:
-            attached[group_id] = None
             self._groups.setdefault(group_id, {})[subscriber] = None
 
     def join(self, user_id: int, group_id: int, version: int) -> None:
         """All connections of the user hear the group from here on."""
-        connections = self._users.get(user_id)
-        if connections is None:
-            return
-        self._versions[user_id] = version
-        for subscriber, attached in connections.items():
-            attached[group_id] = None
-            self._groups.setdefault(group_id, {})[subscriber] = None
+        self._note(user_id, version)
+        for subscriber, attached in self._users.get(user_id, {}).items():
+            if attached is not None:
+                attached[group_id] = None
+                self._groups.setdefault(group_id, {})[subscriber] = None
 
     def part(self, user_id: int, group_id: int, version: int) -> None:
         """No connection of the user hears the group from here on."""
-        connections = self._users.get(user_id)
-        if connections is None:
-            return
-        self._versions[user_id] = version
-        for subscriber, attached in connections.items():
-            if attached.pop(group_id, group_id) is None:
+        self._note(user_id, version)
+        self.detach(user_id, group_id)
+
+    def detach(self, user_id: int, group_id: int) -> None:
+        """The same without a change of membership: a `join` is about to say from where on they may hear the group."""
+        for subscriber, attached in self._users.get(user_id, {}).items():
+            if attached is not None and attached.pop(group_id, group_id) is None:
                 self._leave(subscriber, group_id)
+
+    def _note(self, user_id: int, version: int) -> None:
+        # The channels of two groups may be woken in either order after their commits: it must not go back.
+        if user_id in self._users:
+            self._versions[user_id] = max(version, self._versions.get(user_id, 0))
 
     def _leave(self, subscriber: Subscriber, group_id: int) -> None:
         audience = self._groups[group_id]
@@ -76,8 +84,9 @@ class LocalBus:
 
     def tell(self, user_id: int, blob: Blob) -> None:
         """Hand frames to all connections of a user."""
-        for subscriber in self._users.get(user_id, ()):
-            subscriber.put_event(blob)
+        for subscriber, attached in self._users.get(user_id, {}).items():
+            if attached is not None:
+                subscriber.put_event(blob)
 
     def connections(self, user_id: int) -> list[Subscriber]:
         """The user's connections now."""

@@ -15,7 +15,7 @@ from chatsrv.config import Config
 from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.log import Log
-from chatsrv_protocol import encode
+from chatsrv_protocol import encode, limits
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.port import Storage
 from chatsrv_storage.records import Actor
@@ -114,9 +114,18 @@ class Request:
         return await self.services.channels.run(group_id, change)
 
     def stream_events(self, events: list[Any]) -> None:
-        """Send events as part of the answer, under the request's id."""
-        if events:
-            self.caller.stream(b"".join([encode(event, self.request_id) for event in events]))
+        """Send events as part of the answer, under the request's id, in pieces that a WebSocket message holds."""
+        frames: list[bytes] = []
+        size = 0
+        for event in events:
+            frame = encode(event, self.request_id)
+            if size + len(frame) > limits.MAX_WEBSOCKET_MESSAGE:
+                self.caller.stream(b"".join(frames))
+                frames, size = [], 0
+            frames.append(frame)
+            size += len(frame)
+        if frames:
+            self.caller.stream(b"".join(frames))
 
 
 def payload_hash(command: Any) -> bytes:

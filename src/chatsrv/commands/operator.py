@@ -9,7 +9,7 @@ from chatsrv.commands.session import end_connections
 from chatsrv_protocol import operator as wire
 from chatsrv_protocol.common import Done
 from chatsrv_storage import accounts, audit
-from chatsrv_storage.errors import Refusal
+from chatsrv_storage.errors import BackupFailed, Refusal
 from chatsrv_storage.port import Connection
 
 
@@ -17,7 +17,7 @@ async def backup(request: Request, command: wire.Backup) -> Done:
     """A verified copy of the database on the server's machine."""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
     path = Path(command.path)
-    if not path.is_absolute():
+    if not path.is_absolute() or "\0" in command.path:
         raise Refusal("bad_field", "the path must be absolute: it is on the server's machine", "path")
 
     def allow(conn: Connection) -> None:
@@ -25,7 +25,10 @@ async def backup(request: Request, command: wire.Backup) -> Done:
         audit.note(conn, now_ms, operator.name, "backup", str(path))
 
     await request.services.storage.write(allow)
-    await request.services.storage.backup(path)
+    try:
+        await request.services.storage.backup(path)
+    except BackupFailed as failed:
+        raise Refusal("bad_field", failed.message, "path") from None
     return Done()
 
 

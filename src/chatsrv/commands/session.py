@@ -101,14 +101,18 @@ async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
         account = await _known_elsewhere(request, command.name)
     if not verdict or account is None or account.disabled:
         raise Refusal(ErrorCode.BAD_CREDENTIALS, "the name or the password is wrong")
-    services.logins.take(("user", key), now, -1.0)  # who gets in has not guessed
+    services.logins.give_back(("user", key), now)  # who gets in has not guessed
     return await _new_session(request, account, command.device)
 
 
 async def _known_elsewhere(request: Request, name: str) -> Account:
     """An account for somebody whom the embedding program vouches for; no password opens it."""
     user_id, now_ms = request.services.ids.next(request.now_ms), request.now_ms
-    return await request.services.storage.write(lambda conn: accounts.register(conn, user_id, name, "!", now_ms))
+
+    def find_or_make(conn: Connection) -> Account:  # two devices may come for the first time at once
+        return accounts.by_name(conn, name) or accounts.register(conn, user_id, name, "!", now_ms)
+
+    return await request.services.storage.write(find_or_make)
 
 
 async def _new_session(request: Request, account: Account, device: str) -> wire.LoggedIn:
@@ -185,9 +189,18 @@ async def change_password(request: Request, command: wire.ChangePassword) -> Don
     account = await services.storage.read(lambda conn: accounts.by_id(conn, user_id))
     if account is None or not await services.passwords.matches(account.password_hash, command.old):
         raise Refusal(ErrorCode.BAD_CREDENTIALS, "the old password is wrong", "old")
+    services.logins.give_back(("user", accounts.name_key(caller.actor.name)), trio.current_time())
     password_hash = await services.passwords.hash(command.new)
-    ended = await services.storage.write(lambda conn: accounts.set_password(conn, user_id, password_hash, keep))
-    end_connections(request, user_id, ended)
+
+    def change(conn: Connection) -> list[int]:
+        # The hashes took a while: meanwhile somebody may have ended this session or set another password, to keep out
+        # just who is asking here.
+        current = accounts.by_id(conn, user_id)
+        if current is None or current.password_hash != account.password_hash or not sessions.lives(conn, keep):
+            raise Refusal(ErrorCode.BAD_CREDENTIALS, "the password was changed meanwhile", "old")
+        return accounts.set_password(conn, user_id, password_hash, keep)
+
+    end_connections(request, user_id, await services.storage.write(change))
     return Done()
 
 

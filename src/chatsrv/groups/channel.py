@@ -20,7 +20,7 @@ from chatsrv.log import Log
 from chatsrv_protocol import encode, limits
 from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.port import Connection, Storage
-from chatsrv_storage.records import Joined, Parted, Record
+from chatsrv_storage.records import Effect, Joined, Parted, Record
 from chatsrv_storage.snowflake import Snowflake
 from chatsrv_storage.turn import Accepted, Batched, Command, Outcome, Turn
 
@@ -84,10 +84,14 @@ class _Channel:
             batch = self._take()
             self._room.unpark_all()
             try:
-                await self._work(batch)
+                accepted = await self._work(batch)
             except StorageFailed:
                 return  # nothing was acked; the server sees `failed` and stops
             self.working = False
+            if not accepted and self.idle:
+                # No group, or a stranger: else whoever counts up group ids would leave a task behind for each.
+                self._channels.forget(self._group_id)
+                return
 
     def _take(self) -> list[Submission]:
         batch: list[Submission] = []
@@ -99,7 +103,8 @@ class _Channel:
             batch.append(self._queue.popleft())
         return batch
 
-    async def _work(self, batch: list[Submission]) -> None:
+    async def _work(self, batch: list[Submission]) -> bool:
+        """Store, answer, tell; whether any command was accepted."""
         channels = self._channels
         outcomes: list[Outcome] = []
         try:
@@ -112,15 +117,17 @@ class _Channel:
             outcomes = [refusal] * len(batch)
         except Exception:  # a bug in one script must not refuse its neighbours
             if len(batch) > 1:
-                for submission in batch:
-                    await self._work([submission])
-                return
+                return any([await self._work([submission]) for submission in batch])
             channels.log.exception("a command failed", group_id=self._group_id, command=repr(batch[0].command))
             outcomes = [Refusal("internal", "the server made a mistake with this command; it is in its log")]
         for submission, outcome in zip(batch, outcomes, strict=True):
-            submission.done(outcome)
+            try:
+                submission.done(outcome)
+            except Exception:
+                channels.log.exception("an answer cannot be given", group_id=self._group_id)
         channels.tell(self._group_id, outcomes)
         channels.on_change(self._group_id)
+        return any(isinstance(outcome, Accepted) for outcome in outcomes)
 
     def _job(self, commands: Sequence[Command | Batched]) -> Callable[[Connection], list[Outcome]]:
         channels, group_id = self._channels, self._group_id
@@ -156,6 +163,10 @@ class Channels:
             channel = self._channels[group_id] = _Channel(self, group_id)
             self._nursery.start_soon(channel.run)
         await channel.submit(submission)
+
+    def forget(self, group_id: int) -> None:
+        """The channel ends its task itself."""
+        del self._channels[group_id]
 
     async def run(self, group_id: int, command: Command) -> list[Any]:
         """Queue a command and wait for its reply. Raises its Refusal. A cancel leaves the command under way."""
@@ -201,12 +212,13 @@ class Channels:
                 frames.clear()
                 size = 0
 
+        self._hold_back_newcomers(group_id, outcomes)
         for outcome in outcomes:
             if not isinstance(outcome, Accepted):
                 continue
             for effect in outcome.effects:
                 if isinstance(effect, Record):
-                    frame = encode(event_of(effect))
+                    frame = self._encoded(event_of, effect)
                     if size + len(frame) > limits.MAX_BATCH_BYTES:
                         flush()
                     frames.append(frame)
@@ -217,5 +229,29 @@ class Channels:
                     self.bus.join(effect.user_id, group_id, effect.version)
                 elif isinstance(effect, Parted):
                     self.bus.part(effect.user_id, group_id, effect.version)
-                self.bus.tell(effect.user_id, Blob(encode(personal_event_of(effect)), 1))
+                if frame := self._encoded(personal_event_of, effect):
+                    self.bus.tell(effect.user_id, Blob(frame, 1))
         flush()
+
+    def _encoded(self, make: Callable[[Any], Any], effect: Effect) -> bytes:
+        """The event of an effect as a frame; nothing where it cannot be made."""
+        try:
+            return encode(make(effect))
+        except Exception:  # a bug must not end the server; what is stored is stored, and who sees the gap fetches it
+            self.log.exception("an event cannot be told", effect=repr(effect)[:1000])
+            return b""
+
+    def _hold_back_newcomers(self, group_id: int, outcomes: Sequence[Outcome]) -> None:
+        """Who joins in this batch hears nothing of it from before they did.
+
+        A login that read its memberships between the commit and now is attached already.
+        """
+        first: dict[int, bool] = {}
+        for outcome in outcomes:
+            if isinstance(outcome, Accepted):
+                for effect in outcome.effects:
+                    if isinstance(effect, (Joined, Parted)):
+                        first.setdefault(effect.user_id, isinstance(effect, Joined))
+        for user_id, joined in first.items():
+            if joined:
+                self.bus.detach(user_id, group_id)

@@ -25,7 +25,7 @@ from chatsrv_protocol import (
     encode,
     limits,
 )
-from chatsrv_protocol.common import Draining, Refused
+from chatsrv_protocol.common import Draining, Ping, Refused
 from chatsrv_protocol.session import SessionOver
 from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.groups import memberships
@@ -38,6 +38,18 @@ NOBODY: Final = Actor(0, "")
 
 MAX_BAD_FRAMES: Final = 100
 """Frames that are no message, answered one by one; a client that sends more is broken or hostile."""
+
+COMMANDS_PER_TURN: Final = 100
+"""Commands that need no waiting before others run: one read may bring 9,000 Pings, which take 0.1 s."""
+
+_ON_THE_WIRE: Final = {"storage_busy": ErrorCode.SERVER_BUSY}
+"""Codes of the storage that clients know under another name."""
+
+
+def _id_in_use() -> ProtocolError:
+    """Fatal: an answer under this id would be taken for the answer to the first request."""
+    sentence = "this request id is in use by a request that is not answered yet"
+    return ProtocolError(ErrorCode.BAD_FIELD, sentence, "request_id", fatal=True)
 
 
 class ClientConnection:
@@ -123,16 +135,23 @@ class ClientConnection:
 
     async def _read_while(self, state: State) -> None:
         protocol, transport = self._protocol, self._transport
+        handled = 0
         while protocol.state is state and self._ended is None:
+            if self._outbox.crowded:  # before each command: one read may bring thousands, each with a long answer
+                await self._outbox.emptied()
             item = protocol.next()
             if isinstance(item, Received):
                 await self._handle(item.request_id, item.message)
+                handled += 1
+                if handled % COMMANDS_PER_TURN == 0:
+                    await trio.lowlevel.checkpoint()
             elif isinstance(item, Rejected):
+                if item.request_id in self._unanswered:
+                    self._say_last(_id_in_use())
+                    return
                 self._reject(item.request_id, item.error)
             else:
                 assert item is NEED_DATA
-                if self._outbox.crowded:
-                    await self._outbox.emptied()
                 data = await transport.read()
                 if not data:
                     self._ended = "closed by the peer"
@@ -143,17 +162,23 @@ class ClientConnection:
     async def _handle(self, request_id: int, command: Any) -> None:
         """One command: find its handler, and turn what it raises into the wire's refusal, here and nowhere else."""
         if request_id in self._unanswered:
-            # Fatal: an answer under this id would be taken for the answer to the first request.
-            sentence = "this request id is in use by a request that is not answered yet"
-            self._say_last(ProtocolError(ErrorCode.BAD_FIELD, sentence, "request_id", fatal=True))
+            self._say_last(_id_in_use())
             return
         while len(self._unanswered) >= limits.MAX_REQUESTS:
             self._room = trio.Event()
             await self._room.wait()
+        if self._ended is not None:
+            return  # the session ended while this command waited
         self._unanswered[request_id] = None
+        if self._services.stopping.is_set() and type(command) is not Ping:
+            sentence = "the server is about to stop: connect again after a moment, then retry"
+            self.answer(request_id, Refusal(ErrorCode.SERVER_STOPPING, sentence))
+            return
         request = Request(self._services, self, request_id)
         try:
             reply = await HANDLERS[type(command)](request, command)
+            if reply is not None:
+                self.answer(request_id, reply)
         except StorageFailed:
             # The server is about to stop; no answer, since nobody knows what is stored.
             raise trio.BrokenResourceError from None
@@ -164,9 +189,6 @@ class ClientConnection:
         except Exception:
             self._services.log.exception("a handler failed", command=type(command).__name__)
             self.answer(request_id, Refusal(ErrorCode.INTERNAL, "the server made a mistake; it is in its log"))
-        else:
-            if reply is not None:
-                self.answer(request_id, reply)
 
     def _reject(self, request_id: int, error: ProtocolError) -> None:
         """Answer what was wrong with a frame; the connection ends if the stream can no longer be trusted."""
@@ -186,11 +208,12 @@ class ClientConnection:
         """Send the reply to a request, a Refusal included. A second reply to the same request is not sent."""
         if request_id not in self._unanswered:
             return
-        del self._unanswered[request_id]
         if isinstance(message, Refusal):
             retry_after = round(message.retry_after * 1000) + 1 if message.retry_after else 0
-            message = Refused(message.code, message.message, message.field, retry_after)
+            code = _ON_THE_WIRE.get(message.code, message.code)
+            message = Refused(code, message.message[:1024], message.field, retry_after)
         self._outbox.put(self._protocol.send(message, request_id))
+        del self._unanswered[request_id]  # not before: if the reply cannot be sent, there will be another
         if self._room is not None:
             self._room.set()
             self._room = None
@@ -204,9 +227,10 @@ class ClientConnection:
         self._outbox.put_event(blob)
 
     def end(self, reason: str) -> None:
-        """The session is over: say so, and close once that is written."""
+        """The session is over: say so, hear nothing more, and close once that is written."""
         if self._ended is None:
             self._ended = reason
+            self._services.bus.unregister(self)
             self._outbox.put(encode(SessionOver(reason, self.session_id)))
             self._nursery.start_soon(self._close_soon)
 
@@ -226,7 +250,7 @@ class ClientConnection:
         self._scope.cancel()
 
     async def log_in(self, actor: Actor, session_id: int) -> int:
-        """Take a place on the bus and hear the user's groups: register, read, attach, and read again if it moved.
+        """Take a place on the bus and hear the user's groups: register, read, read again if it moved, attach.
 
         Registered first, so that a removal, or the end of the session, that comes after the read finds this
         connection. Raises Refusal where the session ended meanwhile.
@@ -239,8 +263,10 @@ class ClientConnection:
                 version, group_ids = await services.storage.read(
                     lambda conn: memberships(conn, actor.user_id, session_id)
                 )
-                services.bus.attach(self, group_ids)
+                if self._ended is not None:
+                    raise Refusal(self._ended, "the connection was ended meanwhile")
                 if services.bus.version_of(actor.user_id) <= version:
+                    services.bus.attach(self, group_ids)
                     return version
         except BaseException:
             services.bus.unregister(self)

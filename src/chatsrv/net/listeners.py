@@ -119,13 +119,14 @@ class Acceptor:
 
     async def _serve_one(self, listener: Listener, stream: trio.SocketStream, peer: str) -> None:
         """Handshakes within their deadline, then the connection's life."""
-        may_register = self._services.config.open_registration or listener.address.is_loopback
         async with trio.open_nursery() as nursery:
             transport = None
             with trio.move_on_after(self._services.config.handshake_timeout):
                 transport = await self._transport(nursery, listener.scheme, stream, peer)
             if transport is not None:
-                await self.serve_transport(transport, may_register=may_register)
+                # Behind a trusted proxy on this machine, a client of a loopback listener may come from anywhere.
+                near = listener.address.is_loopback and is_loopback(transport.peer)
+                await self.serve_transport(transport, may_register=self._services.config.open_registration or near)
             nursery.cancel_scope.cancel()
 
     async def _transport(
@@ -156,6 +157,8 @@ class Acceptor:
         self.connections[connection] = None
         try:
             await connection.run(self._flusher)
+        except Exception:
+            self._services.log.exception("a connection failed", peer=transport.peer)
         finally:
             del self.connections[connection]
 

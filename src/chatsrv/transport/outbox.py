@@ -49,6 +49,7 @@ class Flusher:
         while self.waiting > self.budget and self._full:
             largest = max(self._full, key=lambda full: full.size)
             largest.cut("the server's memory for slow readers is used up")
+            largest.close()  # its task ends in a later turn, and the memory is needed in this one
 
     def note_full(self, outbox: "Outbox", full: bool) -> None:
         """Whether this outbox waits for its socket."""
@@ -135,7 +136,7 @@ class Outbox:
         self._pieces.append(data)
         self.size += len(data)
         self._flusher.add(self, len(data))
-        if not self._draining:
+        if not self._draining and not self._closed:
             self._flusher.mark(self)
 
     def flush(self) -> None:
@@ -151,7 +152,9 @@ class Outbox:
         self._sent(written)
         if written == len(data):
             self._pieces.clear()
-            if self._room is not None:
+            if self._dropped:  # more came within one turn than an outbox may hold
+                self._tell_dropped()
+            elif self._room is not None:
                 self._emptied()
             return
         self._pieces = [data[written:]]
@@ -160,8 +163,14 @@ class Outbox:
         self._start(self._drain)
 
     def _sent(self, count: int) -> None:
-        self.size -= count
-        self._flusher.waiting -= count
+        if not self._closed:  # else `close` gave it all back
+            self.size -= count
+            self._flusher.waiting -= count
+
+    def _tell_dropped(self) -> None:
+        """Everything is written, so the gap is here; from now on live events follow again."""
+        dropped, self._dropped = self._dropped, 0
+        self.put(encode(Lagging(dropped)))
 
     async def _drain(self) -> None:
         """Write until nothing is left: the only task that waits for a full socket."""
@@ -175,8 +184,7 @@ class Outbox:
                     return
                 self._sent(len(data))
                 if not self._pieces and self._dropped:
-                    dropped, self._dropped = self._dropped, 0
-                    self.put(encode(Lagging(dropped)))
+                    self._tell_dropped()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.cut("the connection is broken")
             return
@@ -191,7 +199,7 @@ class Outbox:
 
     async def emptied(self) -> None:
         """Wait until everything is written. May be cancelled; the drain deadline bounds it."""
-        if self._pieces or self._draining:
+        if (self._pieces or self._draining) and not self._closed:
             if self._room is None:
                 self._room = trio.Event()
             await self._room.wait()

@@ -82,16 +82,18 @@ class WebSocketTransport:
 
     async def read(self) -> bytes:
         """The frames of the next message; empty when the peer closes. A text message breaks the connection."""
-        try:
-            message = await self._websocket.get_message()
-        except ConnectionClosed:
-            return b""
-        self._stream.unfinished = 0
-        if isinstance(message, str):
-            with trio.move_on_after(1):
-                await self._websocket.aclose(1003, "frames are binary messages")
-            raise trio.BrokenResourceError("a text message")
-        return message or await self.read()
+        while True:
+            try:
+                message = await self._websocket.get_message()
+            except ConnectionClosed:
+                return b""
+            self._stream.unfinished = 0
+            if isinstance(message, str):
+                with trio.move_on_after(1):
+                    await self._websocket.aclose(1003, "frames are binary messages")
+                raise trio.BrokenResourceError("a text message")
+            if message:
+                return message
 
     def wrap(self, frames: bytes) -> bytes:
         """One binary message."""

@@ -1,0 +1,111 @@
+"""Frames over sockets: the non-blocking write, and that a closed socket's number is never written to."""
+
+import os
+import socket
+
+import pytest
+import trio
+
+from chatsrv.bus import Blob
+from chatsrv.transport.memory import memory_pair
+from chatsrv.transport.tcp import StreamTransport, TcpTransport
+
+
+def pair(peer: str = "127.0.0.1") -> tuple[TcpTransport, socket.socket]:
+    """A transport on one end of a connected pair of real sockets, and the other end, which does not block."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    return TcpTransport(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), peer), theirs
+
+
+async def test_a_direct_write_arrives() -> None:
+    transport, theirs = pair()
+    with theirs:
+        assert transport.try_write(b"frame") == 5
+        assert theirs.recv(100) == b"frame"
+        await transport.aclose()
+
+
+async def test_a_full_socket_takes_a_part_and_then_nothing() -> None:
+    transport, theirs = pair()
+    with theirs:
+        data = bytes(8 << 20)
+        taken = transport.try_write(data)
+        assert 0 < taken < len(data)
+        while more := transport.try_write(data):
+            taken += more
+        assert transport.try_write(b"x") == 0
+        received = 0
+        while received < taken:
+            received += len(theirs.recv(1 << 20))
+        assert transport.try_write(b"x") == 1
+        await transport.aclose()
+
+
+async def test_a_closed_socket_whose_number_was_reused_is_never_written_to() -> None:
+    """A kept file number belongs to the next connection, which would read somebody else's message."""
+    transport, theirs = pair()
+    number = transport._socket.fileno()
+    await transport.aclose()
+    theirs.close()
+    stranger, strangers_peer = pair()
+    with strangers_peer:
+        assert number in (stranger._socket.fileno(), strangers_peer.fileno()), "the kernel gives the lowest free number"
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            transport.try_write(b"a secret")
+        for end in (strangers_peer.fileno(), stranger._socket.fileno()):
+            with pytest.raises(BlockingIOError):
+                os.read(end, 100)
+        await stranger.aclose()
+
+
+async def test_a_broken_connection_is_an_oserror() -> None:
+    transport, theirs = pair()
+    theirs.close()
+    with pytest.raises(OSError, match="Broken pipe"):
+        transport.try_write(b"x")
+    await transport.aclose()
+
+
+async def test_reading_and_the_end() -> None:
+    transport, theirs = pair()
+    theirs.send(b"hello")
+    assert await transport.read() == b"hello"
+    theirs.close()
+    assert await transport.read() == b""
+    await transport.say_goodbye()
+    await transport.aclose()
+
+
+async def test_frames_travel_as_they_are() -> None:
+    transport, theirs = pair()
+    theirs.close()
+    assert transport.wrap(b"frame") == b"frame"
+    blob = Blob(b"shared", 1)
+    assert transport.wrap_shared(blob) is blob.frames
+    await transport.aclose()
+
+
+@pytest.mark.parametrize(
+    ("peer", "secure"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("192.0.2.1", False), ("2001:db8::1", False)],
+)
+async def test_only_loopback_is_secure_in_the_clear(peer: str, secure: bool) -> None:
+    transport, theirs = pair(peer)
+    theirs.close()
+    assert transport.secure is secure
+    await transport.aclose()
+
+
+async def test_a_stream_is_never_written_to_directly() -> None:
+    ours, theirs = memory_pair()
+    transport = StreamTransport(theirs, "192.0.2.1", secure=True)
+    assert transport.try_write(b"x") == 0
+    await transport.write(b"frame")
+    assert await ours.receive_some() == b"frame"
+    await ours.send_all(b"back")
+    assert await transport.read() == b"back"
+    await transport.say_goodbye()
+    assert await ours.receive_some() == b""
+    await transport.aclose()
