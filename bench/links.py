@@ -24,13 +24,15 @@ class Link:
 
     __slots__ = ("_socket", "received", "tls", "websocket")
 
-    def __init__(self, url: str, source: str | None = None) -> None:
+    def __init__(self, url: str, receive_buffer: int = 0) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
         assert parts.port is not None
-        raw = socket.create_connection(
-            (parts.hostname, parts.port), timeout=30, source_address=(source, 0) if source else None
-        )
+        raw = socket.socket(socket.AF_INET6 if ":" in parts.hostname else socket.AF_INET)
+        raw.settimeout(30)
+        if receive_buffer:  # before connecting: the window is agreed there
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        raw.connect((parts.hostname, parts.port))
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.websocket = parts.scheme in ("ws", "wss")
         self.tls = parts.scheme in ("tls", "wss")
@@ -106,6 +108,11 @@ class Link:
     def ready(self) -> None:
         """From here on nothing blocks."""
         self._socket.setblocking(False)
+
+    def block(self) -> None:
+        """Wait again, for one question after the other."""
+        self._socket.setblocking(True)
+        self._socket.settimeout(30)
 
     def _more(self) -> None:
         data = self._socket.recv(65536)

@@ -47,12 +47,9 @@ class Load:
         url: str = job["url"]
         websocket = url.startswith("ws")
         conns: list[tuple[int, str, int, bool]] = job["conns"]
-        self.floor = bool(job["floor"])
         self.streams = {group_id: GroupStream(group_id, websocket=websocket) for _, _, group_id, _ in conns}
-        if self.floor:
-            links = open_floor_links(url, [conn[2] for conn in conns])
-        else:
-            links = open_links(url, [conn[1] for conn in conns])
+        tokens, group_ids = [conn[1] for conn in conns], [conn[2] for conn in conns]
+        links = open_floor_links(url, group_ids) if job["floor"] else open_links(url, tokens)
         self.members = [
             Member(link, place, self.streams[group_id], sender=sends)
             for link, (place, _, group_id, sends) in zip(links, conns, strict=True)
@@ -177,7 +174,9 @@ class Load:
     def missing(self) -> str:
         """Who lacks what, at the end of our patience."""
         behind = [member for member in self.members if member.at != len(member.stream.kept) or member.leftover]
-        return f"{self.in_flight} messages were not acked and {len(behind)} members lack events after {SETTLE_SECONDS} s"
+        return (
+            f"{self.in_flight} messages were not acked and {len(behind)} members lack events after {SETTLE_SECONDS} s"
+        )
 
     def result(self, marks: list[tuple[int, int, dict[str, Any]]], begin_ns: int, end_ns: int) -> dict[str, Any]:
         """The figures, and what the proof needs from this process."""

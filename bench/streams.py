@@ -105,7 +105,7 @@ class Member:
     """One connection of a load process: where it stands in its group's stream, and (for senders) what is unanswered."""
 
     __slots__ = (
-        "arrivals", "at", "leftover", "lead", "link", "out", "place", "queue", "requests", "sender", "stream",
+        "arrivals", "at", "lead", "leftover", "link", "out", "place", "queue", "requests", "sender", "stream",
     )  # fmt: skip
 
     def __init__(self, link: Link, place: int, stream: GroupStream, *, sender: bool) -> None:
@@ -115,7 +115,7 @@ class Member:
         self.sender = sender
         self.at = 0
         self.lead = 6 if link.websocket else 4
-        self.leftover = b""
+        self.leftover: bytes = b""
         self.out = b""
         self.queue: list[bytes] = []
         self.requests: dict[int, tuple[int, int]] = {}
@@ -124,7 +124,8 @@ class Member:
     def take(self, data: bytes) -> list[list[Any]]:
         """What a sender received: events go to the stream, the replies between them are answered."""
         if self.leftover:
-            data, self.leftover = self.leftover + data, b""
+            data = self.leftover + data
+            self.leftover = b""
         stream = self.stream
         replies: list[list[Any]] = []
         at, end = 0, len(data)

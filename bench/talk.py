@@ -44,9 +44,7 @@ def shares(total: int, parts: int) -> list[int]:
 
 def converse(url: str, usage: Usage, town: Town, talk: Talk, *, floor: bool = False) -> dict[str, Any]:
     """Run it and answer the figures. Raises Failed."""
-    conns = [
-        (place, town.people[place].token, group.group_id) for group in town.groups for place in group.members
-    ]
+    conns = [(place, town.people[place].token, group.group_id) for group in town.groups for place in group.members]
     spread = {conns[len(conns) * number // talk.senders][0]: None for number in range(talk.senders)}
     parts: list[list[tuple[int, str, int, bool]]] = [[] for _ in range(talk.processes)]
     for number, (place, token, group_id) in enumerate(conns):

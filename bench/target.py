@@ -11,6 +11,7 @@ import attrs
 from bench.control import Child, usage_of
 from bench.talk import Usage
 from bench.town import Town, build
+from chatsrv.auth.passwords import Passwords
 
 SETTINGS: dict[str, Any] = {
     "password_time": 1,
@@ -46,6 +47,7 @@ def server(
     transport: str = "tcp",
     settings: dict[str, Any] | None = None,
     missed: int = 0,
+    operator: bool = False,
     elsewhere: "Elsewhere | None" = None,
 ) -> Generator[Target]:
     """A server in a child process, durable, on a data folder of its own; or the one named, with its own town."""
@@ -55,7 +57,9 @@ def server(
         return
     with tempfile.TemporaryDirectory(prefix="chatsrv-bench-") as name:
         folder = Path(name)
-        town = build(folder / "data", people, shapes, missed)
+        cost = {**SETTINGS, **(settings or {})}
+        password = Passwords(cost["password_time"], cost["password_memory"], 0)
+        town = build(folder / "data", people, shapes, missed=missed, operator=operator, password=password)
         with start(folder, transport, settings) as child:
             yield Target(child.hear()["urls"][0], lambda: child.ask({}), town, child)
 

@@ -6,6 +6,7 @@ place in the town, and the same (cheap) password hash.
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,6 +52,10 @@ class Town:
     people: tuple[Person, ...]
     groups: tuple[Group, ...]
 
+    def only(self, groups: int) -> "Town":
+        """The same people, and only the first groups."""
+        return Town(self.people, self.groups[:groups])
+
     def dump(self) -> str:
         """As JSON, for `--town FILE` with a server that runs elsewhere."""
         return json.dumps(attrs.asdict(self))
@@ -71,26 +76,36 @@ def apart(count: int, size: int) -> list[tuple[int, ...]]:
 
 
 def overlapping(people: int, each: int, size: int) -> list[tuple[int, ...]]:
-    """Groups of `size`, so that each of the people is in `each` of them: neighbours at growing distances."""
+    """Groups of `size`, so that each of the people is in `each` of them: every layer deals all people out anew."""
     assert people % size == 0
+    strides = [stride for stride in range(1, people + each + 1) if math.gcd(stride, people) == 1]
     shapes: list[tuple[int, ...]] = []
-    for layer in range(each):
-        stride = people // size
-        for start in range(stride):
-            shapes.append(tuple((start + place * (stride + layer)) % people for place in range(size)))
-    return [tuple(dict.fromkeys(shape)) for shape in shapes]
+    for stride in (strides * each)[:each]:
+        dealt = [place * stride % people for place in range(people)]
+        shapes += [tuple(dealt[start : start + size]) for start in range(0, people, size)]
+    return shapes
 
 
-def build(folder: Path, people: int, shapes: Sequence[tuple[int, ...]], missed: int = 0) -> Town:
-    """Make the town in a data folder; `missed` messages stand in each group."""
-    return trio.run(_build, folder, people, shapes, missed)
+def build(
+    folder: Path, people: int, shapes: Sequence[tuple[int, ...]], *, missed: int = 0, operator: bool = False,
+    password: Passwords | None = None,
+) -> Town:  # fmt: skip
+    """Make the town in a data folder.
+
+    `missed` messages stand in each group; the first of the people may be an operator; `password` hashes theirs.
+    """
+    return trio.run(_build, folder, people, shapes, missed, operator, password or Passwords(1, 8, 0))
 
 
-async def _build(folder: Path, people: int, shapes: Sequence[tuple[int, ...]], missed: int) -> Town:
+async def _build(
+    folder: Path, people: int, shapes: Sequence[tuple[int, ...]], missed: int, operator: bool, password: Passwords
+) -> Town:
     ids = Snowflake(0, 0)
     synchronous: Synchronous = "OFF"
     async with open_storage(folder, inline=True, synchronous=synchronous) as storage:
-        inhabitants = await _people(storage, ids, people)
+        inhabitants = await _people(storage, ids, people, await password.hash(PASSWORD))
+        if operator:
+            await storage.write(lambda conn: accounts.set_operator(conn, "bench", inhabitants[0].name, True, 0))
         built: list[Group] = []
         for number, members in enumerate(shapes):
             built.append(await _group(storage, ids, f"group {number}", members, inhabitants))
@@ -99,9 +114,8 @@ async def _build(folder: Path, people: int, shapes: Sequence[tuple[int, ...]], m
         return Town(tuple(inhabitants), tuple(built))
 
 
-async def _people(storage: Storage, ids: Snowflake, count: int) -> list[Person]:
+async def _people(storage: Storage, ids: Snowflake, count: int, password_hash: str) -> list[Person]:
     now = time.time_ns() // 1_000_000
-    password_hash = await Passwords(1, 8, 0).hash(PASSWORD)
 
     def job(conn: Connection) -> list[Person]:
         made: list[Person] = []
