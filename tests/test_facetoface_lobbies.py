@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chatsrv.facetoface.attempts import WINDOW, Attempts
 from chatsrv.facetoface.lobbies import TTL, Full, Guest, Lobbies
-from chatsrv.facetoface.places import Network, Point, distance
+from chatsrv.facetoface.places import Network, Place, Point, distance
 
 HOME = Point(52_520_000, 13_405_000)
 NEXT_ROOM = Point(52_520_200, 13_405_000)  # 22 m north
@@ -14,7 +14,7 @@ STREET = Point(52_521_000, 13_405_000)  # 111 m north
 HERE = Network("loopback")
 
 
-def enter(lobbies, user_id, code="1234", place=HERE, now=0, source="a"):
+def enter(lobbies, user_id, code="1234", place: Place = HERE, now=0, source="a"):
     return lobbies.enter(Guest(user_id, source, f"u{user_id}"), code, place, now)
 
 

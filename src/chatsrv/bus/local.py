@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable
 
-from chatsrv.bus.port import Blob, Subscriber
+from chatsrv.bus.port import Blob, Listener, Subscriber
 
 
 class LocalBus:
     """Plain data, changed between two awaits: dicts, not sets, so that a seeded run repeats itself."""
 
-    __slots__ = ("_groups", "_users", "_versions")
+    __slots__ = ("_groups", "_users", "_versions", "listeners")
 
     def __init__(self) -> None:
+        self.listeners: list[Listener] = []
         self._groups: dict[int, dict[Subscriber, None]] = {}
         # The groups each connection is attached to; None until `attach`, while its login is under way.
         self._users: dict[int, dict[Subscriber, dict[int, None] | None]] = {}
@@ -22,16 +23,26 @@ class LocalBus:
         Before it is told that it is logged in, a client takes small frames only; what it misses, `attach` makes good,
         since what a client is told by the way are hints, and it asks for the truth after its login.
         """
-        self._users.setdefault(subscriber.user_id, {})[subscriber] = None
+        connections = self._users.setdefault(subscriber.user_id, {})
+        connections[subscriber] = None
+        if len(connections) == 1:
+            for listener in self.listeners:
+                listener.came(subscriber.user_id)
 
     def unregister(self, subscriber: Subscriber) -> None:
         """The connection is gone: it leaves its user and all audiences."""
         connections = self._users.get(subscriber.user_id, {})
-        for group_id in connections.pop(subscriber, None) or ():
+        if subscriber not in connections:
+            return
+        for group_id in connections.pop(subscriber) or ():
             self._leave(subscriber, group_id)
+        for listener in self.listeners:
+            listener.closed(subscriber)
         if not connections:
             self._users.pop(subscriber.user_id, None)
             self._versions.pop(subscriber.user_id, None)
+            for listener in self.listeners:
+                listener.went(subscriber.user_id)
 
     def attach(self, subscriber: Subscriber, group_ids: Iterable[int]) -> None:
         """From here on the connection hears what is for its user, these groups and no others."""
@@ -53,6 +64,8 @@ class LocalBus:
 
     def part(self, user_id: int, group_id: int, version: int) -> None:
         """No connection of the user hears the group from here on."""
+        for listener in self.listeners:
+            listener.parted(user_id)
         self._note(user_id, version)
         self.detach(user_id, group_id)
 
@@ -95,3 +108,17 @@ class LocalBus:
     def is_online(self, user_id: int) -> bool:
         """Whether the user has a connection."""
         return user_id in self._users
+
+    def hears(self, user_id: int, group_id: int) -> bool:
+        """Whether a connection of the user hears the group, which is to say that they are in it."""
+        return any(attached is not None and group_id in attached for attached in self._users.get(user_id, {}).values())
+
+    def audience(self, group_id: int) -> list[int]:
+        """The users who hear the group."""
+        return list(dict.fromkeys(subscriber.user_id for subscriber in self._groups.get(group_id, ())))
+
+    def hint(self, group_id: int, blob: Blob, but: int) -> None:
+        """Hand frames that may be lost to everybody who hears the group but one user, where nothing else waits."""
+        for subscriber in self._groups.get(group_id, ()):
+            if subscriber.user_id != but:
+                subscriber.put_hint(blob)

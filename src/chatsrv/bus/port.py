@@ -47,6 +47,30 @@ class Subscriber(Protocol):
         """Take these frames, or (the reader being too slow) drop them and say so later. Never blocks, never raises."""
         ...
 
+    def put_hint(self, blob: Blob) -> bool:
+        """Take frames that may be lost, if nothing else waits to be written; answers whether they were taken."""
+        ...
+
     def end(self, reason: str) -> None:
         """The session is over: tell the client why and close."""
+        ...
+
+
+class Listener(Protocol):
+    """Somebody who has to know who comes and goes. Called in the middle of a change: plain data, no awaits."""
+
+    def came(self, user_id: int) -> None:
+        """The user's first connection is there."""
+        ...
+
+    def went(self, user_id: int) -> None:
+        """The user's last connection is gone."""
+        ...
+
+    def closed(self, subscriber: Subscriber) -> None:
+        """A connection is gone."""
+        ...
+
+    def parted(self, user_id: int) -> None:
+        """The user is no longer in some group."""
         ...

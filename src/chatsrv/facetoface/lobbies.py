@@ -161,11 +161,13 @@ class Lobbies:
             lobby.group_id = group_id
         return lobby.group_id
 
-    def entered(self, lobby: Lobby, user_id: int) -> None:
-        """This user is in the group: they wait no longer, and stay on the page."""
-        if self._of_user.get(user_id) is lobby:
-            del self._of_user[user_id]
-            lobby.guests[user_id].entered = True
+    def entered(self, lobby: Lobby, user_id: int) -> bool:
+        """This user is in the group: they wait no longer, and stay on the page. Answers whether they waited there."""
+        if self._of_user.get(user_id) is not lobby:
+            return False
+        del self._of_user[user_id]
+        lobby.guests[user_id].entered = True
+        return True
 
     def waiting(self, lobby: Lobby) -> list[int]:
         """Who is on the page and has not entered the group."""

@@ -3,7 +3,7 @@
 Two positions match within `RADIUS` metres. To find the lobbies near a position without looking at all of them, each
 stands under the geohash cell of its founder (7 characters: 0.00137 degrees, 153 m from south to north, and 153 m times
 the cosine of the latitude from west to east), and a search looks into every cell that a box of `RADIUS` around the
-position touches: at most 4 up to a latitude of 70 degrees. Beyond 89 degrees, where cells shrink to nothing, the whole
+position touches: at most 4 up to a latitude of 49 degrees, 6 up to 70. Beyond 89 degrees, where cells shrink to nothing, the whole
 cap is one cell. Everything here is a pure function.
 """
 

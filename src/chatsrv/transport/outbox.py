@@ -129,6 +129,13 @@ class Outbox:
             return
         self.put_raw(self._transport.wrap_shared(blob))
 
+    def put_hint(self, blob: Blob) -> bool:
+        """Take frames that may be lost, if nothing waits here: they are the first to be dropped under load."""
+        if self.size or self._draining or self._dropped or self._closed:
+            return False
+        self.put_raw(self._transport.wrap_shared(blob))
+        return True
+
     def put_raw(self, data: bytes) -> None:
         """Take bytes of the transport's own."""
         if self._closed:
