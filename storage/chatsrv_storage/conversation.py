@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from chatsrv_storage import search
+from chatsrv_storage import media, search
 from chatsrv_storage.current import RECALLED, Target, filled_in, find, rewrite
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
@@ -19,13 +19,20 @@ RECALLABLE: Final = frozenset({*FORWARDABLE, "notice"})
 """Not a red packet: its money has moved."""
 
 
-def say(text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool) -> Script:
-    """Say something that answers (0: nothing) and calls people. Replies as a plain message does."""
+def say(
+    text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool, media_id: int | None = None
+) -> Script:
+    """Say something that answers (0: nothing) and calls people, with a medium or without. Replies as a plain message does."""
 
     def script(turn: Turn, actor: Actor) -> list[Any]:
         _, member = turn.require_speaker(actor)
-        _require_text(text)
+        kind = "text"
         data: dict[str, Any] = {}
+        if media_id is None:
+            _require_text(text)
+        else:
+            medium = media.readable(turn.conn, actor.user_id, media_id)
+            kind, data["media"] = medium.kind, media.described(medium)
         if reply_to:
             data["reply"] = find(turn.conn, turn.group_id, reply_to, member.visible_from, "reply_to").seq
         called = [user_id for user_id in dict.fromkeys(mentions) if user_id != actor.user_id]
@@ -38,7 +45,7 @@ def say(text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool)
             turn.require(actor, Operation.MENTION_ALL)
             data["all"] = True
             called = [EVERYBODY]
-        return _said(turn, actor, "text", text, data or None, called)
+        return _said(turn, actor, kind, text, data or None, called)
 
     return script
 
@@ -67,6 +74,8 @@ def _said(
     turn: Turn, actor: Actor, kind: str, text: str, data: dict[str, Any] | None, called: Sequence[int]
 ) -> list[Any]:
     record = turn.append(actor, kind, text, data, counts=True)
+    if data is not None and "media" in data:
+        media.note_use(turn.conn, data["media"]["id"], turn.group_id, record.seq)
     if data is not None and "reply" in data:
         turn.tell_instead(record, filled_in(turn.conn, record))
     turn.conn.executemany(
@@ -123,6 +132,7 @@ def _forget(conn: Connection, target: Target) -> None:
     place = (target.group_id, target.seq)
     rewrite(conn, target, "", RECALLED)
     search.remove(conn, *place)
+    media.forget_use(conn, *place)
     conn.execute("delete from message_edit where group_id = ? and seq = ?", place)
     conn.execute("delete from reaction where group_id = ? and seq = ?", place)
     conn.execute("delete from pin where group_id = ? and seq = ?", place)

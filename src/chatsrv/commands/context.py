@@ -15,6 +15,7 @@ from chatsrv.config import Config
 from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.log import Log
+from chatsrv.media.library import Library
 from chatsrv_protocol import encode, limits
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.port import Storage
@@ -55,6 +56,8 @@ class Services:
     hooks: Hooks
     log: Log
     stopping: trio.Event
+    library: Library | None = None
+    """Media; None where there is no HTTP address to bring them to."""
 
 
 class Caller(Protocol):

@@ -30,6 +30,7 @@ async def hello(request: Request, command: wire.Hello) -> wire.Welcome:
         max_frame=limits.MAX_FRAME,
         max_requests=limits.MAX_REQUESTS,
         registration_open=request.caller.may_register,
+        http=request.services.library.base_url if request.services.library is not None else "",
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from chatsrv.commands import conversation, governing, groups, messages, operator, redpack, session, sync
+from chatsrv.commands import conversation, governing, groups, media, messages, operator, redpack, session, sync
 from chatsrv.commands.context import Request
 
 Handler: TypeAlias = Callable[[Request, Any], Awaitable[Any]]
@@ -18,4 +18,5 @@ HANDLERS: dict[type[Any], Handler] = {
     **redpack.HANDLERS,
     **governing.HANDLERS,
     **conversation.HANDLERS,
+    **media.HANDLERS,
 }

@@ -28,6 +28,11 @@ class MediaCode(enum.StrEnum):
     UPLOAD_BUSY = "upload_busy"
     UPLOAD_CLOSED = "upload_closed"
     DIGEST_MISMATCH = "upload_digest_mismatch"
+    OFFSET_MISMATCH = "upload_offset_mismatch"
+    UPLOAD_STALLED = "upload_stalled"
+    UPLOAD_CUT = "upload_cut"
+    TOO_MANY_UPLOADS = "media_too_many_uploads"
+    OVER_QUOTA = "media_over_quota"
     STORAGE_FULL = "media_storage_full"
     STORAGE_FAILED = "media_storage_failed"
     STORAGE_TIMEOUT = "media_storage_timeout"
@@ -50,6 +55,11 @@ _MEANING: Final[dict[MediaCode, tuple[str, str]]] = {
     MediaCode.UPLOAD_BUSY: ("This upload is being written by another connection.", "upload"),
     MediaCode.UPLOAD_CLOSED: ("This upload has ended already.", "upload"),
     MediaCode.DIGEST_MISMATCH: ("The file arrived different from what was announced.", "sha256"),
+    MediaCode.OFFSET_MISMATCH: ("The upload does not go on from there. Ask how far it came.", "upload"),
+    MediaCode.UPLOAD_STALLED: ("The upload stalled: too little arrived for too long.", "content"),
+    MediaCode.UPLOAD_CUT: ("The connection ended in the middle of the upload.", "content"),
+    MediaCode.TOO_MANY_UPLOADS: ("Too many uploads are under way. Try again later.", "upload"),
+    MediaCode.OVER_QUOTA: ("You have no room left for more media on this server.", "size"),
     MediaCode.STORAGE_FULL: ("The server has no room for more media.", "storage"),
     MediaCode.STORAGE_FAILED: ("The server's media storage failed. Try again later.", "storage"),
     MediaCode.STORAGE_TIMEOUT: ("The server's media storage did not answer in time. Try again later.", "storage"),

@@ -4,6 +4,7 @@ A worker has just decoded hostile bytes, so its reply is hostile too: every fiel
 its words are never passed on.
 """
 
+import base64
 import json
 from typing import Any, Final, cast
 
@@ -19,6 +20,9 @@ MAX_SIDE: Final = 65_535
 THUMBNAIL_SIDE: Final = 320
 # 320 x 320 of noise at quality 75 is about 60 KiB.
 MAX_THUMBNAIL: Final = 128 * 1024
+# What a message carries: 40 x 40 are mostly some 600 bytes, and as many half blocks as a terminal has room for.
+TINY_SIDE: Final = 40
+MAX_TINY: Final = 1536
 WAVEFORM_BARS: Final = 64
 # A day: longer sound or film is an attachment, and the bound keeps durations small integers everywhere.
 MAX_DURATION_MS: Final = 24 * 3600 * 1000
@@ -29,12 +33,15 @@ assert MAX_SIDE * 1 < MAX_PIXELS < MAX_SIDE * MAX_SIDE
 
 @attrs.frozen
 class Preview:
-    """A small picture (WebP, at most THUMBNAIL_SIDE a side, upright, without metadata) and its BlurHash."""
+    """A small picture (WebP, at most THUMBNAIL_SIDE a side, upright, without metadata), its BlurHash, and the same
+    tiny (at most TINY_SIDE a side and MAX_TINY bytes; may be empty).
+    """
 
     webp: bytes = attrs.field(repr=False)
     width: int
     height: int
     blurhash: str
+    tiny: bytes = attrs.field(default=b"", repr=False)
 
 
 @attrs.frozen
@@ -166,4 +173,12 @@ def _preview(reply: _Reply, attached: bytes) -> Preview:
         reply.integer("preview_width", 1, THUMBNAIL_SIDE),
         reply.integer("preview_height", 1, THUMBNAIL_SIDE),
         text,
+        _tiny(reply.text("tiny")),
     )
+
+
+def _tiny(text: str) -> bytes:
+    webp = base64.b64decode(text, validate=True)
+    if webp and (webp[:4] != b"RIFF" or webp[8:12] != b"WEBP" or len(webp) > MAX_TINY):
+        raise _UntrueError("tiny")
+    return webp

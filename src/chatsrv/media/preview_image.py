@@ -4,6 +4,7 @@ Decoders are opened by name, so that of Pillow's forty formats four can be reach
 looked at before any pixel is decoded. The thumbnail is made of pixels alone: no EXIF, no colour profile, no comment.
 """
 
+import base64
 import io
 import warnings
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from PIL import ExifTags, Image
 
 from chatsrv.media import blurhash
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.facts import MAX_FRAMES, MAX_PIXELS, MAX_SIDE, MAX_THUMBNAIL, THUMBNAIL_SIDE
+from chatsrv.media.facts import MAX_FRAMES, MAX_PIXELS, MAX_SIDE, MAX_THUMBNAIL, MAX_TINY, THUMBNAIL_SIDE, TINY_SIDE
 
 _UPRIGHT: Final[dict[int, Image.Transpose]] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -65,7 +66,20 @@ def preview_of(image: Image.Image, orientation: int = 1) -> tuple[dict[str, Any]
         ground.alpha_composite(small)
         small = ground
     hashed = blurhash.encode(small.convert("RGB").tobytes(), *small.size)
-    return {"preview_width": image.width, "preview_height": image.height, "blurhash": hashed}, out.getvalue()
+    fields = {"preview_width": image.width, "preview_height": image.height, "blurhash": hashed, "tiny": _tiny(image)}
+    return fields, out.getvalue()
+
+
+def _tiny(image: Image.Image) -> str:
+    """The picture once more, small enough for a message, in base64; empty for the rare one that does not get so small."""
+    image = image.copy()
+    image.thumbnail((TINY_SIDE, TINY_SIDE), Image.Resampling.BOX, reducing_gap=None)
+    for quality in (60, 20):
+        out = io.BytesIO()
+        image.save(out, "WEBP", quality=quality, method=4)
+        if out.tell() <= MAX_TINY:
+            return base64.b64encode(out.getvalue()).decode()
+    return ""
 
 
 def _facts(file: IO[bytes], decoder: str) -> tuple[dict[str, Any], bytes]:

@@ -1,0 +1,64 @@
+"""Media in messages: sending what was uploaded, listing it, where it is fetched, and the pictures of groups."""
+
+from typing import Any
+
+from chatsrv.commands.context import Request
+from chatsrv.commands.conversation import check_text
+from chatsrv.groups.wire import event_of
+from chatsrv_protocol import limits
+from chatsrv_protocol import media as wire
+from chatsrv_protocol.groups import Changed
+from chatsrv_protocol.messages import SendExtra, Sent
+from chatsrv_storage import media
+from chatsrv_storage.conversation import say
+from chatsrv_storage.errors import Refusal
+
+
+async def send_media(request: Request, command: wire.SendMedia) -> Sent:
+    """A message with a medium."""
+    if command.caption:
+        await check_text(request, command.group_id, command.caption)
+    extra = command.extra or SendExtra()
+    script = say(
+        command.caption,
+        extra.reply_to,
+        extra.mentions,
+        mention_all=extra.mention_all,
+        media_id=command.media_id,
+    )
+    return Sent(*await request.change(command.group_id, command, script))
+
+
+async def media_url(request: Request, command: wire.MediaUrl) -> wire.MediaUrls:
+    """Signed URLs: rights are checked now, and again at every fetch through this server."""
+    library = request.services.library
+    if library is None:
+        raise Refusal("media_off", "this server takes no media: it has no HTTP address")
+    actor = request.caller.actor
+    medium = await library.readable(actor.user_id, command.media_id)
+    return wire.MediaUrls(*library.urls(medium, actor.user_id, request.caller.session_id))
+
+
+async def list_media(request: Request, command: wire.ListMedia) -> wire.MediaPage:
+    """A page of a group's media."""
+    user_id = request.caller.actor.user_id
+    records, more = await request.services.storage.read(
+        lambda conn: media.listed(
+            conn, user_id, command.group_id, command.before, command.limit, limits.MAX_PAGE_BYTES
+        )
+    )
+    request.stream_events([event_of(record) for record in records])
+    return wire.MediaPage(records[-1].seq if records else 0, more)
+
+
+async def set_avatar(request: Request, command: wire.SetAvatar) -> Changed:
+    """Another picture of a group."""
+    return Changed(*await request.change(command.group_id, command, media.set_avatar(command.media_id)))
+
+
+HANDLERS: dict[type[Any], Any] = {
+    wire.SendMedia: send_media,
+    wire.MediaUrl: media_url,
+    wire.ListMedia: list_media,
+    wire.SetAvatar: set_avatar,
+}

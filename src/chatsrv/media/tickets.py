@@ -1,0 +1,51 @@
+"""Signed URLs: who may fetch which medium, until when, in one parameter that nobody can make or change.
+
+    <user id, 8 bytes> <session id, 8> <expiry in ms, 8> <HMAC-SHA256 over these, the medium's id and the variant, 16>
+
+The key lives as long as the server's process: a URL is good for minutes, and a restart may end it. It is not the
+session's token, gives no right (that is looked up at every fetch), and ends with its session.
+"""
+
+import base64
+import hmac
+from typing import Final
+
+import attrs
+
+_MAC: Final = 16
+_BODY: Final = 24
+
+
+@attrs.frozen(slots=True)
+class Bearer:
+    """On whose behalf something is fetched, and by which of their sessions."""
+
+    user_id: int
+    session_id: int
+
+
+class Tickets:
+    """Makes and checks tickets with `key` (32 random bytes)."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def make(self, bearer: Bearer, media_id: int, variant: str, expires_ms: int) -> str:
+        """The ticket for one variant ('file' or 'thumbnail') of a medium."""
+        body = b"".join(number.to_bytes(8, "big") for number in (bearer.user_id, bearer.session_id, expires_ms))
+        return base64.urlsafe_b64encode(body + self._sign(body, media_id, variant)).decode()
+
+    def check(self, ticket: str, media_id: int, variant: str, now_ms: int) -> Bearer | None:
+        """Whose ticket this is; None for one that is false, for something else, or past its time."""
+        try:
+            raw = base64.b64decode(ticket.encode("ascii"), altchars=b"-_", validate=True)
+        except ValueError:
+            return None
+        body, mac = raw[:_BODY], raw[_BODY:]
+        if len(raw) != _BODY + _MAC or not hmac.compare_digest(mac, self._sign(body, media_id, variant)):
+            return None
+        user_id, session_id, expires_ms = (int.from_bytes(body[at : at + 8], "big") for at in (0, 8, 16))
+        return Bearer(user_id, session_id) if now_ms < expires_ms else None
+
+    def _sign(self, body: bytes, media_id: int, variant: str) -> bytes:
+        return hmac.digest(self._key, body + media_id.to_bytes(8, "big") + variant.encode(), "sha256")[:_MAC]
