@@ -56,7 +56,18 @@ class PacketPrepared:
     lapses_at: int = field(MILLIS)
 
 
-@command(0x0601, reply=PacketPrepared, errors=(*_IN_GROUP, *_SHAPE, ErrorCode.NOT_MEMBER, ErrorCode.TOO_MANY_PREPARED))
+@command(
+    0x0601,
+    reply=PacketPrepared,
+    errors=(
+        *_IN_GROUP,
+        *_SHAPE,
+        ErrorCode.NOT_MEMBER,
+        ErrorCode.TOO_MANY_PREPARED,
+        ErrorCode.MUTED,
+        ErrorCode.SLOW_MODE,
+    ),
+)
 class PreparePacket:
     """Prepare a packet for a group: `total` cents in `count` shares. No money moves. `receiver_id` for NAMED, else 0."""
 
