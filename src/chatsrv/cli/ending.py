@@ -1,10 +1,11 @@
 """The end of a command: whatever happened becomes an exit code and a sentence, here and nowhere else."""
 
 import os
+import ssl
 import sys
 from collections.abc import Sequence
 
-from chatsrv.cli.errors import INTERRUPTED, REFUSED, Ending, Failure, leaves
+from chatsrv.cli.errors import INTERRUPTED, REFUSED, UNREACHABLE, USAGE, Ending, Failure, leaves
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -32,9 +33,65 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def ending_of(error: BaseException) -> Ending | None:
-    """How a foreseen exception ends a command; None for a bug."""
+    """How a foreseen exception ends a command; None for a bug. Only what is loaded can have been raised."""
     if isinstance(error, Failure):
         return Ending(error.exit_code, error.code, str(error))
+    for module, tell in (
+        ("chatsrv.client", _of_client),
+        ("chatsrv.config", _of_config),
+        ("chatsrv_storage", _of_storage),
+    ):
+        ending = tell(error) if module in sys.modules else None
+        if ending is not None:
+            return ending
+    return None
+
+
+def _of_client(error: BaseException) -> Ending | None:
+    from chatsrv import client
+    from chatsrv_protocol import ProtocolError
+
+    if isinstance(error, client.RequestRefused):
+        return Ending(REFUSED, str(error.code), error.message, error.field)
+    if isinstance(error, (client.Unreachable, client.OutcomeUnknown)):
+        return Ending(UNREACHABLE, "unreachable", f"the server cannot be reached: {_reason(error)}")
+    if isinstance(error, client.ProtocolViolation):
+        return Ending(UNREACHABLE, "unreachable", str(error))
+    if isinstance(error, client.BadUrl):
+        return Ending(USAGE, "usage", str(error))
+    if isinstance(error, client.ClientError):
+        return Ending(REFUSED, "failed", str(error))
+    if isinstance(error, ProtocolError):
+        return Ending(REFUSED, str(error.code), error.message, error.field)
+    return Ending(USAGE, "usage", f"TLS cannot be used: {error}") if isinstance(error, ssl.SSLError) else None
+
+
+def _reason(error: BaseException) -> str:
+    """What the operating system said, where it said something: Trio says that all attempts failed."""
+    cause: BaseException | None = error
+    said: dict[str, None] = {}
+    while (cause := cause.__cause__) is not None:
+        for leaf in leaves(cause):
+            if isinstance(leaf, OSError) and leaf.errno:
+                said[os.strerror(leaf.errno)] = None
+    return ", ".join(said) or str(error)
+
+
+def _of_config(error: BaseException) -> Ending | None:
+    from chatsrv.config import ConfigError
+
+    return Ending(REFUSED, "config", str(error)) if isinstance(error, ConfigError) else None
+
+
+def _of_storage(error: BaseException) -> Ending | None:
+    from chatsrv_storage.errors import FolderError, Refusal, StorageFailed
+
+    if isinstance(error, FolderError):
+        return Ending(REFUSED, "folder", str(error))
+    if isinstance(error, Refusal):
+        return Ending(REFUSED, error.code, error.message, error.field)
+    if isinstance(error, StorageFailed):
+        return Ending(REFUSED, "storage", f"the storage failed, and the server stopped: {error.__cause__ or error}")
     return None
 
 

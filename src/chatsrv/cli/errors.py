@@ -4,9 +4,7 @@ One place turns every exception into a code and a sentence; commands only raise.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
-
-import attrs
+from typing import Any, Final, NamedTuple, cast
 
 DONE: Final = 0
 REFUSED: Final = 1
@@ -29,8 +27,7 @@ def usage(sentence: str) -> Failure:
     return Failure(sentence, USAGE, code="usage")
 
 
-@attrs.frozen(slots=True)
-class Ending:
+class Ending(NamedTuple):
     """What is said, and the exit code."""
 
     exit_code: int
@@ -47,7 +44,8 @@ class Ending:
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """The exceptions inside a group; nurseries wrap even a single one."""
     if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        for inner in group.exceptions:
             yield from leaves(inner)
     else:
         yield error

@@ -22,7 +22,7 @@ _ALWAYS: Final = frozenset(("id", "seq", "group_id", "sender", "sent_at", "kind"
 def record_of(thing: Any) -> dict[str, Any]:
     """Any message or structure of the wire as a record."""
     record: dict[str, Any] = {}
-    for attribute in attrs.fields(type(thing)):
+    for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", type(thing))):
         name, value = attribute.name, getattr(thing, attribute.name)
         if name in _ALWAYS or attribute.default is attrs.NOTHING or value != attribute.default:
             record[name] = _plain(value, is_id=attribute.metadata.get("wire") in (ID, ListOf(ID)) or _names_id(name))
@@ -52,7 +52,7 @@ def _plain(value: Any, *, is_id: bool) -> Any:
         return value.hex()
     if isinstance(value, tuple):
         return [_plain(item, is_id=is_id) for item in cast("tuple[Any, ...]", value)]
-    if attrs.has(type(value)):
+    if attrs.has(cast("type[Any]", type(value))):
         return record_of(value)
     return str(value) if is_id and type(value) is int else value
 

@@ -8,45 +8,40 @@ A command is an async function whose first argument is an Online; `online` makes
 """
 
 import inspect
-import sys
+import math
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
-from chatsrv.cli.errors import Failure, usage
+from chatsrv.cli.errors import Failure
 
 if TYPE_CHECKING:
     from chatsrv.cli.output import Output
-    from chatsrv.cli.profiles import Credentials
     from chatsrv.client import Client
-
-P = ParamSpec("P")
-Command: TypeAlias = "Callable[Concatenate[Online, P], Awaitable[None]]"
 
 DEFAULT_SERVER: Final = "tcp://127.0.0.1:7000"
 DEFAULT_PROFILE: Final = "default"
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds until a server that does not answer counts as unreachable."""
+GIVE_UP_AFTER: Final = 60.0
+"""Seconds for which a command waits for a server that it has lost, as in a restart."""
+CA_FILE: Final = "CHATSRV_CA_FILE"
+"""In the environment: who vouches for tls:// and wss:// servers, instead of the system's authorities."""
 
+_SERVER_HELP: Final = (
+    f"The server: tcp://, tls://, ws:// or wss://HOST:PORT.  [env var: CHATSRV_SERVER; default: {DEFAULT_SERVER}]"
+)
+_PROFILE_HELP: Final = (
+    f"Whose login to use, where you have several.  [env var: CHATSRV_PROFILE; default: {DEFAULT_PROFILE}]"
+)
 Server: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--server",
-        metavar="URL",
-        envvar="CHATSRV_SERVER",
-        show_default=False,
-        help=f"The server: tcp://, tls://, ws:// or wss://HOST:PORT.  [default: {DEFAULT_SERVER}]",
-    ),
+    str | None, typer.Option("--server", metavar="URL", help=_SERVER_HELP, show_default=False)
 ]
 Profile: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--profile",
-        metavar="NAME",
-        envvar="CHATSRV_PROFILE",
-        show_default=False,
-        help=f"Whose login to use, where you have several.  [default: {DEFAULT_PROFILE}]",
-    ),
+    str | None, typer.Option("--profile", metavar="NAME", help=_PROFILE_HELP, show_default=False)
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line, for programs.")]
 PasswordStdin: TypeAlias = Annotated[
@@ -73,20 +68,83 @@ class Online:
     """Where a command goes to, as whom, and where its results go."""
 
     def __init__(self, common: Common, output: "Output") -> None:
-        self.server = (common.server or DEFAULT_SERVER).rstrip("/")
-        self.profile = common.profile or DEFAULT_PROFILE
+        self.server = (common.server or os.environ.get("CHATSRV_SERVER") or DEFAULT_SERVER).rstrip("/")
+        self.profile = common.profile or os.environ.get("CHATSRV_PROFILE") or DEFAULT_PROFILE
         self.out = output
 
-    @property
-    def credentials(self) -> "Credentials":
-        """The session this profile has here. Raises Failure without one."""
-        from chatsrv.cli import profiles
+    @asynccontextmanager
+    async def connect(self, token: bytes | None = None, *, follow: bool = False) -> "AsyncGenerator[Client]":
+        """A connection; with a token it speaks for its user. Raises Unreachable, SessionEnded and BadUrl.
 
-        found = profiles.load(self.profile, self.server)
-        if found is None:
+        `follow`: it delivers events and comes back for ever; else a server that stays away for a minute is given up.
+        """
+        from chatsrv.client import open_client
+
+        async with open_client(
+            self.server,
+            token=token,
+            agent="chatsrv-cli",
+            ca_file=os.environ.get(CA_FILE),
+            follow=follow,
+            connect_timeout=CONNECT_TIMEOUT,
+            give_up_after=math.inf if follow else GIVE_UP_AFTER,
+        ) as client:
+            yield client
+
+    @asynccontextmanager
+    async def session(self, *, follow: bool = False) -> "AsyncGenerator[Client]":
+        """A connection that speaks for this profile. A token that the server no longer accepts is thrown away."""
+        from chatsrv.cli import profiles
+        from chatsrv.client import SessionEnded
+
+        credentials = profiles.load(self.profile, self.server)
+        if credentials is None:
+            async with self.connect():
+                pass  # a server that is not there is worse news than a login that is not
             as_whom = "" if self.profile == DEFAULT_PROFILE else f" as profile '{self.profile}'"
             raise Failure(
                 f"you are not logged in at {self.server}{as_whom}: use `chatsrv login NAME` or `chatsrv register NAME`",
                 code="login_first",
             )
-        return found
+        try:
+            async with self.connect(credentials.token, follow=follow) as client:
+                yield client
+        except SessionEnded as error:
+            profiles.forget(self.profile, self.server)
+            raise Failure(f"{error}: use `chatsrv login NAME`", code="session_ended") from None
+
+
+def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Make an async command a plain one with the shared options after its own, run in Trio."""
+    own = list(inspect.signature(function).parameters.values())[1:]
+
+    def command(ctx: typer.Context, server: str | None, profile: str | None, json: bool, **arguments: Any) -> None:
+        import trio
+
+        from chatsrv.cli.output import Output
+
+        common = Common(server, profile, json).over(ctx.obj)
+        here = Online(common, Output(json=common.json))
+
+        async def run() -> None:
+            await function(here, **arguments)  # pyright: ignore[reportCallIssue]
+
+        trio.run(run, strict_exception_groups=True)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shared: list[tuple[str, Any, Any]] = [("server", Server, None), ("profile", Profile, None), ("json", Json, False)]
+    parameters = [inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
+    parameters += [one.replace(kind=keyword) for one in own]
+    parameters += [inspect.Parameter(name, keyword, annotation=kind, default=value) for name, kind, value in shared]
+    command.__doc__ = function.__doc__
+    return with_parameters(command, function.__name__, parameters)
+
+
+def with_parameters(
+    function: Callable[..., None], name: str, parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """Give a function that takes anything the parameters that typer shall see."""
+    setattr(function, "__signature__", inspect.Signature(parameters))  # noqa: B010 - no attribute a type checker knows
+    function.__annotations__ = {one.name: one.annotation for one in parameters}
+    function.__name__ = name
+    return function

@@ -1,12 +1,9 @@
 """The command line put together: which command stands where. Importing this stays quick; commands import what they need."""
 
-from typing import Annotated
-
 import typer
 
-from chatsrv.cli import local, serve
-from chatsrv.cli.online import Common, Profile, Server
-from chatsrv.cli.online import Json as JsonFlag
+from chatsrv.cli import accounts, groups, local, operate, serve, tail, talk
+from chatsrv.cli.online import Common, Json, Profile, Server, online
 
 app = typer.Typer(
     name="chatsrv",
@@ -18,7 +15,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def root(ctx: typer.Context, server: Server = None, profile: Profile = None, json: JsonFlag = False) -> None:
+def root(ctx: typer.Context, server: Server = None, profile: Profile = None, json: Json = False) -> None:
     """Self-hosted group chat: a server, and everything to talk through it.
 
     Start with `chatsrv demo`, or with `chatsrv serve` in one terminal and `chatsrv register NAME` in another.
@@ -26,6 +23,13 @@ def root(ctx: typer.Context, server: Server = None, profile: Profile = None, jso
     ctx.obj = Common(server, profile, json)
 
 
-app.command()(serve.serve)
+app.command("serve")(serve.make_serve())
+for function in (accounts.register, accounts.login, accounts.logout, accounts.whoami, accounts.passwd):
+    app.command(function.__name__)(online(function))
+app.add_typer(groups.group, name="group")
+for function in (talk.send, talk.history, tail.tail):
+    app.command(function.__name__)(online(function))
+app.command("backup")(online(operate.backup))
 app.command()(local.check)
 app.add_typer(local.operator, name="operator")
+app.add_typer(operate.user, name="user")

@@ -6,12 +6,16 @@ answered. The second stops at once. Neither loses anything that was acked.
 
 import os
 import sys
+from collections.abc import Callable
+from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from chatsrv.cli.errors import Failure
+from chatsrv.cli.online import with_parameters
+from chatsrv.cli.settings import SETTINGS
 
 if TYPE_CHECKING:
     import trio
@@ -26,87 +30,27 @@ SWITCH_INTERVAL: Final = 0.0005
 """CPython 3.11 lets a busy Trio thread starve the storage thread for seconds with the default of 5 ms."""
 
 
-def _option(names: str, text: str, metavar: str | None = None, panel: str | None = None) -> typer.models.OptionInfo:
-    return typer.Option(*names.split(), help=text, metavar=metavar, show_default=False, rich_help_panel=panel)
+def _serve_command(config: Path | None, **flags: object) -> None:
+    """Run a server until it is told to stop.
 
+    Prints a line `listening tcp://HOST:PORT` per listener once it is ready. SIGTERM or control-C stops it gracefully,
+    the second one at once. Without an address it listens on tcp://127.0.0.1:7000 and ws://127.0.0.1:7001.
 
-def serve(
-    *,
-    data: Annotated[
-        Path | None, _option("--data", "The data folder; made if need be.  [default: your user's data folder]", "DIR")
-    ] = None,
-    tcp: Annotated[
-        str | None, _option("--tcp", "Listen for plain TCP; port 0 means any free one.", "HOST:PORT")
-    ] = None,
-    ws: Annotated[str | None, _option("--ws", "Listen for WebSockets.", "HOST:PORT")] = None,
-    tls: Annotated[str | None, _option("--tls", "Listen for TCP with TLS.", "HOST:PORT")] = None,
-    wss: Annotated[str | None, _option("--wss", "Listen for WebSockets with TLS.", "HOST:PORT")] = None,
-    tls_cert: Annotated[Path | None, _option("--tls-cert", "The certificate chain, PEM.", "FILE")] = None,
-    tls_key: Annotated[Path | None, _option("--tls-key", "The certificate's private key, PEM.", "FILE")] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", envvar="CHATSRV_CONFIG", help="Read settings from a TOML file."),
-    ] = None,
-    open_registration: Annotated[
-        bool | None,
-        _option("--open-registration/--no-open-registration", "Anybody may register, not only over loopback."),
-    ] = None,
-    allow_plaintext: Annotated[
-        bool | None,
-        _option("--allow-plaintext/--no-allow-plaintext", "Passwords may come unencrypted from other machines."),
-    ] = None,
-    name: Annotated[str | None, _option("--name", "What the server calls itself.", "TEXT")] = None,
-    origins: Annotated[
-        str | None, _option("--origins", "Web origins whose pages may connect, with commas between.", "LIST")
-    ] = None,
-    trusted_proxies: Annotated[
-        str | None, _option("--trusted-proxies", "Reverse proxies whose X-Forwarded-For is believed.", "LIST")
-    ] = None,
-    max_connections: Annotated[int | None, _option("--max-connections", "Connections altogether.", "N")] = None,
-    max_connections_per_address: Annotated[
-        int | None, _option("--max-connections-per-address", "Connections from one address that is not loopback.", "N")
-    ] = None,
-    max_group_members: Annotated[
-        int | None, _option("--max-group-members", "Members of one group, up to 500.", "N")
-    ] = None,
-    handshake_timeout: Annotated[
-        float | None, _option("--handshake-timeout", "For TLS and Hello, and again for the login.", "SECONDS")
-    ] = None,
-    heartbeat: Annotated[
-        float | None, _option("--heartbeat", "A client that is silent twice as long is gone.", "SECONDS")
-    ] = None,
-    drain_timeout: Annotated[
-        float | None, _option("--drain-timeout", "A slow reader is cut after this time.", "SECONDS")
-    ] = None,
-    outbox_budget: Annotated[
-        int | None, _option("--outbox-budget", "What may wait for all slow readers together.", "BYTES")
-    ] = None,
-    stop_timeout: Annotated[
-        float | None, _option("--stop-timeout", "How long a graceful stop may take.", "SECONDS")
-    ] = None,
-    password_time: Annotated[int | None, _option("--password-time", "Passes of argon2id over its memory.", "N")] = None,
-    password_memory: Annotated[int | None, _option("--password-memory", "Memory of one password hash.", "KIB")] = None,
-    password_workers: Annotated[int | None, _option("--password-workers", "Password hashes at a time.", "N")] = None,
-    login_attempts: Annotated[
-        int | None, _option("--login-attempts", "Failed logins per user and minute.", "N")
-    ] = None,
-    durability: Annotated[
-        str | None,
-        _option("--durability", "full (an fsync before every ack), normal or off: these lose acked messages."),
-    ] = None,
-    node: Annotated[int | None, _option("--node", "This server's number in ids, 0 to 1023.", "N")] = None,
-    log_level: Annotated[str | None, _option("--log-level", "debug, info, warning or error.", "LEVEL")] = None,
-    log_format: Annotated[str | None, _option("--log-format", "text or json, one line per event.", "FORMAT")] = None,
-) -> None:
-    """Run a server until it is told to stop (SIGTERM or control-C; twice: at once).
-
-    Prints a line `listening tcp://HOST:PORT` per listener once it is ready. Every setting can also stand in the
-    --config file (`tcp = "127.0.0.1:7000"`) or in the environment (CHATSRV_TCP); the flag wins. Without an address it
-    listens on tcp://127.0.0.1:7000 and ws://127.0.0.1:7001.
+    Every setting can also stand in the --config file (`tcp = "127.0.0.1:7000"`) or in the environment (CHATSRV_TCP);
+    the environment wins over the file, and the flag over both.
     """
-    flags = dict(locals())
-    file = flags.pop("config")
-    raise typer.Exit(run(file, flags))
+    raise typer.Exit(run(config, flags))
+
+
+def make_serve() -> Callable[..., None]:
+    """The command, with a flag for each setting."""
+    file = typer.Option("--config", metavar="FILE", envvar="CHATSRV_CONFIG", help="A TOML file with settings.")
+    parameters = [Parameter("config", Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Path | None, file])]
+    for one in SETTINGS:
+        option = typer.Option(one.flag, metavar=one.metavar or None, help=one.help, show_default=False)
+        kind = Annotated[one.kind | None, option]
+        parameters.append(Parameter(one.name, Parameter.KEYWORD_ONLY, default=None, annotation=kind))
+    return with_parameters(_serve_command, "serve", parameters)
 
 
 def run(file: Path | None, flags: dict[str, object]) -> int:
@@ -191,7 +135,7 @@ def _allow_many_files(connections: int) -> None:
         return
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < wanted:
+    if allowed < connections:
         sys.stderr.write(f"chatsrv: only {allowed} files may be open here, and {connections} connections need more\n")
 
 

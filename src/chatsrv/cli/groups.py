@@ -1,0 +1,189 @@
+"""`chatsrv group …`: making groups, and who is in them."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chatsrv.cli.online import Online, online
+
+if TYPE_CHECKING:
+    from chatsrv_protocol.groups import Group
+
+group = typer.Typer(help="Groups: make them, see them, change who is in them.", no_args_is_help=True)
+
+Which = Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)]
+Users = Annotated[list[str], typer.Argument(metavar="USER...", help="Names of accounts.", show_default=False)]
+
+
+def group_record(one: "Group") -> dict[str, Any]:
+    """A group for --json."""
+    from chatsrv_protocol.groups import ROLE_NAMES
+
+    return {
+        "id": str(one.group_id),
+        "group_id": str(one.group_id),
+        "name": one.name,
+        "role": ROLE_NAMES.get(one.role, "none"),
+        "members": one.members,
+        "seq": one.seq,
+        "unread": max(one.ordinal - one.read_ordinal, 0),
+        "read_seq": one.read_seq,
+        "visible_from": one.visible_from,
+        "history": one.history,
+    }
+
+
+@group.command("create")
+@online
+async def create(
+    here: Online,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the group is called.", show_default=False)],
+    users: Annotated[
+        list[str] | None, typer.Argument(metavar="[USER...]", help="Who is in it from the start.", show_default=False)
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history/--no-history", help="Those who join later read what was said before.")
+    ] = True,
+) -> None:
+    """Make a group, with you as its owner."""
+    from chatsrv.cli.lookup import find_people
+
+    async with here.session() as client:
+        members = [person.user_id for person in await find_people(client, users)] if users else []
+        made = await client.make_group(name, members, history=history)
+    here.out.say(
+        f"made the group '{name}' with id {made.group_id}",
+        id=str(made.group_id),
+        group_id=str(made.group_id),
+        name=name,
+        seq=made.seq,
+    )
+
+
+@group.command("list")
+@online
+async def list_groups(here: Online) -> None:
+    """Show the groups you are in, with what is unread."""
+    from chatsrv_protocol.groups import ROLE_NAMES
+
+    async with here.session() as client:
+        groups = await client.list_groups()
+    if here.out.json:
+        for one in groups:
+            here.out.record(group_record(one))
+        return
+    if not groups:
+        here.out.line("you are in no group yet: `chatsrv group create NAME` makes one")
+        return
+    here.out.table(
+        ("group", "unread", "members", "role", "id"),
+        [(one.name, unread(one), str(one.members), ROLE_NAMES.get(one.role, ""), str(one.group_id)) for one in groups],
+    )
+
+
+def unread(one: "Group") -> str:
+    """How much is unread, as a person wants it: nothing for nothing, and 99+ over 99."""
+    count = max(one.ordinal - one.read_ordinal, 0)
+    return "99+" if count > 99 else str(count or "")
+
+
+@group.command("show")
+@online
+async def show(here: Online, which: Which) -> None:
+    """Show one group."""
+    from chatsrv.cli.lookup import find_group
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+    if here.out.json:
+        here.out.record(group_record(one))
+        return
+    rows = [(key.replace("_", " "), str(value)) for key, value in group_record(one).items() if key != "group_id"]
+    here.out.table(("", ""), rows)
+
+
+@group.command("members")
+@online
+async def members(here: Online, which: Which) -> None:
+    """Show who is in a group, with their roles."""
+    from chatsrv.cli.events import clock
+    from chatsrv.cli.lookup import find_group
+    from chatsrv_protocol.groups import ROLE_NAMES
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+        found = await client.members(one.group_id)
+    if not here.out.json:
+        rows = [(who.name, ROLE_NAMES.get(who.role, ""), clock(who.joined_at), str(who.user_id)) for who in found]
+        here.out.table(("name", "role", "since", "id"), rows)
+        return
+    for who in found:
+        here.out.record(
+            {
+                "user_id": str(who.user_id),
+                "name": who.name,
+                "role": ROLE_NAMES.get(who.role, ""),
+                "joined_at": who.joined_at,
+                "group_id": str(one.group_id),
+            }
+        )
+
+
+@group.command("add")
+@online
+async def add(here: Online, which: Which, users: Users) -> None:
+    """Add people to a group: all of them, or (when one cannot be added) none."""
+    from chatsrv.cli.lookup import find_group, find_people
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+        people = await find_people(client, users)
+        changed = await client.add_members(one.group_id, [person.user_id for person in people])
+    names = [person.name for person in people]
+    here.out.say(f"added {', '.join(names)} to '{one.name}'", group_id=str(one.group_id), seq=changed.seq, added=names)
+
+
+@group.command("remove")
+@online
+async def remove(here: Online, which: Which, users: Users) -> None:
+    """Remove people from a group: they read nothing of it any more."""
+    from chatsrv.cli.lookup import find_group, find_people
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+        for person in await find_people(client, users):
+            changed = await client.remove_member(one.group_id, person.user_id)
+            here.out.say(
+                f"removed {person.name} from '{one.name}'",
+                group_id=str(one.group_id),
+                seq=changed.seq,
+                removed=[person.name],
+            )
+
+
+@group.command("leave")
+@online
+async def leave(here: Online, which: Which) -> None:
+    """Leave a group."""
+    from chatsrv.cli.lookup import find_group
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+        changed = await client.leave_group(one.group_id)
+    here.out.say(f"you left '{one.name}'", group_id=str(one.group_id), seq=changed.seq)
+
+
+@group.command("rename")
+@online
+async def rename(
+    here: Online,
+    which: Which,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.", show_default=False)],
+) -> None:
+    """Give a group another name."""
+    from chatsrv.cli.lookup import find_group
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+        changed = await client.rename_group(one.group_id, name)
+    here.out.say(f"'{one.name}' is called '{name}' now", group_id=str(one.group_id), seq=changed.seq, name=name)

@@ -1,0 +1,58 @@
+"""What operators do through a connection: backups and accounts. All of it is audited on the server."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chatsrv.cli.online import Online, PasswordStdin, online
+
+user = typer.Typer(help="Accounts of others: an operator's rights.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.", show_default=False)]
+
+
+async def backup(
+    here: Online,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A new file, on the server's machine.", show_default=False)
+    ],
+) -> None:
+    """Write a verified copy of the database, while the server runs; an operator's right.
+
+    FILE is written by the server, on its machine and with its rights. It must not exist yet.
+    """
+    path = file.absolute()
+    async with here.session() as client:
+        await client.backup(str(path))
+    here.out.say(f"backup written to {path}", path=str(path))
+
+
+@user.command("disable")
+@online
+async def disable(here: Online, name: Name) -> None:
+    """End all sessions of an account and let it in no more."""
+    async with here.session() as client:
+        await client.enable_user(name, enabled=False)
+    here.out.say(f"{name} is disabled", name=name, enabled=False)
+
+
+@user.command("enable")
+@online
+async def enable(here: Online, name: Name) -> None:
+    """Let a disabled account in again."""
+    async with here.session() as client:
+        await client.enable_user(name, enabled=True)
+    here.out.say(f"{name} is enabled", name=name, enabled=True)
+
+
+@user.command("reset-password")
+@online
+async def reset_password(here: Online, name: Name, password_stdin: PasswordStdin = False) -> None:
+    """Set an account's password and end its sessions."""
+    from chatsrv.cli.passwords import Passwords
+
+    password = Passwords(from_stdin=password_stdin).choose(f"New password for {name}")
+    async with here.session() as client:
+        await client.reset_password(name, password)
+    here.out.say(f"{name} has a new password and is logged out everywhere", name=name)

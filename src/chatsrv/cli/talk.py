@@ -1,0 +1,206 @@
+"""`send`, `history` and `tail`: what scripts live on."""
+
+import math
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from chatsrv.cli.errors import Failure
+from chatsrv.cli.online import Online
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    import trio
+
+    from chatsrv.cli.output import Output
+    from chatsrv.client import Client
+    from chatsrv_protocol.groups import Group
+
+Which = Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)]
+
+IN_FLIGHT: Final = 64
+"""Messages of `send G -` on their way at once: half of what a server lets be unanswered."""
+
+GO_ON: Final = frozenset(("text_empty", "bad_field", "message_refused"))
+"""Refusals of one line; the next may be accepted. Anything else ends `send G -`."""
+
+PAGE: Final = 200
+MAX_ID: Final = 2**63 - 1
+
+READ_BYTES: Final = 64 * 1024
+
+
+async def send(
+    here: Online,
+    which: Which,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="[TEXT|-]", help="What to say; `-` or nothing sends each line of standard input."),
+    ] = None,
+) -> None:
+    """Say something in a group; done once the server has stored it.
+
+    A lost connection is made again and nothing is sent twice. With `-` each line of standard input is a message, in
+    that order; empty lines are left out.
+    """
+    from chatsrv.cli.lookup import find_group
+
+    async with here.session() as client:
+        group = await find_group(client, which)
+        if text is not None and text != "-":
+            _acked(here.out, group, await client.send(group.group_id, text))
+            return
+        if await _send_lines(here.out, client, group):
+            raise Failure("not every line was sent", code="message_refused")
+
+
+def _acked(out: "Output", group: "Group", sent: Any) -> None:
+    from chatsrv.cli.events import record_of
+
+    if out.json:
+        out.record(record_of(sent))
+    else:
+        out.line(f"#{sent.seq} in '{group.name}'")
+
+
+async def _send_lines(out: "Output", client: "Client", group: "Group") -> int:
+    """Every line of standard input, several on their way at a time, acks in order; answers how many were refused."""
+    import trio
+
+    from chatsrv.client import RequestRefused
+
+    refused = 0
+    async with trio.open_nursery() as nursery:
+        waiting: trio.MemorySendChannel[Any]
+        waiting, acks = trio.open_memory_channel[Any](IN_FLIGHT)
+        nursery.start_soon(_start_lines, client, group.group_id, waiting, nursery)
+        async for number, answer in acks:
+            try:
+                _acked(out, group, await answer.result())
+            except RequestRefused as refusal:
+                refused += 1
+                out.note(f"chatsrv: line {number}: {refusal.message}")
+                if refusal.code not in GO_ON:
+                    raise
+    return refused
+
+
+async def _start_lines(
+    client: "Client", group_id: int, waiting: "trio.MemorySendChannel[Any]", nursery: "trio.Nursery"
+) -> None:
+    async with waiting:
+        number = 0
+        async for line in stdin_lines():
+            number += 1
+            if line.strip():
+                answer = Answer()
+                nursery.start_soon(answer.get, client, group_id, line)
+                await waiting.send((number, answer))
+
+
+class Answer:
+    """One message on its way."""
+
+    def __init__(self) -> None:
+        import trio
+
+        self._done = trio.Event()
+        self._sent: Any = None
+        self._error: Exception | None = None
+
+    async def get(self, client: "Client", group_id: int, line: str) -> None:
+        """Send, and keep what came of it."""
+        try:
+            self._sent = await client.send(group_id, line)
+        except Exception as error:  # noqa: BLE001 - whoever reads the answers, in order, raises it
+            self._error = error
+        self._done.set()
+
+    async def result(self) -> Any:
+        """The ack. Raises what sending raised."""
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._sent
+
+
+async def history(
+    here: Online,
+    which: Which,
+    after: Annotated[int | None, typer.Option("--after", metavar="N", min=0, help="Only what came after #N.")] = None,
+    before: Annotated[
+        int | None, typer.Option("--before", metavar="N", min=1, help="Only what came before #N.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many events.")] = None,
+) -> None:
+    """Show what was said in a group, oldest first.
+
+    With --limit the latest ones, or with --after those that follow it.
+    """
+    from chatsrv.cli.lookup import find_group
+
+    async with here.session() as client:
+        group = await find_group(client, which)
+        if limit is not None and after is None:
+            for event in await _newest(client, group.group_id, before or MAX_ID, limit):
+                show(here.out, event)
+            return
+        async for event in _range(client, group.group_id, after or 0, before or MAX_ID, limit):
+            show(here.out, event)
+
+
+async def _range(client: "Client", group_id: int, after: int, before: int, limit: int | None) -> "AsyncGenerator[Any]":
+    """Upwards from `after`, page by page."""
+    left = math.inf if limit is None else limit
+    while left:
+        events, page = await client.history(group_id, after=after, before=before, limit=int(min(left, PAGE)))
+        for event in events:
+            yield event
+        left -= len(events)
+        if not page.more or not events:
+            return
+        after = page.last
+
+
+async def _newest(client: "Client", group_id: int, before: int, limit: int) -> list[Any]:
+    """The last `limit` ones below `before`, in rising order."""
+    found: list[Any] = []
+    while len(found) < limit:
+        wanted = min(limit - len(found), PAGE)
+        events, page = await client.history(group_id, before=before, limit=wanted, newest=True)
+        found[:0] = events
+        if not page.more or not events:
+            break
+        before = page.first
+    return found
+
+
+def show(out: "Output", event: Any, where: str = "") -> None:
+    """One event of a group, for a program or a person."""
+    from chatsrv.cli.events import clock, event_record, sentence_of
+
+    if out.json:
+        out.record(event_record(event))
+        return
+    who, what, notice = sentence_of(event)
+    when = clock(event.sent_at) if hasattr(event, "sent_at") else ""
+    out.spoken(f"#{event.seq} {when}", who, what, where=where, notice=notice)
+
+
+async def stdin_lines() -> "AsyncGenerator[str]":
+    """Lines of standard input without their ends, as they come; bytes that are not UTF-8 become replacement signs."""
+    import codecs
+
+    import trio
+
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    rest = ""
+    while data := await trio.to_thread.run_sync(os.read, sys.stdin.fileno(), READ_BYTES, abandon_on_cancel=True):
+        *lines, rest = (rest + decoder.decode(data)).split("\n")
+        for line in lines:
+            yield line.removesuffix("\r")
+    if rest or decoder.getstate()[0]:
+        yield (rest + decoder.decode(b"", final=True)).removesuffix("\r")
