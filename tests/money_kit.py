@@ -31,12 +31,18 @@ class Someone:
     requests: int = 0
 
     async def connect(self, dial: Dial) -> "Someone":
-        """A new connection, logged in by token."""
+        """A new connection, logged in by token; the one before is closed."""
+        await self.close()
         self.stream, self.wire = await dial(), Connection(Role.CLIENT)
         await self.ask(session.Hello((1,), "test"))
         logged_in = await self.ask(session.Resume(self.token))
         assert isinstance(logged_in, session.LoggedIn), logged_in
         return self
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self.stream is not None:
+            await trio.aclose_forcefully(self.stream)
 
     async def ask(self, command: Any) -> Any:
         """The reply to a command; events of the answer are in `parts`, live ones in `heard`. EOFError at the end."""
