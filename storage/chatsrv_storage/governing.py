@@ -55,6 +55,10 @@ def hand_over(user_id: int) -> Script:
         turn.require_over(actor, Operation.HAND_OVER, user_id)
         _give_role(turn, actor.user_id, ROLE_ADMIN)
         _give_role(turn, user_id, ROLE_OWNER)
+        # Nobody is above an owner, so nobody could lift it.
+        turn.conn.execute(
+            "update group_member set muted_until = 0 where group_id = ? and user_id = ?", (turn.group_id, user_id)
+        )
         record = turn.append(actor, "owner", data={"member": person(turn, user_id)})
         return [turn.group_id, record.seq]
 

@@ -1,0 +1,343 @@
+"""The rights table, cell by cell: every command of the wire that names a group × role × standing, reads included.
+
+A new command that names a group (a field `group_id`, or structures with one) has to have a row in ROWS here, or the
+suite fails. To add one, say how the command is made in a `World`, and what differs from the usual:
+
+    Row(wire.RenameGroup, lambda world: {"name": "x"}, member=FORBIDDEN),
+
+`client_id` and `group_id` are filled in, and so is `user_id` by vera, a plain member. By default everybody in the group
+may, a mute changes nothing, and strangers of every kind hear `group_unknown`: `member`, `admin`, `owner` are what these
+hear else, `muted` what a muted member and `muted_admin` what a muted admin hears (by default as if not muted), `gone`
+what all strangers hear. A command that answers strangers by leaving a group out says so by `empty`: true for such an
+answer, which then counts as `group_unknown`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+from governing_kit import Person, Town, open_town
+from server_kit import client_id
+
+from chatsrv.commands.table import HANDLERS
+from chatsrv_protocol import REPLY_TO, conversation, governing, groups, media, messages, presence, redpack, sync
+from chatsrv_protocol.fields import ListOf, Struct
+from chatsrv_redpack import Limits, Mode
+from chatsrv_storage import conversation as talk
+from chatsrv_storage import governing as rule
+from chatsrv_storage import invites, marks, packets
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups import add, leave, make, remove
+from chatsrv_storage.port import Connection
+from chatsrv_storage.records import FOREVER, ROLE_ADMIN, Actor
+from chatsrv_storage.turn import Accepted, Command, Post, Script, Turn
+
+OK, FORBIDDEN, MUTED, UNKNOWN = "ok", "forbidden", "muted", "group_unknown"
+
+IN = ("member", "muted member", "admin", "muted admin", "owner")
+OUT = (
+    "left member", "removed member", "removed admin", "banned member", "banned admin", "stranger",
+    "member of a dissolved group", "owner of a dissolved group", "asking", "no group",
+)  # fmt: skip
+
+
+@attrs.define
+class World:
+    """A group with somebody in the standing of one column, and what there is in it to command."""
+
+    town: Town
+    who: Person
+    group_id: int
+    hers: int = 0
+    mine: int = 0
+    packet_id: int = 0
+    prepared_id: int = 0
+    codes: dict[str, str] = attrs.field(factory=dict)
+
+    def id_of(self, name: str) -> int:
+        return self.town[name].user_id
+
+
+@attrs.frozen
+class Row:
+    """What one command is answered with, column by column."""
+
+    of: type[Any]
+    fields: Callable[[World], dict[str, Any]] = lambda _: {}
+    member: str = OK
+    admin: str = OK
+    owner: str = OK
+    muted: str | None = None
+    muted_admin: str | None = None
+    gone: str = UNKNOWN
+    empty: Callable[[Any], bool] = lambda _: False
+
+    def expected(self) -> dict[str, str]:
+        known = {
+            "member": self.member,
+            "muted member": self.muted or self.member,
+            "admin": self.admin,
+            "muted admin": self.muted_admin or self.admin,
+            "owner": self.owner,
+        }
+        return known | dict.fromkeys(OUT, self.gone)
+
+    def command(self, world: World) -> Any:
+        names = [field.name for field in attrs.fields(self.of)]
+        given: dict[str, Any] = {}
+        if "client_id" in names:
+            given["client_id"] = client_id(world.town.now_ms())
+        if "group_id" in names:
+            given["group_id"] = world.group_id
+        if "user_id" in names:
+            given["user_id"] = world.id_of("vera")
+        return self.of(**(given | self.fields(world)))
+
+
+SILENCED = {"muted": MUTED, "muted_admin": MUTED}
+FOR_ADMINS = {"member": FORBIDDEN}
+FOR_OWNER = {"member": FORBIDDEN, "admin": FORBIDDEN}
+
+ROWS = (
+    # Groups and messages.
+    Row(groups.RenameGroup, lambda _: {"name": "elsewhere"}, **FOR_ADMINS),
+    Row(groups.AddMembers, lambda world: {"members": (world.id_of("otto"),)}),
+    Row(groups.RemoveMember, **FOR_ADMINS),
+    Row(groups.LeaveGroup, owner="owner_must_stay"),
+    Row(groups.ShowGroup),
+    Row(groups.ListMembers),
+    Row(messages.Send, lambda _: {"text": "hello"}, **SILENCED),
+    Row(sync.History),
+    Row(
+        sync.CatchUp,
+        lambda world: {"ranges": (sync.Range(world.group_id, 0),)},
+        empty=lambda reply: not reply.groups,
+    ),
+    Row(sync.MarkRead, lambda _: {"seq": 1}),
+    # Red packets.
+    Row(redpack.PreparePacket, lambda _: {"total": 10, "count": 2, "mode": redpack.LUCKY}, **SILENCED),
+    Row(redpack.SendPacket, lambda world: {"packet_id": world.prepared_id, "client_seed": bytes(32)}, **SILENCED),
+    Row(redpack.GrabPacket, lambda world: {"packet_id": world.packet_id}),
+    Row(redpack.OpenPacket, lambda world: {"packet_id": world.packet_id}),
+    # Governing.
+    Row(governing.SetRules, lambda _: {"slow_mode": 3}, **FOR_ADMINS),
+    Row(governing.SetRole, lambda _: {"role": ROLE_ADMIN}, **FOR_OWNER),
+    Row(governing.HandOver, **FOR_OWNER),
+    Row(governing.DissolveGroup, **FOR_OWNER),
+    Row(governing.MuteMember, lambda _: {"until": FOREVER}, **FOR_ADMINS),
+    Row(governing.BanUser, **FOR_ADMINS),
+    Row(governing.UnbanUser, lambda world: {"user_id": world.id_of("bert")}, **FOR_ADMINS),
+    Row(governing.ListBans, **FOR_ADMINS),
+    Row(governing.SetNickname, lambda _: {"nickname": "x"}),
+    Row(governing.SetNotice, lambda _: {"text": "read me"}, **FOR_ADMINS),
+    Row(governing.MakeInvite),
+    Row(governing.RevokeInvite, lambda world: {"code": world.codes["olga"]}, **FOR_ADMINS),
+    Row(governing.ListInvites),
+    Row(governing.ListJoinRequests, **FOR_ADMINS),
+    Row(governing.DecideJoin, lambda world: {"user_id": world.id_of("asta"), "accept": True}, **FOR_ADMINS),
+    # A conversation.
+    Row(conversation.Edit, lambda world: {"of": world.mine, "text": "better"}, **SILENCED),
+    Row(conversation.Recall, lambda world: {"of": world.hers}, **FOR_ADMINS),
+    Row(conversation.React, lambda world: {"of": world.hers, "emoji": "👍"}, **SILENCED),
+    Row(conversation.Pin, lambda world: {"of": world.hers}, **FOR_ADMINS),
+    Row(conversation.Forward, lambda world: {"from_group": world.group_id, "of": world.hers}, **SILENCED),
+    Row(conversation.SetQuiet, lambda _: {"quiet": True}),
+    Row(conversation.Delivered, lambda world: {"marks": (sync.Range(world.group_id, 1),)}, gone=OK),
+    Row(conversation.ListReceipts, lambda world: {"of": world.mine}),
+    Row(conversation.ListReactions, lambda world: {"of": world.hers}),
+    Row(conversation.ListPins),
+    Row(conversation.ListVersions, lambda world: {"of": world.hers}, **FOR_ADMINS),
+    Row(conversation.Search, lambda _: {"query": "hers"}),
+    # Media: there is none with this id, which only those learn who may send.
+    Row(
+        media.SendMedia,
+        lambda _: {"media_id": 1},
+        **dict.fromkeys(("member", "admin", "owner"), "media_unknown"),
+        **SILENCED,
+    ),
+    Row(media.ListMedia),
+    Row(media.SetAvatar, lambda _: {"media_id": 0}, **FOR_ADMINS),
+    # Presence.
+    Row(presence.WhoIsHere),
+    Row(presence.Typing),
+)
+
+
+def names_a_group(cls: type[Any]) -> bool:
+    for field in attrs.fields(cls):
+        of = field.metadata["wire"]
+        inside = of.of.of if isinstance(of, ListOf) and isinstance(of.of, Struct) else None
+        if field.name == "group_id" or (inside and any(each.name == "group_id" for each in attrs.fields(inside))):
+            return True
+    return False
+
+
+def test_every_command_that_names_a_group_has_a_row():
+    missing = [cls.__name__ for cls in REPLY_TO if names_a_group(cls) and cls not in {row.of for row in ROWS}]
+    assert not missing, f"say in ROWS of {__file__} who may {missing}"
+
+
+class _Builder:
+    """Scripts run on a group of its own, in one job."""
+
+    def __init__(self, town: Town, conn: Connection, group_id: int) -> None:
+        self.town, self.conn, self.group_id = town, conn, group_id
+
+    def run(self, who: str, script: Script | Any) -> list[Any]:
+        person = self.town[who].actor
+        command = Command(person, None, script) if callable(script) else script
+        turn = Turn(self.conn, self.group_id, self.town.now_ms(), self.town.services.ids)
+        (outcome,) = turn.run([command])
+        assert isinstance(outcome, Accepted), outcome
+        return outcome.reply
+
+    def post(self, who: str, text: str) -> int:
+        actor: Actor = self.town[who].actor
+        from chatsrv_storage.idempotency import Once
+
+        return self.run(who, Post(actor, Once(actor.user_id, client_id(self.town.now_ms()), bytes(16)), text))[1]
+
+
+LIMITS = Limits()
+
+
+def build(town: Town, standing: str) -> Callable[[Connection], World]:
+    """A job: a group of olga with vera, and xena (or whoever the column is about) in this standing."""
+
+    def job(conn: Connection) -> World:
+        services = town.services
+        group_id = services.ids.next(town.now_ms())
+        who = "olga" if standing.startswith("owner") else "xena"
+        world = World(town, town[who], group_id)
+        build = _Builder(town, conn, group_id)
+        if standing == "no group":
+            return attrs.evolve(world, hers=2, mine=2, packet_id=1, prepared_id=1, codes={"olga": "x" * 24})
+        everybody = [world.id_of(name) for name in ("vera", "xena")]
+        build.run("olga", make("home", everybody, history=True, max_members=500))
+        world.hers = build.post("vera", "hers")
+        build.run("vera", talk.edit(world.hers, "hers edited", 3_600_000))
+        world.mine = build.post(who, "mine")
+        build.run("olga", marks.pin(world.mine, on=True))
+        world.codes["olga"] = build.run("olga", invites.make_invite(f"{group_id:024x}", FOREVER, 0, 100))[0]
+        build.run("olga", rule.ban(world.id_of("bert"), FOREVER))
+        build.run("olga", rule.set_rules({"approval": True}, 500))
+        build.run("asta", invites.join(world.codes["olga"], "let me in", 100))
+        if standing == "asking":
+            build.run("olga", remove(world.id_of("xena")))
+            build.run("xena", invites.join(world.codes["olga"], "me too", 100))
+        build.run("olga", rule.set_rules({"approval": False}, 500))
+        packet = build.run(
+            "olga", packets.prepare_packet(10, 2, Mode.LUCKY, None, services.ids.next(1), bytes(32), LIMITS)
+        )
+        world.packet_id = packet[0]
+        build.run("olga", packets.send_packet(packet[0], bytes(32), "", LIMITS))
+        if standing in IN:
+            conn.execute("delete from redpack_prepared")  # of the column before: nobody may have many
+            prepared = packets.prepare_packet(10, 2, Mode.LUCKY, None, services.ids.next(1), bytes(32), LIMITS)
+            world.prepared_id = build.run(who, prepared)[0]
+        else:
+            world.prepared_id = packet[0]
+        _place(build, world, standing)
+        return world
+
+    return job
+
+
+def _place(build: _Builder, world: World, standing: str) -> None:
+    xena = world.id_of("xena")
+    if "admin" in standing:
+        build.run("olga", rule.set_role(xena, ROLE_ADMIN))
+    if "muted" in standing:
+        build.run("olga", rule.mute(xena, FOREVER))
+    if "removed" in standing:
+        build.run("olga", remove(xena))
+    if "banned" in standing:
+        build.run("olga", rule.ban(xena, FOREVER))
+    if standing == "left member":
+        build.run("xena", leave)
+    if "dissolved" in standing:
+        build.run("olga", rule.dissolve)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.of.__name__)
+async def test_cells(row, autojump_clock):
+    if row.of not in HANDLERS:
+        pytest.skip("the server has no handler for it yet")
+    answers: dict[str, str] = {}
+    async with open_town("olga", "vera", "xena", "otto", "bert", "asta", "sven", cents=100_000) as town:
+        for standing in (*IN, *OUT):
+            world = await town.services.storage.write(build(town, standing))
+            if standing == "stranger":
+                world.who = town["sven"]
+            try:
+                reply = await world.who.do(row.command(world))
+            except Refusal as refusal:
+                answers[standing] = refusal.code
+            else:
+                answers[standing] = UNKNOWN if row.empty(reply) else OK
+        assert answers == row.expected()
+        assert await town.problems() == []
+
+
+@pytest.mark.parametrize("operation", ["remove", "mute", "ban"])
+@pytest.mark.parametrize("target", ["admin", "owner", "oneself"])
+async def test_nobody_is_above_an_equal(operation, target, autojump_clock):
+    async with open_town("olga", "vera", "xena") as town:
+        olga, vera, xena = (town[name] for name in ("olga", "vera", "xena"))
+        group_id = await olga.make_group(vera, xena)
+        for admin in (vera, xena):
+            await olga.do(governing.SetRole(client_id(), group_id, admin.user_id, ROLE_ADMIN))
+        user_id = {"admin": vera, "owner": olga, "oneself": xena}[target].user_id
+        command = {
+            "remove": groups.RemoveMember(client_id(), group_id, user_id),
+            "mute": governing.MuteMember(client_id(), group_id, user_id, FOREVER),
+            "ban": governing.BanUser(client_id(), group_id, user_id),
+        }[operation]
+        assert await xena.code(command) == FORBIDDEN
+        assert await olga.code(attrs.evolve(command, client_id=client_id())) == (FORBIDDEN if target == "owner" else OK)
+
+
+@pytest.mark.parametrize("standing", ["member", "admin"])
+async def test_rules_that_decide_who_may(standing, autojump_clock):
+    """`invite`, `pin` and `mention_all` say whether members may; admins always may."""
+    async with open_town("olga", "vera", "xena", "otto", cents=100_000) as town:
+        await town.move_in(["bert", "asta"])
+        commands: dict[str, Callable[[World], Any]] = {
+            "invite": lambda world: groups.AddMembers(client_id(), world.group_id, (world.id_of("otto"),)),
+            "pin": lambda world: conversation.Pin(client_id(), world.group_id, world.hers),
+            "mention_all": lambda world: messages.Send(
+                client_id(), world.group_id, "all!", messages.SendExtra(mention_all=True)
+            ),
+        }
+        for name, command in commands.items():
+            for least in (1, 2):
+                world = await town.services.storage.write(build(town, standing))
+                await town["olga"].do(governing.SetRules(client_id(), world.group_id, **{name: least}))
+                may = least == 1 or standing == "admin"
+                assert await world.who.code(command(world)) == (OK if may else FORBIDDEN), (name, least)
+
+
+async def test_a_conversation_of_two_has_no_government(autojump_clock):
+    """Only what its column in the table allows; nobody is its admin."""
+    from chatsrv_storage.rights import Operation, Right
+
+    allowed = {operation for operation in Operation if operation.value.direct}
+    assert {Operation.READ, Operation.SPEAK, Operation.PIN, Operation.SEND_PACKET} < allowed
+    assert not {Operation.ADD, Operation.REMOVE, Operation.LEAVE, Operation.DISSOLVE, Operation.RULES} & allowed
+    assert Right("try what nobody thought of").least == 3
+    async with open_town("olga", "vera", "otto") as town:
+        olga, vera, otto = (town[name] for name in ("olga", "vera", "otto"))
+        group_id = (await olga.do(governing.OpenDirect(vera.user_id))).group.group_id
+        governed = {row.of for row in ROWS if row.of.__module__ in (groups.__name__, governing.__name__)}
+        for row in ROWS:
+            names = {field.name for field in attrs.fields(row.of)}
+            if row.of not in HANDLERS or row.of not in governed:
+                continue
+            world = World(town, olga, group_id, codes={"olga": "x"})
+            world.town.people.setdefault("bert", otto)
+            world.town.people.setdefault("asta", otto)
+            expected = OK if row.of in (groups.ShowGroup, groups.ListMembers) else FORBIDDEN
+            assert await olga.code(row.command(world)) == expected, (row.of, names)
+            assert await otto.code(row.command(world)) == UNKNOWN
+        assert add([otto.user_id]) is not None
