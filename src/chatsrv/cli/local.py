@@ -9,7 +9,10 @@ from chatsrv.cli.errors import REFUSED, UNREACHABLE, Failure
 from chatsrv.cli.online import Json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chatsrv.cli.output import Output
+    from chatsrv_storage.check import Check
 
 operator = typer.Typer(
     help="Give and take the rights of an operator, on the server's machine. Audited.", no_args_is_help=True
@@ -32,16 +35,21 @@ def check(
 ) -> None:
     """Look a data folder over while no server runs on it; changes nothing.
 
-    Checks the database's structure, the checksum of every message, the order of every group, and the audit log.
+    Checks the database's structure, the checksum of every message, the order of every group, the audit log and the
+    books.
     Exit code 1 if anything is wrong.
     """
-    from chatsrv_storage import audit, history
+    from chatsrv_storage import audit, history, ledger, packets
+
+    _look_over(_output(ctx, json), folder, [history.check, audit.check, ledger.check, packets.check])
+
+
+def _look_over(out: "Output", folder: Path, checks: "Sequence[Check]") -> None:
     from chatsrv_storage.check import check_folder
     from chatsrv_storage.errors import FolderError
 
-    out = _output(ctx, json)
     try:
-        problems = check_folder(folder, [history.check, audit.check])
+        problems = check_folder(folder, checks)
     except FolderError as error:
         raise Failure(str(error), code="folder") from None
     for problem in problems:
@@ -50,6 +58,20 @@ def check(
     verdict = "no problem found" if not count else "1 problem found" if count == 1 else f"{count} problems found"
     out.say(f"{folder}: {verdict}", folder=str(folder), ok=not problems, problems=count)
     raise typer.Exit(REFUSED if problems else 0)
+
+
+def audit(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data folder.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Recompute every balance, packet and draw from the ledger while no server runs; names what is wrong.
+
+    Exit code 1 if anything is wrong.
+    """
+    from chatsrv_storage import ledger, packets
+
+    _look_over(_output(ctx, json), folder, [ledger.check, packets.check])
 
 
 @operator.command("add")

@@ -2,7 +2,7 @@
 
 import typer
 
-from chatsrv.cli import accounts, groups, local, operate, serve, tail, talk
+from chatsrv.cli import accounts, groups, local, operate, redpack, serve, tail, talk
 from chatsrv.cli.online import Common, Json, Profile, Server, online
 
 app = typer.Typer(
@@ -29,6 +29,9 @@ for function in (accounts.register, accounts.login, accounts.logout, accounts.wh
 app.add_typer(groups.group, name="group")
 for function in (talk.send, talk.history, tail.tail):
     app.command(function.__name__)(online(function))
+app.add_typer(redpack.redpack, name="redpack")
+app.add_typer(redpack.wallet, name="wallet")
+app.command()(local.audit)
 app.command("backup")(online(operate.backup))
 app.command()(local.check)
 app.add_typer(local.operator, name="operator")
