@@ -132,7 +132,7 @@ async def kill_rounds(folder: Path, rounds: int, seed: int) -> None:
     chance = random.Random(seed)
     new_id, ids = client_ids(clock.now_ms), Snowflake()
     async with open_storage(folder) as storage:
-        everybody = await storage.write(make_people([f"u{n}" for n in range(30)], 50_000, clock.now_ms(), ids))
+        everybody = await storage.write(make_people([f"u{n}" for n in range(30)], 10**8, clock.now_ms(), ids))
     openers = [Opener(someone) for someone in everybody[1:]]
     owner, group_id, packets = everybody[0], 0, list[int]()
     for _ in range(rounds):
