@@ -52,7 +52,7 @@ class Server:
         services: Services,
         listeners: list[Listener],
         acceptor: Acceptor,
-        accepting: trio.Nursery,
+        accepting: trio.CancelScope,
         connections: trio.Nursery,
     ) -> None:
         self.services = services
@@ -91,7 +91,7 @@ class Server:
         """Stop gracefully within `stop_timeout`: what is under way is finished and answered, then connections close."""
         services = self.services
         services.stopping.set()
-        self._accepting.cancel_scope.cancel()
+        self._accepting.cancel()
         timeout = services.config.stop_timeout
         with trio.move_on_after(timeout):
             for connection in list(self._acceptor.connections):
@@ -190,9 +190,8 @@ async def _open_server(
         await background.start(keep_house, storage, clock, ids, acceptor)
         if config.data is not None and opened is None:
             await background.start(serve_operators, services, config.data)
-        async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
-            for listener in listeners:
-                await accepting.start(acceptor.serve, listener, connections)
+        async with trio.open_nursery() as connections:
+            accepting = await connections.start(_accept, acceptor, listeners, connections)
             server = Server(services, listeners, acceptor, accepting, connections)
             log.info("server ready", listening=server.urls)
             try:
@@ -212,6 +211,23 @@ async def _pay_out(services: Services) -> None:
     if config.payout_url:
         async with httpx.AsyncClient(timeout=PAY_TIMEOUT) as client:
             await pay_out(services, WebhookProvider(client, config.payout_url, config.payout_secret, services.clock))
+
+
+async def _accept(
+    acceptor: Acceptor,
+    listeners: list[Listener],
+    connections: trio.Nursery,
+    task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Accept on all listeners until the scope that it starts with is cancelled.
+
+    A task of its own: within the nursery that stopping cancels, stopping would cancel itself.
+    """
+    async with trio.open_nursery() as accepting:
+        for listener in listeners:
+            await accepting.start(acceptor.serve, listener, connections)
+        task_status.started(accepting.cancel_scope)
+        await trio.sleep_forever()
 
 
 @asynccontextmanager
