@@ -15,8 +15,8 @@ from chatsrv_storage.records import Record, checksum, dump
 EXCERPT: Final = 200
 """Characters of a message that a quote, a pin or a preview may show."""
 
-WHOLE: Final = 2**31
-"""More characters than any text has."""
+WHOLE: Final = 2**30
+"""More characters than any text has; SQLite takes a length of 2³¹ for a negative one, and answers nothing."""
 
 SAID: Final = frozenset({"text", "image", "audio", "video", "file", "redpack", "notice"})
 """The kinds of rows that are messages; all others say what happened."""

@@ -12,7 +12,7 @@ from chatsrv_storage.records import GROUP, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, 
 from chatsrv_storage.rights import Operation, reader
 from chatsrv_storage.standing import LISTED, GroupState, listed_view, view
 from chatsrv_storage.turn import Script, Turn
-from chatsrv_storage.unread import with_unread
+from chatsrv_storage.unread import besides
 
 
 def make(name: str, members: Sequence[int], *, history: bool, max_members: int) -> Script:
@@ -113,8 +113,9 @@ def listed(conn: Connection, user_id: int, since: int, after: int, limit: int) -
         f"{LISTED} where m.user_id = ? and m.group_id > ? and (m.role > 0 or (? > 0 and m.version > ?))"
         " order by m.group_id limit ?",
         (user_id, after, since, since, limit),
-    )
-    return with_unread(conn, user_id, [listed_view(row) for row in rows]), version
+    ).fetchall()
+    beside = besides(conn, user_id, rows[0][0], rows[-1][0]) if rows else {}
+    return [listed_view(row, beside) for row in rows], version
 
 
 @attrs.frozen(slots=True)
@@ -130,8 +131,8 @@ def shown(conn: Connection, user_id: int, group_id: int) -> tuple[GroupView, Not
     """One group of the user, with its notice. Raises Refusal where they are not in it."""
     group, member = reader(conn, user_id, group_id)
     row = conn.execute("select notice, notice_by, notice_at from chat_group where id = ?", (group_id,)).fetchone()
-    (seen,) = with_unread(conn, user_id, [view(group_id, group, member)])
-    return seen, Notice(*row)
+    beside = besides(conn, user_id, group_id, group_id)[group_id]
+    return view(group_id, group, member, None, beside), Notice(*row)
 
 
 def members(

@@ -6,6 +6,7 @@ import attrs
 
 from chatsrv_storage.port import Connection
 from chatsrv_storage.records import GROUP, GroupView, Rules
+from chatsrv_storage.unread import Beside
 
 _RULES: Final = (
     "who_invites, approval, history, mute_all, slow_mode, max_members, who_pins, who_mentions_all, keep_edits"
@@ -92,12 +93,18 @@ def both_states(conn: Connection, group_id: int, user_id: int) -> tuple[GroupSta
     return None if row is None else (GroupState(*row[:7], rules=_rules(row[7:16])), MemberState(*row[16:]))
 
 
-def view(group_id: int, group: GroupState, member: MemberState, name: str | None = None) -> GroupView:
+def view(
+    group_id: int,
+    group: GroupState,
+    member: MemberState,
+    name: str | None = None,
+    beside: Beside = (0, False, 0, None),
+) -> GroupView:
     """The group as this member has it."""
     return GroupView(
         group_id, name or group.name, member.role, group.members, group.seq, group.ordinal,
         member.read_seq, member.read_ordinal, member.visible_from, group.rules.history,
-        group.kind, group.rules, member.nickname, member.muted_until,
+        group.kind, group.rules, member.nickname, member.muted_until, *beside,
     )  # fmt: skip
 
 
@@ -108,12 +115,12 @@ LISTED: Final = (
 """Rows for `listed_view`, also of groups that the user left."""
 
 
-def listed_view(row: tuple[Any, ...]) -> GroupView:
+def listed_view(row: tuple[Any, ...], beside: dict[int, Beside]) -> GroupView:
     """A group in somebody's list. Who is out learns nothing of it that came after."""
     group_id, left_seq, left_name = row[:3]
     group, member = GroupState(*row[3:10], rules=_rules(row[10:19])), MemberState(*row[19:])
     if member.role:
-        return view(group_id, group, member)
+        return view(group_id, group, member, None, beside[group_id])
     return GroupView(
         group_id, left_name or group.name, 0, 0, left_seq, member.read_ordinal,
         member.read_seq, member.read_ordinal, member.visible_from, history=False, kind=group.kind,

@@ -1,18 +1,18 @@
 """What a list of groups says besides where each stands: who called me, the last message, what I keep quiet."""
 
-from collections.abc import Sequence
-from typing import Final
-
-import attrs
+from typing import Final, TypeAlias
 
 from chatsrv_storage.port import Connection
-from chatsrv_storage.records import GroupView, Preview
+from chatsrv_storage.records import Preview
 
 PREVIEW: Final = 60
 """Characters of a preview: 200 of them fit into a frame, in Chinese too."""
 
 MOST_MENTIONS: Final = 100
 """Counting stops here; nobody is shown more than 99+."""
+
+Beside: TypeAlias = tuple[int, bool, int, Preview | None]
+"""The last fields of a GroupView: mentions, quiet, delivered_seq, last."""
 
 _MENTIONS: Final = (
     "(select count(*) from (select 1 from mention n where n.user_id = {} and n.group_id = m.group_id and n.seq > m.read_seq"
@@ -29,20 +29,15 @@ _SELECT: Final = (
 )
 
 
-def with_unread(conn: Connection, user_id: int, views: Sequence[GroupView]) -> list[GroupView]:
-    """The same page of the user's groups, rising by id, with what only they see of each: one statement for all."""
-    if not views:
-        return []
-    rows = conn.execute(_SELECT, (PREVIEW, user_id, views[0].group_id, views[-1].group_id))
-    found = {row[0]: row for row in rows}
-    made: list[GroupView] = []
-    for view in views:
-        row = found.get(view.group_id)
-        if row is None:  # left
-            made.append(view)
-            continue
-        last = None if row[4] is None else Preview(*row[4:10], recalled=bool(row[10]))
-        made.append(
-            attrs.evolve(view, mentions=min(row[1], MOST_MENTIONS), quiet=bool(row[2]), delivered_seq=row[3], last=last)
+def besides(conn: Connection, user_id: int, first: int, last: int) -> dict[int, Beside]:
+    """For the user's groups from one id to another, what only they see of each: one statement for all."""
+    rows = conn.execute(_SELECT, (PREVIEW, user_id, first, last))
+    return {
+        row[0]: (
+            min(row[1], MOST_MENTIONS),
+            bool(row[2]),
+            row[3],
+            None if row[4] is None else Preview(*row[4:10], recalled=bool(row[10])),
         )
-    return made
+        for row in rows
+    }
