@@ -127,7 +127,7 @@ def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         here = Online(common, Output(json=common.json))
 
         async def run() -> None:
-            await function(here, **arguments)  # pyright: ignore[reportCallIssue]
+            await function(here, **arguments)
 
         trio.run(run, strict_exception_groups=True)
 

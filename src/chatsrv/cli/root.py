@@ -2,7 +2,7 @@
 
 import typer
 
-from chatsrv.cli import accounts, groups, local, operate, redpack, serve, tail, talk
+from chatsrv.cli import accounts, demo, groups, local, operate, redpack, serve, tail, talk
 from chatsrv.cli.online import Common, Json, Profile, Server, online
 
 app = typer.Typer(
@@ -36,3 +36,4 @@ app.command("backup")(online(operate.backup))
 app.command()(local.check)
 app.add_typer(local.operator, name="operator")
 app.add_typer(operate.user, name="user")
+app.command("demo")(demo.demo)

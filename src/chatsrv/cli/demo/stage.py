@@ -1,0 +1,148 @@
+"""Where the demo happens: the server, the people on it, what the audience is shown, and the verification at the end."""
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from chatsrv.app import Server, open_server
+from chatsrv.cli.demo.people import PATIENCE, Person
+from chatsrv.cli.errors import Failure
+from chatsrv.cli.events import clock, event_record, sentence_of
+from chatsrv.cli.output import Output
+from chatsrv.config import Config
+
+QUICK_HASHES = {"password_time": 1, "password_memory": 1024}
+"""The demo's passwords are in its source."""
+
+
+class Stage:
+    """What a scene works with: `people` by name, `say` to tell the audience what happens, `server` and `restart`."""
+
+    def __init__(self, out: Output, folder: Path, nursery: trio.Nursery) -> None:
+        self.out = out
+        self.people: dict[str, Person] = {}
+        self.groups: dict[str, int] = {}
+        self.devices: list[Person] = []
+        self.urls: dict[str, str] = {}
+        self._nursery = nursery
+        self._config = Config(data=folder, tcp="127.0.0.1:0", ws="127.0.0.1:0", stop_timeout=1.0, **QUICK_HASHES)
+        self._server: Server | None = None
+        self._stopped = trio.Event()
+        self._shown: dict[int, int] = {}
+        self.quiet = False  # events are not shown one by one, because there are many
+
+    # The server.
+
+    async def start_server(self) -> None:
+        """Start it; the second time on the ports of the first."""
+        self._stopped = trio.Event()
+        self._server = await self._nursery.start(self._serve)
+        self.urls = {url.partition(":")[0]: url for url in self._server.urls}
+        addresses = {scheme: url.partition("://")[2] for scheme, url in self.urls.items()}
+        self._config = attrs.evolve(self._config, **addresses)
+
+    async def _serve(self, task_status: trio.TaskStatus[Server]) -> None:
+        async with open_server(self._config) as server:
+            task_status.started(server)
+            await server.wait_stopping()
+        self._stopped.set()
+
+    async def stop_server(self) -> None:
+        """Stop it gracefully."""
+        assert self._server is not None
+        self._server.stop()
+        await self._stopped.wait()
+
+    # The people.
+
+    async def enter(self, name: str, over: str) -> Person:
+        """Somebody new, connected over `tcp` or `ws`."""
+        person = await self._connect(name, over, new=True)
+        self.people[name] = person
+        return person
+
+    async def enter_again(self, name: str, over: str) -> Person:
+        """Somebody who is here, on another device."""
+        return await self._connect(name, over, new=False)
+
+    async def _connect(self, name: str, over: str, *, new: bool) -> Person:
+        person = Person(name, self.urls[over], self._on_event)
+        with trio.fail_after(PATIENCE):
+            await self._nursery.start(person.live, new)
+        self.devices.append(person)
+        return person
+
+    async def everybody_heard(self, group_id: int, seq: int, but: tuple[str, ...] = ()) -> None:
+        """Wait until all devices of those who are in the group were told of an event."""
+        for person in self.devices:
+            if group_id in person.begins_at and person.name not in but and not person.away:
+                await person.until_heard(group_id, seq)
+
+    # The audience.
+
+    def say(self, sentence: str) -> None:
+        """Tell the audience what is about to happen or did."""
+        if self.out.json:
+            self.out.record({"say": sentence})
+        else:
+            self.out.line(f"  {sentence}")
+
+    def title(self, number: int, title: str) -> None:
+        """A scene begins."""
+        if self.out.json:
+            self.out.record({"scene": number, "title": title})
+            return
+        from rich.text import Text
+
+        self.out.console.print(Text(f"\n{number}. {title}", style="bold"))
+
+    def _on_event(self, person: Person, event: Any) -> None:
+        """Show each event once: when the first person hears of it."""
+        if event.seq <= self._shown.get(event.group_id, 0):
+            return
+        self._shown[event.group_id] = event.seq
+        if self.quiet:
+            return
+        if self.out.json:
+            self.out.record(event_record(event))
+            return
+        who, what, notice = sentence_of(event)
+        self.out.spoken(f"  {clock(event.sent_at)} #{event.seq:<3}", who, what, notice=notice)
+
+    # The verification.
+
+    async def verify(self) -> int:
+        """Everybody saw what the server has stored, in its order, without gap or double; answers how many events.
+
+        Raises Failure that names who did not.
+        """
+        total = 0
+        for name, group_id in self.groups.items():
+            owner = self.people["ann"]
+            stored: list[Any] = []
+            while True:
+                events, page = await owner.client.history(group_id, after=len(stored))
+                stored.extend(events)
+                if not page.more:
+                    break
+            if [event.seq for event in stored] != list(range(1, len(stored) + 1)):
+                raise Failure(f"the sequence of '{name}' has a gap")
+            for person in self.devices:
+                if group_id in person.begins_at:
+                    self._compare(person, name, stored, person.heard.get(group_id, []))
+            total += len(stored)
+        return total
+
+    def _compare(self, person: Person, group: str, stored: list[Any], heard: list[Any]) -> None:
+        begin = person.begins_at[stored[0].group_id]
+        end = person.gone_at.get(stored[0].group_id, len(stored) + 1)
+        expected = [event for event in stored if begin <= event.seq < end]
+        if [_identity(event) for event in heard] != [_identity(event) for event in expected]:
+            raise Failure(f"{person.name} heard {len(heard)} events of '{group}', and should have heard {len(expected)}")
+
+
+def _identity(event: Any) -> tuple[str, int, int, int]:
+    """What makes two copies of an event the same; words may have been corrected since it was heard."""
+    return type(event).__name__, event.seq, event.id, event.sender_id
