@@ -13,7 +13,7 @@ import trio
 from money_kit import make_people
 from server_kit import client_id
 
-from chatsrv.bus import Blob
+from chatsrv.bus import Blob, Subscriber
 from chatsrv.commands.context import Request, Services
 from chatsrv.commands.table import HANDLERS
 from chatsrv.config import Config
@@ -63,7 +63,8 @@ class Person:
                 raise reply
         except Refusal as refusal:
             listed = {*ANY_COMMAND, *REFUSALS[type(command)], *(ANY_MUTATION if hasattr(command, "client_id") else ())}
-            assert refusal.code in listed, f"{type(command).__name__} does not list {refusal.code}"
+            if refusal.code not in listed:
+                raise AssertionError(f"{type(command).__name__} does not list {refusal.code}") from refusal
             raise
         return reply
 
@@ -109,6 +110,14 @@ class Person:
 
     def put_event(self, blob: Blob) -> None:
         self.heard += _read(blob.frames)
+
+    def put_hint(self, blob: Blob) -> bool:
+        self.put_event(blob)
+        return True
+
+    @property
+    def subscriber(self) -> Subscriber:
+        return self
 
     def end(self, reason: str) -> None:
         raise AssertionError(reason)

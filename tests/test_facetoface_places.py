@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from chatsrv.auth.rates import source_of
 from chatsrv.facetoface.places import (
     CAP,
     EARTH,
@@ -19,7 +20,6 @@ from chatsrv.facetoface.places import (
     from_text,
     metres,
     network_of,
-    source_of,
     to_text,
 )
 
@@ -77,7 +77,11 @@ def test_haversine_agrees_with_vectors_everywhere(one, other):
 @given(POINTS)
 def test_a_search_looks_into_few_cells(point):
     cells = cells_near(point)
-    assert len(set(cells)) == len(cells) <= (4 if abs(point.lat) < 49 * MILLION else 6 if abs(point.lat) < 70 * MILLION else 100)
+    assert (
+        len(set(cells))
+        == len(cells)
+        <= (4 if abs(point.lat) < 49 * MILLION else 6 if abs(point.lat) < 70 * MILLION else 100)
+    )
     assert cell_of(point) in cells
 
 

@@ -45,9 +45,12 @@ class MyProfile:
     hidden: bool = field(FLAG)
 
 
-@command(0x0A01, reply=MyProfile)
+@command(0x0A01, reply=MyProfile, errors=(ErrorCode.MEDIA_UNKNOWN, ErrorCode.NOT_A_PICTURE))
 class SetProfile:
-    """Change my profile: what is given; nil leaves it as it is. An empty nickname, or avatar 0, is none."""
+    """Change my profile: what is given; nil leaves it as it is. An empty nickname, or avatar 0, is none.
+
+    With nothing given it tells me what it is.
+    """
 
     nickname: str | None = field(Optional(LABEL), default=None)
     avatar: int | None = field(Optional(ID_OR_0), default=None)

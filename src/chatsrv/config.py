@@ -81,6 +81,15 @@ class Config:
     tls_cert: Path | None = attrs.field(default=None, converter=_path)
     tls_key: Path | None = attrs.field(default=None, converter=_path)
 
+    http: Address | None = attrs.field(default=None, converter=_address)
+    https: Address | None = attrs.field(default=None, converter=_address)
+    """Where media go up and down; without either, the server takes no media. https uses the same certificate."""
+    http_url: str = ""
+    """What clients are told instead of these addresses, for example behind a proxy: https://media.example"""
+    http_connections: int = attrs.field(default=1_000, validator=_at_least(1))
+    ops: Address | None = attrs.field(default=None, converter=_address)
+    """Where /healthz, /readyz and /metrics are. Keep it off the network that clients are on."""
+
     name: str = attrs.field(default="chatsrv", validator=check.max_len(limits.MAX_TITLE))
     open_registration: bool = False
     """Anybody may register. Otherwise only who comes in by a listener on a loopback address."""
@@ -112,6 +121,23 @@ class Config:
     password_workers: int = attrs.field(default=2, validator=_at_least(0))
     login_attempts: int = attrs.field(default=10, validator=_at_least(1))
     """Failed logins per user, and ten times as many per address, within a minute."""
+    messages_per_second: float = attrs.field(default=100.0, validator=_at_least(0))
+    message_burst: int = attrs.field(default=2_000, validator=_at_least(1))
+    """What one user may send on the average and at once, on all devices; pasting a long log is fine. 0: no limit."""
+    changes_per_second: float = attrs.field(default=20.0, validator=_at_least(0))
+    change_burst: int = attrs.field(default=300, validator=_at_least(1))
+    """The same for everything else that is stored: groups, members, rules, edits, profiles."""
+    hints_per_second: float = attrs.field(default=20.0, validator=_at_least(0))
+    hint_burst: int = attrs.field(default=200, validator=_at_least(1))
+    """The same for what is not stored: typing, presence, receipts."""
+    address_per_second: float = attrs.field(default=2_000.0, validator=_at_least(0))
+    address_burst: int = attrs.field(default=40_000, validator=_at_least(1))
+    """All of it together from one address (IPv6: a /64), which may be an office; loopback is one like any other."""
+    codes_without_position: Literal["private", "any", "off"] = attrs.field(
+        default="private", validator=check.in_(("private", "any", "off"))
+    )
+    """Which clients may use face-to-face codes without a position: on loopback and private networks, all, none. Behind a
+    proxy that tells no addresses everybody looks like loopback: `off`."""
     durability: Literal["full", "normal", "off"] = attrs.field(
         default="full", validator=check.in_(("full", "normal", "off"))
     )
@@ -139,12 +165,40 @@ class Config:
     payout_secret: str = attrs.field(default="", repr=False)
     """The key that signs what is posted there."""
 
+    media_store: Literal["local", "s3"] = attrs.field(default="local", validator=check.in_(("local", "s3")))
+    """Where the bytes of media are: in the data folder, or in an S3-compatible bucket."""
+    media_s3_endpoint: str = ""
+    media_s3_bucket: str = ""
+    media_s3_region: str = "us-east-1"
+    media_s3_prefix: str = ""
+    media_s3_public_endpoint: str = ""
+    """What clients are sent to, if it is not the endpoint that the server uses."""
+    media_s3_access_key: str = ""
+    media_s3_secret_key: str = attrs.field(default="", repr=False)
+    media_max_image: int = attrs.field(default=32 * 2**20, validator=_at_least(1))
+    media_max_audio: int = attrs.field(default=128 * 2**20, validator=_at_least(1))
+    media_max_video: int = attrs.field(default=2**30, validator=_at_least(1))
+    media_max_file: int = attrs.field(default=2**30, validator=_at_least(1))
+    """Bytes of one medium, by kind; and of all that one user uploaded and that is not swept."""
+    media_quota: int = attrs.field(default=10 * 2**30, validator=_at_least(0))
+    media_uploads: int = attrs.field(default=64, validator=_at_least(1))
+    """Uploads at a time; each holds about half a MiB."""
+    media_uploads_per_user: int = attrs.field(default=20, validator=_at_least(1))
+    media_stall_timeout: float = attrs.field(default=30.0, validator=_at_least(0.05))
+    """An upload of which not 16 KiB arrive in this time is cut off; one in pieces can go on later."""
+    media_url_seconds: float = attrs.field(default=300.0, validator=[_at_least(1.0), check.le(7 * 24 * 3600)])
+    """How long a signed URL is good."""
+    media_workers: int = attrs.field(default=1, validator=_at_least(1))
+    """Processes that make previews."""
+
     log_level: str = attrs.field(default="info", validator=check.in_(("debug", "info", "warning", "error")))
     log_format: Literal["json", "text"] = attrs.field(default="text", validator=check.in_(("json", "text")))
 
     def __attrs_post_init__(self) -> None:
-        if (self.tls or self.wss) and not (self.tls_cert and self.tls_key):
-            raise ConfigError("tls and wss need a certificate: set tls_cert and tls_key to PEM files")
+        if (self.tls or self.wss or self.https) and not (self.tls_cert and self.tls_key):
+            raise ConfigError("tls, wss and https need a certificate: set tls_cert and tls_key to PEM files")
+        if self.media_store == "s3" and not (self.media_s3_endpoint and self.media_s3_bucket):
+            raise ConfigError("media in S3 need media_s3_endpoint and media_s3_bucket")
 
 
 _FIELDS = {field.name: field for field in attrs.fields(Config)}

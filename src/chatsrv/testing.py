@@ -21,8 +21,17 @@ from chatsrv.config import Config
 from chatsrv.transport.memory import WINDOW, MemoryTransport, memory_pair
 from chatsrv_storage.port import open_memory_storage, open_storage
 
-QUICK = Config(password_time=1, password_memory=8, password_workers=0, open_registration=True)
-"""Settings for tests: a password hash takes well under a millisecond, and protects nothing."""
+QUICK = Config(
+    password_time=1,
+    password_memory=8,
+    password_workers=0,
+    open_registration=True,
+    messages_per_second=0,
+    changes_per_second=0,
+    hints_per_second=0,
+    address_per_second=0,
+)
+"""Settings for tests: a password hash takes well under a millisecond, and protects nothing; nobody is too fast."""
 
 
 @attrs.frozen(slots=True)

@@ -9,24 +9,31 @@ connections get to read their answers, the storage closes. Nothing acked is lost
 
 import ssl
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import httpx
 import trio
 
 from chatsrv.app.housekeeping import keep_house
+from chatsrv.app.http_side import SCHEMES as HTTP_SCHEMES
+from chatsrv.app.http_side import HttpSide, open_library, sweep_media
 from chatsrv.app.money import PAY_TIMEOUT, expire_packets, pay_out
 from chatsrv.app.operator_socket import serve_operators
 from chatsrv.auth.passwords import Passwords
+from chatsrv.auth.rates import Rate, Rates
 from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus
+from chatsrv.bus.presence import PresenceHub
 from chatsrv.clock import Clock, Randomness, SystemClock, SystemRandomness
 from chatsrv.commands.context import Hooks, Services
 from chatsrv.config import Address, Config, ConfigError
+from chatsrv.facetoface.attempts import Attempts
+from chatsrv.facetoface.waiting_room import WaitingRoom
 from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.groups.indexer import Indexer
 from chatsrv.log import Log, quiet_log
+from chatsrv.metrics import Metrics
 from chatsrv.net.listeners import Acceptor, Listener, Scheme, bind
 from chatsrv.payments import WebhookProvider
 from chatsrv.transport.outbox import Flusher
@@ -36,7 +43,7 @@ from chatsrv_storage.connection import Synchronous
 from chatsrv_storage.port import Storage, open_memory_storage, open_storage
 from chatsrv_storage.snowflake import Snowflake
 
-SCHEMES: tuple[Scheme, ...] = ("tcp", "tls", "ws", "wss")
+SCHEMES: tuple[Scheme, ...] = ("tcp", "tls", "ws", "wss", *HTTP_SCHEMES)
 
 _SYNCHRONOUS: dict[str, Synchronous] = {"full": "FULL", "normal": "NORMAL", "off": "OFF"}
 
@@ -52,12 +59,14 @@ class Server:
         services: Services,
         listeners: list[Listener],
         acceptor: Acceptor,
+        http: HttpSide,
         accepting: trio.CancelScope,
         connections: trio.Nursery,
     ) -> None:
         self.services = services
         self._listeners = listeners
         self._acceptor = acceptor
+        self._http = http
         self._accepting = accepting
         self._connections = connections
 
@@ -153,12 +162,17 @@ async def _open_server(
     async with (
         _storage(config, opened) as storage,
         _listening(config) as listeners,
+        AsyncExitStack() as stack,
         _one_error() as of_block,
         trio.open_nursery() as background,
     ):
         ids = Snowflake(config.node, await storage.read(clock_floor.read))
         bus = LocalBus()
         indexer = Indexer(storage, log)
+        metrics = Metrics()
+        library = await stack.enter_async_context(
+            open_library(config, storage, ids, clock, randomness, metrics, log)
+        )
         services = Services(
             config=config,
             storage=storage,
@@ -168,15 +182,33 @@ async def _open_server(
             passwords=Passwords(config.password_time, config.password_memory, config.password_workers),
             logins=Throttle(config.login_attempts / 60, config.login_attempts),
             registrations=Throttle(REGISTRATIONS_PER_MINUTE / 60, REGISTRATIONS_PER_MINUTE),
+            rates=_rates(config),
+            presence=PresenceHub(bus, storage, clock),
+            waiting_room=WaitingRoom(
+                bus,
+                storage,
+                clock,
+                capacity=config.max_group_members,
+                without=config.codes_without_position,
+                attempts=Attempts(),
+            ),
             clock=clock,
             randomness=randomness,
             ids=ids,
             hooks=hooks,
             log=log,
             stopping=trio.Event(),
+            library=library,
         )
         flusher = Flusher(config.outbox_budget)
         acceptor = Acceptor(services, flusher, tls)
+        http = HttpSide(services, metrics, listeners, tls)
+        services.channels.metrics = metrics
+        metrics.watch("connections", "Connections of the chat.", lambda: float(len(acceptor.connections)))
+        metrics.watch("outbox_bytes", "Bytes that wait for slow readers.", lambda: float(flusher.waiting))
+        metrics.watch("channels", "Groups in which something happens.", lambda: float(len(services.channels)))
+        if library is not None:
+            background.start_soon(sweep_media, library, log)
         background.start_soon(flusher.run)
         background.start_soon(acceptor.sweep)
         background.start_soon(services.channels.sweep)
@@ -184,6 +216,10 @@ async def _open_server(
         background.start_soon(indexer.run)
         background.start_soon(indexer.purge)
         background.start_soon(services.deliveries.run)
+        await services.presence.load()
+        await services.waiting_room.load()
+        background.start_soon(services.presence.run)
+        background.start_soon(services.waiting_room.run)
         background.start_soon(_watch_storage, services)
         background.start_soon(expire_packets, services)
         background.start_soon(_pay_out, services)
@@ -191,8 +227,8 @@ async def _open_server(
         if config.data is not None and opened is None:
             await background.start(serve_operators, services, config.data)
         async with trio.open_nursery() as connections:
-            accepting = await connections.start(_accept, acceptor, listeners, connections)
-            server = Server(services, listeners, acceptor, accepting, connections)
+            accepting = await connections.start(_accept, acceptor, http, listeners, connections)
+            server = Server(services, listeners, acceptor, http, accepting, connections)
             log.info("server ready", listening=server.urls)
             try:
                 yield server
@@ -215,6 +251,7 @@ async def _pay_out(services: Services) -> None:
 
 async def _accept(
     acceptor: Acceptor,
+    http: HttpSide,
     listeners: list[Listener],
     connections: trio.Nursery,
     task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED,
@@ -225,7 +262,8 @@ async def _accept(
     """
     async with trio.open_nursery() as accepting:
         for listener in listeners:
-            await accepting.start(acceptor.serve, listener, connections)
+            serve = http.serve if listener.scheme in HTTP_SCHEMES else acceptor.serve
+            await accepting.start(serve, listener, connections)
         task_status.started(accepting.cancel_scope)
         await trio.sleep_forever()
 
@@ -271,6 +309,15 @@ async def _watch_storage(services: Services) -> None:
     failure = services.storage.failure
     assert failure is not None
     raise failure
+
+
+def _rates(config: Config) -> Rates:
+    return Rates(
+        Rate(config.messages_per_second, config.message_burst),
+        Rate(config.changes_per_second, config.change_burst),
+        Rate(config.hints_per_second, config.hint_burst),
+        Rate(config.address_per_second, config.address_burst),
+    )
 
 
 def _storage(

@@ -8,10 +8,13 @@ import attrs
 import trio
 
 from chatsrv.auth.passwords import Passwords
+from chatsrv.auth.rates import Rates
 from chatsrv.auth.throttle import Throttle
-from chatsrv.bus import LocalBus
+from chatsrv.bus import LocalBus, Subscriber
+from chatsrv.bus.presence import PresenceHub
 from chatsrv.clock import Clock, Randomness
 from chatsrv.config import Config
+from chatsrv.facetoface.waiting_room import WaitingRoom
 from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.log import Log
@@ -50,6 +53,9 @@ class Services:
     passwords: Passwords
     logins: Throttle
     registrations: Throttle
+    rates: Rates
+    presence: PresenceHub
+    waiting_room: WaitingRoom
     clock: Clock
     randomness: Randomness
     ids: Snowflake
@@ -69,6 +75,11 @@ class Caller(Protocol):
     @property
     def peer(self) -> str:
         """The peer's address."""
+        ...
+
+    @property
+    def subscriber(self) -> Subscriber:
+        """The same connection, as the bus knows it."""
         ...
 
     @property

@@ -3,7 +3,19 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from chatsrv.commands import conversation, governing, groups, media, messages, operator, redpack, session, sync
+from chatsrv.commands import (
+    conversation,
+    facetoface,
+    governing,
+    groups,
+    media,
+    messages,
+    operator,
+    presence,
+    redpack,
+    session,
+    sync,
+)
 from chatsrv.commands.context import Request
 
 Handler: TypeAlias = Callable[[Request, Any], Awaitable[Any]]
@@ -18,5 +30,7 @@ HANDLERS: dict[type[Any], Handler] = {
     **redpack.HANDLERS,
     **governing.HANDLERS,
     **conversation.HANDLERS,
+    **facetoface.HANDLERS,
+    **presence.HANDLERS,
     **media.HANDLERS,
 }

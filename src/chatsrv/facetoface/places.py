@@ -150,22 +150,6 @@ def network_of(peer: str, without: Without) -> Network | None:
     return None
 
 
-def source_of(peer: str) -> str:
-    """What a budget per address counts: the IPv4 address, the /64 of IPv6, loopback as one, else the name itself."""
-    address_text = peer.partition("%")[0]
-    try:
-        address = ipaddress.ip_address(address_text)
-    except ValueError:
-        return peer
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_loopback:
-        return "loopback"
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
-
-
 def to_text(place: Place) -> str:
     """A place as it is stored."""
     return f"at:{place.lat},{place.lon}" if isinstance(place, Point) else f"net:{place.key}"

@@ -11,11 +11,12 @@ from typing import Final
 
 import trio
 
+from chatsrv.auth.rates import source_of
 from chatsrv.bus import Blob, LocalBus, Subscriber
 from chatsrv.clock import Clock
 from chatsrv.facetoface.attempts import Attempts
 from chatsrv.facetoface.lobbies import TTL, Full, Guest, Lobbies, Lobby
-from chatsrv.facetoface.places import Network, Place, Point, Without, from_text, network_of, source_of, to_text
+from chatsrv.facetoface.places import Network, Place, Point, Without, from_text, network_of, to_text
 from chatsrv_protocol import ErrorCode, encode
 from chatsrv_protocol import facetoface as wire
 from chatsrv_storage import profiles, random_codes
@@ -31,14 +32,6 @@ GRACE: Final = 10_000
 
 SOON: Final = 1.0
 """Seconds of a wait that is over as soon as somebody else leaves."""
-
-
-class Later(Refusal):
-    """Not now; `retry_after` is the wait in seconds."""
-
-    def __init__(self, code: ErrorCode, message: str, retry_after: float) -> None:
-        super().__init__(code, message)
-        self.retry_after = retry_after
 
 
 class WaitingRoom:
@@ -93,14 +86,16 @@ class WaitingRoom:
             return mine
         wait = self._attempts.take(user_id, source, self.now)
         if wait:
-            raise Later(ErrorCode.RATE_LIMITED, "too many codes were tried: wait before the next", wait / 1000)
+            sentence = "too many codes were tried: wait before the next"
+            raise Refusal(ErrorCode.RATE_LIMITED, sentence, retry_after=wait / 1000)
         (shown,) = await self._storage.read(lambda conn: profiles.profiles(conn, [user_id]))
         guest = Guest(user_id, source, shown.name, shown.nickname, shown.avatar)
         try:
             arrival = self.lobbies.enter(guest, code, place, self.now, self._clock.now_ms())
         except Full as full:
             if full.server:
-                raise Later(ErrorCode.SERVER_BUSY, "too many people wait on this server", SOON) from None
+                sentence = "too many people wait on this server"
+                raise Refusal(ErrorCode.SERVER_BUSY, sentence, retry_after=SOON) from None
             raise Refusal(ErrorCode.GROUP_FULL, "as many wait here as a group may have") from None
         if arrival.left is not None and arrival.left is not arrival.lobby:
             self._tell([user_id], wire.LobbyClosed(arrival.left.code, "moved"))

@@ -4,12 +4,14 @@ The reader decodes, dispatches and waits: for a handler (one read at a time), fo
 when as many requests are unanswered as the server announced. So a client that sends too much is simply not read from.
 """
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import trio
 
-from chatsrv.bus import Blob
+from chatsrv.auth.rates import UNMETERED, Cost
+from chatsrv.bus import Blob, Subscriber
 from chatsrv.commands.context import Request, Services
+from chatsrv.commands.costs import COSTS
 from chatsrv.commands.table import HANDLERS
 from chatsrv.transport.outbox import Flusher, Outbox
 from chatsrv.transport.port import Transport
@@ -56,7 +58,7 @@ class ClientConnection:
     """The server's side of one connection. `run` is its life; everything else may be called by anybody at any time."""
 
     __slots__ = (
-        "_bad_frames", "_ended", "_nursery", "_outbox", "_protocol", "_room", "_scope", "_services", "_transport",
+        "_bad_frames", "_ended", "_meter", "_nursery", "_outbox", "_protocol", "_room", "_scope", "_services", "_transport",
         "_unanswered", "actor", "heard_at", "may_register", "session_id",
     )  # fmt: skip
 
@@ -67,6 +69,7 @@ class ClientConnection:
         self._unanswered: dict[int, None] = {}
         self._room: trio.Event | None = None
         self._bad_frames = 0
+        self._meter = UNMETERED
         self._ended: str | None = None
         self.may_register = may_register
         self.actor = NOBODY
@@ -82,6 +85,11 @@ class ClientConnection:
     def peer(self) -> str:
         """The peer's address."""
         return self._transport.peer
+
+    @property
+    def subscriber(self) -> Subscriber:
+        """The same connection, as the bus knows it."""
+        return self
 
     @property
     def may_send_passwords(self) -> bool:
@@ -174,6 +182,11 @@ class ClientConnection:
             sentence = "the server is about to stop: connect again after a moment, then retry"
             self.answer(request_id, Refusal(ErrorCode.SERVER_STOPPING, sentence))
             return
+        wait = self._meter.take(COSTS.get(cast("type[Any]", type(command)), Cost.CHANGE), self.heard_at)
+        if wait:
+            sentence = "too much at once: wait a moment, then retry"
+            self.answer(request_id, Refusal(ErrorCode.RATE_LIMITED, sentence, retry_after=wait))
+            return
         request = Request(self._services, self, request_id)
         try:
             reply = await HANDLERS[type(command)](request, command)
@@ -226,6 +239,10 @@ class ClientConnection:
         """Take live frames from the bus."""
         self._outbox.put_event(blob)
 
+    def put_hint(self, blob: Blob) -> bool:
+        """Take live frames that may be lost."""
+        return self._outbox.put_hint(blob)
+
     def end(self, reason: str) -> None:
         """The session is over: say so, hear nothing more, and close once that is written."""
         if self._ended is None:
@@ -257,6 +274,7 @@ class ClientConnection:
         """
         services = self._services
         self.actor, self.session_id = actor, session_id
+        self._meter = services.rates.meter(actor.user_id, self.peer, self.heard_at)
         services.bus.register(self)
         try:
             while True:

@@ -1,0 +1,118 @@
+"""How fast may somebody write: token buckets per user and per address, cheap enough to stand before every command.
+
+A bucket is one number, the moment at which it would be full again (the "theoretical arrival time" of GCRA, ITU-T I.371): a
+message costs 0.4 µs for both buckets (CPython 3.11), where looking two of them up in a shared table took 1.6. So a
+connection holds on to its buckets from its login on; the table only says which they are, so that many connections of
+one user share them, and a reconnect brings no new ones.
+"""
+
+import ipaddress
+from enum import IntEnum
+from typing import Final
+
+import attrs
+
+MAX_KEYS: Final = 50_000
+"""Buckets in a table; beyond, those that are full again are forgotten, which changes nothing for anybody."""
+
+
+class Cost(IntEnum):
+    """What a command takes from."""
+
+    FREE = 0
+    """It writes nothing, or is limited by rules of its own (logins, face-to-face codes)."""
+    MESSAGE = 1
+    CHANGE = 2
+    HINT = 3
+
+
+@attrs.frozen(slots=True)
+class Rate:
+    """So many a second on the average, so many at once. A rate of 0 limits nothing."""
+
+    per_second: float
+    burst: float
+
+
+UNLIMITED: Final = Rate(0, 1)
+
+
+class Bucket:
+    """One key's. `take` answers 0, or the seconds to wait (and then nothing was used)."""
+
+    __slots__ = ("full_at", "interval", "slack")
+
+    def __init__(self, rate: Rate) -> None:
+        self.interval = 1 / rate.per_second if rate.per_second else 0.0
+        self.slack = (max(rate.burst, 1) - 1) * self.interval
+        self.full_at = 0.0
+
+    def wait(self, now: float) -> float:
+        """Seconds until one can be taken; 0 if one can be taken now."""
+        return max(self.full_at - self.slack - now, 0.0)
+
+
+class Meter:
+    """The buckets of one connection: one for each kind of cost of its user, and one for all of its address."""
+
+    __slots__ = ("_address", "_mine")
+
+    def __init__(self, mine: tuple[Bucket, ...], address: Bucket) -> None:
+        self._mine = mine
+        self._address = address
+
+    def take(self, cost: Cost, now: float) -> float:
+        """Use one up in both buckets: 0 if that was possible, else the seconds to wait."""
+        mine, address = self._mine[cost], self._address
+        mine_full, address_full = mine.full_at, address.full_at
+        if mine_full - mine.slack > now or address_full - address.slack > now:
+            return max(mine.wait(now), address.wait(now))
+        mine.full_at = (max(now, mine_full)) + mine.interval
+        address.full_at = (max(now, address_full)) + address.interval
+        return 0.0
+
+
+_FREELY: Final = Bucket(UNLIMITED)
+UNMETERED: Final = Meter((_FREELY,) * len(Cost), _FREELY)
+"""Nobody's: before a login there is nothing to write."""
+
+
+class Rates:
+    """The buckets of a server, by user and by address."""
+
+    def __init__(self, messages: Rate, changes: Rate, hints: Rate, address: Rate) -> None:
+        self._rates = (UNLIMITED, messages, changes, hints)
+        self._address = address
+        self._users: dict[int, tuple[Bucket, ...]] = {}
+        self._addresses: dict[str, Bucket] = {}
+
+    def meter(self, user_id: int, peer: str, now: float) -> Meter:
+        """The buckets of a user who comes from an address."""
+        source = source_of(peer)
+        if len(self._users) >= MAX_KEYS:
+            busy = {key: own for key, own in self._users.items() if any(each.full_at > now for each in own)}
+            self._users = busy
+        if len(self._addresses) >= MAX_KEYS:
+            self._addresses = {key: each for key, each in self._addresses.items() if each.full_at > now}
+        mine = self._users.get(user_id)
+        if mine is None:
+            mine = self._users[user_id] = tuple(Bucket(rate) for rate in self._rates)
+        address = self._addresses.get(source)
+        if address is None:
+            address = self._addresses[source] = Bucket(self._address)
+        return Meter(mine, address)
+
+
+def source_of(peer: str) -> str:
+    """What a budget per address counts: the IPv4 address, the /64 of IPv6, loopback as one, else the name itself."""
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return peer
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_loopback:
+        return "loopback"
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

@@ -1,0 +1,49 @@
+"""What each command takes from the rates of its user and address. What is named nowhere is a change."""
+
+from typing import Any, Final
+
+from chatsrv.auth.rates import Cost
+from chatsrv_protocol import (
+    common,
+    conversation,
+    facetoface,
+    governing,
+    groups,
+    media,
+    messages,
+    presence,
+    redpack,
+    session,
+    sync,
+)
+
+_FREE: Final[tuple[type[Any], ...]] = (
+    common.Ping,
+    *(session.Hello, session.Register, session.Login, session.Resume, session.Logout),
+    *(session.ListSessions, session.FindPeople),
+    *(groups.ShowGroup, groups.ListMembers),
+    *(sync.ListGroups, sync.History, sync.CatchUp),
+    *(redpack.ShowPacket, redpack.ShowBalance, redpack.ShowStatement),
+    *(governing.ListBans, governing.ListInvites, governing.ListJoinRequests),
+    *(conversation.ListReceipts, conversation.ListReactions, conversation.ListPins, conversation.ListVersions),
+    conversation.Search,
+    *(facetoface.EnterCode, facetoface.ShowLobby),
+    *(presence.GetProfiles, presence.ListBlocked, presence.WhoIsHere),
+    *(media.MediaUrl, media.ListMedia),
+)
+"""Reads, and what has rules of its own."""
+
+_MESSAGES: Final[tuple[type[Any], ...]] = (
+    *(messages.Send, media.SendMedia, conversation.Forward, conversation.React),
+    *(sync.MarkRead, redpack.GrabPacket, redpack.OpenPacket),
+)
+"""What people do as fast as they can read and tap."""
+
+_HINTS: Final[tuple[type[Any], ...]] = (conversation.Delivered, presence.Typing, presence.WatchPresence)
+
+# Everything else is Cost.CHANGE, so that what somebody adds and forgets here is limited, and not free.
+COSTS: Final[dict[type[Any], Cost]] = {
+    **dict.fromkeys(_FREE, Cost.FREE),
+    **dict.fromkeys(_MESSAGES, Cost.MESSAGE),
+    **dict.fromkeys(_HINTS, Cost.HINT),
+}

@@ -1,0 +1,103 @@
+"""Profiles, blocks, who is there and who types. Presence and typing touch no storage but to ask who shares a group."""
+
+from typing import Any
+
+from chatsrv.bus import Blob
+from chatsrv.commands.context import Request
+from chatsrv_protocol import encode
+from chatsrv_protocol import presence as wire
+from chatsrv_protocol.common import Done
+from chatsrv_protocol.session import People, Person
+from chatsrv_storage import media, profiles
+from chatsrv_storage.accounts import names_of
+from chatsrv_storage.port import Connection
+from chatsrv_storage.profiles import Profile
+from chatsrv_storage.rights import reader
+
+
+def _shown(profile: Profile) -> wire.Profile:
+    return wire.Profile(profile.user_id, profile.name, profile.nickname, profile.avatar)
+
+
+async def set_profile(request: Request, command: wire.SetProfile) -> wire.MyProfile:
+    """Change my profile, and tell my devices."""
+    services, user_id = request.services, request.caller.actor.user_id
+    if command == wire.SetProfile():
+        (mine,) = await services.storage.read(lambda conn: profiles.profiles(conn, [user_id]))
+        return wire.MyProfile(_shown(mine), mine.hidden)
+
+    def change(conn: Connection) -> Profile:
+        if command.avatar:
+            media.require_picture(conn, user_id, command.avatar)
+        return profiles.set_profile(conn, user_id, command.nickname, command.avatar, command.hidden)
+
+    mine = await services.storage.write(change)
+    if command.hidden is not None:
+        services.presence.hide(user_id, mine.hidden)
+    services.bus.tell(user_id, Blob(encode(wire.ProfileChanged(_shown(mine), mine.hidden)), 1))
+    return wire.MyProfile(_shown(mine), mine.hidden)
+
+
+async def get_profiles(request: Request, command: wire.GetProfiles) -> wire.Profiles:
+    """How people show themselves."""
+    found = await request.services.storage.read(lambda conn: profiles.profiles(conn, command.people))
+    return wire.Profiles(tuple([_shown(each) for each in found]))
+
+
+async def block(request: Request, command: wire.Block) -> Done:
+    """Block somebody or let them again, and tell my devices."""
+    user_id = request.caller.actor.user_id
+    name, changed = await request.services.storage.write(
+        lambda conn: profiles.block(conn, user_id, command.user_id, command.on)
+    )
+    if changed:
+        event = wire.BlockChanged(Person(command.user_id, name), command.on)
+        request.services.bus.tell(user_id, Blob(encode(event), 1))
+    return Done()
+
+
+async def list_blocked(request: Request, command: wire.ListBlocked) -> People:
+    """Whom I block."""
+    del command
+    user_id = request.caller.actor.user_id
+    rows = await request.services.storage.read(lambda conn: profiles.blocked(conn, user_id))
+    return People(tuple([Person(*row) for row in rows]))
+
+
+async def watch_presence(request: Request, command: wire.WatchPresence) -> wire.Presences:
+    """Tell this connection about these people."""
+    return wire.Presences(tuple(await request.services.presence.watch(request.caller.subscriber, command.people)))
+
+
+async def who_is_here(request: Request, command: wire.WhoIsHere) -> wire.Here:
+    """Members who are there now."""
+    user_id, group_id = request.caller.actor.user_id, command.group_id
+    here = request.services.presence.here(group_id, user_id)
+    shown = here[: wire.MAX_HERE]
+
+    def look(conn: Connection) -> dict[int, str]:
+        reader(conn, user_id, group_id)
+        return names_of(conn, shown)
+
+    names = await request.services.storage.read(look)
+    return wire.Here(tuple([Person(each, names[each]) for each in shown if each in names]), len(here))
+
+
+async def typing(request: Request, command: wire.Typing) -> Done:
+    """Tell the others in a group, if nothing better is to be told them. Who hears a group is in it: no look is needed."""
+    services, actor, group_id = request.services, request.caller.actor, command.group_id
+    if not services.bus.hears(actor.user_id, group_id):
+        await services.storage.read(lambda conn: reader(conn, actor.user_id, group_id))
+    services.presence.typing(actor.user_id, actor.name, group_id)
+    return Done()
+
+
+HANDLERS: dict[type[Any], Any] = {
+    wire.SetProfile: set_profile,
+    wire.GetProfiles: get_profiles,
+    wire.Block: block,
+    wire.ListBlocked: list_blocked,
+    wire.WatchPresence: watch_presence,
+    wire.WhoIsHere: who_is_here,
+    wire.Typing: typing,
+}
