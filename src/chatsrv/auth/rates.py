@@ -7,6 +7,7 @@ one user share them, and a reconnect brings no new ones.
 """
 
 import ipaddress
+import math
 from enum import IntEnum
 from typing import Final
 
@@ -44,7 +45,7 @@ class Bucket:
 
     def __init__(self, rate: Rate) -> None:
         self.interval = 1 / rate.per_second if rate.per_second else 0.0
-        self.slack = (max(rate.burst, 1) - 1) * self.interval
+        self.slack = (max(rate.burst, 1) - 1) * self.interval if rate.per_second else math.inf
         self.full_at = 0.0
 
     def wait(self, now: float) -> float:
