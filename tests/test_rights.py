@@ -1,5 +1,6 @@
 """rights.py: the one function that decides, apart from any group that is stored."""
 
+import attrs
 import pytest
 
 from chatsrv_storage.errors import Refusal
@@ -65,7 +66,7 @@ def test_what_the_table_prints_is_what_is_decided(operation):
         if cell.startswith("by the rule"):
             rule = cell.split("`")[1]
             for least in (1, 2):
-                group = GroupState("home", rules=Rules(**{rule: least}))
+                group = GroupState("home", rules=attrs.evolve(Rules(), **{rule: least}))
                 assert (code(operation, group, member(role)) == "ok") == (role >= least)
         else:
             assert (code(operation, GROUP, member(role)) == "ok") == cell.startswith("yes")

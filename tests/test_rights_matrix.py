@@ -29,6 +29,7 @@ from chatsrv_storage import governing as rule
 from chatsrv_storage import invites, marks, packets
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import add, leave, make, remove
+from chatsrv_storage.idempotency import Once
 from chatsrv_storage.port import Connection
 from chatsrv_storage.records import FOREVER, ROLE_ADMIN, Actor
 from chatsrv_storage.turn import Accepted, Command, Post, Script, Turn
@@ -95,9 +96,10 @@ class Row:
         return self.of(**(given | self.fields(world)))
 
 
-SILENCED = {"muted": MUTED, "muted_admin": MUTED}
-FOR_ADMINS = {"member": FORBIDDEN}
-FOR_OWNER = {"member": FORBIDDEN, "admin": FORBIDDEN}
+SILENCED: dict[str, Any] = {"muted": MUTED, "muted_admin": MUTED}
+FOR_ADMINS: dict[str, Any] = {"member": FORBIDDEN}
+NO_MEDIUM: dict[str, Any] = dict.fromkeys(("member", "admin", "owner"), "media_unknown")
+FOR_OWNER: dict[str, Any] = {"member": FORBIDDEN, "admin": FORBIDDEN}
 
 ROWS = (
     # Groups and messages.
@@ -184,9 +186,10 @@ class _Builder:
     def __init__(self, town: Town, conn: Connection, group_id: int) -> None:
         self.town, self.conn, self.group_id = town, conn, group_id
 
-    def run(self, who: str, script: Script | Any) -> list[Any]:
-        person = self.town[who].actor
-        command = Command(person, None, script) if callable(script) else script
+    def run(self, who: str, script: Script) -> list[Any]:
+        return self.give(Command(self.town[who].actor, None, script))
+
+    def give(self, command: Command | Post) -> list[Any]:
         turn = Turn(self.conn, self.group_id, self.town.now_ms(), self.town.services.ids)
         (outcome,) = turn.run([command])
         assert isinstance(outcome, Accepted), outcome
@@ -194,9 +197,7 @@ class _Builder:
 
     def post(self, who: str, text: str) -> int:
         actor: Actor = self.town[who].actor
-        from chatsrv_storage.idempotency import Once
-
-        return self.run(who, Post(actor, Once(actor.user_id, client_id(self.town.now_ms()), bytes(16)), text))[1]
+        return self.give(Post(actor, Once(actor.user_id, client_id(self.town.now_ms()), bytes(16)), text))[1]
 
 
 LIMITS = Limits()
@@ -313,7 +314,7 @@ async def test_rules_that_decide_who_may(standing, autojump_clock):
         for name, command in commands.items():
             for least in (1, 2):
                 world = await town.services.storage.write(build(town, standing))
-                await town["olga"].do(governing.SetRules(client_id(), world.group_id, **{name: least}))
+                await town["olga"].do(governing.SetRules(client_id(), world.group_id, **dict[str, Any]({name: least})))
                 may = least == 1 or standing == "admin"
                 assert await world.who.code(command(world)) == (OK if may else FORBIDDEN), (name, least)
 

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from chatsrv.cli.errors import Failure
+from chatsrv.cli.errors import usage
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 FOREVER_WORD: Final = "forever"
@@ -15,7 +15,7 @@ def milliseconds(text: str) -> int | None:
         return None
     match = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", text)
     if match is None:
-        raise Failure(f"'{text}' is no time: say 90s, 10m, 2h, 7d or forever", code="bad_field")
+        raise usage(f"'{text}' is no time: say 90s, 10m, 2h, 7d or forever")
     return int(match[1]) * _UNITS[match[2]] * 1000
 
 

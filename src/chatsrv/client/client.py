@@ -21,6 +21,8 @@ from chatsrv.client.backoff import Backoff
 from chatsrv.client.buffer import Buffer
 from chatsrv.client.calls import Answer
 from chatsrv.client.client_ids import ClientIds, ServerClock
+from chatsrv.client.commands_conversation import ConversationCommands
+from chatsrv.client.commands_governing import GoverningCommands
 from chatsrv.client.commands_groups import GroupCommands
 from chatsrv.client.commands_messages import MessageCommands
 from chatsrv.client.commands_operator import OperatorCommands
@@ -39,7 +41,15 @@ BUFFER: Final = 1024
 """Events that wait for a slow consumer; what exceeds them is fetched again later."""
 
 
-class Client(SessionCommands, GroupCommands, MessageCommands, OperatorCommands, RedpackCommands):
+class Client(
+    SessionCommands,
+    GroupCommands,
+    GoverningCommands,
+    MessageCommands,
+    ConversationCommands,
+    OperatorCommands,
+    RedpackCommands,
+):
     """A client that is open. Made by `open_client`, which also closes it; its methods may be called by many tasks.
 
     Every method that talks to the server waits over lost connections for as long as the caller does: bound it with
