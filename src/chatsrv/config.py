@@ -196,7 +196,7 @@ class Config:
 
     def __attrs_post_init__(self) -> None:
         if (self.tls or self.wss or self.https) and not (self.tls_cert and self.tls_key):
-            raise ConfigError("tls, wss and https need a certificate: set tls_cert and tls_key to PEM files")
+            raise ConfigError("tls and wss need a certificate, and so does https: set tls_cert and tls_key to PEM files")
         if self.media_store == "s3" and not (self.media_s3_endpoint and self.media_s3_bucket):
             raise ConfigError("media in S3 need media_s3_endpoint and media_s3_bucket")
 

@@ -23,27 +23,27 @@ class Metrics:
         registry = self.registry
         self._commands = Counter("chatsrv_group_commands", "Commands that groups' channels took.", registry=registry)
         self._refused = Counter("chatsrv_group_refusals", "Commands of groups that were refused.", registry=registry)
-        self._events = Counter("chatsrv_events", "Events that entered groups' sequences.", registry=registry)
         self._commit = Histogram(
-            "chatsrv_commit_seconds", "From a batch's hand-over to its commit.", buckets=_COMMIT_BUCKETS, registry=registry
+            "chatsrv_commit_seconds",
+            "From a batch's hand-over to its commit.",
+            buckets=_COMMIT_BUCKETS,
+            registry=registry,
         )
         self._batch = Histogram(
             "chatsrv_batch_commands", "Commands in one batch.", buckets=_BATCH_BUCKETS, registry=registry
         )
-        self._logins = Counter("chatsrv_logins", "Logins by outcome.", ["outcome"], registry=registry)
         self._http = Counter("chatsrv_http_answers", "HTTP answers.", ["method", "status"], registry=registry)
         self._uploaded = Counter("chatsrv_media_received_bytes", "Bytes of uploads that arrived.", registry=registry)
         self._downloaded = Counter("chatsrv_media_sent_bytes", "Bytes of media that were sent.", registry=registry)
-        self._uploads = Counter("chatsrv_media_uploads", "Uploads that ended, by outcome.", ["outcome"], registry=registry)
-        self.logged_in: Final = self._logins.labels("ok").inc
-        self.login_refused: Final = self._logins.labels("refused").inc
+        self._uploads = Counter(
+            "chatsrv_media_uploads", "Uploads that ended, by outcome.", ["outcome"], registry=registry
+        )
         self.received: Final = self._uploaded.inc
         self.sent: Final = self._downloaded.inc
 
-    def batch(self, commands: int, refused: int, events: int, seconds: float) -> None:
+    def batch(self, commands: int, refused: int, seconds: float) -> None:
         """One batch of one group was committed."""
         self._commands.inc(commands)
-        self._events.inc(events)
         if refused:
             self._refused.inc(refused)
         self._batch.observe(commands)

@@ -167,7 +167,9 @@ def begin_upload(conn: Connection, upload: Upload, quota: int, most: int, now_ms
         (upload.user_id, now_ms),
     ).fetchone()
     if under_way >= most:
-        raise Refusal("media_too_many_uploads", f"You have {most} unfinished uploads: finish or end one first.", "upload")
+        raise Refusal(
+            "media_too_many_uploads", f"You have {most} unfinished uploads: finish or end one first.", "upload"
+        )
     conn.execute(f"insert into media_upload values ({', '.join('?' * 10)})", attrs.astuple(upload))
     return upload
 

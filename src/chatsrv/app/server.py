@@ -102,16 +102,18 @@ class Server:
         services.stopping.set()
         self._accepting.cancel()
         timeout = services.config.stop_timeout
-        with trio.move_on_after(timeout):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._http.drain, timeout)
+            with trio.move_on_after(timeout):
+                for connection in list(self._acceptor.connections):
+                    connection.drain(round(timeout * 1000))
+                await services.channels.drained()
+                await _until_written(self._acceptor)
             for connection in list(self._acceptor.connections):
-                connection.drain(round(timeout * 1000))
-            await services.channels.drained()
-            await _until_written(self._acceptor)
-        for connection in list(self._acceptor.connections):
-            connection.end("server_stopping")
-        with trio.move_on_after(timeout):
-            while self._acceptor.connections:
-                await trio.sleep(0.01)
+                connection.end("server_stopping")
+            with trio.move_on_after(timeout):
+                while self._acceptor.connections:
+                    await trio.sleep(0.01)
 
 
 async def _until_written(acceptor: Acceptor) -> None:

@@ -43,9 +43,7 @@ async def list_media(request: Request, command: wire.ListMedia) -> wire.MediaPag
     """A page of a group's media."""
     user_id = request.caller.actor.user_id
     records, more = await request.services.storage.read(
-        lambda conn: media.listed(
-            conn, user_id, command.group_id, command.before, command.limit, limits.MAX_PAGE_BYTES
-        )
+        lambda conn: media.listed(conn, user_id, command.group_id, command.before, command.limit, limits.MAX_PAGE_BYTES)
     )
     request.stream_events([event_of(record) for record in records])
     return wire.MediaPage(records[-1].seq if records else 0, more)

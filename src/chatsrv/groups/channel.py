@@ -17,6 +17,7 @@ from chatsrv.bus import Blob, LocalBus
 from chatsrv.clock import Clock
 from chatsrv.groups.wire import event_of, personal_event_of
 from chatsrv.log import Log
+from chatsrv.metrics import Metrics
 from chatsrv_protocol import encode, limits
 from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.port import Connection, Storage
@@ -107,6 +108,7 @@ class _Channel:
         """Store, answer, tell; whether any command was accepted."""
         channels = self._channels
         outcomes: list[Outcome] = []
+        began = trio.current_time()
         try:
             # Once the transaction runs, its outcome has to reach those who wait and those who listen.
             with trio.CancelScope(shield=True):
@@ -120,6 +122,7 @@ class _Channel:
                 return any([await self._work([submission]) for submission in batch])
             channels.log.exception("a command failed", group_id=self._group_id, command=repr(batch[0].command))
             outcomes = [Refusal("internal", "the server made a mistake with this command; it is in its log")]
+        committed = trio.current_time()
         for submission, outcome in zip(batch, outcomes, strict=True):
             try:
                 submission.done(outcome)
@@ -127,7 +130,10 @@ class _Channel:
                 channels.log.exception("an answer cannot be given", group_id=self._group_id)
         channels.tell(self._group_id, outcomes)
         channels.on_change(self._group_id)
-        return any(isinstance(outcome, Accepted) for outcome in outcomes)
+        refused = sum(isinstance(outcome, Refusal) for outcome in outcomes)
+        if channels.metrics is not None:
+            channels.metrics.batch(len(batch), refused, committed - began)
+        return refused < len(outcomes)
 
     def _job(self, commands: Sequence[Command | Batched]) -> Callable[[Connection], list[Outcome]]:
         channels, group_id = self._channels, self._group_id
@@ -147,6 +153,7 @@ class Channels:
         self.ids = ids
         self.log = log
         self.on_change: Callable[[int], None] = _nobody
+        self.metrics: Metrics | None = None
         self._nursery = nursery
         self._channels: dict[int, _Channel] = {}
 

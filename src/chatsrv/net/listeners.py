@@ -21,7 +21,7 @@ from chatsrv.transport.websocket import HandshakeRefused, accept_websocket
 from chatsrv_protocol import ErrorCode, encode
 from chatsrv_protocol.common import Refused
 
-Scheme = Literal["tcp", "tls", "ws", "wss"]
+Scheme = Literal["tcp", "tls", "ws", "wss", "http", "https", "ops"]
 
 BACKLOG = 4096
 """Connections the kernel holds for us: a login storm after a restart should not be refused there."""

@@ -1,0 +1,155 @@
+"""The HTTP side of a server: where media are kept (chosen here and nowhere else), the port they travel over, and the
+port for whoever operates the server.
+"""
+
+import ssl
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from chatsrv.clock import Clock, Randomness
+from chatsrv.commands.context import Services
+from chatsrv.config import Config, ConfigError
+from chatsrv.http.media_app import media_app
+from chatsrv.http.ops_app import ops_app
+from chatsrv.http.port import HttpPort
+from chatsrv.log import Log
+from chatsrv.media.errors import MediaError
+from chatsrv.media.library import Library, Limits
+from chatsrv.media.local import open_local_store
+from chatsrv.media.port import MediaStore
+from chatsrv.media.probe import open_prober
+from chatsrv.media.s3 import open_s3_store
+from chatsrv.media.s3_client import S3Settings
+from chatsrv.media.sigv4 import Credentials
+from chatsrv.metrics import Metrics
+from chatsrv.net.listeners import Listener, Scheme
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.port import Storage
+from chatsrv_storage.snowflake import Snowflake
+
+SCHEMES: Final[tuple[Scheme, ...]] = ("http", "https", "ops")
+SWEEP_EVERY: Final = 3600.0
+OPS_CONNECTIONS: Final = 64
+
+
+@asynccontextmanager
+async def open_library(
+    config: Config, storage: Storage, ids: Snowflake, clock: Clock, randomness: Randomness, metrics: Metrics, log: Log
+) -> AsyncGenerator[Library | None]:
+    """The library of a server that has an HTTP address; None for one without. Raises ConfigError."""
+    if config.http is None and config.https is None:
+        yield None
+        return
+    limits = Limits(
+        image=config.media_max_image,
+        audio=config.media_max_audio,
+        video=config.media_max_video,
+        file=config.media_max_file,
+        quota=config.media_quota,
+        uploads=config.media_uploads,
+        uploads_per_user=config.media_uploads_per_user,
+        url_seconds=config.media_url_seconds,
+    )
+    async with AsyncExitStack() as stack:
+        store = await _open_store(config, clock, stack)
+        prober = await stack.enter_async_context(open_prober(workers=config.media_workers))
+        yield Library(store, prober, storage, ids, clock, randomness, limits, metrics, log)
+
+
+async def _open_store(config: Config, clock: Clock, stack: AsyncExitStack) -> MediaStore:
+    folder = config.data / "media" if config.data is not None else None
+    if folder is None:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsrv-media-")))
+
+    def now() -> float:
+        return clock.now_ms() / 1000
+
+    try:
+        if config.media_store == "local":
+            return await open_local_store(folder, now=now)
+        settings = S3Settings(
+            config.media_s3_endpoint,
+            config.media_s3_bucket,
+            Credentials(config.media_s3_access_key, config.media_s3_secret_key),
+            region=config.media_s3_region,
+            prefix=config.media_s3_prefix,
+            public_endpoint=config.media_s3_public_endpoint or None,
+        )
+        return await stack.enter_async_context(open_s3_store(settings, folder / "partial", now=now))
+    except (MediaError, ValueError) as error:
+        raise ConfigError(f"media cannot be kept: {error.__cause__ or error}") from None
+
+
+class HttpSide:
+    """The ports of a server's HTTP listeners."""
+
+    def __init__(self, services: Services, metrics: Metrics, listeners: list[Listener], tls: ssl.SSLContext | None) -> None:
+        config, library = services.config, services.library
+        self._ports: dict[str, HttpPort] = {}
+        for listener in listeners:
+            if listener.scheme == "ops":
+                app = ops_app(metrics, services.storage, services.stopping)
+            elif listener.scheme in SCHEMES:
+                assert library is not None
+                app = media_app(
+                    library,
+                    services.storage,
+                    services.clock,
+                    metrics,
+                    services.log,
+                    stall_seconds=config.media_stall_timeout,
+                    origins=config.origins,
+                )
+                library.base_url = config.http_url or _base_url(listener)
+            else:
+                continue
+            self._ports[listener.scheme] = HttpPort(
+                app,
+                services.log,
+                tls if listener.scheme == "https" else None,
+                max_connections=OPS_CONNECTIONS if listener.scheme == "ops" else config.http_connections,
+                handshake_timeout=config.handshake_timeout,
+            )
+        metrics.watch("http_connections", "HTTP connections.", lambda: float(sum(map(len, self._ports.values()))))
+
+    async def serve(
+        self,
+        listener: Listener,
+        connections: trio.Nursery,
+        task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Accept on one listener until cancelled."""
+        await self._ports[listener.scheme].serve(list(listener.sockets), connections, task_status)
+
+    async def drain(self, seconds: float) -> None:
+        """Give requests that are at work some time; what is left is cut, and an upload in pieces goes on later."""
+        with trio.move_on_after(seconds):
+            for port in self._ports.values():
+                await port.drain()
+        for port in self._ports.values():
+            port.cut()
+
+
+def _base_url(listener: Listener) -> str:
+    """Where clients find it; without a host where it listens on all addresses."""
+    host, port = listener.address.host, listener.address.port
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104  # compared, not bound
+        return f"{listener.scheme}://:{port}"
+    return f"{listener.scheme}://{listener.address}"
+
+
+async def sweep_media(library: Library, log: Log) -> None:
+    """Remove what nobody refers to, every hour, forever."""
+    while True:
+        await trio.sleep(SWEEP_EVERY)
+        try:
+            swept = await library.sweep()
+        except (MediaError, Refusal) as error:
+            log.warning("media could not be swept", error=str(error))
+        else:
+            log.info("media swept", partial_uploads=swept.partials, blobs=swept.blobs)

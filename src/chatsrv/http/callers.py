@@ -1,0 +1,46 @@
+"""Who asks: the session's token in a header, or a signed ticket in the URL. The token itself never stands in a URL."""
+
+import re
+from typing import Final
+
+from starlette.requests import Request
+
+from chatsrv.clock import Clock
+from chatsrv.media.tickets import Bearer, Tickets
+from chatsrv_storage import sessions
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.port import Connection, Storage
+
+_BEARER: Final = re.compile(r"bearer ([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
+
+
+class Callers:
+    """Looks callers up; each look-up reads the session, so that a logout counts at once."""
+
+    def __init__(self, storage: Storage, clock: Clock, tickets: Tickets) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._tickets = tickets
+
+    async def by_token(self, request: Request) -> Bearer:
+        """Whose `Authorization: Bearer TOKEN` (64 hex digits) this is. Raises Refusal."""
+        match = _BEARER.fullmatch(request.headers.get("authorization", ""))
+        if match is None:
+            raise Refusal("session_ended", "log in: send the header Authorization: Bearer TOKEN", "authorization")
+        token, now_ms = bytes.fromhex(match[1]), self._clock.now_ms()
+        session_id, user_id = await self._storage.read(lambda conn: sessions.resume(conn, token, now_ms))
+        return Bearer(user_id, session_id)
+
+    async def for_medium(self, request: Request, media_id: int, variant: str) -> Bearer:
+        """As `by_token`, or by the ticket for this variant of this medium. Raises Refusal."""
+        ticket = request.query_params.get("ticket")
+        if ticket is None:
+            return await self.by_token(request)
+        bearer = self._tickets.check(ticket, media_id, variant, self._clock.now_ms())
+        if bearer is None or not await self._storage.read(lambda conn: _lives(conn, bearer)):
+            raise Refusal("session_ended", "this URL is no longer good: ask for a new one", "ticket")
+        return bearer
+
+
+def _lives(conn: Connection, bearer: Bearer) -> bool:
+    return any(session.session_id == bearer.session_id for session in sessions.of_user(conn, bearer.user_id))

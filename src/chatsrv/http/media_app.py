@@ -1,0 +1,145 @@
+"""The application of the media port: routes, who may, and one seam where errors become answers."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import unquote
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from chatsrv.clock import Clock
+from chatsrv.http.answers import NO_STORE, described, refusal
+from chatsrv.http.body import Body
+from chatsrv.http.callers import Callers
+from chatsrv.http.downloads import BlobResponse, headers_of, unchanged, wanted_range
+from chatsrv.http.tus import Tus, key_of, kind_of
+from chatsrv.log import Log
+from chatsrv.media.errors import MediaCode, MediaError
+from chatsrv.media.library import Announced, Library
+from chatsrv.metrics import Metrics
+from chatsrv_storage import media
+from chatsrv_storage.errors import Refusal, StorageFailed
+from chatsrv_storage.media import Medium
+from chatsrv_storage.port import Storage
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+_ID: Final = re.compile(r"[1-9]\d{0,18}", re.ASCII)
+_EXPOSED: Final = ("Location", "Upload-Offset", "Upload-Length", "Upload-Expires", "Upload-Media", "Tus-Resumable")
+
+
+def media_app(
+    library: Library,
+    storage: Storage,
+    clock: Clock,
+    metrics: Metrics,
+    log: Log,
+    *,
+    stall_seconds: float,
+    origins: tuple[str, ...] = (),
+) -> Starlette:
+    """The ASGI application. `origins`: web pages that may use it."""
+    callers = Callers(storage, clock, library.tickets)
+    tus = Tus(library, callers, stall_seconds)
+    handlers = _Handlers(library, callers, metrics, stall_seconds)
+
+    def seam(endpoint: Endpoint) -> Endpoint:
+        async def answered(request: Request) -> Response:
+            try:
+                response = await endpoint(request)
+            except (MediaError, Refusal) as error:
+                response = refusal(error)
+            except StorageFailed:  # the server is about to stop
+                response = refusal(Refusal("internal", "the server's storage failed, and it stops"))
+            except Exception:
+                log.exception("an HTTP request failed", method=request.method, route=request.scope["path"])
+                response = refusal(Refusal("internal", "the server made a mistake; it is in its log"))
+            metrics.answered(request.method, response.status_code)
+            return response
+
+        return answered
+
+    cors = Middleware(
+        CORSMiddleware, allow_origins=origins, allow_methods=("*",), allow_headers=("*",), expose_headers=_EXPOSED
+    )
+    return Starlette(
+        routes=[
+            Route("/media", seam(handlers.upload), methods=["POST"]),
+            Route("/media/{media_id}", seam(handlers.download), methods=["GET", "HEAD"]),
+            Route("/media/{media_id}/preview", seam(handlers.preview), methods=["GET", "HEAD"]),
+            Route("/uploads", seam(tus.collection), methods=["POST", "OPTIONS"]),
+            Route("/uploads/", seam(tus.collection), methods=["POST", "OPTIONS"]),
+            Route("/uploads/{upload_id}", seam(tus.one), methods=["HEAD", "PATCH", "DELETE", "POST"]),
+            Route("/uploads/{upload_id}", seam(tus.collection), methods=["OPTIONS"]),
+        ],
+        exception_handlers={HTTPException: _no_route},
+        middleware=[cors] if origins else [],
+    )
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return JSONResponse({"error": "bad_field", "message": "there is nothing here", "field": None}, status, NO_STORE)
+
+
+class _Handlers:
+    def __init__(self, library: Library, callers: Callers, metrics: Metrics, stall_seconds: float) -> None:
+        self._library = library
+        self._callers = callers
+        self._metrics = metrics
+        self._stall_seconds = stall_seconds
+
+    async def upload(self, request: Request) -> Response:
+        """A whole file as the body. `Upload-Name` (percent-encoded), `Upload-Kind` and `Idempotency-Key` may say more."""
+        bearer = await self._callers.by_token(request)
+        headers = request.headers
+        if headers.get("content-type", "").startswith("multipart/"):
+            raise Refusal("bad_field", "send the file itself as the body, not a form", "content-type")
+        size = int(headers["content-length"]) if "content-length" in headers else None
+        name = unquote(headers.get("upload-name", ""), errors="replace")
+        announced = Announced(name, kind_of(headers.get("upload-kind")), size, key_of(request))
+        medium = await self._library.receive(bearer.user_id, announced, Body(request.receive, self._stall_seconds))
+        return JSONResponse(described(medium), 201, {**NO_STORE, "location": f"/media/{medium.id}"})
+
+    async def download(self, request: Request) -> Response:
+        """The bytes, or where the store has them."""
+        medium = await self._medium(request, "file")
+        etag = f'"{medium.sha256}"'
+        headers = headers_of(medium, etag, medium.mime, medium.name, inline=medium.kind != "file")
+        if unchanged(request.headers.get("if-none-match"), etag):
+            return Response(None, 304, headers)
+        elsewhere = self._library.direct_url(medium)
+        if elsewhere is not None:
+            return RedirectResponse(elsewhere, 307, {**NO_STORE, "referrer-policy": "no-referrer"})
+        wanted = request.headers.get("range") if request.headers.get("if-range", etag) == etag else None
+        try:
+            part = wanted_range(wanted, medium.size)
+        except ValueError:
+            response = refusal(MediaError(MediaCode.BAD_RANGE))
+            response.headers["content-range"] = f"bytes */{medium.size}"
+            return response
+        if request.method != "HEAD" and not await self._library.store.exists(medium.sha256):
+            raise MediaError(MediaCode.STORAGE_FAILED)
+        return BlobResponse(self._library, self._metrics, medium, part, headers)
+
+    async def preview(self, request: Request) -> Response:
+        """The thumbnail."""
+        medium = await self._medium(request, "thumbnail")
+        webp = await self._library.thumbnail(medium)
+        etag = f'"{medium.sha256}-320"'
+        headers = headers_of(medium, etag, "image/webp", f"{medium.id}.webp", inline=True)
+        if unchanged(request.headers.get("if-none-match"), etag):
+            return Response(None, 304, headers)
+        return Response(webp, 200, headers)
+
+    async def _medium(self, request: Request, variant: str) -> Medium:
+        text = request.path_params["media_id"]
+        if _ID.fullmatch(text) is None or int(text) >= 2**63:
+            raise media.unknown()
+        bearer = await self._callers.for_medium(request, int(text), variant)
+        return await self._library.readable(bearer.user_id, int(text))

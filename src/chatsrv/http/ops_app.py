@@ -1,0 +1,37 @@
+"""Health and metrics, for whoever operates the server: on a listener of its own, since behind a proxy everything looks
+like loopback.
+"""
+
+import trio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from chatsrv.metrics import CONTENT_TYPE, Metrics
+from chatsrv_storage.errors import Refusal, StorageFailed
+from chatsrv_storage.port import Storage
+
+READY_SECONDS = 2.0
+
+
+def ops_app(metrics: Metrics, storage: Storage, stopping: trio.Event) -> Starlette:
+    """`/healthz`: the process lives. `/readyz`: it takes connections and reads its database. `/metrics`: Prometheus."""
+
+    async def healthz(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: Request) -> Response:
+        if stopping.is_set():
+            return PlainTextResponse("stopping\n", 503)
+        try:
+            with trio.fail_after(READY_SECONDS):
+                await storage.read(lambda conn: conn.execute("select 1").fetchone())
+        except (Refusal, StorageFailed, trio.TooSlowError, trio.ClosedResourceError):
+            return PlainTextResponse("the database does not answer\n", 503)
+        return PlainTextResponse("ok\n")
+
+    async def page(request: Request) -> Response:
+        return Response(metrics.page(), media_type=CONTENT_TYPE)
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", page)])
