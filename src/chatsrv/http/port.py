@@ -9,6 +9,7 @@ sends under a deadline, and ended when its peer is gone. (Hypercorn 0.18; pinned
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final
 
 import trio
@@ -189,7 +190,8 @@ def _tidy(app: App) -> App:
 
         async def answering(message: Message) -> None:
             if message["type"] == "http.response.start" and not over:
-                with trio.move_on_after(DRAIN_SECONDS):
+                stalled = message["status"] == HTTPStatus.REQUEST_TIMEOUT
+                with trio.move_on_after(0 if stalled else DRAIN_SECONDS):
                     await discard()
                 if not over:
                     message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
