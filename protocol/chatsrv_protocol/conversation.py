@@ -44,6 +44,7 @@ _POINTS_AT = (ErrorCode.GROUP_UNKNOWN, ErrorCode.MESSAGE_UNKNOWN)
         *_POINTS_AT,
         ErrorCode.FORBIDDEN,
         ErrorCode.MUTED,
+        ErrorCode.BLOCKED,
         ErrorCode.TOO_LATE,
         ErrorCode.TEXT_EMPTY,
         ErrorCode.MESSAGE_REFUSED,
@@ -67,7 +68,11 @@ class Recall:
     of: int = field(SEQ)
 
 
-@command(0x0803, reply=Changed, errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.MUTED, ErrorCode.TOO_MANY))
+@command(
+    0x0803,
+    reply=Changed,
+    errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.MUTED, ErrorCode.BLOCKED, ErrorCode.TOO_MANY),
+)
 class React:
     """Put an emoji under a message, or (`on` false) take mine away. The reply's `seq` is 0 where it was so already."""
 
@@ -91,7 +96,14 @@ class Pin:
 @command(
     0x0805,
     reply=Sent,
-    errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.MESSAGE_REFUSED, ErrorCode.MUTED, ErrorCode.SLOW_MODE),
+    errors=(
+        *_POINTS_AT,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.MESSAGE_REFUSED,
+        ErrorCode.MUTED,
+        ErrorCode.BLOCKED,
+        ErrorCode.SLOW_MODE,
+    ),
 )
 class Forward:
     """Say a message that I can read in `from_group` again in another group (or the same), with its author's name."""

@@ -40,6 +40,7 @@ URL = String(0, 4096)
         ErrorCode.MESSAGE_UNKNOWN,
         ErrorCode.NOT_MEMBER,
         ErrorCode.MUTED,
+        ErrorCode.BLOCKED,
         ErrorCode.SLOW_MODE,
     ),
 )

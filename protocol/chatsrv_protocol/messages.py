@@ -134,6 +134,7 @@ class Sent:
         ErrorCode.MESSAGE_UNKNOWN,
         ErrorCode.NOT_MEMBER,
         ErrorCode.MUTED,
+        ErrorCode.BLOCKED,
         ErrorCode.SLOW_MODE,
     ),
 )

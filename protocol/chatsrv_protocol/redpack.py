@@ -65,6 +65,7 @@ class PacketPrepared:
         ErrorCode.NOT_MEMBER,
         ErrorCode.TOO_MANY_PREPARED,
         ErrorCode.MUTED,
+        ErrorCode.BLOCKED,
         ErrorCode.SLOW_MODE,
     ),
 )
@@ -115,6 +116,7 @@ class PacketSent:
         ErrorCode.INSUFFICIENT_FUNDS,
         ErrorCode.NOT_MEMBER,
         ErrorCode.MUTED,
+        ErrorCode.BLOCKED,
         ErrorCode.SLOW_MODE,
     ),
 )

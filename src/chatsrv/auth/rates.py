@@ -64,6 +64,8 @@ class Meter:
 
     def take(self, cost: Cost, now: float) -> float:
         """Use one up in both buckets: 0 if that was possible, else the seconds to wait."""
+        if not cost:
+            return 0.0
         mine, address = self._mine[cost], self._address
         mine_full, address_full = mine.full_at, address.full_at
         if mine_full - mine.slack > now or address_full - address.slack > now:

@@ -117,6 +117,7 @@ class ClientConnection:
                     pass  # the peer is gone, which is how most connections end
                 nursery.cancel_scope.cancel()
         finally:
+            self._ended = self._ended or "closed"  # from here on `end` has no nursery to work in
             self._services.bus.unregister(self)
             self._outbox.close()
             with trio.CancelScope(shield=True):
