@@ -290,10 +290,10 @@ class Added:
 class Removed:
     """I am no longer in a group; `seq` is the event that says so, which I do not get (personal, a hint).
 
-    `reason`: 1 removed, 2 left, 3 banned, 4 the group was dissolved.
+    `reason`: 1 removed, 2 left, 3 banned, 4 the group was dissolved; 0 is not known (the list does not tell it).
     """
 
     group_id: int = field(ID)
     seq: int = field(SEQ)
     user_version: int = field(COUNT)
-    reason: int = field(SMALL, default=REMOVED)
+    reason: int = field(SMALL, default=0)

@@ -6,7 +6,7 @@ room. The list of groups is the truth about membership; `Added` and `Removed` ar
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import trio
@@ -97,7 +97,7 @@ class Follower:
 
     def on_event(self, event: Any) -> None:
         """A live event."""
-        kind: type[Any] = type(event)
+        kind = cast("type[Any]", type(event))
         if kind in _SEQUENCE:
             self._on_sequence(event)
         elif kind is Added:
@@ -157,14 +157,14 @@ class Follower:
             position = self._positions[event.group_id] = Position(event.seq)
         elif not position.following or event.user_version <= position.version:
             return
-        self._leave(position, event.group_id, event.seq, event.user_version)
+        self._leave(position, event.group_id, event.seq, event.user_version, event.reason)
 
-    def _leave(self, position: Position, group_id: int, seq: int, version: int) -> None:
+    def _leave(self, position: Position, group_id: int, seq: int, version: int, reason: int = 0) -> None:
         self._held -= position.held
         position.left(version)
         self._early.pop(group_id, None)
         self._behind.pop(group_id, None)
-        self.buffer.put_notice((Added, group_id), Removed(group_id, seq, version))
+        self.buffer.put_notice((Added, group_id), Removed(group_id, seq, version, reason))
 
     def _on_cursor(self, event: ReadMoved) -> None:
         if event.read_seq > self._cursors.get(event.group_id, 0):
