@@ -8,7 +8,7 @@ that wait their turn here, each held by the task that made it.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import trio
 
@@ -250,7 +250,7 @@ class Link:
         return f"the server ended it: {self.ended_by.reason}" if self.ended_by is not None else otherwise
 
     def _answered(self, request_id: int, message: Any) -> None:
-        kind: type[Any] = type(message)
+        kind = cast("type[Any]", type(message))
         call = self._pending[request_id]  # the state machine lets nothing else through
         if kind not in _REPLIES:
             call.events.append(message)
@@ -267,7 +267,7 @@ class Link:
         self._send_next()
 
     def _heard(self, message: Any) -> None:
-        kind: type[Any] = type(message)
+        kind = cast("type[Any]", type(message))
         if kind is Refused:
             self.last_words = message
         elif kind is Draining:
