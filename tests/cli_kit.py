@@ -1,14 +1,16 @@
 """What the tests of the command line share: the commands as processes and in this process, and a server as a process."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import attrs
 
@@ -64,6 +66,23 @@ class Shell:
         assert code is None or result.code == code, result
         return result
 
+    def call(self, *arguments: str, stdin: str = "", code: int | None = 0, **extra: str) -> Result:
+        """The same in this process, which takes a tenth of the time."""
+        from chatsrv.cli.ending import run
+
+        out, err = io.StringIO(), io.StringIO()
+        given = io.TextIOWrapper(io.BytesIO(stdin.encode()))
+        with (
+            signals_kept(),
+            mock.patch.dict(os.environ, self.environment(**extra), clear=True),
+            mock.patch.object(sys, "stdin", given),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            result = Result(run(arguments), out.getvalue(), err.getvalue())
+        assert code is None or result.code == code, result
+        return result
+
     def start(self, *arguments: str, **extra: str) -> "subprocess.Popen[str]":
         """Start a command that goes on."""
         return subprocess.Popen(
@@ -86,8 +105,19 @@ class Shell:
     def register(self, name: str) -> "Shell":
         """Make an account, in a profile of its name."""
         shell = self.as_user(name)
-        shell.run("register", name, "--password-stdin", stdin=PASSWORD + "\n")
+        shell.call("register", name, "--password-stdin", stdin=PASSWORD + "\n")
         return shell
+
+
+@contextmanager
+def signals_kept() -> Generator[None]:
+    """What a command does to signals ends with it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

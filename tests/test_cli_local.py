@@ -29,33 +29,35 @@ def data(shell: Shell, tmp_path: Path) -> Path:
 
 
 def test_a_healthy_folder(shell: Shell, data: Path) -> None:
-    assert shell.run("check", str(data)).out == f"{data}: no problem found\n"
-    assert shell.run("check", str(data), "--json").record == {"folder": str(data), "ok": True, "problems": 0}
+    assert shell.call("check", str(data)).out == f"{data}: no problem found\n"
+    assert shell.call("check", str(data), "--json").record == {"folder": str(data), "ok": True, "problems": 0}
 
 
 def test_a_changed_audit_row_is_found(shell: Shell, data: Path) -> None:
-    shell.run("operator", "add", "ann", "--data", str(data))
+    shell.call("operator", "add", "ann", "--data", str(data))
     with sqlite3.connect(data / "chat.sqlite3") as database:
+        for (trigger,) in database.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            database.execute(f'drop trigger "{trigger}"')  # the audit log refuses changes, as long as it can
         database.execute("update audit set subject = 'bob'")
     database.close()
-    done = shell.run("check", str(data), "--json", code=1)
+    done = shell.call("check", str(data), "--json", code=1)
     problem, verdict = done.records
     assert "audit: row 1 was changed" in problem["problem"]
     assert verdict == {"folder": str(data), "ok": False, "problems": 1}
-    assert "1 problem found" in shell.run("check", str(data), code=1).out
+    assert "1 problem found" in shell.call("check", str(data), code=1).out
 
 
 def test_no_folder(shell: Shell, tmp_path: Path) -> None:
-    assert "no data folder" in shell.run("check", str(tmp_path / "none"), code=1).err
-    assert "no data of a server" in shell.run("operator", "add", "x", "--data", str(tmp_path), code=1).err
+    assert "no data folder" in shell.call("check", str(tmp_path / "none"), code=1).err
+    assert "no data of a server" in shell.call("operator", "add", "x", "--data", str(tmp_path), code=1).err
     assert not (tmp_path / "chat.sqlite3").exists()
 
 
 def test_operator_offline(shell: Shell, data: Path) -> None:
-    added = shell.run("operator", "add", "ANN", "--data", str(data), "--json").record
+    added = shell.call("operator", "add", "ANN", "--data", str(data), "--json").record
     assert (added["name"], added["operator"], type(added["user_id"])) == ("ANN", True, str)
-    assert shell.run("operator", "remove", "ann", "--data", str(data)).out == "ann is not an operator any more\n"
-    unknown = shell.run("operator", "add", "nobody\x1b[2J", "--data", str(data), "--json", code=1)
+    assert shell.call("operator", "remove", "ann", "--data", str(data)).out == "ann is not an operator any more\n"
+    unknown = shell.call("operator", "add", "nobody\x1b[2J", "--data", str(data), "--json", code=1)
     assert json.loads(unknown.err)["error"] == "user_unknown"
     assert "\x1b" not in unknown.err
     with sqlite3.connect(data / "chat.sqlite3") as database:
@@ -68,13 +70,13 @@ def test_operator_offline(shell: Shell, data: Path) -> None:
 def test_operator_through_the_running_server(shell: Shell, data: Path) -> None:
     with serving(data) as (_, (url,)):
         here = Shell(shell.home, url, "ann")
-        here.run("login", "ann", "--password-stdin", stdin=PASSWORD)
-        assert here.run("whoami", "--json").record["operator"] is False
-        assert here.run("operator", "add", "ann", "--data", str(data)).out == "ann is an operator now\n"
-        assert here.run("whoami", "--json").record["operator"] is True
-        refused = here.run("operator", "add", "bob", "--data", str(data), code=1)
+        here.call("login", "ann", "--password-stdin", stdin=PASSWORD)
+        assert here.call("whoami", "--json").record["operator"] is False
+        assert here.call("operator", "add", "ann", "--data", str(data)).out == "ann is an operator now\n"
+        assert here.call("whoami", "--json").record["operator"] is True
+        refused = here.call("operator", "add", "bob", "--data", str(data), code=1)
         assert "no account named 'bob'" in refused.err
-        held = here.run("check", str(data), code=1)
+        held = here.call("check", str(data), code=1)
         assert "in use by process" in held.err
 
 
@@ -83,7 +85,7 @@ def test_a_folder_held_by_something_that_does_not_answer(shell: Shell, data: Pat
 
     with (data / "lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = shell.run("operator", "add", "ann", "--data", str(data), code=3)
+        done = shell.call("operator", "add", "ann", "--data", str(data), code=3)
     assert "does not answer" in done.err
 
 

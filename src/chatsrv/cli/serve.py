@@ -115,6 +115,9 @@ class Stopping:
 
         import trio
 
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # What the receiver restores: a signal that comes when all is stored must not make the exit code a lie.
+            signal.signal(number, signal.SIG_IGN)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             task_status.started()
             async for _ in signals:

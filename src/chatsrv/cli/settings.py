@@ -21,7 +21,7 @@ class Setting(NamedTuple):
         return f"--{dashed}/--no-{dashed}" if self.kind is bool else f"--{dashed}"
 
 
-SECRET: Final = frozenset(("payout_secret",))
+SECRET: Final = frozenset(("payout_secret", "media_s3_secret_key"))
 """Not flags, since `ps` shows them to everybody: they stand in the --config file or the environment."""
 
 SETTINGS: Final = (
@@ -32,6 +32,11 @@ SETTINGS: Final = (
     Setting("wss", str, "HOST:PORT", "Listen for WebSockets with TLS."),
     Setting("tls_cert", str, "FILE", "The certificate with its chain, PEM."),
     Setting("tls_key", str, "FILE", "The certificate's private key, PEM."),
+    Setting("http", str, "HOST:PORT", "Take and give media over HTTP; without it or --https there are none."),
+    Setting("https", str, "HOST:PORT", "The same with TLS."),
+    Setting("http_url", str, "URL", "What clients are told instead, behind a proxy: https://media.example"),
+    Setting("http_connections", int, "N", "HTTP connections at a time.  [default: 1000]"),
+    Setting("ops", str, "HOST:PORT", "Where /healthz, /readyz and /metrics are; not on the clients' network."),
     Setting("name", str, "TEXT", "What the server calls itself.  [default: chatsrv]"),
     Setting("open_registration", bool, "", "Anybody may register, not only who comes over loopback."),
     Setting("allow_plaintext", bool, "", "Passwords may come unencrypted from other machines."),
@@ -49,6 +54,15 @@ SETTINGS: Final = (
     Setting("password_memory", int, "KIB", "Password hashes: memory of one.  [default: 65536]"),
     Setting("password_workers", int, "N", "Password hashes: how many at a time.  [default: 2]"),
     Setting("login_attempts", int, "N", "Failed logins per user and minute.  [default: 10]"),
+    Setting("messages_per_second", float, "N", "What one user may send on the average; 0: no limit.  [default: 100]"),
+    Setting("message_burst", int, "N", "What one user may send at once.  [default: 2000]"),
+    Setting("changes_per_second", float, "N", "The same for other changes: groups, edits, …  [default: 20]"),
+    Setting("change_burst", int, "N", "Other changes at once.  [default: 300]"),
+    Setting("hints_per_second", float, "N", "The same for typing, presence, receipts.  [default: 20]"),
+    Setting("hint_burst", int, "N", "Such hints at once.  [default: 200]"),
+    Setting("address_per_second", float, "N", "All of it together from one address.  [default: 2000]"),
+    Setting("address_burst", int, "N", "All of it together from one address at once.  [default: 40000]"),
+    Setting("codes_without_position", str, "private|any|off", "Who may use face-to-face codes without a position."),
     Setting(
         "durability", str, "full|normal|off", "fsync before every ack, or not: then power cuts lose acked messages."
     ),
@@ -62,6 +76,23 @@ SETTINGS: Final = (
     Setting("redpack_max_average", int, "CENTS", "The most a red packet may hold per share.  [default: 20000]"),
     Setting("redpack_max_shares", int, "N", "Shares of one red packet.  [default: 500]"),
     Setting("payout_url", str, "URL", "Where withdrawals are posted; the key that signs them: CHATSRV_PAYOUT_SECRET."),
+    Setting("media_store", str, "local|s3", "Where media are kept: in the data folder or in an S3 bucket."),
+    Setting("media_s3_endpoint", str, "URL", "The S3 server."),
+    Setting("media_s3_bucket", str, "NAME", "The bucket, which exists already."),
+    Setting("media_s3_region", str, "NAME", "Its region.  [default: us-east-1]"),
+    Setting("media_s3_prefix", str, "TEXT", "What the names of its objects begin with."),
+    Setting("media_s3_public_endpoint", str, "URL", "The S3 server as clients reach it, if that is different."),
+    Setting("media_s3_access_key", str, "KEY", "Its access key; the secret one: CHATSRV_MEDIA_S3_SECRET_KEY."),
+    Setting("media_max_image", int, "BYTES", "The largest image.  [default: 33554432]"),
+    Setting("media_max_audio", int, "BYTES", "The largest audio.  [default: 134217728]"),
+    Setting("media_max_video", int, "BYTES", "The largest video.  [default: 1073741824]"),
+    Setting("media_max_file", int, "BYTES", "The largest file of any other kind.  [default: 1073741824]"),
+    Setting("media_quota", int, "BYTES", "What one user may have uploaded.  [default: 10737418240]"),
+    Setting("media_uploads", int, "N", "Uploads at a time.  [default: 64]"),
+    Setting("media_uploads_per_user", int, "N", "Uploads of one user at a time.  [default: 20]"),
+    Setting("media_stall_timeout", float, "SECONDS", "An upload that stands still so long is cut.  [default: 30]"),
+    Setting("media_url_seconds", float, "SECONDS", "How long a signed URL is good.  [default: 300]"),
+    Setting("media_workers", int, "N", "Processes that make previews.  [default: 1]"),
     Setting("log_level", str, "debug|info|warning|error", "What is logged, on standard error.  [default: info]"),
     Setting("log_format", str, "text|json", "How it is logged.  [default: text]"),
 )

@@ -3,6 +3,7 @@
 import math
 import os
 import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -13,16 +14,11 @@ from chatsrv.cli.online import Online
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    import trio
-
     from chatsrv.cli.output import Output
     from chatsrv.client import Client
     from chatsrv_protocol.groups import Group
 
 Which = Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)]
-
-IN_FLIGHT: Final = 64
-"""Messages of `send G -` on their way at once: half of what a server lets be unanswered."""
 
 GO_ON: Final = frozenset(("text_empty", "bad_field", "message_refused"))
 """Refusals of one line; the next may be accepted. Anything else ends `send G -`."""
@@ -67,64 +63,32 @@ def _acked(out: "Output", group: "Group", sent: Any) -> None:
 
 
 async def _send_lines(out: "Output", client: "Client", group: "Group") -> int:
-    """Every line of standard input, several on their way at a time, acks in order; answers how many were refused."""
+    """Every line of standard input, one after the other; answers how many were refused.
+
+    One at a time: of several on their way one could be refused for the rate, and a later one accepted before it is
+    sent again. So it goes as fast as the server stores, some hundred lines a second.
+    """
     import trio
 
     from chatsrv.client import RequestRefused
 
-    refused = 0
-    async with trio.open_nursery() as nursery:
-        waiting: trio.MemorySendChannel[Any]
-        waiting, acks = trio.open_memory_channel[Any](IN_FLIGHT)
-        nursery.start_soon(_start_lines, client, group.group_id, waiting, nursery)
-        async for number, answer in acks:
-            try:
-                _acked(out, group, await answer.result())
-            except RequestRefused as refusal:
-                refused += 1
-                out.note(f"chatsrv: line {number}: {refusal.message}")
-                if refusal.code not in GO_ON:
-                    raise
-    return refused
-
-
-async def _start_lines(
-    client: "Client", group_id: int, waiting: "trio.MemorySendChannel[Any]", nursery: "trio.Nursery"
-) -> None:
-    async with waiting:
-        number = 0
-        async for line in stdin_lines():
+    number, refused = 0, 0
+    async with aclosing(stdin_lines()) as lines:
+        async for line in lines:
             number += 1
-            if line.strip():
-                answer = Answer()
-                nursery.start_soon(answer.get, client, group_id, line)
-                await waiting.send((number, answer))
-
-
-class Answer:
-    """One message on its way."""
-
-    def __init__(self) -> None:
-        import trio
-
-        self._done = trio.Event()
-        self._sent: Any = None
-        self._error: Exception | None = None
-
-    async def get(self, client: "Client", group_id: int, line: str) -> None:
-        """Send, and keep what came of it."""
-        try:
-            self._sent = await client.send(group_id, line)
-        except Exception as error:  # noqa: BLE001 - whoever reads the answers, in order, raises it
-            self._error = error
-        self._done.set()
-
-    async def result(self) -> Any:
-        """The ack. Raises what sending raised."""
-        await self._done.wait()
-        if self._error is not None:
-            raise self._error
-        return self._sent
+            while line.strip():
+                try:
+                    _acked(out, group, await client.send(group.group_id, line))
+                except RequestRefused as refusal:
+                    if refusal.code == "rate_limited":
+                        await trio.sleep(max(refusal.retry_after, 1.0))
+                        continue
+                    refused += 1
+                    out.note(f"chatsrv: line {number}: {refusal.message}")
+                    if refusal.code not in GO_ON:
+                        raise
+                break
+    return refused
 
 
 async def history(
@@ -148,8 +112,9 @@ async def history(
             for event in await _newest(client, group.group_id, before or MAX_ID, limit):
                 show(here.out, event)
             return
-        async for event in _range(client, group.group_id, after or 0, before or MAX_ID, limit):
-            show(here.out, event)
+        async with aclosing(_range(client, group.group_id, after or 0, before or MAX_ID, limit)) as events:
+            async for event in events:
+                show(here.out, event)
 
 
 async def _range(client: "Client", group_id: int, after: int, before: int, limit: int | None) -> "AsyncGenerator[Any]":

@@ -140,7 +140,9 @@ class Stage:
         end = person.gone_at.get(stored[0].group_id, len(stored) + 1)
         expected = [event for event in stored if begin <= event.seq < end]
         if [_identity(event) for event in heard] != [_identity(event) for event in expected]:
-            raise Failure(f"{person.name} heard {len(heard)} events of '{group}', and should have heard {len(expected)}")
+            raise Failure(
+                f"{person.name} heard {len(heard)} events of '{group}', and should have heard {len(expected)}"
+            )
 
 
 def _identity(event: Any) -> tuple[str, int, int, int]:
