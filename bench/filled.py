@@ -16,7 +16,9 @@ FIRST_GROUP = 1_000_000
 START_MS = 1_790_000_000_000
 
 CHINESE = "今天明天大家好吃饭了吗我们你们他她它不是有在这那个人们来去上下中国家学校工作开会电影火车周末一起天气很冷热"
-ENGLISH = [f"{start}{middle}{end}" for start in "bcdfghklmnprst" for middle in ("ar", "on", "ell", "ist") for end in "aeioy"]
+ENGLISH = [
+    f"{start}{middle}{end}" for start in "bcdfghklmnprst" for middle in ("ar", "on", "ell", "ist") for end in "aeioy"
+]
 """280 words that are frequent, as in speech."""
 
 

@@ -8,8 +8,8 @@ SQLite's own; another database brings its own index.
 
 import heapq
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from chatsrv_storage.current import SAID, filled_in
 from chatsrv_storage.errors import Refusal
@@ -23,6 +23,12 @@ MAX_WORDS: Final = 16
 
 MAX_GROUPS: Final = 1000
 """Groups of one person that a search over all of them looks into: those joined last."""
+
+WINDOW: Final = 1024
+"""Messages of a group that are looked through first; then eight times as many before them, and so on."""
+
+FEW: Final = 2000
+"""Hits in the whole index that a search over all of one's groups looks at one by one."""
 
 _SHIFT: Final = 32
 _SEPARATE = re.compile(
@@ -64,7 +70,7 @@ def index(conn: Connection, group_ids: Iterable[int], limit: int) -> list[int]:
             (group_id, indexed_seq, limit),
         ).fetchall()
         conn.executemany(
-            "insert into search (rowid, body) values (?, ?)",
+            "replace into search (rowid, body) values (?, ?)",  # so that whatever was half done can be done again
             [(number << _SHIFT | seq, words_of(text)) for seq, kind, text in rows if text and kind in SAID],
         )
         if rows:
@@ -140,9 +146,12 @@ def find(
     ).fetchall()
     if group_id and not places:
         reader(conn, user_id, group_id)
-    hits = heapq.merge(
-        *[_hits(conn, match, before, limit + 1, *place) for place in places], key=lambda record: -record.id
-    )
+    few = None if group_id else _all_if_few(conn, match)
+    if few is None:
+        found_in = [_hits(conn, match, before, limit + 1, *place) for place in places]
+    else:
+        found_in = [_known(conn, few, before, *place) for place in places if place[1] in few]
+    hits = heapq.merge(*found_in, key=lambda record: -record.id)
     found: list[Record] = []
     size = 0
     for record in hits:
@@ -153,20 +162,55 @@ def find(
     return found, False
 
 
+def _all_if_few(conn: Connection, match: str) -> dict[int, list[int]] | None:
+    """All hits of the whole index by their group's number, rising; None where there are too many to look at each.
+
+    Asking 200 groups one by one takes 15 ms for a word that is in none of them; asking once takes 0.1.
+    """
+    rows = conn.execute("select rowid from search where search match ? limit ?", (match, FEW + 1)).fetchall()
+    if len(rows) > FEW:
+        return None
+    found: dict[int, list[int]] = {}
+    for (rowid,) in rows:
+        found.setdefault(rowid >> _SHIFT, []).append(rowid & (1 << _SHIFT) - 1)
+    return found
+
+
+def _known(
+    conn: Connection, few: dict[int, list[int]], before: int, group_id: int, number: int, visible_from: int, head: int
+) -> Iterator[Record]:
+    """Those hits of one group that its member may read, the latest first."""
+    last = _last_before(conn, group_id, head, before)
+    for seq in reversed(few[number]):
+        if visible_from < seq <= last:
+            yield from _record(conn, group_id, seq)
+
+
+def _record(conn: Connection, group_id: int, seq: int) -> Iterator[Record]:
+    row = conn.execute(SELECT, (group_id, seq - 1, seq + 1)).fetchone()
+    if row is not None:
+        yield record_of(row)
+
+
 def _hits(
     conn: Connection, match: str, before: int, limit: int, group_id: int, number: int, visible_from: int, head: int
 ) -> Iterator[Record]:
-    """Hits in one group, the latest first; a row is read when it is asked for."""
-    last = _last_before(conn, group_id, head, before)
-    rows: Sequence[tuple[Any, ...]] = conn.execute(
-        "select rowid from search where search match ? and rowid between ? and ? order by rowid desc limit ?",
-        (match, number << _SHIFT | visible_from + 1, number << _SHIFT | last, limit),
-    ).fetchall()
-    for (rowid,) in rows:
-        seq = rowid & (1 << _SHIFT) - 1
-        row = conn.execute(SELECT, (group_id, seq - 1, seq + 1)).fetchone()
-        if row is not None:
-            yield record_of(row)
+    """At most `limit` hits in one group, the latest first; a row is read when it is asked for.
+
+    Window by window backwards, each asked for upwards: FTS5 takes 0.24 ms for a phrase of frequent characters in a range
+    upwards, and 1.5 ms downwards (1,000,000 messages, an index of 13 segments).
+    """
+    high, width = _last_before(conn, group_id, head, before), WINDOW
+    while high > visible_from and limit > 0:
+        low = max(visible_from, high - width)
+        rows = conn.execute(
+            "select rowid from search where search match ? and rowid between ? and ?",
+            (match, number << _SHIFT | low + 1, number << _SHIFT | high),
+        ).fetchall()
+        for (rowid,) in rows[: -limit - 1 : -1]:
+            yield from _record(conn, group_id, rowid & (1 << _SHIFT) - 1)
+        limit -= len(rows)
+        high, width = low, width * 8
 
 
 def _last_before(conn: Connection, group_id: int, head: int, before: int) -> int:

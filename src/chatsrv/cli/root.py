@@ -2,7 +2,7 @@
 
 import typer
 
-from chatsrv.cli import accounts, demo, groups, local, operate, redpack, serve, tail, talk
+from chatsrv.cli import accounts, conversation, demo, governing, groups, local, operate, redpack, serve, tail, talk
 from chatsrv.cli.online import Common, Json, Profile, Server, online
 
 app = typer.Typer(
@@ -26,8 +26,16 @@ def root(ctx: typer.Context, server: Server = None, profile: Profile = None, jso
 app.command("serve")(serve.make_serve())
 for function in (accounts.register, accounts.login, accounts.logout, accounts.whoami, accounts.passwd):
     app.command(function.__name__)(online(function))
+governing.add_to(groups.group)
 app.add_typer(groups.group, name="group")
+app.command("dm")(online(governing.dm))
 for function in (talk.send, talk.history, tail.tail):
+    app.command(function.__name__)(online(function))
+for function in (
+    conversation.read, conversation.unread, conversation.quiet, conversation.reply, conversation.edit, conversation.recall,
+    conversation.react, conversation.pin, conversation.forward, conversation.receipts, conversation.versions,
+    conversation.search,
+):  # fmt: skip
     app.command(function.__name__)(online(function))
 app.add_typer(redpack.redpack, name="redpack")
 app.add_typer(redpack.wallet, name="wallet")

@@ -22,10 +22,12 @@ from chatsrv.client.buffer import Buffer
 from chatsrv.client.calls import Answer
 from chatsrv.client.client_ids import ClientIds, ServerClock
 from chatsrv.client.commands_conversation import ConversationCommands
+from chatsrv.client.commands_facetoface import FaceToFaceCommands
 from chatsrv.client.commands_governing import GoverningCommands
 from chatsrv.client.commands_groups import GroupCommands
 from chatsrv.client.commands_messages import MessageCommands
 from chatsrv.client.commands_operator import OperatorCommands
+from chatsrv.client.commands_presence import PresenceCommands
 from chatsrv.client.commands_redpack import RedpackCommands
 from chatsrv.client.commands_session import SessionCommands
 from chatsrv.client.dial import Dialer, make_dial
@@ -49,6 +51,8 @@ class Client(
     ConversationCommands,
     OperatorCommands,
     RedpackCommands,
+    FaceToFaceCommands,
+    PresenceCommands,
 ):
     """A client that is open. Made by `open_client`, which also closes it; its methods may be called by many tasks.
 

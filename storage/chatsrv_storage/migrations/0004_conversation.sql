@@ -45,6 +45,8 @@ create table pin (
 -- A document's rowid is its group's number << 32 | seq: so one group, and what a member may read of it, is a range of
 -- rowids, which FTS5 seeks in, and the latest first is its own order.
 create virtual table search using fts5 (body, columnsize = 0, tokenize = 'unicode61 remove_diacritics 2');
+-- Few segments: a search costs as many seeks as there are, 15 ms over 200 groups with one and 50 with 13.
+insert into search (search, rank) values ('automerge', 2);
 
 create table search_group (
   number integer primary key,
