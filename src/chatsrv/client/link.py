@@ -40,8 +40,8 @@ WRITE_BYTES: Final = limits.MAX_WEBSOCKET_MESSAGE
 GOODBYE: Final = 1.0
 """Seconds a connection may take to close; after that it is cut."""
 
-HEARTBEAT: Final = 30.0
-"""Seconds between signs of life until Welcome says otherwise."""
+SHORTEST_HEARTBEAT: Final = 0.1
+"""Seconds: a server that asks for more signs of life does not get them."""
 
 _REPLIES: Final = frozenset(cls for number, cls in BY_NUMBER.items() if is_reply(number))
 
@@ -76,7 +76,8 @@ class Link:
         self._on_login = on_login
         self._protocol = Connection(Role.CLIENT)
         self._max_requests = 1
-        self._heartbeat = HEARTBEAT
+        self._heartbeat = SHORTEST_HEARTBEAT
+        self._welcomed = trio.Event()  # the caller bounds what comes before
         self._request_id = 0
         self._pending: dict[int, Call] = {}
         self._backlog: deque[Call] = deque()
@@ -129,9 +130,10 @@ class Link:
         if welcome.version != limits.VERSION:
             raise ProtocolViolation(f"the server chose version {welcome.version}, which was not offered")
         self.welcome = welcome
-        self._heartbeat = max(welcome.heartbeat / 1000, 0.1)
+        self._heartbeat = max(welcome.heartbeat / 1000, SHORTEST_HEARTBEAT)
         # One place is kept for the heartbeat, so that a full house is never taken for a dead one.
         self._max_requests = max(1, min(welcome.max_requests, limits.MAX_REQUESTS) - 1)
+        self._welcomed.set()
         return welcome
 
     def submit(self, call: Call) -> Call:
@@ -211,6 +213,7 @@ class Link:
 
     async def _beat(self) -> None:
         """A Ping after each heartbeat in which nothing was sent; the end after two in which nothing was heard."""
+        await self._welcomed.wait()
         while True:
             await trio.sleep_until(min(self._sent_at + self._heartbeat, self._heard_at + 2 * self._heartbeat))
             now = trio.current_time()
@@ -218,8 +221,7 @@ class Link:
                 self.end(f"the server was silent for {2 * self._heartbeat:g} seconds")
             elif now >= self._sent_at + self._heartbeat:
                 self._sent_at = now
-                if self.state is not State.HELLO:
-                    self._send(Call(Ping()))
+                self._send(Call(Ping()))
 
     async def _read(self) -> None:
         protocol = self._protocol
