@@ -28,9 +28,7 @@ def deliver(conn: Connection, marks: Sequence[Mark]) -> None:
     )
 
 
-_OTHERS = (
-    " where m.group_id = ? and m.user_id <> ? and m.role > 0 and m.visible_from < ? and m.joined_at <= ?"  # were there
-)
+_OTHERS = " where m.group_id = ? and m.user_id <> ? and m.role > 0 and m.joined_seq < ?"  # were there
 
 
 def receipts(
@@ -44,7 +42,7 @@ def receipts(
     target = find(conn, group_id, of, member.visible_from)
     if target.sender_id != user_id:
         raise Refusal("forbidden", "receipts are for the sender of a message", "of")
-    others = (group_id, user_id, of, target.sent_at)
+    others = (group_id, user_id, of)
     counts = conn.execute(
         "select count(*), coalesce(sum(max(m.delivered_seq, m.read_seq) >= ?), 0), coalesce(sum(m.read_seq >= ?), 0)"
         f" from group_member m{_OTHERS}",

@@ -4,6 +4,7 @@
 alter table chat_group add column last_seq integer not null default 0;      -- the last event that counts, for previews
 alter table group_member add column quiet integer not null default 0;       -- counted apart for this member
 alter table group_member add column delivered_seq integer not null default 0;
+alter table group_member add column joined_seq integer not null default 0;  -- the event they came in with
 
 update chat_group set last_seq = coalesce(
   (select min(m.seq) from message m where m.group_id = chat_group.id and m.ordinal = chat_group.ordinal and m.ordinal > 0), 0);
