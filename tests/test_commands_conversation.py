@@ -266,6 +266,6 @@ async def test_what_was_not_indexed_is_indexed_after_a_restart(autojump_clock, t
         [ann] = await enter(server, "ann")
         group_id = await ann.make_group()
         await ann.say(group_id, "left behind")
-    async with open_test_server(config) as server:
+    async with open_test_server(config, seed=1) as server:
         ann = await (await connect(server)).login("ann")
         assert (await found(ann, "behind"))[0] == ["left behind"]
