@@ -106,7 +106,8 @@ class LobbyChanged:
 
 @event(0x09C1)
 class LobbyClosed:
-    """I wait no longer: the time is over, I entered or left, or I went elsewhere (`reason`; personal)."""
+    """I wait no longer: the time is over, I entered `group_id` or left, or I went elsewhere (`reason`; personal)."""
 
     code: str = field(LOBBY_CODE)
     reason: str = field(CODE)
+    group_id: int = field(ID_OR_0, default=0)

@@ -138,7 +138,7 @@ class WaitingRoom:
     def entered(self, lobby: Lobby, user_id: int) -> None:
         """This user is in the group now."""
         if self.lobbies.entered(lobby, user_id):
-            self._tell([user_id], wire.LobbyClosed(lobby.code, "entered"))
+            self._tell([user_id], wire.LobbyClosed(lobby.code, "entered", lobby.group_id))
             self._changed(lobby, user_id)
 
     # What the bus says.

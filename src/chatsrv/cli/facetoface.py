@@ -1,0 +1,134 @@
+"""`f2f`: four digits, whoever stands near, and a group with them."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chatsrv.cli.errors import Failure, usage
+from chatsrv.cli.online import Online
+
+if TYPE_CHECKING:
+    from chatsrv.client import Client
+    from chatsrv_protocol.facetoface import InLobby, LobbyClosed
+    from chatsrv_protocol.governing import Entered
+
+
+async def f2f(
+    here: Online,
+    code: Annotated[str, typer.Argument(metavar="CODE", help="Four digits that you agree on.", show_default=False)],
+    lat: Annotated[
+        float | None, typer.Option(metavar="DEGREES", help="Where you are: north is positive.", show_default=False)
+    ] = None,
+    lon: Annotated[
+        float | None, typer.Option(metavar="DEGREES", help="Where you are: east is positive.", show_default=False)
+    ] = None,
+    enter: Annotated[bool, typer.Option("--enter", help="Enter the group at once, and make it if need be.")] = False,
+) -> None:
+    """Meet people who enter the same code beside you within three minutes, and make a group with them.
+
+    Shows who waits until somebody presses return here, which enters the group, or the three minutes are over. Without
+    a position it works on one machine and in private networks.
+    """
+    import trio
+
+    if not (len(code) == 4 and code.isascii() and code.isdigit()):
+        raise usage("a code is four digits, such as 0417")
+    position = _position(lat, lon)
+    async with here.session(follow=not enter) as client:
+        page = await client.enter_code(code, position)
+        try:
+            _show(here, page)
+            if enter:
+                _entered(here, await client.enter_group())
+            else:
+                await _wait(here, client, page)
+        except (trio.Cancelled, KeyboardInterrupt):
+            with trio.move_on_after(1, shield=True):
+                await client.leave_lobby()
+            raise
+
+
+def _position(lat: float | None, lon: float | None) -> tuple[float, float] | None:
+    if lat is None and lon is None:
+        return None
+    if lat is None or lon is None:
+        raise usage("a position has both: --lat and --lon")
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        raise usage("--lat is from -90 to 90, --lon from -180 to 180")
+    return lat, lon
+
+
+async def _wait(here: Online, client: "Client", page: "InLobby") -> None:
+    """Show the page as it changes, until it ends."""
+    import trio
+
+    from chatsrv.client import RequestRefused
+    from chatsrv_protocol.facetoface import LobbyChanged, LobbyClosed
+
+    async with trio.open_nursery() as nursery:
+        if sys.stdin.isatty():
+            here.out.note("press return to enter the group, control-C to leave")
+            nursery.start_soon(_enter_on_return, client)
+        try:
+            async for event in client.events():
+                if isinstance(event, LobbyClosed) and event.code == page.code:
+                    await _closed(here, client, event)
+                    break
+                if isinstance(event, LobbyChanged):
+                    before, page = page, await client.show_lobby()
+                    if page.people != before.people:
+                        _show(here, page)
+        except RequestRefused as refusal:
+            if refusal.code != "lobby_over":
+                raise
+            raise Failure(_REASONS["lobby_over"], code="lobby_over") from None
+        nursery.cancel_scope.cancel()
+
+
+async def _enter_on_return(client: "Client") -> None:
+    import trio
+
+    if await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
+        await client.enter_group()
+
+
+async def _closed(here: Online, client: "Client", closed: "LobbyClosed") -> None:
+    """Say how it ended: in the group, or not."""
+    if not closed.group_id:
+        raise Failure(_REASONS.get(closed.reason, f"you wait no longer ({closed.reason})"), code=closed.reason)
+    _say(here, closed.group_id, (await client.show_group(closed.group_id)).name)
+
+
+_REASONS = {
+    "lobby_over": "the three minutes are over",
+    "left": "you left",
+    "moved": "you went to another code",
+    "server_busy": "too many people wait on this server",
+}
+
+
+def _show(here: Online, page: "InLobby") -> None:
+    people: list[dict[str, Any]] = [
+        {
+            "user_id": str(each.user_id),
+            "name": each.name,
+            "nickname": each.nickname,
+            "avatar": str(each.avatar) if each.avatar else None,
+            "entered": each.entered,
+        }
+        for each in page.people
+    ]
+    shown = [
+        (f"{each.nickname} ({each.name})" if each.nickname else each.name) + (" (in the group)" if each.entered else "")
+        for each in page.people
+    ]
+    here.out.say(f"{page.code}: {', '.join(shown)}", code=page.code, expires_at=page.expires_at, people=people)
+
+
+def _entered(here: Online, entered: "Entered") -> None:
+    _say(here, entered.group_id, entered.name)
+
+
+def _say(here: Online, group_id: int, name: str) -> None:
+    here.out.say(f"you are in '{name}' with id {group_id}", id=str(group_id), group_id=str(group_id), name=name)
