@@ -89,7 +89,7 @@ def test_it_costs_less_than_a_microsecond():
         for _ in range(1000):
             take(COSTS.get(Send, Cost.CHANGE), began)
         best = min(best, (time.perf_counter() - began) / 1000)
-    assert best < 2e-6, best  # 0.45 µs on a quiet machine
+    assert best < 2e-6, best  # 0.6 µs where nobody else is at work
 
 
 def test_everything_that_writes_costs():
