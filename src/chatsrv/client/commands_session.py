@@ -79,7 +79,7 @@ class SessionCommands(Commands):
     async def _enter(self, command: object, token: bytes | None = None) -> LoggedIn:
         """One login as a guest, and the wait until the groups are known, so that `now` means now."""
         keeper = self._keeper
-        if keeper.token is not None:
+        if keeper.token is not None and keeper.guests.error is None:
             raise RequestRefused(ErrorCode.NOT_NOW, "this client is logged in: log out first")
         answer = await keeper.guests.exchange(command, patient=False)
         if token is not None:

@@ -1,0 +1,113 @@
+"""Real sockets: every scheme of the address against the real server, and what cannot be connected to."""
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trustme
+
+import chatsrv
+from chatsrv.client import ProtocolViolation, Unreachable
+from chatsrv_protocol.messages import Message
+
+PASSWORD = "a long password"
+QUICK: dict[str, Any] = {"password_time": 1, "password_memory": 8, "open_registration": True}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A certificate for this machine, and the authority that made it."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    made = authority.issue_cert("127.0.0.1", "localhost")
+    made.private_key_pem.write_to_path(folder / "key.pem")
+    for number, pem in enumerate(made.cert_chain_pems):
+        pem.write_to_path(folder / "cert.pem", append=number > 0)
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    return {"tls_cert": folder / "cert.pem", "tls_key": folder / "key.pem", "ca": folder / "ca.pem"}
+
+
+async def test_all_ways_in_lead_to_the_same_group(certificate: dict[str, Path]) -> None:
+    any_port = dict.fromkeys(("tcp", "tls", "ws", "wss"), "127.0.0.1:0")
+    files = {name: certificate[name] for name in ("tls_cert", "tls_key")}
+    async with chatsrv.open_server(chatsrv.Config(**any_port, **files, **QUICK)) as server:
+        assert len(server.urls) == 4
+        with trio.fail_after(20):
+            async with chatsrv.open_client(server.urls[0]) as ann:
+                await ann.register("ann", PASSWORD)
+                group_id = (await ann.make_group("g")).group_id
+                for url in server.urls:
+                    async with chatsrv.open_client(url, ca_file=certificate["ca"], from_start=True) as client:
+                        await client.login("ann", PASSWORD)
+                        # Larger together than a WebSocket message may be.
+                        async with trio.open_nursery() as nursery:
+                            for _ in range(40):
+                                nursery.start_soon(client.send, group_id, url + " x" * 8_000)
+                        count = 0
+                        async for event in client.events():
+                            count += type(event) is Message and event.text.startswith(url)
+                            if count == 40:
+                                break
+
+
+async def test_tls_is_checked_unless_told_otherwise(certificate: dict[str, Path]) -> None:
+    files = {name: certificate[name] for name in ("tls_cert", "tls_key")}
+    async with chatsrv.open_server(chatsrv.Config(tls="127.0.0.1:0", wss="127.0.0.1:0", **files, **QUICK)) as server:
+        for url in server.urls:
+            with pytest.raises(Unreachable, match="certificate"):
+                async with chatsrv.open_client(url):
+                    pytest.fail("nobody vouches for it")
+            async with chatsrv.open_client(url, insecure=True) as client:
+                assert client.welcome is not None
+            context = ssl.create_default_context(cafile=certificate["ca"])
+            async with chatsrv.open_client(url.replace("127.0.0.1", "localhost"), tls=context) as client:
+                assert client.welcome is not None
+
+
+async def test_the_wrong_door_is_named(certificate: dict[str, Path]) -> None:
+    files = {name: certificate[name] for name in ("tls_cert", "tls_key")}
+    any_port = dict.fromkeys(("tcp", "tls", "ws"), "127.0.0.1:0")
+    async with chatsrv.open_server(chatsrv.Config(**any_port, **files, **QUICK)) as server:
+        tcp, tls, ws = (url.partition("://")[2] for url in server.urls)
+        for wrong in (f"ws://{tcp}", f"tls://{tcp}", f"tcp://{tls}", f"wss://{tcp}", f"tcp://{ws}", f"wss://{ws}"):
+            with pytest.raises((Unreachable, ProtocolViolation)), trio.fail_after(9):
+                async with chatsrv.open_client(wrong, insecure=True, connect_timeout=8):
+                    pytest.fail("it is the wrong door")
+
+
+async def test_nobody_listens() -> None:
+    with pytest.raises(Unreachable, match="failed"):
+        async with chatsrv.open_client("tcp://127.0.0.1:1"):
+            pytest.fail("nobody listens there")
+
+
+async def _http(stream: trio.SocketStream, status: bytes) -> None:
+    await stream.receive_some()
+    await stream.send_all(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+    await stream.aclose()
+
+
+@pytest.mark.parametrize("status", [b"404 Not Found", b"200 OK", b"101 Switching Protocols", b"\xff\xfe"])
+async def test_a_web_server_is_no_chat_server(status: bytes, nursery: trio.Nursery) -> None:
+    async def handle(stream: trio.SocketStream) -> None:
+        await _http(stream, status)
+
+    (listener, *_) = await nursery.start(trio.serve_tcp, handle, 0)
+    port = listener.socket.getsockname()[1]
+    with pytest.raises((ProtocolViolation, Unreachable)), trio.fail_after(5):
+        async with chatsrv.open_client(f"ws://127.0.0.1:{port}", connect_timeout=3):
+            pytest.fail("it is a web server")
+
+
+async def test_a_websocket_closes_quickly_and_in_order() -> None:
+    async with chatsrv.open_server(chatsrv.Config(ws="127.0.0.1:0", **QUICK)) as server:
+        began = trio.current_time()
+        for _ in range(5):
+            async with chatsrv.open_client(server.urls[0]) as client:
+                assert client.welcome is not None
+        with trio.move_on_after(0.2):
+            async with chatsrv.open_client(server.urls[0]):
+                await trio.sleep_forever()
+        assert trio.current_time() - began < 1.0
