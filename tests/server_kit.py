@@ -16,7 +16,7 @@ import trio_websocket
 
 from chatsrv.testing import TestServer
 from chatsrv_protocol import NEED_DATA, Connection, ErrorCode, Received, Role, encode, limits
-from chatsrv_protocol.common import Refused
+from chatsrv_protocol.common import Ping, Refused
 from chatsrv_protocol.errors import ANY_COMMAND, ANY_MUTATION
 from chatsrv_protocol.groups import AddMembers, MakeGroup
 from chatsrv_protocol.messages import Message, Send, Sent
@@ -67,6 +67,7 @@ class Client:
         self.answers: dict[int, Any] = {}
         self.streamed: dict[int, list[Any]] = {}
         self.me: LoggedIn | None = None
+        self.now_ms = START_MS
         self.over: str | None = None
         self._asked: dict[int, Any] = {}
         self._next_id = 0
@@ -94,6 +95,8 @@ class Client:
             raise RefusedError(reply)
         if isinstance(reply, LoggedIn):
             self.me = reply
+        elif isinstance(reply, Welcome):
+            self.now_ms = reply.now
         return reply
 
     async def ask(self, command: Any) -> Any:
@@ -146,12 +149,14 @@ class Client:
 
     async def settle(self) -> list[Any]:
         """Take the events that arrived by now (a Ping's answer comes behind them), and forget them."""
-        from chatsrv_protocol.common import Ping
-
         await trio.testing.wait_all_tasks_blocked()
         await self.ask(Ping())
         events, self.events = self.events, []
         return events
+
+    def new_id(self) -> bytes:
+        """A client id on the server's clock, as of the handshake."""
+        return client_id(self.now_ms)
 
     async def hello(self) -> Welcome:
         return await self.ask(Hello((limits.VERSION,), "test"))
@@ -172,14 +177,14 @@ class Client:
         return self
 
     async def make_group(self, name: str = "home", *members: "Client", history: bool = True) -> int:
-        command = MakeGroup(client_id(), name, tuple(member.user_id for member in members), history)
+        command = MakeGroup(self.new_id(), name, tuple(member.user_id for member in members), history)
         return (await self.ask(command)).group_id
 
     async def add(self, group_id: int, *members: "Client") -> None:
-        await self.ask(AddMembers(client_id(), group_id, tuple(member.user_id for member in members)))
+        await self.ask(AddMembers(self.new_id(), group_id, tuple(member.user_id for member in members)))
 
     async def say(self, group_id: int, text: str) -> Sent:
-        return await self.ask(Send(client_id(), group_id, text))
+        return await self.ask(Send(self.new_id(), group_id, text))
 
     async def history(self, group_id: int, after: int = 0) -> list[Any]:
         """All events of a group from `after` on, page by page."""
@@ -248,20 +253,18 @@ async def dialled(url: str, tls: ssl.SSLContext | None = None, **websocket: Any)
     """A client of a listening server, by the URL it printed."""
     scheme, _, address = url.partition("://")
     host, _, port = address.rpartition(":")
-    if scheme in ("ws", "wss"):
-        websocket.setdefault("subprotocols", [limits.SUBPROTOCOL])
-        async with trio.open_nursery() as nursery:
-            connection = await trio_websocket.connect_websocket_url(nursery, url, tls, **websocket)
-            yield Client(WebSocketPipe(connection))
-            with trio.move_on_after(1):
-                await connection.aclose()
-            nursery.cancel_scope.cancel()
-        return
-    stream: trio.abc.Stream = await trio.open_tcp_stream(host.strip("[]"), int(port))
-    if scheme == "tls":
+    stream: Any = await trio.open_tcp_stream(host.strip("[]"), int(port))
+    if scheme in ("tls", "wss"):
         stream = trio.SSLStream(stream, tls or ssl.create_default_context(), server_hostname=host)
     try:
-        yield Client(stream)
+        if scheme in ("tcp", "tls"):
+            yield Client(stream)
+            return
+        websocket.setdefault("subprotocols", [limits.SUBPROTOCOL])
+        async with trio.open_nursery() as nursery:
+            connection = await trio_websocket.wrap_client_stream(nursery, stream, address, "/", **websocket)
+            yield Client(WebSocketPipe(connection))
+            nursery.cancel_scope.cancel()
     finally:
         await trio.aclose_forcefully(stream)
 

@@ -1,6 +1,6 @@
 """One connection, from its first byte to its last: handshake, bad frames, deadlines, the order of answers, its end."""
 
-from typing import Any
+from typing import Any, Self
 
 import attrs
 import msgpack
@@ -16,7 +16,7 @@ from chatsrv_protocol import limits
 from chatsrv_protocol.common import Draining, Lagging, Ping, Pong, Refused
 from chatsrv_protocol.groups import Added, AddMembers, GroupRenamed, MemberRemoved, Removed, RemoveMember, RenameGroup
 from chatsrv_protocol.messages import Message, Send
-from chatsrv_protocol.session import Hello, Login, Logout, Register, Resume, SessionOver
+from chatsrv_protocol.session import EndSession, Hello, ListSessions, Login, Logout, Register, Resume, SessionOver
 from chatsrv_protocol.sync import CatchUp, History, ListGroups, Range
 from chatsrv_storage.records import Actor
 
@@ -399,7 +399,7 @@ class Gate:
             await self.open.wait()
         return result
 
-    def __enter__(self) -> "Gate":
+    def __enter__(self) -> Self:
         self.storage.read = self.read  # type: ignore[method-assign]
         return self
 
@@ -510,25 +510,30 @@ async def test_an_ended_connection_hears_nothing_more_while_its_last_word_is_wri
         other = await (await connect(server)).login("bob")
         await ann.say(group_id, "x" * 16_000)  # bob's socket is full: his last word has to wait
         await other.ask(Logout())
-        (session,) = [s for s in (await (await (await connect(server)).login("bob")).ask(_list())).sessions[:1]]
         third = await (await connect(server)).login("bob")
-        await third.ask(_end(session.session_id))
+        session = (await third.ask(ListSessions())).sessions[0]
+        await third.ask(EndSession(session.session_id))
         await ann.say(group_id, "a secret")
         await bob.until_end()
         assert said(bob.events) == ["x" * 16_000]
         assert isinstance(bob.events[-1], SessionOver)
 
 
-def _list() -> Any:
-    from chatsrv_protocol.session import ListSessions
-
-    return ListSessions()
-
-
-def _end(session_id: int) -> Any:
-    from chatsrv_protocol.session import EndSession
-
-    return EndSession(session_id)
+async def test_a_connection_that_is_ending_by_itself_may_be_ended_too(autojump_clock: object) -> None:
+    """Its nursery is closed a turn before it is forgotten."""
+    async with open_test_server() as server:
+        (ann,) = await enter(server, "ann")
+        (connection,) = server.server._acceptor.connections
+        await ann.stream.aclose()
+        turns = 0
+        while connection in server.server._acceptor.connections:
+            if connection._nursery._closed:
+                connection.end("server_stopping")
+                connection._outbox._start(connection.written)
+                turns += 1
+            await trio.lowlevel.checkpoint()
+        assert turns > 0
+        assert server.server.connections == 0
 
 
 async def test_while_the_server_stops_commands_are_refused_and_pings_answered(autojump_clock: object) -> None:

@@ -172,9 +172,7 @@ async def _open_server(
         bus = LocalBus()
         indexer = Indexer(storage, log)
         metrics = Metrics()
-        library = await stack.enter_async_context(
-            open_library(config, storage, ids, clock, randomness, metrics, log)
-        )
+        library = await stack.enter_async_context(open_library(config, storage, ids, clock, randomness, metrics, log))
         services = Services(
             config=config,
             storage=storage,
@@ -298,10 +296,21 @@ async def _one_error() -> AsyncGenerator[list[BaseException]]:
         yield of_block
     except BaseExceptionGroup as group:
         failure = group
-    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1 and failure not in of_block:
+    if failure is None:
+        return
+    for error in of_block:
+        if _leaves(error) == _leaves(failure):
+            raise error
+    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
         failure = failure.exceptions[0]
-    if failure is not None:
-        raise failure
+    raise failure
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The errors in a group, at any depth: a nursery hands on copies of the groups it gets."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in _leaves(each)]
+    return [error]
 
 
 async def _watch_storage(services: Services) -> None:

@@ -4,6 +4,7 @@ The reader decodes, dispatches and waits: for a handler (one read at a time), fo
 when as many requests are unanswered as the server announced. So a client that sends too much is simply not read from.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
 import trio
@@ -103,19 +104,16 @@ class ClientConnection:
                 self._nursery = nursery
                 self._scope = nursery.cancel_scope
                 self._outbox = Outbox(
-                    self._transport, flusher, nursery.start_soon, self.cut, self._services.config.drain_timeout
+                    self._transport, flusher, self._start, self.cut, self._services.config.drain_timeout
                 )
                 use = getattr(self._transport, "use", None)
                 if use is not None:
                     use(self._outbox)
                 try:
                     await self._read()
-                    with trio.move_on_after(GOODBYE):
-                        await self._outbox.emptied()
-                        await self._transport.say_goodbye()
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    pass  # the peer is gone, which is how most connections end
-                nursery.cancel_scope.cancel()
+                    nursery.cancel_scope.cancel()  # the peer is gone, which is how most connections end
+                await self._say_goodbye()
         finally:
             self._ended = self._ended or "closed"  # from here on `end` has no nursery to work in
             self._services.bus.unregister(self)
@@ -128,6 +126,11 @@ class ClientConnection:
         if not self._scope.cancel_called:
             self._services.log.info("connection cut", user=self.actor.name, peer=self.peer, reason=reason)
             self._scope.cancel()
+
+    def _start(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Run something beside the reader, unless the connection is ending: then its nursery may be closed already."""
+        if not self._scope.cancel_called:
+            self._nursery.start_soon(function)
 
     async def _read(self) -> None:
         """Handshake, login, commands: until the peer closes, the connection is ended, or a frame is fatal."""
@@ -250,7 +253,7 @@ class ClientConnection:
             self._ended = reason
             self._services.bus.unregister(self)
             self._outbox.put(encode(SessionOver(reason, self.session_id)))
-            self._nursery.start_soon(self._close_soon)
+            self._start(self._say_goodbye)  # the reader waits for the peer
 
     def drain(self, within_ms: int) -> None:
         """The server is about to stop: tell the client to come back."""
@@ -261,10 +264,14 @@ class ClientConnection:
         """Wait until what the connection was sent is written out, or it is over."""
         await self._outbox.emptied()
 
-    async def _close_soon(self) -> None:
-        """End a connection whose reader waits for the peer."""
-        with trio.move_on_after(GOODBYE):
-            await self._outbox.emptied()
+    async def _say_goodbye(self) -> None:
+        """Hand over the last words, then end everything."""
+        try:
+            with trio.move_on_after(GOODBYE):
+                await self._outbox.emptied()
+                await self._transport.say_goodbye()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
         self._scope.cancel()
 
     async def log_in(self, actor: Actor, session_id: int) -> int:
