@@ -102,12 +102,16 @@ class _Sender:
         return sorted(times)
 
 
+def _nobody(_group_id: int) -> None:
+    """Without indexing nobody takes note of a change."""
+
+
 async def beside(folder: Path, rate: float, seconds: float) -> dict[str, Any]:
     """The commits' p50 and p99, without indexing and with it at full tilt beside them."""
     figures: dict[str, Any] = {"rate": rate, "jobs_of": AT_ONCE, "pause_s": PAUSE}
     async with open_storage(folder) as storage:
         sender = _Sender(storage)
-        await sender.paced(rate, 1.0, lambda group_id: None)
+        await sender.paced(rate, 1.0, _nobody)
         for name in ("without", "indexing", "without again", "indexing again"):
             indexer = Indexer(storage, quiet_log())
             async with trio.open_nursery() as nursery:

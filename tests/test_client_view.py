@@ -99,7 +99,8 @@ def test_all_devices_converge(operations, order, size):
         try:
             world.do(*operation)
         except Refusal as refused:
-            assert refused.code in ("message_unknown", "forbidden", "too_many")
+            if refused.code not in ("message_unknown", "forbidden", "too_many"):
+                raise
             if operation[0] in ("say", "edit"):
                 del world.words[list(world.words)[-1]]
     listed = world.listed()

@@ -123,6 +123,8 @@ def _least(cls):
 
     def least(of):
         match of["type"]:
+            case _ if of.get("optional"):
+                return None
             case "integer":
                 return int(of["low"])
             case "boolean":
