@@ -180,7 +180,8 @@ class Load:
 
     def result(self, marks: list[tuple[int, int, dict[str, Any]]], begin_ns: int, end_ns: int) -> dict[str, Any]:
         """The figures, and what the proof needs from this process."""
-        (began, before, used_before), (ended, after, used_after) = marks[:2]
+        began, before, used_before = marks[0]
+        ended, after, used_after = marks[1]
         acked = Latencies()
         for due, at in self.ack_times:
             if begin_ns <= due < end_ns:
@@ -188,6 +189,7 @@ class Load:
         messages, deliveries = self.check(begin_ns, end_ns)
         return {
             "deliveries": after - before,
+            "reads": sum(began <= at < ended for member in self.members for at in member.arrivals[::2]),
             "seconds": (ended - began) / 1e9,
             "acked": sum(began <= at < ended for _, at in self.ack_times),
             "cpu": used_after["cpu"] - used_before["cpu"],

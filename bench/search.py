@@ -118,9 +118,7 @@ async def beside(folder: Path, rate: float, seconds: float) -> dict[str, Any]:
                 if name.startswith("indexing"):
                     nursery.start_soon(indexer.run)
                     await trio.sleep(1.0)
-                times = await sender.paced(
-                    rate, seconds, indexer.changed if name.startswith("indexing") else lambda _: None
-                )
+                times = await sender.paced(rate, seconds, indexer.changed if name.startswith("indexing") else _nobody)
                 nursery.cancel_scope.cancel()
             figures[name] = {
                 "p50_ms": round(times[len(times) // 2], 2),

@@ -110,6 +110,7 @@ def _figures(
     return {
         "deliveries_per_second": round(rate),
         "messages_per_second": round(acked / seconds, 1),
+        "deliveries_per_read": round(deliveries / max(1, sum(result["reads"] for result in results)), 1),
         "server_cpu_us_per_delivery": round(cpu / wall / rate * 1e6, 4) if rate else None,
         "server_cpu_us_per_message": round(cpu / wall / (acked / seconds) * 1e6, 2) if acked else None,
         "server_cpu_share": round(cpu / wall, 3),
