@@ -20,8 +20,9 @@ SETTINGS: dict[str, Any] = {
     "heartbeat": 3600.0,
     "max_group_members": 100_000,
     "log_level": "error",
+    **dict.fromkeys(("messages_per_second", "changes_per_second", "hints_per_second", "address_per_second"), 0),
 }
-"""Quick password hashes (each costs 219 ms by default), silent listeners, and groups beyond 500."""
+"""Quick password hashes (each costs 219 ms by default), silent listeners, groups beyond 500, and nobody is too fast."""
 
 
 @attrs.frozen(slots=True)
