@@ -2,7 +2,21 @@
 
 import typer
 
-from chatsrv.cli import accounts, conversation, demo, governing, groups, local, operate, redpack, serve, tail, talk
+from chatsrv.cli import (
+    accounts,
+    conversation,
+    demo,
+    facetoface,
+    governing,
+    groups,
+    local,
+    operate,
+    people,
+    redpack,
+    serve,
+    tail,
+    talk,
+)
 from chatsrv.cli.online import Common, Json, Profile, Server, online
 
 app = typer.Typer(
@@ -36,6 +50,8 @@ for function in (
     conversation.react, conversation.pin, conversation.forward, conversation.receipts, conversation.versions,
     conversation.search,
 ):  # fmt: skip
+    app.command(function.__name__)(online(function))
+for function in (facetoface.f2f, people.who, people.profile, people.devices, people.block, people.unblock):
     app.command(function.__name__)(online(function))
 app.add_typer(redpack.redpack, name="redpack")
 app.add_typer(redpack.wallet, name="wallet")
