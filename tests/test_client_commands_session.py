@@ -7,6 +7,7 @@ import trio
 from test_client_fake_server import NAME, TOKEN, FakeServer, collect, fake
 
 from chatsrv.client import NotLoggedIn, RequestRefused, SessionEnded, open_client
+from chatsrv_protocol.messages import Message
 from chatsrv_protocol.session import ChangePassword, Login, Logout, Register
 
 __all__ = ["fake"]
@@ -54,6 +55,18 @@ async def test_a_login_is_repeated_and_a_refused_one_may_be_corrected(autojump_c
         with pytest.raises(RequestRefused, match="bad_credentials"):
             await client.login(NAME, "wrong")
         await client.login(NAME, fake.password)
+
+
+async def test_another_user_gets_nothing_of_the_first_ones(autojump_clock: Any, fake: FakeServer) -> None:
+    fake.join(5)
+    async with open_client(fake.dial, token=TOKEN) as client:
+        fake.say(5)
+        await client.mark_read(5, 1)
+        await client.logout()
+        fake.user_id = 8
+        await client.login("bob", fake.password)
+        fake.say(5)
+        assert [event.seq for event in await collect(client) if type(event) is Message] == [3]
 
 
 async def test_resuming(autojump_clock: Any, fake: FakeServer) -> None:

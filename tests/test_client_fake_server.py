@@ -85,6 +85,7 @@ class FakeServer:
         self.left: dict[int, tuple[int, int]] = {}
         self.joined: dict[int, int] = {}
         self.version = 0
+        self.user_id = ME
         self.password = "long password"
         self.tokens = {TOKEN}
         self.effects: dict[bytes, Any] = {}
@@ -214,7 +215,7 @@ class FakeServer:
 
     def _log_in(self, connection: FakeConnection, token: bytes) -> LoggedIn:
         connection.logged_in = True
-        return LoggedIn(ME, NAME, 1, token, self.version, False)
+        return LoggedIn(self.user_id, NAME, 1, token, self.version, False)
 
     def _catch_up(self, connection: FakeConnection, request_id: int, command: CatchUp) -> CaughtUp:
         room, progress = self.page, list[Progress]()
@@ -300,12 +301,12 @@ def seqs(events: list[Any], group_id: int) -> list[int]:
     ]
 
 
-async def collect(client: chatsrv.Client, seconds: float = 5.0) -> list[Any]:
+async def collect(client: chatsrv.Client, seconds: float = 5.0, after: dict[int, int] | None = None) -> list[Any]:
     """What comes within so much (virtual) time."""
     events: list[Any] = []
     with trio.move_on_after(seconds):
-        async for event in client.events():
-            events.append(event)
+        async for event in client.events(after=after):
+            events.append(event)  # noqa: PERF401 - a comprehension would lose them at the cancel
     return events
 
 

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 from test_client_fake_server import NOW, TOKEN, FakeServer, collect, fake, seqs
 
-from chatsrv.client import open_client
+from chatsrv.client import Restored, open_client
 from chatsrv_protocol import UnknownEvent
 from chatsrv_protocol.groups import Added, Removed
 from chatsrv_protocol.messages import Message
@@ -38,18 +38,11 @@ async def test_it_begins_where_it_is_told(autojump_clock: Any, fake: FakeServer)
     async with open_client(fake.dial, token=TOKEN, after={5: 3}) as client:
         events = await collect(client)
         assert (seqs(events, 5), seqs(events, 6)) == ([4, 5], [])
-        again = [event async for event in _within(client.events(after={5: 1, 6: 4}))]
+        again = await collect(client, after={5: 1, 6: 4})
         assert (seqs(again, 5), seqs(again, 6)) == ([2, 3, 4, 5], [5])
     async with open_client(fake.dial, token=TOKEN, from_start=True) as client:
         events = await collect(client)
         assert (seqs(events, 5), seqs(events, 6), seqs(events, 7)) == ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5], [3, 4, 5])
-
-
-async def _within(events: Any, seconds: float = 5.0) -> Any:
-    with trio.move_on_after(seconds):
-        while True:
-            event = await anext(events)
-            yield event
 
 
 async def test_a_gap_is_filled_in_place(autojump_clock: Any, fake: FakeServer) -> None:
@@ -241,6 +234,29 @@ async def test_my_cursor_is_told_once_and_after_an_absence(autojump_clock: Any, 
         assert [e.read_seq for e in await collect(client) if type(e) is ReadMoved] == [3]
 
 
+async def test_a_server_restored_from_an_older_copy_is_followed_from_there(
+    autojump_clock: Any, fake: FakeServer
+) -> None:
+    fake.join(5)
+    async with open_client(fake.dial, token=TOKEN) as client:
+        for _ in range(9):
+            fake.say(5)
+        assert seqs(await collect(client), 5) == list(range(2, 11))
+        fake.unreachable = True
+        fake.cut()
+        del fake.groups[5][4:]
+        fake.say(5)
+        fake.unreachable = False
+        events = await collect(client, 10)
+        fake.say(5)
+        assert Restored(5, 5) in events
+        assert seqs(await collect(client), 5) == [6]
+        assert fake.asked(CatchUp) == []
+    async with open_client(fake.dial, token=TOKEN, after={5: 1_000}) as client:
+        fake.say(5)
+        assert seqs(await collect(client), 5) == [7]
+
+
 async def test_following_may_be_left_out(autojump_clock: Any, fake: FakeServer) -> None:
     fake.join(5)
     async with open_client(fake.dial, token=TOKEN, follow=False) as client:
@@ -284,7 +300,7 @@ async def test_a_storm_of_everything(seed: int, autojump_clock: Any, fake: FakeS
                     case _:
                         for _ in range(chance.randint(1, 30)):
                             fake.say(chance.randint(1, 5))
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
             fake.lag()
             with trio.fail_after(300):
                 while any(len(seqs(got, group_id)) < len(fake.groups[group_id]) - 1 for group_id in fake.groups):

@@ -25,4 +25,4 @@ def test_what_the_package_offers() -> None:
     for name in chatsrv.__all__:
         assert getattr(chatsrv, name).__module__.startswith("chatsrv.")
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = chatsrv.nothing  # pyright: ignore[reportAttributeAccessIssue]
+        _ = chatsrv.nothing

@@ -189,7 +189,7 @@ async def test_a_stream_that_does_not_close_is_cut(
     async def never() -> None:
         await trio.sleep_forever()
 
-    fake.last.client_end.aclose = never  # pyright: ignore[reportAttributeAccessIssue]
+    fake.last.client_end.aclose = never
     link.end("enough")
     with trio.fail_after(2):
         await link.closed.wait()

@@ -24,7 +24,7 @@ from chatsrv.client.errors import (
     SessionEnded,
     Unreachable,
 )
-from chatsrv.client.events import Connected, Disconnected, Reconnecting
+from chatsrv.client.events import Connected, Disconnected, Reconnecting, Restored
 from chatsrv.client.url import BadUrl, parse_url
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "ProtocolViolation",
     "Reconnecting",
     "RequestRefused",
+    "Restored",
     "SessionEnded",
     "Unreachable",
     "open_client",

@@ -61,6 +61,7 @@ class Buffer:
     def drop(self, unwanted: Callable[[Any], bool]) -> None:
         """Throw away what waits and is unwanted."""
         self._items = deque(event for event in self._items if not unwanted(event))
+        self._late = {key: event for key, event in self._late.items() if not unwanted(event)}
         self.drained.unpark_all()
 
     def finish(self, error: ClientError | None) -> None:

@@ -31,7 +31,7 @@ from chatsrv.client.commands_presence import PresenceCommands
 from chatsrv.client.commands_redpack import RedpackCommands
 from chatsrv.client.commands_session import SessionCommands
 from chatsrv.client.dial import Dialer, make_dial
-from chatsrv.client.errors import ClientError, ProtocolViolation
+from chatsrv.client.errors import ClientError, ProtocolViolation, Unreachable
 from chatsrv.client.follow import Start
 from chatsrv.client.keeper import Keeper, Settings
 from chatsrv_protocol.session import Welcome
@@ -107,7 +107,7 @@ class Client(
         """Every event of every group of mine, once and in the order of its sequence, and what concerns me alone.
 
         Yields the protocol's events (with `UnknownEvent` for those of newer servers), `Added` and `Removed` once for
-        each change of my groups, and `Connected`, `Disconnected` and `Reconnecting`. It begins with what came since
+        each change of my groups, and `Connected`, `Disconnected`, `Reconnecting` and `Restored`. It begins with what came since
         the login; `after` {group id: sequence number} and `from_start` (everything visible) begin elsewhere, and may
         be given to `open_client` too. Iterating again goes on where the last iteration stopped.
 
@@ -123,7 +123,10 @@ class Client(
         return Events(self._keeper.buffer)
 
     def position(self, group_id: int) -> int | None:
-        """The last sequence number taken in for `events()` in this group (to be given as `after` next time)."""
+        """The last sequence number taken in for `events()` in this group; None if it is not followed.
+
+        The consumer may not have got that far: what to give as `after` next time is the `seq` of the last event handled.
+        """
         return None if self._keeper.follower is None else self._keeper.follower.position(group_id)
 
 
@@ -202,8 +205,12 @@ async def _open_client(
         await keeper.opened.wait()
         raised = keeper.failure
         if raised is None:
-            if keeper.follower is not None:
-                await keeper.follower.listed.wait()
+            with trio.move_on_after(settings.connect_timeout) as listing:
+                if keeper.follower is not None:
+                    await keeper.follower.listed.wait()
+            if listing.cancelled_caught:
+                raised = Unreachable(f"the server did not list the groups within {settings.connect_timeout:g} seconds")
+        if raised is None:
             try:
                 yield Client(keeper, ClientIds(clock, random_bytes))
             except trio.Cancelled:

@@ -25,3 +25,14 @@ class Reconnecting:
 
     delay: float
     failures: int
+
+
+@attrs.frozen(slots=True)
+class Restored:
+    """The server went back to an older copy of itself: this group's sequence ends at `seq`, before what was had.
+
+    Events go on after `seq`. What stands there now under numbers that were had before is for the consumer to look up.
+    """
+
+    group_id: int
+    seq: int

@@ -14,6 +14,7 @@ import trio
 from chatsrv.client.buffer import Buffer
 from chatsrv.client.calls import Answer, Call
 from chatsrv.client.errors import LinkLost, is_code
+from chatsrv.client.events import Restored
 from chatsrv.client.link import Link
 from chatsrv.client.position import GapInAnswer, Position
 from chatsrv_protocol import BY_NUMBER, ErrorCode, UnknownEvent, is_sequence_event, limits
@@ -42,7 +43,7 @@ class Start:
     def of(self, group: Group, *, at_login: bool) -> int:
         """The number after which to begin in this group, which was there at the first login or came later."""
         if group.group_id in self.after:
-            start = self.after[group.group_id]
+            start = min(self.after[group.group_id], group.seq)
         elif self.from_start:
             start = group.visible_from
         elif at_login:
@@ -93,6 +94,8 @@ class Follower:
     def begin(self, link: Link) -> None:
         """Logged in on a new connection: ask for the list before anybody else asks for anything."""
         self._stale = False
+        for position in self._positions.values():
+            position.resumed_at = position.taken
         self._first_page = link.submit(Call(ListGroups(self._version)))
 
     def on_event(self, event: Any) -> None:
@@ -249,6 +252,11 @@ class Follower:
         if position is None or not position.following:
             self._enter(group, version, at_login=at_login)
             return
+        if group.seq < position.resumed_at:
+            # The server was restored from a copy of before: what it says next has numbers that were had already.
+            self._held -= position.held
+            position.restored(group.seq)
+            self.buffer.put_notice((Restored, group.group_id), Restored(group.group_id, group.seq))
         position.invisible(group.visible_from)
         position.known(group.seq)
         self._on_cursor(ReadMoved(group.group_id, group.read_seq, group.read_ordinal))

@@ -109,7 +109,7 @@ class Keeper:
         self._closing = True
         self.guests.refuse(ClientClosed("the client is closed"))
         self.members.refuse(ClientClosed("the client is closed"))
-        self.buffer.finish(None)
+        self._stop_following(None)
         if self.link is not None:
             self.link.end("the client is closed")
             await self.link.closed.wait()
@@ -246,6 +246,8 @@ class Keeper:
         if logged_in.token:
             self.token = logged_in.token
         if self.settings.follow and (self.follower is None or self._user_id != logged_in.user_id):
+            if self.follower is not None:
+                self.buffer.drop(lambda _event: True)  # somebody else's
             self.follower = Follower(self.buffer, self.settings.start)
         self._user_id = logged_in.user_id
         self.me = logged_in

@@ -24,13 +24,14 @@ class GapInAnswer(Exception):
 class Position:
     """One group's. Sequence numbers start at 1; `start` is the one after which the reader began."""
 
-    __slots__ = ("_held", "following", "head", "start", "taken", "version")
+    __slots__ = ("_held", "following", "head", "resumed_at", "start", "taken", "version")
 
     def __init__(self, start: int, version: int = 0) -> None:
         self.start = start
         self.taken = start
         self.head = start
         self.following = True
+        self.resumed_at = 0  # `taken` when the present connection began
         self.version = version  # of the list of groups, when membership was last heard of
         self._held: deque[tuple[int, Any]] = deque()
 
@@ -119,6 +120,12 @@ class Position:
         self.following = True
         self.version = version
         self.start = self.taken = self.head = max(self.taken, start)
+
+    def restored(self, head: int) -> None:
+        """The sequence itself went back, and ends at `head`: go on from there."""
+        self.rewind(head)
+        self.head = head
+        self.resumed_at = 0
 
     def rewind(self, start: int) -> None:
         """Begin again after `start`, whatever was handed out."""
