@@ -1,10 +1,10 @@
 """What happens to messages after they are said, as the events of the wire; and what messages have besides their text."""
 
-from collections.abc import Callable
 from base64 import b64decode
+from collections.abc import Callable
 from typing import Any
 
-from chatsrv_protocol import conversation, groups, media, messages
+from chatsrv_protocol import conversation, groups, messages
 from chatsrv_storage.records import Preview, Record
 
 KINDS = {name: number for number, name in messages.KIND_NAMES.items()}
@@ -31,6 +31,24 @@ def extra_of(data: dict[str, Any]) -> messages.MessageExtra | None:
 _NOTHING = messages.MessageExtra()
 
 
+def medium_of(data: dict[str, Any]) -> messages.MediaHead | None:
+    """What a message shows of its medium; None for one without, as a recalled one."""
+    found: dict[str, Any] | None = data.get("media")
+    if found is None:
+        return None
+    return messages.MediaHead(
+        found["id"], found["mime"], found["size"], found["name"],
+        found.get("width", 0), found.get("height", 0), found.get("duration", 0), found.get("blurhash", ""),
+        b64decode(found.get("preview", "")), b64decode(found.get("waveform", "")),
+    )  # fmt: skip
+
+
+def _with_medium(kind: int) -> Callable[[Record, dict[str, Any]], messages.Message]:
+    return lambda record, data: messages.Message(
+        *head(record), kind, record.text, None, extra_of(data), medium_of(data)
+    )
+
+
 def head(record: Record) -> tuple[int, int, int, int, int, str, int]:
     """The fields that all events of a sequence share."""
     return record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sender, record.sent_at
@@ -38,6 +56,7 @@ def head(record: Record) -> tuple[int, int, int, int, int, str, int]:
 
 MAKERS: dict[str, Callable[[Record, dict[str, Any]], Any]] = {
     "text": lambda record, data: messages.Message(*head(record), messages.TEXT_KIND, record.text, None, extra_of(data)),
+    **{name: _with_medium(KINDS[name]) for name in ("image", "audio", "video", "file")},
     "edited": lambda record, data: conversation.Edited(*head(record), data["of"], record.text, *data["edited"]),
     "recalled": lambda record, data: conversation.Recalled(*head(record), data["of"]),
     "reacted": lambda record, data: conversation.Reacted(*head(record), data["of"], data["emoji"], data["on"]),
