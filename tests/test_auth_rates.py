@@ -110,6 +110,7 @@ async def test_the_refusal_says_when_to_come_back(autojump_clock):
         group_id = await ann.make_group("home", bob)
         for number in range(500):
             await ann.say(group_id, str(number))
+        assert ann.me is not None
         tablet = await Client(await server.dial()).resume(ann.me.token)
         command = Send(client_id(), group_id, "one more")
         with pytest.raises(RefusedError) as caught:

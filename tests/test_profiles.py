@@ -110,5 +110,6 @@ async def test_devices_are_listed_and_ended(autojump_clock):
         await phone.until_end()
         late = Client(await server.dial())
         with pytest.raises(Exception, match="session_ended"):
+            assert phone.me is not None
             await late.resume(phone.me.token)
         assert len((await ann.ask(ListSessions())).sessions) == 1
