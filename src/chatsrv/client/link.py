@@ -233,7 +233,8 @@ class Link:
                     return
                 self._heard_at = trio.current_time()
                 protocol.feed(data)
-                while (item := protocol.next()) is not NEED_DATA:
+                # What came in one piece is over as soon as the connection is: its calls have been given back.
+                while self.alive and (item := protocol.next()) is not NEED_DATA:
                     if isinstance(item, Received):
                         if item.request_id:
                             self._answered(item.request_id, item.message)
