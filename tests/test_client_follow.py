@@ -221,6 +221,25 @@ async def test_an_older_list_does_not_undo_a_newer_hint(autojump_clock: Any, fak
         assert client.position(6) == 1
 
 
+async def test_what_comes_before_the_first_list_is_not_missed(autojump_clock: Any, fake: FakeServer) -> None:
+    fake.join(5)
+    fake.hold = lambda command: type(command) is ListGroups
+
+    async def overtake() -> None:
+        """The list is read, then somebody speaks, then the list goes out."""
+        await trio.sleep(1)
+        connection, request_id, command = fake.held.pop()
+        read = fake._reply(connection, request_id, command)
+        fake.say(5)
+        connection.put(read, request_id)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(overtake)
+        async with open_client(fake.dial, token=TOKEN) as client:
+            fake.hold = lambda _command: False
+            assert seqs(await collect(client), 5) == [2]
+
+
 async def test_my_cursor_is_told_once_and_after_an_absence(autojump_clock: Any, fake: FakeServer) -> None:
     fake.join(5)
     fake.say(5)
