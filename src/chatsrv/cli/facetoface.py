@@ -1,6 +1,9 @@
 """`f2f`: four digits, whoever stands near, and a group with them."""
 
+import signal
 import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,23 +33,48 @@ async def f2f(
     Shows who waits until somebody presses return here, which enters the group, or the three minutes are over. Without
     a position it works on one machine and in private networks.
     """
-    import trio
-
     if not (len(code) == 4 and code.isascii() and code.isdigit()):
         raise usage("a code is four digits, such as 0417")
     position = _position(lat, lon)
-    async with here.session(follow=not enter) as client:
+    async with here.session(follow=not enter) as client, _leaving(client, interruptible=not enter):
         page = await client.enter_code(code, position)
-        try:
-            _show(here, page)
-            if enter:
-                _entered(here, await client.enter_group())
-            else:
-                await _wait(here, client, page)
-        except (trio.Cancelled, KeyboardInterrupt):
-            with trio.move_on_after(1, shield=True):
+        _show(here, page)
+        if enter:
+            _entered(here, await client.enter_group())
+        else:
+            await _wait(here, client, page)
+
+
+@asynccontextmanager
+async def _leaving(client: "Client", *, interruptible: bool) -> AsyncGenerator[None]:
+    """Leave the page if the block ends otherwise than well.
+
+    Control-C is a signal here and no exception, which could end the connection before the word is said.
+    """
+    import trio
+
+    from chatsrv.client import ClientError
+
+    left_well = False
+    try:
+        if not interruptible:
+            yield
+        else:
+            with trio.open_signal_receiver(signal.SIGINT) as signals:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_interrupt, signals)
+                    yield
+                    nursery.cancel_scope.cancel()
+        left_well = True
+    finally:
+        if not left_well:
+            with trio.move_on_after(1, shield=True), suppress(ClientError):
                 await client.leave_lobby()
-            raise
+
+
+async def _interrupt(signals: AsyncIterator[int]) -> None:
+    async for _ in signals:
+        raise KeyboardInterrupt
 
 
 def _position(lat: float | None, lon: float | None) -> tuple[float, float] | None:
