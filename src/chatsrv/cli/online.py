@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
@@ -64,6 +65,15 @@ class Common:
         return Common(self.server or before.server, self.profile or before.profile, self.json or before.json)
 
 
+class Inside(Common):
+    """A chat from inside which commands run over its own connection: `online` leaves the work here, and starts nothing."""
+
+    def __init__(self, here: "Online") -> None:
+        super().__init__(here.server, here.profile, json=False)
+        self.here = here
+        self.job: Callable[[], Awaitable[None]] | None = None
+
+
 class Online:
     """Where a command goes to, as whom, and where its results go."""
 
@@ -114,11 +124,18 @@ class Online:
             raise Failure(f"{error}: use `chatsrv login NAME`", code="session_ended") from None
 
 
+ONLINE: Final[list[Callable[..., None]]] = []
+"""The commands that `online` made."""
+
+
 def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     """Make an async command a plain one with the shared options after its own, run in Trio."""
     own = list(inspect.signature(function).parameters.values())[1:]
 
     def command(ctx: typer.Context, server: str | None, profile: str | None, json: bool, **arguments: Any) -> None:
+        if isinstance(ctx.obj, Inside):
+            ctx.obj.job = partial(function, ctx.obj.here, **arguments)
+            return
         import trio
 
         from chatsrv.cli.output import Output
@@ -137,7 +154,9 @@ def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     parameters += [one.replace(kind=keyword) for one in own]
     parameters += [inspect.Parameter(name, keyword, annotation=kind, default=value) for name, kind, value in shared]
     command.__doc__ = function.__doc__
-    return with_parameters(command, function.__name__, parameters)
+    made = with_parameters(command, function.__name__, parameters)
+    ONLINE.append(made)
+    return made
 
 
 def with_parameters(

@@ -11,6 +11,8 @@ from chatsrv.cli.safe import json_line, neutralise, neutralise_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
@@ -41,16 +43,27 @@ class Output:
 
     def line(self, text: str) -> None:
         """One line of plain text."""
-        sys.stdout.write(neutralise(text) + "\n")
-        sys.stdout.flush()
+        self.emit(neutralise(text))
+
+    def emit(self, what: "str | Text | Table") -> None:
+        """Show something that is safe already; everything for a person goes through here."""
+        if isinstance(what, str):
+            sys.stdout.write(what + "\n")
+            sys.stdout.flush()
+        else:
+            self.console.print(what, soft_wrap=not self.colours)
+
+    @property
+    def colours(self) -> bool:
+        """Whether a person looks at it."""
+        return sys.stdout.isatty()
 
     def spoken(self, when: str, who: str, text: str, *, where: str = "", notice: bool = False) -> None:
         """A message or a notice: on a terminal with colours, in a pipe without."""
         where = f"[{neutralise(where)}] " if where else ""
         who, text = neutralise(who), neutralise_lines(text)
-        if not sys.stdout.isatty():
-            sys.stdout.write(f"{when} {where}* {who} {text}\n" if notice else f"{when} {where}{who}: {text}\n")
-            sys.stdout.flush()
+        if not self.colours:
+            self.emit(f"{when} {where}* {who} {text}" if notice else f"{when} {where}{who}: {text}")
             return
         from rich.text import Text
 
@@ -59,7 +72,7 @@ class Output:
             line.append(f"* {who} {text}", "dim italic")
         else:
             line.append(f"{who}: ", f"bold {colour_of(who)}").append(text)
-        self.console.print(line, soft_wrap=True)
+        self.emit(line)
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Rows under heads. In a pipe the columns are as wide as they need to be."""
@@ -71,7 +84,7 @@ class Output:
             table.add_column(head, no_wrap=True)
         for row in rows:
             table.add_row(*(Text(neutralise(cell)) for cell in row))
-        self.console.print(table, soft_wrap=not sys.stdout.isatty())
+        self.emit(table)
 
     def note(self, sentence: str) -> None:
         """A remark beside the results, for a person, on standard error."""

@@ -4,6 +4,7 @@ import typer
 
 from chatsrv.cli import (
     accounts,
+    chat,
     conversation,
     demo,
     facetoface,
@@ -17,7 +18,7 @@ from chatsrv.cli import (
     tail,
     talk,
 )
-from chatsrv.cli.online import Common, Json, Profile, Server, online
+from chatsrv.cli.online import Common, Inside, Json, Profile, Server, online
 
 app = typer.Typer(
     name="chatsrv",
@@ -34,7 +35,8 @@ def root(ctx: typer.Context, server: Server = None, profile: Profile = None, jso
 
     Start with `chatsrv demo`, or with `chatsrv serve` in one terminal and `chatsrv register NAME` in another.
     """
-    ctx.obj = Common(server, profile, json)
+    if not isinstance(ctx.obj, Inside):
+        ctx.obj = Common(server, profile, json)
 
 
 app.command("serve")(serve.make_serve())
@@ -45,6 +47,7 @@ app.add_typer(groups.group, name="group")
 app.command("dm")(online(governing.dm))
 for function in (talk.send, talk.history, tail.tail):
     app.command(function.__name__)(online(function))
+app.command("chat")(chat.chat)
 for function in (
     conversation.read, conversation.unread, conversation.quiet, conversation.reply, conversation.edit, conversation.recall,
     conversation.react, conversation.pin, conversation.forward, conversation.receipts, conversation.versions,

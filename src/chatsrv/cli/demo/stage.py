@@ -13,9 +13,6 @@ from chatsrv.cli.events import clock, event_record, sentence_of
 from chatsrv.cli.output import Output
 from chatsrv.config import Config
 
-QUICK_HASHES = {"password_time": 1, "password_memory": 1024}
-"""The demo's passwords are in its source."""
-
 
 class Stage:
     """What a scene works with: `people` by name, `say` to tell the audience what happens, `server` and `restart`."""
@@ -27,7 +24,14 @@ class Stage:
         self.devices: list[Person] = []
         self.urls: dict[str, str] = {}
         self._nursery = nursery
-        self._config = Config(data=folder, tcp="127.0.0.1:0", ws="127.0.0.1:0", stop_timeout=1.0, **QUICK_HASHES)
+        self._config = Config(
+            data=folder,
+            tcp="127.0.0.1:0",
+            ws="127.0.0.1:0",
+            stop_timeout=1.0,
+            password_time=1,  # quick hashes: the demo's passwords are in its source
+            password_memory=1024,
+        )
         self._server: Server | None = None
         self._stopped = trio.Event()
         self._shown: dict[int, int] = {}
@@ -38,8 +42,9 @@ class Stage:
     async def start_server(self) -> None:
         """Start it; the second time on the ports of the first."""
         self._stopped = trio.Event()
-        self._server = await self._nursery.start(self._serve)
-        self.urls = {url.partition(":")[0]: url for url in self._server.urls}
+        server: Server = await self._nursery.start(self._serve)
+        self._server = server
+        self.urls = {url.partition(":")[0]: url for url in server.urls}
         addresses = {scheme: url.partition("://")[2] for scheme, url in self.urls.items()}
         self._config = attrs.evolve(self._config, **addresses)
 

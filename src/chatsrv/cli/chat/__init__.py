@@ -1,0 +1,42 @@
+"""`chatsrv chat`: a conversation on the whole screen, or line by line. conversation.py is what both have in common."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from chatsrv.cli.online import Common, Json, Online, Profile, Server
+
+
+def chat(
+    ctx: typer.Context,
+    which: Annotated[
+        str | None, typer.Argument(metavar="[G]", help="The group to begin with.", show_default=False)
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Line by line, for pipes and simple terminals.")] = False,
+    server: Server = None,
+    profile: Profile = None,
+    json: Json = False,
+) -> None:
+    """Chat: your groups, what is new in them, who is there, and a line to type in.
+
+    What you type is sent to the group; what begins with a slash is a command, `/help` shows which. Without a terminal
+    it is --plain: each line of standard input is sent, and with the last one it ends.
+    """
+    from chatsrv.cli.output import Output
+
+    common = Common(server, profile, json).over(ctx.obj)
+    here = Online(common, Output(json=common.json))
+    if plain or common.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        import trio
+
+        from chatsrv.cli.chat.plain import run_plain
+
+        trio.run(run_plain, here, which)
+        return
+    from chatsrv.cli.chat.screen import ChatApp
+
+    app = ChatApp(here, which)
+    app.run()
+    if app.failure is not None:
+        raise app.failure

@@ -1,0 +1,64 @@
+"""The line mode of `chatsrv chat`: lines in, lines out, for pipes, simple terminals and screen readers."""
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from chatsrv.cli.chat.talk import Here, Room, Talk
+from chatsrv.cli.online import Online
+from chatsrv.cli.talk import show, stdin_lines
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+
+class PlainScreen:
+    """Prints what happens; events of other groups stand with the group's name."""
+
+    def __init__(self, here: Online) -> None:
+        self._out = here.out
+        self._current: Room | None = None
+
+    def show_room(self, room: Room) -> None:
+        """Its name, and what was said last."""
+        self._current = room
+        self._out.note(f"— {room.name} —")
+        for seq in sorted(room.events):
+            show(self._out, room.events[seq])
+
+    def show_event(self, room: Room, event: Any) -> None:
+        """One line."""
+        show(self._out, event, "" if room is self._current else room.name)
+
+    def show_rooms(self, rooms: list[Room], current: Room | None) -> None:
+        """Nothing: what is unread shows by itself."""
+
+    def show_people(self, people: list[Here]) -> None:
+        """Nothing: `/who` tells."""
+
+    def show_status(self, sentence: str, *, connected: bool) -> None:
+        """A remark, on standard error."""
+        del connected
+        self._out.note(sentence)
+
+    def show_note(self, what: "str | Text | Table") -> None:
+        """The answer to a command."""
+        self._out.emit(what)
+
+
+async def run_plain(here: Online, wanted: str | None) -> None:
+    """Chat until standard input ends or `/quit`."""
+    talk = Talk(here, PlainScreen(here), wanted, colours=here.out.colours)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_type, talk)
+        await talk.run()
+        nursery.cancel_scope.cancel()
+
+
+async def _type(talk: Talk) -> None:
+    async with aclosing(stdin_lines()) as lines:
+        async for line in lines:
+            await talk.put(line)
+    talk.no_more()

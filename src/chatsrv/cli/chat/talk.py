@@ -1,0 +1,408 @@
+"""A chat without its looks: groups and what was said in them, what is unread, who is there, and what one types.
+
+Runs in Trio, over the client library, and tells a Screen what to show; the full screen (Textual, which Trio visits as a
+guest) and the line mode are both Screens. Nothing here is a server's: no storage is loaded in a terminal.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import attrs
+import trio
+
+from chatsrv.cli.chat.slash import OWN, help_lines, prepare
+from chatsrv.cli.ending import ending_of
+from chatsrv.cli.errors import Failure
+from chatsrv.cli.lookup import choose_group
+from chatsrv.cli.online import Common, Online
+from chatsrv.cli.output import Output
+from chatsrv.client import Client, ClientError, Connected, Disconnected, Reconnecting
+from chatsrv_protocol import NUMBER_OF, UnknownEvent, is_sequence_event
+from chatsrv_protocol.groups import Added, Group, GroupRenamed, Removed
+from chatsrv_protocol.presence import PresenceChanged, TypingNow
+from chatsrv_protocol.sync import ReadMoved
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from rich.table import Table
+    from rich.text import Text
+
+BACKLOG: Final = 50
+"""Events shown of a group when it is opened."""
+
+KEPT: Final = 1000
+"""Events kept of a group; older ones are a `/history` away."""
+
+WATCHED: Final = 200
+"""Members whose coming and going is shown."""
+
+WAITING: Final = 100
+"""Lines that wait for the one before to be stored."""
+
+LAST_LOOK: Final = 2.0
+"""Seconds to wait for one's own last message to be shown, when nothing more is typed."""
+
+READ_EVERY: Final = 0.5
+"""Seconds between two notes to the server of how far one has read."""
+
+
+@attrs.define(slots=True)
+class Room:
+    """A group as this chat knows it. `events` by sequence number; `role` 0 for one that one is not in any more."""
+
+    group_id: int
+    name: str
+    head: int
+    ordinal: int
+    read_ordinal: int
+    events: dict[int, Any] = attrs.field(factory=dict[int, Any])
+    opened: bool = False
+    marked: int = 0
+
+    @property
+    def unread(self) -> int:
+        """How many messages there are above one's cursor."""
+        return max(self.ordinal - self.read_ordinal, 0)
+
+    def take(self, event: Any) -> bool:
+        """Keep an event; False if it is known."""
+        if event.seq in self.events:
+            return False
+        self.events[event.seq] = event
+        self.head = max(self.head, event.seq)
+        self.ordinal = max(self.ordinal, getattr(event, "ordinal", 0))
+        while len(self.events) > KEPT:
+            del self.events[min(self.events)]
+        return True
+
+
+@attrs.frozen(slots=True)
+class Here:
+    """Somebody in a group, and whether they are there now (None: nobody says)."""
+
+    user_id: int
+    name: str
+    online: bool | None
+
+
+class Screen(Protocol):
+    """What a chat is shown on. Called from Trio; must not block."""
+
+    def show_room(self, room: Room) -> None:
+        """Another group is on the screen: show what is known of it."""
+        ...
+
+    def show_event(self, room: Room, event: Any) -> None:
+        """Something new in a group, on the screen or not."""
+        ...
+
+    def show_rooms(self, rooms: list[Room], current: Room | None) -> None:
+        """Groups or their unread counts changed."""
+        ...
+
+    def show_people(self, people: list[Here]) -> None:
+        """Who is in the group on the screen."""
+        ...
+
+    def show_status(self, sentence: str, *, connected: bool) -> None:
+        """How the connection is doing, and who types."""
+        ...
+
+    def show_note(self, what: "str | Text | Table") -> None:
+        """The answer to a command, or why it was refused."""
+        ...
+
+
+class ChatOutput(Output):
+    """Results of slash commands go to the chat's screen."""
+
+    def __init__(self, screen: Screen, *, colours: bool, json: bool) -> None:
+        super().__init__(json=json)
+        self._screen = screen
+        self._colours = colours
+
+    @property
+    def colours(self) -> bool:
+        """Whether the screen shows them."""
+        return self._colours
+
+    def emit(self, what: "str | Text | Table") -> None:
+        """To the screen."""
+        self._screen.show_note(what)
+
+    def note(self, sentence: str) -> None:
+        """To the screen too."""
+        self.line(sentence)
+
+
+class ChatOnline(Online):
+    """Commands inside a chat: over its connection."""
+
+    def __init__(self, here: Online, client: Client, output: Output) -> None:
+        super().__init__(Common(here.server, here.profile, json=False), output)
+        self._client = client
+
+    @asynccontextmanager
+    async def session(self, *, follow: bool = False) -> "AsyncGenerator[Client]":
+        """The chat's own."""
+        del follow
+        await trio.lowlevel.checkpoint()
+        yield self._client
+
+
+class Talk:
+    """One person's chat. `run` is its life; `enter`, `go` and `quit` come from the keyboard, at any time."""
+
+    def __init__(self, here: Online, screen: Screen, wanted: str | None, *, colours: bool) -> None:
+        self.rooms: dict[int, Room] = {}
+        self.current: Room | None = None
+        self.me = ""
+        self._here = here
+        self._screen = screen
+        self._wanted = wanted
+        self._output = ChatOutput(screen, colours=colours, json=here.out.json)
+        self._people: dict[int, Here] = {}
+        self._typed, self._lines = trio.open_memory_channel[str](WAITING)
+        self._nursery: trio.Nursery | None = None
+        self._scope = trio.CancelScope()
+        self._wake = trio.Event()
+        self._sent = 0
+        self._failure: Exception | None = None
+
+    # From the keyboard.
+
+    def enter(self, line: str) -> bool:
+        """A line was typed: a message, or a command with its slash. It is done after those before; False: too many wait."""
+        try:
+            self._typed.send_nowait(line.rstrip())
+        except trio.WouldBlock:
+            return False
+        return True
+
+    async def put(self, line: str) -> None:
+        """The same, and wait for room."""
+        await self._typed.send(line.rstrip())
+
+    def go(self, group_id: int) -> None:
+        """Another group was chosen."""
+        room = self.rooms.get(group_id)
+        if room is not None:
+            self._soon(lambda: self._open(room))
+
+    def step(self, by: int) -> None:
+        """The next group in the list, or the one before."""
+        ids = list(self.rooms)
+        if ids:
+            at = ids.index(self.current.group_id) if self.current is not None else -by
+            self.go(ids[(at + by) % len(ids)])
+
+    def no_more(self) -> None:
+        """Nothing more will be typed: `run` ends when what was typed is done."""
+        self._typed.close()
+
+    def quit(self) -> None:
+        """Leave now."""
+        self._scope.cancel()
+
+    def _soon(self, job: Callable[[], Awaitable[None]]) -> None:
+        """Do something beside what is typed."""
+        if self._nursery is not None and not self._nursery.cancel_scope.cancel_called:
+            self._nursery.start_soon(self._guarded, job)
+
+    # The connection.
+
+    async def run(self) -> None:
+        """Connect, show, listen and do what is typed, until `quit`, `no_more`, or the end of the session."""
+        with self._scope:
+            async with self._here.session(follow=True) as client:
+                self._client = client
+                self._chat = ChatOnline(self._here, client, self._output)
+                assert client.me is not None
+                self.me = client.me.name
+                for group in await client.list_groups():
+                    self._add(group)
+                async with trio.open_nursery() as self._nursery:
+                    self._nursery.start_soon(self._listen, self._nursery)
+                    self._nursery.start_soon(self._keep_read)
+                    await self._begin()
+                    async for line in self._lines:
+                        if line.strip():
+                            await self._guarded(lambda line=line: self._do(line))
+                    with trio.move_on_after(LAST_LOOK):
+                        while self.current is not None and self.current.head < self._sent:
+                            await trio.sleep(0.02)
+                    self._nursery.cancel_scope.cancel()
+                if self._failure is not None:
+                    raise self._failure
+
+    async def _begin(self) -> None:
+        self._screen.show_status(f"{self.me} @ {self._here.server}", connected=True)
+        rooms = list(self.rooms.values())
+        if self._wanted is not None:
+            groups = await self._client.list_groups()
+            await self._open(self.rooms[choose_group(groups, self._wanted).group_id])
+        elif rooms:
+            await self._open(next((room for room in rooms if room.unread), rooms[0]))
+        else:
+            self._screen.show_rooms([], None)
+            self._output.note("you are in no group yet: /create NAME makes one")
+
+    def _add(self, group: Group) -> Room:
+        room = Room(group.group_id, group.name, group.seq, group.ordinal, group.read_ordinal)
+        self.rooms[group.group_id] = room
+        return room
+
+    async def _guarded(self, job: Callable[[], Awaitable[None]]) -> None:
+        """What a command raises is said, and the chat goes on."""
+        try:
+            await job()
+        except (Failure, ClientError) as error:
+            ending = ending_of(error)
+            self._output.note(f"✗ {ending.sentence if ending is not None else error}")
+
+    async def _do(self, line: str) -> None:
+        if line.startswith("/") and not line.startswith("//"):
+            await self._command(line[1:].strip())
+            return
+        if self.current is None:
+            raise Failure("choose a group first: /go G, or make one: /create NAME")
+        text = line.removeprefix("/") if line.startswith("//") else line
+        self._sent = (await self._client.send(self.current.group_id, text)).seq
+
+    async def _command(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        if word == "quit":
+            self.quit()
+        elif word == "help":
+            for one in help_lines(rest.strip()):
+                self._output.line(one)
+        elif word == "groups":
+            await prepare(self._chat, "list", None)()
+        elif word == "go":
+            groups = await self._client.list_groups()
+            await self._open(self.rooms[choose_group(groups, rest.strip()).group_id])
+        else:
+            assert word not in OWN
+            try:
+                job = prepare(self._chat, line, None if self.current is None else self.current.group_id)
+            except Failure as failure:
+                if failure.code != "help":
+                    raise
+                for one in str(failure).splitlines():
+                    self._output.line(one)
+                return
+            await job()
+
+    # What is on the screen.
+
+    async def _open(self, room: Room) -> None:
+        """Show a group, with what was said last; it is read from now on."""
+        self.current = room
+        if not room.opened:
+            room.opened = True
+            events, _ = await self._client.history(room.group_id, limit=BACKLOG, newest=True)
+            for event in events:
+                room.take(event)
+        self._screen.show_room(room)
+        self._read(room)
+        await self._look_around(room)
+
+    def _read(self, room: Room) -> None:
+        """What is on the screen is read."""
+        room.read_ordinal = room.ordinal
+        self._screen.show_rooms(list(self.rooms.values()), self.current)
+        self._wake.set()
+
+    async def _keep_read(self) -> None:
+        """Tell the server how far one has read, not more often than need be."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            room = self.current
+            if room is not None and room.marked < room.head:
+                room.marked = room.head
+                await self._guarded(lambda room=room: self._client.mark_read(room.group_id, room.head))
+            await trio.sleep(READ_EVERY)
+
+    async def _look_around(self, room: Room) -> None:
+        """Who is in the group, and who of them is there."""
+        members = await self._client.members(room.group_id)
+        watched = [member.user_id for member in members[:WATCHED]]
+        online: dict[int, bool] = {}
+        with suppress(ClientError):  # a list without lights is still a list
+            online = {one.user_id: one.online for one in await self._client.watch_presence(watched)}
+        online.update({one.user_id: True for one in members if one.name == self.me})
+        self._people = {one.user_id: Here(one.user_id, one.name, online.get(one.user_id)) for one in members}
+        self._screen.show_people(list(self._people.values()))
+
+    # What is heard.
+
+    async def _listen(self, nursery: trio.Nursery) -> None:
+        """Until the session ends: then the chat does too."""
+        try:
+            async for event in self._client.events():
+                kind = cast("type[Any]", type(event))
+                if kind is UnknownEvent or (kind in NUMBER_OF and is_sequence_event(NUMBER_OF[kind])):
+                    self._heard(event)
+                else:
+                    self._noticed(event)
+        except ClientError as error:
+            self._failure = error
+        nursery.cancel_scope.cancel()
+
+    def _heard(self, event: Any) -> None:
+        room = self.rooms.get(event.group_id)
+        if room is None or not room.take(event):
+            return
+        if isinstance(event, GroupRenamed):
+            room.name = event.name
+        if getattr(event, "sender", None) == self.me:
+            room.read_ordinal = room.ordinal
+        self._screen.show_event(room, event)
+        if room is self.current:
+            self._read(room)
+            if hasattr(event, "member") or hasattr(event, "members"):
+                self._soon(lambda: self._look_around(room))
+        else:
+            self._screen.show_rooms(list(self.rooms.values()), self.current)
+
+    def _noticed(self, event: Any) -> None:
+        match event:
+            case Added():
+                room = self.rooms.get(event.group.group_id) or self._add(event.group)
+                self._output.note(f"you are in '{room.name}' now")
+                if self.current is None:
+                    self.go(room.group_id)
+            case Removed():
+                room = self.rooms.pop(event.group_id, None)
+                if room is not None:
+                    self._output.note(f"you are not in '{room.name}' any more")
+                if room is self.current:
+                    self.current = None
+                    self._screen.show_people([])
+                    self.step(1)
+            case ReadMoved() if event.group_id in self.rooms:
+                room = self.rooms[event.group_id]
+                room.read_ordinal = max(room.read_ordinal, event.read_ordinal)
+            case Disconnected():
+                self._screen.show_status(f"disconnected: {event.reason}", connected=False)
+            case Reconnecting():
+                self._screen.show_status(f"disconnected; trying again in {event.delay:.0f} s", connected=False)
+            case Connected():
+                self._screen.show_status(f"{self.me} @ {self._here.server}", connected=True)
+                if event.again and self.current is not None:
+                    current = self.current
+                    self._soon(lambda: self._look_around(current))
+            case PresenceChanged():
+                for one in event.people:
+                    if one.user_id in self._people:
+                        self._people[one.user_id] = attrs.evolve(self._people[one.user_id], online=one.online)
+                self._screen.show_people(list(self._people.values()))
+            case TypingNow() if self.current is not None and event.group_id == self.current.group_id:
+                names = ", ".join(person.name for person in event.people)
+                self._screen.show_status(f"{names} is typing…", connected=True)
+            case _:
+                return
+        self._screen.show_rooms(list(self.rooms.values()), self.current)

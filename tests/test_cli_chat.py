@@ -1,0 +1,230 @@
+"""`chatsrv chat`: the full screen through Textual's pilot, the line mode through pipes, slash commands."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
+
+import pytest
+from cli_kit import Shell, lines_of, serving, stop
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, Static
+
+from chatsrv.cli.chat.screen import ChatApp
+from chatsrv.cli.chat.slash import help_lines, prepare, slash_commands
+from chatsrv.cli.errors import Failure
+from chatsrv.cli.online import Common, Online
+from chatsrv.cli.output import Output
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    with serving(tmp_path_factory.mktemp("site") / "data") as (_, (url,)):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def ann(url: str, home: Path) -> Shell:
+    return Shell(home, url).register("ann")
+
+
+@pytest.fixture(scope="module")
+def bob(url: str, home: Path) -> Shell:
+    return Shell(home, url).register("bob")
+
+
+def on_screen(
+    shell: Shell,
+    group: str | None,
+    play: Callable[[ChatApp, Pilot[None]], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> ChatApp:
+    """Run the full-screen chat of somebody, without a terminal."""
+    monkeypatch.setenv("HOME", str(shell.home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+
+    async def run() -> ChatApp:
+        app = ChatApp(Online(Common(shell.server, shell.profile, json=False), Output()), group)
+        async with app.run_test(size=(120, 30)) as pilot:
+            try:
+                await play(app, pilot)
+            finally:
+                await app.action_quit()  # else Trio's guest would stay
+        return app
+
+    return asyncio.run(run())
+
+
+async def until(is_so: Callable[[], bool], pilot: Pilot[None]) -> None:
+    """Wait for the screen to show something."""
+    deadline = time.monotonic() + 15
+    while not is_so():
+        assert time.monotonic() < deadline, "it never came"
+        await pilot.pause(0.02)
+
+
+async def type_line(pilot: Pilot[None], text: str) -> None:
+    """Type a line, and Enter."""
+    pilot.app.query_one(Input).value = text
+    await pilot.press("enter")
+
+
+def said(app: ChatApp) -> str:
+    return "\n".join(app.lines)
+
+
+def rooms(app: ChatApp) -> list[str]:
+    options = app.query_one(OptionList)
+    return [str(options.get_option_at_index(index).prompt) for index in range(options.option_count)]
+
+
+def test_a_conversation_on_the_screen(ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann.call("group", "create", "park", "bob")
+    ann.call("group", "create", "quiet", "bob")
+    ann.call("send", "park", "before\x1b[2J")
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: "ann: before␛[2J" in said(app), pilot)
+        await type_line(pilot, "你好 from the [b]screen[/b]")
+        await until(lambda: "bob: 你好 from the [b]screen[/b]" in said(app), pilot)
+        await asyncio.to_thread(ann.run, "send", "park", "live")
+        await until(lambda: "ann: live" in said(app), pilot)
+        await asyncio.to_thread(ann.run, "send", "quiet", "psst")
+        await until(lambda: "1 quiet" in rooms(app), pilot)
+        assert "psst" not in said(app)
+        await until(lambda: "● bob" in str(app.query_one("#people", Static).content), pilot)
+        assert "ann" in str(app.query_one("#people", Static).content)
+        await pilot.press("ctrl+n")
+        await until(lambda: "ann: psst" in said(app), pilot)
+        await until(lambda: rooms(app) == ["park", "quiet"], pilot)
+        assert "live" not in said(app)
+        await type_line(pilot, "/members")
+        await until(lambda: "Table" in said(app), pilot)
+        await type_line(pilot, "/nonsense 1")
+        await until(lambda: "no command /nonsense" in said(app), pilot)
+        await type_line(pilot, "/rename mine")
+        await until(lambda: "✗" in app.lines[-1], pilot)
+        await type_line(pilot, "/go PARK")
+        await until(lambda: "ann: live" in said(app), pilot)
+
+    app = on_screen(bob, "park", play, monkeypatch)
+    assert app.failure is None
+    left = {one["name"]: one["unread"] for one in bob.call("group", "list", "--json").records}
+    assert (left["park"], left["quiet"]) == (0, 0)
+
+
+def test_reconnecting_is_in_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    with serving(data) as (server, (url,)):
+        cat = Shell(tmp_path, url).register("cat")
+        cat.call("group", "create", "over")
+
+        async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+            status = app.query_one("#status", Static)
+            await until(lambda: "cat @" in str(status.content), pilot)
+            server.kill()
+            await until(lambda: status.has_class("lost") and "disconnected" in str(status.content), pilot)
+            await type_line(pilot, "written while away")
+            with serving(data, tcp=url.removeprefix("tcp://")):
+                await until(lambda: "cat: written while away" in said(app), pilot)
+                assert not status.has_class("lost")
+
+        assert on_screen(cat, None, play, monkeypatch).failure is None
+
+
+def test_a_chat_that_cannot_begin_says_why(bob: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: app.failure is not None, pilot)
+
+    assert "no group 'nowhere'" in str(on_screen(bob, "nowhere", play, monkeypatch).failure)
+
+
+def test_the_end_of_the_session_ends_the_chat(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    eve = Shell(home, url).register("eve")
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: "no group yet" in said(app), pilot)
+        await type_line(pilot, "hello?")
+        await until(lambda: "choose a group first" in said(app), pilot)
+        await type_line(pilot, "/create mine")
+        await until(lambda: rooms(app) == ["mine"], pilot)
+        await asyncio.to_thread(
+            eve.run, "passwd", "--password-stdin", stdin="correct horse\nanother long one\n", code=None
+        )
+        await type_line(pilot, "/logout")
+        await until(lambda: app._exit, pilot)
+
+    on_screen(eve, None, play, monkeypatch)
+    assert "not logged in" in eve.call("whoami", code=1).err
+
+
+def test_line_by_line(ann: Shell, bob: Shell) -> None:
+    ann.call("group", "create", "wire", "bob")
+    ann.call("send", "wire", "earlier")
+    typed = "hello\n\n//slash\n/reply 2 good morning\n/nope\n/help members\n/members --help\nlast"
+    done = bob.run("chat", "wire", stdin=typed)
+    texts = [record.get("text") for record in ann.call("history", "wire", "--json").records]
+    assert texts[1:] == ["earlier", "hello", "/slash", "good morning", "last"]
+    assert "ann: earlier" in done.out
+    assert "bob: last" in done.out
+    assert "✗ there is no command /nope" in done.out
+    assert "/members: Show who is in a group" in done.out
+    assert "Show who is in a group, with their roles." in done.out
+
+
+def test_line_by_line_and_live(ann: Shell, bob: Shell) -> None:
+    ann.call("group", "create", "cable", "bob")
+    chat = bob.start("chat", "cable", "--plain", "--json")
+    assert json.loads(*lines_of(chat, 1))["kind"] == "group_created"
+    ann.call("send", "cable", "live")
+    assert json.loads(*lines_of(chat, 1))["text"] == "live"
+    assert chat.stdin is not None
+    chat.stdin.write("/quit\n")
+    chat.stdin.flush()
+    assert chat.wait(15) == 0
+    stop(chat)
+    chat = bob.start("chat", "cable")
+    lines_of(chat, 1)
+    assert stop(chat, signal.SIGINT) == 130
+
+
+def test_every_command_of_a_server_is_a_slash_command() -> None:
+    commands = slash_commands()
+    assert {"members", "add", "history", "whoami", "rename"} <= set(commands)
+    assert not {"login", "register", "passwd", "serve", "chat", "demo", "tail", "user reset-password"} & set(commands)
+    assert commands["members"].takes_group
+    assert not commands["whoami"].takes_group
+    assert all(one.help for one in commands.values())
+    assert any(line.startswith("/go") for line in help_lines())
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("members", "choose a group first"),
+        ("history --limit many", "--limit"),
+        ("whoami extra", "extra"),
+        ("", "no command"),
+    ],
+)
+def test_what_is_wrong_with_a_slash_command_is_said(line: str, says: str) -> None:
+    with pytest.raises(Failure, match=says):
+        prepare(Online(Common(None, None, json=False), Output()), line, 7 if "limit" in line else None)
+
+
+def test_neither_server_nor_storage_is_loaded() -> None:
+    code = (
+        "import sys, chatsrv.cli.chat.screen, chatsrv.cli.chat.slash as s; s.slash_commands(); "
+        "print([m for m in sys.modules if m.split('.')[0] in ('aiosqlite', 'sqlite3', 'chatsrv_storage') "
+        "or m in ('chatsrv.app', 'chatsrv.net')])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
