@@ -25,15 +25,18 @@ from chatsrv.client.commands_conversation import ConversationCommands
 from chatsrv.client.commands_facetoface import FaceToFaceCommands
 from chatsrv.client.commands_governing import GoverningCommands
 from chatsrv.client.commands_groups import GroupCommands
+from chatsrv.client.commands_media import HttpAccess, MediaCommands
 from chatsrv.client.commands_messages import MessageCommands
 from chatsrv.client.commands_operator import OperatorCommands
 from chatsrv.client.commands_presence import PresenceCommands
 from chatsrv.client.commands_redpack import RedpackCommands
 from chatsrv.client.commands_session import SessionCommands
-from chatsrv.client.dial import Dialer, make_dial
-from chatsrv.client.errors import ClientError, ProtocolViolation, Unreachable
+from chatsrv.client.dial import Dialer, Trust, make_dial
+from chatsrv.client.errors import ClientError, NotLoggedIn, ProtocolViolation, RequestRefused, Unreachable
 from chatsrv.client.follow import Start
 from chatsrv.client.keeper import Keeper, Settings
+from chatsrv_protocol import ErrorCode
+from chatsrv_protocol.common import Ping
 from chatsrv_protocol.session import Welcome
 
 CONNECT_TIMEOUT: Final = 10.0
@@ -49,6 +52,7 @@ class Client(
     GoverningCommands,
     MessageCommands,
     ConversationCommands,
+    MediaCommands,
     OperatorCommands,
     RedpackCommands,
     FaceToFaceCommands,
@@ -61,9 +65,10 @@ class Client(
     ProtocolViolation and ClientClosed, all of them ClientError.
     """
 
-    def __init__(self, keeper: Keeper, ids: ClientIds) -> None:
+    def __init__(self, keeper: Keeper, ids: ClientIds, trust: Trust) -> None:
         super().__init__(keeper)
         self._ids = ids
+        self._trust = trust
 
     @property
     def welcome(self) -> Welcome | None:
@@ -75,6 +80,19 @@ class Client(
         """There is a connection with a session now."""
         link = self._keeper.link
         return link is not None and link.alive and link.logged_in.is_set()
+
+    async def http_access(self) -> HttpAccess:
+        """How to reach the server's HTTP side. Raises RequestRefused (media_off) where it has none."""
+        if self._keeper.token is None:
+            raise NotLoggedIn
+        while (welcome := self.welcome) is None:
+            await self.request(Ping())
+        if not welcome.http:
+            raise RequestRefused(ErrorCode.MEDIA_OFF, "this server takes no media: it has no HTTP address")
+        scheme, _, place = welcome.http.partition("://")
+        if place.startswith(":"):
+            place = self._trust.host + place
+        return HttpAccess(f"{scheme}://{place}", self._keeper.token, self._trust.context() if scheme == "https" else None)
 
     def server_time(self) -> int:
         """Milliseconds since 1970 on the server's clock, as far as known here."""
@@ -176,6 +194,7 @@ def open_client(
     with ClientClosed; the session goes on. What the block raises leaves it as it is, in no exception group.
     """
     dial = make_dial(server, tls=tls, ca_file=ca_file, insecure=insecure)
+    trust = Trust.of(server, tls=tls, ca_file=ca_file, insecure=insecure)
     settings = Settings(
         agent=agent,
         connect_timeout=connect_timeout,
@@ -184,13 +203,14 @@ def open_client(
         follow=follow,
         start=Start(dict(after or {}), from_start=from_start),
     )
-    return _open_client(dial, settings, token, monotonic, random_bytes, fraction)
+    return _open_client(dial, settings, trust, token, monotonic, random_bytes, fraction)
 
 
 @asynccontextmanager
 async def _open_client(
     dial: Any,
     settings: Settings,
+    trust: Trust,
     token: bytes | None,
     monotonic: Callable[[], float] | None,
     random_bytes: Callable[[int], bytes],
@@ -212,7 +232,7 @@ async def _open_client(
                 raised = Unreachable(f"the server did not list the groups within {settings.connect_timeout:g} seconds")
         if raised is None:
             try:
-                yield Client(keeper, ClientIds(clock, random_bytes))
+                yield Client(keeper, ClientIds(clock, random_bytes), trust)
             except trio.Cancelled:
                 raise
             except BaseExceptionGroup as group:

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from os import PathLike
 
+import attrs
 import trio
 
 from chatsrv.client.url import Target, parse_url
@@ -14,6 +15,33 @@ Dialer = Callable[[], Awaitable[trio.abc.Stream]]
 
 Dial = Callable[[trio.Nursery], Awaitable[trio.abc.Stream]]
 """The same, with a nursery for tasks that live as long as the connection."""
+
+
+@attrs.frozen(slots=True)
+class Trust:
+    """Which host a client talks to, and whom it lets vouch for it: for the server's other address, over HTTP."""
+
+    host: str
+    tls: ssl.SSLContext | None
+    ca_file: str | PathLike[str] | None
+    insecure: bool
+
+    @classmethod
+    def of(
+        cls,
+        server: str | Dialer,
+        *,
+        tls: ssl.SSLContext | None,
+        ca_file: str | PathLike[str] | None,
+        insecure: bool,
+    ) -> "Trust":
+        """From what `open_client` was given. Without a URL the host is this machine."""
+        host = parse_url(server).host if isinstance(server, str) else "localhost"
+        return cls(f"[{host}]" if ":" in host else host, tls, ca_file, insecure)
+
+    def context(self) -> ssl.SSLContext:
+        """As for tls:// and wss://."""
+        return self.tls or _context(self.ca_file, insecure=self.insecure)
 
 
 def make_dial(
