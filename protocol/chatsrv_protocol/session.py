@@ -133,7 +133,7 @@ class ListSessions:
     """Which devices are logged in as me?"""
 
 
-@command(0x0108, reply=Done)
+@command(0x0108, reply=Done, errors=(ErrorCode.SESSION_ENDED,))
 class EndSession:
     """End one of my sessions by its id; its connections are closed."""
 
