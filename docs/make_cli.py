@@ -1,0 +1,110 @@
+"""Writes docs/cli.md from the commands themselves: python docs/make_cli.py (a test says whether it is current)."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import typer
+
+from chatsrv.cli.root import app
+
+TARGET = Path(__file__).parent / "cli.md"
+SHARED = ("ctx", "server", "profile", "json")
+
+INTRODUCTION = """\
+# The command line
+
+Written by `python docs/make_cli.py` from the commands' own help, which `--help` shows for each.
+
+**Where and as whom.** `--server URL` or `CHATSRV_SERVER` (default `tcp://127.0.0.1:7000`) names the server: `tcp://`,
+`tls://`, `ws://` or `wss://HOST:PORT`. `--profile NAME` or `CHATSRV_PROFILE` chooses between several logins. Both may
+stand before or after the command. The token of a login is kept per profile and server in the user's configuration folder
+(`~/.config/chatsrv` on Linux), mode 0600; `logout` ends it. `CHATSRV_CA_FILE` names a PEM file with the authorities that
+vouch for `tls://` and `wss://` servers, in place of the system's.
+
+**Groups** are named by their name or id, **messages** by their number in the group: the `#7` that `history` shows.
+
+**Passwords** are asked for at a prompt, or read from standard input with `--password-stdin`, one per line; never from
+arguments, which everybody on the machine can see.
+
+**For programs.** With `--json` every command prints one JSON object per line. Ids are strings, since JavaScript and jq
+round 63-bit numbers; times are milliseconds since 1970; `kind` says what an event is (`text`, `image`, …, or what
+happened: `members_added`). Errors are one object on standard error: `{"error": CODE, "message": SENTENCE}`, with
+`at`, the field at fault, where there is one. `null` and default values are left out.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | refused by the server, or failed: the sentence on standard error says why |
+| 2 | the command was not understood |
+| 3 | the server cannot be reached |
+| 130 | control-C |
+
+Whatever people wrote is shown and not obeyed: control, escape, direction and invisible characters appear as signs (`␛`) or
+numbers (`‹202E›`), and as `\\u` escapes in JSON.
+"""
+
+
+def commands() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """All commands in the order of the help, with their words."""
+    for info in app.registered_commands:
+        assert info.callback is not None
+        yield f"chatsrv {info.name or info.callback.__name__}", info.callback
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        for info in group.typer_instance.registered_commands:
+            assert info.callback is not None
+            yield f"chatsrv {group.name} {info.name or info.callback.__name__}", info.callback
+
+
+def render() -> str:
+    """The page."""
+    found = sorted(commands())
+    parts = [
+        INTRODUCTION,
+        "\n".join(f"- [`{words}`](#{words.replace(' ', '-')}): {_summary(of)}" for words, of in found),
+    ]
+    parts += [_section(words, callback) for words, callback in found]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _summary(callback: Callable[..., Any]) -> str:
+    return (inspect.getdoc(callback) or "").partition("\n")[0]
+
+
+def _section(words: str, callback: Callable[..., Any]) -> str:
+    parameters = [one for one in inspect.signature(callback).parameters.values() if one.name not in SHARED]
+    described = [(one, _info(one)) for one in parameters]
+    arguments = [(one, info) for one, info in described if isinstance(info, typer.models.ArgumentInfo)]
+    options = [(one, info) for one, info in described if isinstance(info, typer.models.OptionInfo)]
+    usage = " ".join([words, *(str(info.metavar or one.name.upper()) for one, info in arguments)])
+    lines = [f"## {words}", "", f"    {usage}{' [OPTIONS]' if options else ''}", "", inspect.getdoc(callback) or ""]
+    rows = [f"- `{info.metavar or one.name.upper()}`: {_help(info.help)}" for one, info in arguments if info.help]
+    rows += [f"- `{_flag(one, info)}`: {_help(info.help)}" for one, info in options]
+    return "\n".join([*lines, *([""] if rows else []), *rows])
+
+
+def _info(parameter: inspect.Parameter) -> Any:
+    """What typer knows of a parameter, in its annotation or as its default."""
+    found = [
+        one for one in (*get_args(parameter.annotation), parameter.default)
+        if isinstance(one, typer.models.ParameterInfo)
+    ]  # fmt: skip
+    assert found, f"{parameter} has no help"
+    return found[0]
+
+
+def _flag(parameter: inspect.Parameter, info: Any) -> str:
+    names = [name for name in (info.default, *(info.param_decls or ())) if isinstance(name, str)]
+    flag = ", ".join(names) or f"--{parameter.name.replace('_', '-')}"
+    return f"{flag} {info.metavar}" if info.metavar else flag
+
+
+def _help(text: str | None) -> str:
+    return re.sub(r"\s+", " ", text or "").strip()
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), encoding="utf-8")
