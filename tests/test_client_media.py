@@ -114,7 +114,9 @@ async def test_an_upload_goes_on_after_lost_connections(monkeypatch: pytest.Monk
 
 
 async def test_without_http_there_are_no_media() -> None:
-    async with open_server(quick(), ) as server:
+    async with open_server(
+        quick(),
+    ) as server:
         assert server.services.library is not None
     import attrs
 

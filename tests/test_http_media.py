@@ -57,7 +57,9 @@ async def test_every_kind_goes_in_and_out_with_both_clients() -> None:
                 partial(stdlib_request, url, "POST", "/media", data, {**ann.auth, "Upload-Kind": kind})
             )
             assert status == 201, (name, body)
-            again = await trio.to_thread.run_sync(partial(stdlib_request, url, "GET", headers["location"], None, ann.auth))
+            again = await trio.to_thread.run_sync(
+                partial(stdlib_request, url, "GET", headers["location"], None, ann.auth)
+            )
             assert again[0] == 200
             assert again[2] == data, name
 
@@ -112,7 +114,9 @@ async def test_who_may_not() -> None:
         for token in ("0" * 64, "zz", "f" * 65):
             assert (await ann.http.get(path, headers={"authorization": f"Bearer {token}"})).status_code == 401
         absent, forbidden = await bob.get("/media/12345"), await bob.get(path)
-        assert (absent.status_code, absent.content) == (forbidden.status_code, forbidden.content) == (404, absent.content)
+        assert (
+            (absent.status_code, absent.content) == (forbidden.status_code, forbidden.content) == (404, absent.content)
+        )
         for wrong in ("/media/0", "/media/..%2f..%2fetc", "/media/%00", "/media/" + "9" * 400, "/media/1/../../x", "/"):
             assert (await ann.get(wrong)).status_code in (404, 400), wrong
         assert (await ann.http.get(f"{path}?token={ann.token}")).status_code == 401

@@ -142,7 +142,10 @@ async def test_a_stalled_upload_is_cut_and_can_go_on(tmp_path: Path) -> None:
 
         data = bytes(range(250)) * 400
         path = (await create(ann, len(data))).headers["location"]
-        head = f"PATCH {path} HTTP/1.1\r\nUpload-Offset: 0\r\nTus-Resumable: 1.0.0\r\nContent-Type: " + PATCH["content-type"]
+        head = (
+            f"PATCH {path} HTTP/1.1\r\nUpload-Offset: 0\r\nTus-Resumable: 1.0.0\r\nContent-Type: "
+            + PATCH["content-type"]
+        )
         trickle = await raw_upload(server, ann, head, data[:5000])
         with trio.fail_after(5):
             for byte in data[5000:5100]:  # a byte now and then is no progress
@@ -164,7 +167,10 @@ async def test_a_cut_connection(tmp_path: Path) -> None:
         await stream.aclose()
         data = bytes(range(250)) * 400
         path = (await create(ann, len(data))).headers["location"]
-        head = f"PATCH {path} HTTP/1.1\r\nUpload-Offset: 0\r\nTus-Resumable: 1.0.0\r\nContent-Type: " + PATCH["content-type"]
+        head = (
+            f"PATCH {path} HTTP/1.1\r\nUpload-Offset: 0\r\nTus-Resumable: 1.0.0\r\nContent-Type: "
+            + PATCH["content-type"]
+        )
         stream = await raw_upload(server, ann, head, data[:70_000])
         await trio.sleep(0.1)
         await stream.aclose()

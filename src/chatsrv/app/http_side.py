@@ -88,7 +88,9 @@ async def _open_store(config: Config, clock: Clock, stack: AsyncExitStack) -> Me
 class HttpSide:
     """The ports of a server's HTTP listeners."""
 
-    def __init__(self, services: Services, metrics: Metrics, listeners: list[Listener], tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, services: Services, metrics: Metrics, listeners: list[Listener], tls: ssl.SSLContext | None
+    ) -> None:
         config, library = services.config, services.library
         self._ports: dict[str, HttpPort] = {}
         for listener in listeners:

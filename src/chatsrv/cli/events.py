@@ -112,6 +112,7 @@ _SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
     "Recalled": lambda event: f"recalled #{event.of}",
     "Reacted": lambda event: f"{event.emoji} to #{event.of}" if event.on else f"took {event.emoji} off #{event.of}",
     "Pinned": lambda event: f"pinned #{event.of}" if event.on else f"unpinned #{event.of}",
+    "AvatarSet": lambda event: "gave the group another picture" if event.media_id else "took the group's picture away",
     "PacketOpened": lambda event: "opened a red packet" + (f": {money(event.cents)}" if event.cents else ""),
     "PacketExhausted": lambda event: f"emptied the red packet: {event.luckiest.name} was the luckiest",
     "PacketExpired": lambda event: f"got {money(event.refunded)} back from a red packet that expired",
@@ -122,6 +123,31 @@ _SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
 def _role(role: int) -> str:
     name = ROLE_NAMES.get(role, "a member")
     return f"an {name}" if name[0] in "aeio" else f"a {name}"
+
+
+def medium_of(message: Message) -> str:
+    """What a message's medium is, behind the word for its kind: `photo.jpg, 400x300, 12.3 KB, #1234`."""
+    head = message.media
+    if head is None:
+        return ""
+    facts = [f" {head.name}"]
+    if head.width:
+        facts.append(f"{head.width}x{head.height}")
+    if head.duration:
+        facts.append(f"{head.duration // 60_000}:{head.duration // 1000 % 60:02d}")
+    return ", ".join([*facts, size_of(head.size), f"id {head.id}"])
+
+
+def size_of(count: int) -> str:
+    """A number of bytes for a person."""
+    if count < 1000:
+        return f"{count} B"
+    size, unit = count / 1000, "kB"
+    for larger in ("MB", "GB", "TB"):
+        if size < 999.95:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.1f} {unit}"
 
 
 def sentence_of(event: Any) -> tuple[str, str, bool]:
@@ -140,7 +166,7 @@ def sentence_of(event: Any) -> tuple[str, str, bool]:
         assert packet is not None
         text = f"[red packet {money(packet.total)} in {packet.count}] {text}".rstrip()
     elif event.kind != 1:
-        text = f"[{kind_of(event)}] {text}".rstrip()
+        text = f"[{kind_of(event)}{medium_of(event)}] {text}".rstrip()
     if extra is not None:
         if extra.forwarded is not None:
             text = f"[from {extra.forwarded.sender}] {text}"

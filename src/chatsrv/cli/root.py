@@ -11,6 +11,7 @@ from chatsrv.cli import (
     governing,
     groups,
     local,
+    media,
     operate,
     people,
     redpack,
@@ -56,6 +57,7 @@ for function in (
     app.command(function.__name__)(online(function))
 for function in (facetoface.f2f, people.who, people.profile, people.devices, people.block, people.unblock):
     app.command(function.__name__)(online(function))
+app.add_typer(media.media, name="media")
 app.add_typer(redpack.redpack, name="redpack")
 app.add_typer(redpack.wallet, name="wallet")
 app.command()(local.audit)

@@ -4,6 +4,7 @@ import math
 import os
 import sys
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -36,8 +37,14 @@ async def send(
         str | None,
         typer.Argument(metavar="[TEXT|-]", help="What to say; `-` or nothing sends each line of standard input."),
     ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="PATH", help="Send a file: a picture, sound or film is shown as one.", show_default=False),
+    ] = None,
+    caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="What to say with the file.")] = "",
+    as_file: Annotated[bool, typer.Option("--as-file", help="Send it as it is, without a preview.")] = False,
 ) -> None:
-    """Say something in a group; done once the server has stored it.
+    """Say something in a group, or send a file; done once the server has stored it.
 
     A lost connection is made again and nothing is sent twice. With `-` each line of standard input is a message, in
     that order; empty lines are left out.
@@ -46,6 +53,12 @@ async def send(
 
     async with here.session() as client:
         group = await find_group(client, which)
+        if file is not None:
+            from chatsrv.cli.media import upload
+
+            media_id = await upload(here.out, client, file, kind="file" if as_file else "")
+            _acked(here.out, group, await client.send_media(group.group_id, media_id, caption or text or ""))
+            return
         if text is not None and text != "-":
             _acked(here.out, group, await client.send(group.group_id, text))
             return

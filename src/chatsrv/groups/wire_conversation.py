@@ -4,7 +4,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
 
-from chatsrv_protocol import conversation, groups, messages
+from chatsrv_protocol import conversation, groups, media, messages
 from chatsrv_storage.records import Preview, Record
 
 KINDS = {name: number for number, name in messages.KIND_NAMES.items()}
@@ -57,6 +57,7 @@ def head(record: Record) -> tuple[int, int, int, int, int, str, int]:
 MAKERS: dict[str, Callable[[Record, dict[str, Any]], Any]] = {
     "text": lambda record, data: messages.Message(*head(record), messages.TEXT_KIND, record.text, None, extra_of(data)),
     **{name: _with_medium(KINDS[name]) for name in ("image", "audio", "video", "file")},
+    "avatar": lambda record, data: media.AvatarSet(*head(record), data["media_id"]),
     "edited": lambda record, data: conversation.Edited(*head(record), data["of"], record.text, *data["edited"]),
     "recalled": lambda record, data: conversation.Recalled(*head(record), data["of"]),
     "reacted": lambda record, data: conversation.Reacted(*head(record), data["of"], data["emoji"], data["on"]),
