@@ -1,0 +1,1 @@
+"""The deterministic simulation of a whole server with its clients: see docs/promises.md."""
