@@ -3,16 +3,23 @@
 import io
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+import tempfile
+import threading
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import attrs
+import trio
+
+from chatsrv.app import open_server
+from chatsrv.config import Address, Config
 
 CHATSRV = (sys.executable, "-m", "chatsrv")
 QUICK = ("--password-time", "1", "--password-memory", "8", "--log-level", "warning")
@@ -66,19 +73,22 @@ class Shell:
         assert code is None or result.code == code, result
         return result
 
-    def call(self, *arguments: str, stdin: str = "", code: int | None = 0, **extra: str) -> Result:
+    def call(self, *arguments: str, stdin: str | bytes = "", code: int | None = 0, **extra: str) -> Result:
         """The same in this process, which takes a tenth of the time."""
         from chatsrv.cli.ending import run
 
         out, err = io.StringIO(), io.StringIO()
-        given = io.TextIOWrapper(io.BytesIO(stdin.encode()))
         with (
             signals_kept(),
+            tempfile.TemporaryFile() as file,
+            io.TextIOWrapper(file) as given,
             mock.patch.dict(os.environ, self.environment(**extra), clear=True),
             mock.patch.object(sys, "stdin", given),
             redirect_stdout(out),
             redirect_stderr(err),
         ):
+            file.write(stdin if isinstance(stdin, bytes) else stdin.encode())
+            file.seek(0)
             result = Result(run(arguments), out.getvalue(), err.getvalue())
         assert code is None or result.code == code, result
         return result
@@ -132,6 +142,39 @@ def serving(data: Path, *flags: str, tcp: str = "127.0.0.1:0") -> "Generator[tup
         yield process, urls
     finally:
         stop(process)
+
+
+@contextmanager
+def serving_here(data: Path, **settings: Any) -> Generator[str]:
+    """A server in a thread of this process, and where it listens: for tests that are not about the process."""
+    config = Config(
+        data=data, tcp=Address("127.0.0.1", 0), password_time=1, password_memory=8, login_attempts=1000, **settings
+    )
+    ready: queue.SimpleQueue[tuple[str, Callable[[], None]] | BaseException] = queue.SimpleQueue()
+
+    async def run() -> None:
+        token = trio.lowlevel.current_trio_token()
+        async with open_server(config) as server:
+            ready.put((server.urls[0], lambda: token.run_sync_soon(server.stop)))
+            await server.wait_stopping()
+
+    def run_thread() -> None:
+        try:
+            trio.run(run)
+        except BaseException as error:
+            ready.put(error)
+
+    thread = threading.Thread(target=run_thread)
+    thread.start()
+    got = ready.get(timeout=DEADLINE)
+    if isinstance(got, BaseException):
+        raise got
+    url, end = got
+    try:
+        yield url
+    finally:
+        end()
+        thread.join()
 
 
 def listening(process: "subprocess.Popen[str]", count: int) -> list[str]:

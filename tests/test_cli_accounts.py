@@ -6,7 +6,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from cli_kit import PASSWORD, Shell, folder_mode, serving
+from cli_kit import PASSWORD, Shell, folder_mode, serving_here
 
 from chatsrv.cli import profiles
 
@@ -14,7 +14,7 @@ from chatsrv.cli import profiles
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[str, Path]]:
     data = tmp_path_factory.mktemp("site") / "data"
-    with serving(data, "--login-attempts", "1000") as (_, (url,)):
+    with serving_here(data) as url:
         yield url, data
 
 

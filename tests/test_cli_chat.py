@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 
 import pytest
-from cli_kit import Shell, lines_of, serving, stop
+from cli_kit import Shell, lines_of, serving, serving_here, stop
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
@@ -23,7 +23,7 @@ from chatsrv.cli.output import Output
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    with serving(tmp_path_factory.mktemp("site") / "data") as (_, (url,)):
+    with serving_here(tmp_path_factory.mktemp("site") / "data") as url:
         yield url
 
 
@@ -171,7 +171,7 @@ def test_line_by_line(ann: Shell, bob: Shell) -> None:
     ann.call("group", "create", "wire", "bob")
     ann.call("send", "wire", "earlier")
     typed = "hello\n\n//slash\n/reply 2 good morning\n/nope\n/help members\n/members --help\nlast"
-    done = bob.run("chat", "wire", stdin=typed)
+    done = bob.call("chat", "wire", stdin=typed)
     texts = [record.get("text") for record in ann.call("history", "wire", "--json").records]
     assert texts[1:] == ["earlier", "hello", "/slash", "good morning", "last"]
     assert "ann: earlier" in done.out

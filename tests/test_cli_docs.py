@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from cli_kit import Shell, serving
+from cli_kit import Shell, serving_here
 
 from chatsrv.cli.root import app
 
@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Generator[Shell]:
-    with serving(tmp_path / "data") as (_, (url,)):
+    with serving_here(tmp_path / "data") as url:
         yield Shell(tmp_path, url)
 
 

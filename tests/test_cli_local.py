@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_kit import PASSWORD, Shell, serving
+from cli_kit import PASSWORD, Shell, serving_here
 
 
 def _account(shell: Shell, data: Path, name: str) -> None:
     """A stopped server's folder with an account in it."""
-    with serving(data) as (_, (url,)):
+    with serving_here(data) as url:
         Shell(shell.home, url).register(name)
 
 
@@ -68,7 +68,7 @@ def test_operator_offline(shell: Shell, data: Path) -> None:
 
 
 def test_operator_through_the_running_server(shell: Shell, data: Path) -> None:
-    with serving(data) as (_, (url,)):
+    with serving_here(data) as url:
         here = Shell(shell.home, url, "ann")
         here.call("login", "ann", "--password-stdin", stdin=PASSWORD)
         assert here.call("whoami", "--json").record["operator"] is False
@@ -122,5 +122,5 @@ def test_nonsense_on_the_operator_socket_is_refused(served: Callable[[bytes], by
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory):
     data = tmp_path_factory.mktemp("x" * 90) / "data"  # longer than a socket's address may be
-    with serving(data):
+    with serving_here(data):
         yield lambda words: _say(data, words)

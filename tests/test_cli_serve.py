@@ -136,9 +136,9 @@ def test_a_port_or_a_folder_in_use_gets_a_sentence(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as (_, (url,)):
         address = url.removeprefix("tcp://")
         shell = Shell(tmp_path)
-        taken = shell.run("serve", "--data", str(tmp_path / "other"), "--tcp", address, code=1)
+        taken = shell.call("serve", "--data", str(tmp_path / "other"), "--tcp", address, code=1)
         assert "cannot listen on" in taken.err
-        held = shell.run("serve", "--data", str(tmp_path / "data"), "--tcp", "127.0.0.1:0", code=1)
+        held = shell.call("serve", "--data", str(tmp_path / "data"), "--tcp", "127.0.0.1:0", code=1)
         assert "in use by process" in held.err
 
 

@@ -9,12 +9,12 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from cli_kit import Shell, lines_of, serving, stop
+from cli_kit import Shell, lines_of, serving, serving_here, stop
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    with serving(tmp_path_factory.mktemp("site") / "data") as (_, (url,)):
+    with serving_here(tmp_path_factory.mktemp("site") / "data") as url:
         yield url
 
 
@@ -84,7 +84,7 @@ def test_sending_and_reading(ann: Shell, bob: Shell) -> None:
 def test_many_lines_through_a_pipe_and_all_ranges_of_history(ann: Shell) -> None:
     ann.call("group", "create", "pipe")
     lines = [f"line {number}" for number in range(500)]
-    done = ann.run("send", "pipe", "-", "--json", stdin="\n\n".join(lines))
+    done = ann.call("send", "pipe", "-", "--json", stdin="\n\n".join(lines))
     assert [record["seq"] for record in done.records] == list(range(2, 502))
 
     def seqs(*arguments: str) -> list[int]:
@@ -104,11 +104,11 @@ def test_many_lines_through_a_pipe_and_all_ranges_of_history(ann: Shell) -> None
 
 def test_a_line_that_is_refused_does_not_stop_the_others(ann: Shell) -> None:
     ann.call("group", "create", "lines")
-    done = ann.run("send", "lines", stdin=b"one\n" + b"x" * 20_000 + b"\nb\xff\xfed\nlast", code=1)
+    done = ann.call("send", "lines", stdin=b"one\n" + b"x" * 20_000 + b"\nb\xff\xfed\nlast", code=1)
     assert "line 2: " in done.err
     texts = [record.get("text") for record in ann.call("history", "lines", "--json").records]
     assert texts[1:] == ["one", "b\ufffd\ufffdd", "last"]
-    assert "no group 'nowhere'" in ann.run("send", "nowhere", "-", stdin="a\nb\n", code=1).err
+    assert "no group 'nowhere'" in ann.call("send", "nowhere", "-", stdin="a\nb\n", code=1).err
 
 
 def test_hostile_text_is_shown_and_not_obeyed(ann: Shell) -> None:
@@ -125,7 +125,7 @@ def test_hostile_text_is_shown_and_not_obeyed(ann: Shell) -> None:
 
 def test_a_reader_who_has_enough(ann: Shell) -> None:
     ann.call("group", "create", "long")
-    ann.run("send", "long", "-", stdin="\n".join(["x" * 1000] * 300))
+    ann.call("send", "long", "-", stdin="\n".join(["x" * 1000] * 300))
     history = ann.start("history", "long")
     lines_of(history, 1)
     assert history.stdout is not None
