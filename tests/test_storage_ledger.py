@@ -94,3 +94,15 @@ def test_an_audit_names_what_is_wrong(books: sqlite3.Connection, damage: str, wo
     books.execute("drop trigger transfer_stays")
     books.execute(damage)
     assert word in " ".join(ledger.check(books))
+
+
+def test_a_balance_that_its_transfers_do_not_make_is_named(books: sqlite3.Connection) -> None:
+    ledger.post(books, fund_packet(2, 7, 9, 400, 6))
+    assert ledger.wrong_balances(books) == []
+    books.execute("update account set balance = balance + 1 where kind = 'wallet'")
+    assert ledger.wrong_balances(books) == ["wallet:7 differs from its transfers by 1 cents"]
+    books.execute("delete from account where kind = 'escrow'")
+    assert len(ledger.wrong_balances(books)) == 2
+    books.execute("update account set balance = -5 where kind = 'issuer'")
+    assert len(ledger.wrong_balances(books)) == 3
+    assert len(ledger.wrong_balances(books, 1)) == 1

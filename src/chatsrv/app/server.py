@@ -38,8 +38,9 @@ from chatsrv.net.listeners import Acceptor, Listener, Scheme, bind
 from chatsrv.payments import WebhookProvider
 from chatsrv.transport.outbox import Flusher
 from chatsrv.transport.port import Transport
-from chatsrv_storage import clock_floor
+from chatsrv_storage import clock_floor, ledger
 from chatsrv_storage.connection import Synchronous
+from chatsrv_storage.errors import FolderDamaged
 from chatsrv_storage.port import Storage, open_memory_storage, open_storage
 from chatsrv_storage.snowflake import Snowflake
 
@@ -168,6 +169,7 @@ async def _open_server(
         _one_error() as of_block,
         trio.open_nursery() as background,
     ):
+        await _audit_books(storage)
         ids = Snowflake(config.node, await storage.read(clock_floor.read))
         bus = LocalBus()
         indexer = Indexer(storage, log)
@@ -239,6 +241,16 @@ async def _open_server(
                 await server.drain()
                 connections.cancel_scope.cancel()
         background.cancel_scope.cancel()
+
+
+async def _audit_books(storage: Storage) -> None:
+    """Recompute every balance before anybody can move money. Raises FolderDamaged."""
+    wrong = await storage.read(ledger.wrong_balances)
+    if wrong:
+        raise FolderDamaged(
+            f"The books do not balance: {'; '.join(wrong)}. Nothing was changed. "
+            "`chatsrv audit DIR` names everything; then start on a backup."
+        )
 
 
 async def _pay_out(services: Services) -> None:
