@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import media_files
 import pytest
@@ -41,9 +42,9 @@ async def test_a_picture_from_one_to_the_other(tmp_path: Path) -> None:
         media_id = await ann.upload(tmp_path / "p.jpg", progress=lambda done, of: seen.append((done, of)))
         assert seen[-1] == (len(picture), len(picture))
         sent = await ann.send_media(group_id, media_id, "look")
-        async for event in bob.events(from_start=True):
-            if isinstance(event, Message):
-                break
+        events = bob.events(from_start=True)
+        while not isinstance(event := await anext(events), Message):
+            pass
         assert (event.seq, event.kind, event.text) == (sent.seq, IMAGE, "look")
         head = event.media
         assert head is not None

@@ -39,9 +39,9 @@ def check(
     books.
     Exit code 1 if anything is wrong.
     """
-    from chatsrv_storage import audit, history, ledger, packets
+    from chatsrv_storage import audit, history, ledger, media, packets
 
-    _look_over(_output(ctx, json), folder, [history.check, audit.check, ledger.check, packets.check])
+    _look_over(_output(ctx, json), folder, [history.check, audit.check, ledger.check, packets.check, media.check])
 
 
 def _look_over(out: "Output", folder: Path, checks: "Sequence[Check]") -> None:
