@@ -34,8 +34,9 @@ class ChatApp(App[None]):
     """Groups on the left, what is said in the middle, who is there on the right, a line to type in below."""
 
     CSS = """
-    #rooms { width: 24; border-right: solid $panel; background: $surface; }
-    #people { width: 22; border-left: solid $panel; padding: 0 1; }
+    #rooms { width: 24; height: 100%; border: none; border-right: solid $panel; padding: 0 1; }
+    #people { width: 22; height: 100%; border-left: solid $panel; padding: 0 1; }
+    .-narrow #people, .-narrow #rooms { display: none; }
     #said { height: 1fr; padding: 0 1; }
     #status { height: 1; padding: 0 1; background: $panel; color: $text-muted; }
     #status.lost { background: $error; color: $text; }
@@ -53,6 +54,7 @@ class ChatApp(App[None]):
     def __init__(self, here: Online, wanted: str | None) -> None:
         super().__init__()
         self.title = "chatsrv"
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-wide")]
         self.failure: BaseException | None = None
         self.talk = Talk(here, self, wanted, colours=True)
         self.lines: list[str] = []
@@ -196,7 +198,8 @@ def _line(event: Any) -> Text:
     """An event, safe to show."""
     who, what, notice = sentence_of(event)
     who, what = neutralise(who), neutralise_lines(what)
-    line = Text.assemble((f"{clock(event.sent_at) if hasattr(event, 'sent_at') else ''} ", "dim"))
+    when = clock(event.sent_at) if hasattr(event, "sent_at") else ""
+    line = Text.assemble((f"#{event.seq} {when} ", "dim"))
     if notice:
         return line.append(f"* {who} {what}", "dim italic")
     line.append(f"{who}: ", f"bold {colour_of(who)}").append(what)
