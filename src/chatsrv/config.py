@@ -1,16 +1,18 @@
 """The settings of a server: their names, defaults, bounds and reasons, the same in TOML, environment, flags and Python."""
 
 import ipaddress
+import math
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import attrs
 from attrs import validators as check
 
-from chatsrv_protocol import limits
+from chatsrv_protocol import ProtocolError, limits
+from chatsrv_protocol.fields import TITLE
 
 
 class ConfigError(Exception):
@@ -63,6 +65,14 @@ def _names(value: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else tuple(value)
 
 
+def _title(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """What every client is told at the handshake has to fit into it."""
+    try:
+        TITLE.check()(instance, attribute, value)
+    except ProtocolError as error:
+        raise ValueError(error.message) from None
+
+
 def _at_least(low: float) -> Any:
     return check.ge(low)
 
@@ -90,7 +100,7 @@ class Config:
     ops: Address | None = attrs.field(default=None, converter=_address)
     """Where /healthz, /readyz and /metrics are. Keep it off the network that clients are on."""
 
-    name: str = attrs.field(default="chatsrv", validator=check.max_len(limits.MAX_TITLE))
+    name: str = attrs.field(default="chatsrv", validator=_title)
     open_registration: bool = False
     """Anybody may register. Otherwise only who comes in by a listener on a loopback address."""
     allow_plaintext: bool = False
@@ -196,7 +206,9 @@ class Config:
 
     def __attrs_post_init__(self) -> None:
         if (self.tls or self.wss or self.https) and not (self.tls_cert and self.tls_key):
-            raise ConfigError("tls and wss need a certificate, and so does https: set tls_cert and tls_key to PEM files")
+            raise ConfigError(
+                "tls and wss need a certificate, and so does https: set tls_cert and tls_key to PEM files"
+            )
         if self.media_store == "s3" and not (self.media_s3_endpoint and self.media_s3_bucket):
             raise ConfigError("media in S3 need media_s3_endpoint and media_s3_bucket")
 
@@ -221,15 +233,27 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name, value in values.items():
         if name not in _FIELDS:
             raise ConfigError(f"{where}: there is no setting '{name}'; the settings are {', '.join(_FIELDS)}")
-        default = _FIELDS[name].default
-        wrong = (
-            isinstance(value, bool) != isinstance(default, bool)
-            if isinstance(default, (bool, int))
-            else isinstance(value, bool)
-        )
-        if wrong or (isinstance(default, (int, float)) and not isinstance(value, (int, float))):
-            raise ConfigError(f"{where}: {name} is {value!r}, and must be a {type(default).__name__}")
+        wanted = _misfit(_FIELDS[name].default, value)
+        if wanted:
+            raise ConfigError(f"{where}: {name} is {value!r}, and must be {wanted}")
     return dict(values)
+
+
+def _misfit(default: Any, value: Any) -> str:
+    """What a value should be that is not of its default's type; empty if it is."""
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(default, int):
+        return "" if type(value) is int else "a whole number"
+    if isinstance(default, float):
+        return "" if type(value) in (int, float) and math.isfinite(value) else "a number"
+    if isinstance(default, tuple):
+        texts = [value] if isinstance(value, str) else value
+        fits = isinstance(texts, (list, tuple)) and all(isinstance(each, str) for each in cast("list[Any]", texts))
+        return "" if fits else "a list of texts"
+    if isinstance(default, str):
+        return "" if isinstance(value, str) else "text"
+    return "" if isinstance(value, (str, os.PathLike, Address)) else "text"
 
 
 def load_config(file: Path | None = None, environment: Mapping[str, str] | None = None, **flags: Any) -> Config:

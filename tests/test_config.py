@@ -1,0 +1,130 @@
+"""Settings from a file, the environment, flags and Python: the same names, bounds and errors."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatsrv.config import Address, Config, ConfigError, is_loopback, load_config
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:7000", "127.0.0.1", 7000),
+        (":0", "127.0.0.1", 0),
+        ("localhost:65535", "localhost", 65535),
+        ("[::1]:7000", "::1", 7000),
+        ("0.0.0.0:1", "0.0.0.0", 1),
+    ],
+)
+def test_an_address(text: str, host: str, port: int) -> None:
+    address = Address.parse(text)
+    assert (address.host, address.port) == (host, port)
+    assert Address.parse(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7000", "localhost", "localhost:", "localhost:x", "localhost:65536", "a:-1", "a:٣"]
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(ConfigError, match="write HOST:PORT"):
+        Address.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("host", "near"),
+    [
+        ("localhost", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::1%lo", True),
+        ("0.0.0.0", False), ("::", False), ("192.0.2.1", False), ("chat.example", False), ("", False),
+    ],
+)  # fmt: skip
+def test_what_is_this_machine(host: str, near: bool) -> None:
+    assert is_loopback(host) is near
+
+
+def test_the_later_wins(tmp_path: Path) -> None:
+    file = tmp_path / "chatsrv.toml"
+    file.write_text(
+        'tcp = "127.0.0.1:1"\nname = "file"\nheartbeat = 5\nopen_registration = true\norigins = ["a", "b"]\n'
+    )
+    environment = {"CHATSRV_NAME": "environment", "CHATSRV_HEARTBEAT": "6.5", "OTHER": "x"}
+    config = load_config(file, environment, name="flag", tcp=None)
+    assert (config.name, config.heartbeat, config.open_registration) == ("flag", 6.5, True)
+    assert config.tcp == Address("127.0.0.1", 1)
+    assert config.origins == ("a", "b")
+    assert load_config(file, environment).name == "environment"
+    assert load_config(file).name == "file"
+    assert load_config() == Config()
+
+
+def test_lists_in_the_environment_have_commas() -> None:
+    assert load_config(None, {"CHATSRV_ORIGINS": "https://a, https://b,"}).origins == ("https://a", "https://b")
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("YES", True), ("no", False), ("0", False)])
+def test_booleans_in_the_environment(text: str, value: bool) -> None:
+    assert load_config(None, {"CHATSRV_OPEN_REGISTRATION": text}).open_registration is value
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("nmae = 'x'", "no setting 'nmae'"),
+        ("heartbeat = '5'", "must be a number"),
+        ("heartbeat = true", "must be a number"),
+        ("heartbeat = nan", "must be a number"),
+        ("heartbeat = inf", "must be a number"),
+        ("max_connections = 0", "out of its bounds"),
+        ("max_connections = 1.5", "must be a whole number"),
+        ("open_registration = 1", "must be true or false"),
+        ("open_registration = 'yes'", "must be true or false"),
+        ("durability = 'fast'", "out of its bounds"),
+        ("node = 1024", "out of its bounds"),
+        ("tcp = 7000", "tcp"),
+        ("tcp = ['127.0.0.1:7000']", "tcp"),
+        ("tcp = 'nowhere'", "write HOST:PORT"),
+        ("data = 5", "data"),
+        ("tls_cert = true", "tls_cert"),
+        ("name = 5", "name"),
+        ("name = ''", "out of its bounds"),
+        ('name = "a\\nb"', "out of its bounds"),
+        ("origins = 5", "origins"),
+        ("origins = [1]", "origins"),
+        ("tls = '127.0.0.1:0'", "need a certificate"),
+        ("not toml", "is not TOML"),
+    ],
+)
+def test_a_wrong_setting_is_named(toml: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "chatsrv.toml"
+    file.write_text(toml)
+    with pytest.raises(ConfigError, match=words):
+        load_config(file)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"CHATSRV_HEARTBEAT": "soon"}, "CHATSRV_HEARTBEAT: heartbeat is 'soon', and must be a number"),
+        ({"CHATSRV_NODE": "1.5"}, "must be a number"),
+        ({"CHATSRV_OPEN_REGISTRATION": "maybe"}, "must be true or false"),
+        ({"CHATSRV_TCP": ""}, "write HOST:PORT"),
+    ],
+)
+def test_a_wrong_variable_is_named(environment: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config(None, environment)
+
+
+@pytest.mark.parametrize("flags", [{"colour": "red"}, {"node": -1}, {"heartbeat": "5"}])
+def test_a_wrong_flag(flags: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        load_config(None, None, **flags)
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "missing.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load_config(tmp_path / "binary.toml")
