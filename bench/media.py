@@ -34,7 +34,17 @@ _SERVER: Final = (
 async def main(options: argparse.Namespace) -> dict[str, Any]:
     """Run it and answer the figures."""
     with tempfile.TemporaryDirectory(prefix="chatsrv-bench-", dir=options.folder) as folder:
-        command = [sys.executable, "-m", "chatsrv", "serve", "--data", folder, *_SERVER]
+        command = [
+            sys.executable,
+            "-m",
+            "chatsrv",
+            "serve",
+            "--data",
+            folder,
+            *_SERVER,
+            "--durability",
+            options.durability,
+        ]
         process = await trio.lowlevel.open_process(command, stdout=-1)
         assert process.stdout is not None
         said = b""
@@ -58,7 +68,17 @@ async def _measure(url: str, pid: int, options: argparse.Namespace) -> dict[str,
         before = memory_of(pid)
         alone = await _talk(ann, bob, group_id, options.seconds)
         uploads = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "bench.media", "--uploads-to", url, "--count", str(options.count), "--mb", str(options.mb)],
+            [
+                sys.executable,
+                "-m",
+                "bench.media",
+                "--uploads-to",
+                url,
+                "--count",
+                str(options.count),
+                "--mb",
+                str(options.mb),
+            ],
             stdout=-1,
         )
         peak = _Peak(pid)
@@ -150,7 +170,8 @@ async def _talk(
 
 def photo(number: int) -> bytes:
     """A picture of 12 megapixels, as a telephone makes them."""
-    image = Image.effect_noise((500, 375), 60).convert("RGB").resize((4000, 3000))
+    noise: Any = Image.effect_noise((500, 375), 60)
+    image: Image.Image = noise.convert("RGB").resize((4000, 3000))
     image.paste((number * 10 % 256, 100, 200), (0, 0, 300, 300))
     out = io.BytesIO()
     image.save(out, "JPEG", quality=85)
@@ -176,30 +197,30 @@ class Zeros:
 
 
 async def load(url: str, count: int, megabytes: int) -> dict[str, Any]:
-    """The uploads: as many files and as many photos at once, each by a user of its own."""
+    """The uploads: as many files and as many photos, all at once, two by each user."""
     failed = 0
     photos = [photo(number) for number in range(count)]
     thumbnails: list[float] = []
     files: list[float] = []
     began = time.perf_counter()
 
-    async def one(number: int) -> None:
+    async def bring(client: Client, number: int, source: Any, kind: str, times: list[float]) -> None:
         nonlocal failed
         try:
-            async with open_client(url, follow=False) as client:
-                await client.register(f"load{number}", PASSWORD)
-                if number < count:
-                    await client.upload(Zeros(megabytes * 1_000_000, number), name="big", kind="file")
-                    files.append(time.perf_counter() - began)
-                else:
-                    await client.upload(io.BytesIO(photos[number - count]), name="photo.jpg", kind="image")
-                    thumbnails.append(time.perf_counter() - began)
+            await client.upload(source, name=f"{kind} {number}", kind=kind)
+            times.append(time.perf_counter() - began)
         except Exception as error:  # noqa: BLE001  # counted, and said
             sys.stderr.write(f"an upload failed: {error!r}\n")
             failed += 1
 
+    async def one(number: int) -> None:
+        async with open_client(url, follow=False) as client, trio.open_nursery() as nursery:
+            await client.register(f"load{number}", PASSWORD)
+            nursery.start_soon(bring, client, number, Zeros(megabytes * 1_000_000, number), "file", files)
+            nursery.start_soon(bring, client, number, io.BytesIO(photos[number]), "image", thumbnails)
+
     async with trio.open_nursery() as nursery:
-        for number in range(2 * count):
+        for number in range(count):
             nursery.start_soon(one, number)
     seconds = max(files, default=0.001)
     return {
@@ -211,11 +232,14 @@ async def load(url: str, count: int, megabytes: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m bench.media", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m bench.media", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--count", type=int, default=20, help="uploads, and thumbnails")
     parser.add_argument("--mb", type=int, default=50, help="of each upload")
     parser.add_argument("--seconds", type=float, default=5.0, help="of the chat alone, before")
-    parser.add_argument("--folder", type=Path, help="where the data folder is made (default: the system's temporary folder)")
+    parser.add_argument(
+        "--folder", type=Path, help="where the data folder is made (default: the system's temporary folder)"
+    )
+    parser.add_argument("--durability", default="full", help="off: what the disk's fsync has to do with it")
     parser.add_argument("--uploads-to", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.uploads_to:
