@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from chatsrv.cli.chat.talk import Here, Room, Talk
 from chatsrv.cli.errors import leaves
 from chatsrv.cli.events import clock, sentence_of
+from chatsrv.cli.media import half_blocks
 from chatsrv.cli.online import Online
 from chatsrv.cli.output import colour_of
 from chatsrv.cli.safe import neutralise, neutralise_lines
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 TYPING_SHOWN: Final = 5.0
 """Seconds for which 'is typing' stands."""
+
+PICTURE_COLUMNS: Final = 24
+"""Of the small picture that a message with an image or a film carries."""
 
 
 class ChatApp(App[None]):
@@ -205,4 +209,5 @@ def _line(event: Any) -> Text:
     line.append(f"{who}: ", f"bold {colour_of(who)}").append(what)
     if isinstance(event, Message) and event.packet is not None:
         line.append("  (control-G opens it)", "bold red")
-    return line
+    picture = half_blocks(event.media, PICTURE_COLUMNS) if isinstance(event, Message) else None
+    return line if picture is None else line.append("\n").append_text(picture)
