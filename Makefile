@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SEEDS ?= 100
+SEEDS ?= 20
 
-.PHONY: setup demo test lint types layers soak clean
+.PHONY: simulate setup demo test lint types layers soak clean
 
 setup: $(VENV)/.ready
 
@@ -36,6 +36,10 @@ layers: setup
 
 soak: setup
 	$(BIN)/python -m pytest -m soak -s
+
+# The whole server with its clients on as many seeds as asked: make simulate SEEDS=100
+simulate: setup
+	cd tests && ../$(BIN)/python -m simulation $(SEEDS)
 
 clean:
 	rm -rf $(VENV)

@@ -118,7 +118,8 @@ class Device:
                 outcome = "done"
                 town.done[name] += 1
             except RequestRefused as refused:
-                assert refused.code not in NEVER, f"{name}: {refused}"
+                if refused.code in NEVER:
+                    raise AssertionError(f"{name}: {refused}") from refused
                 outcome = refused.code
                 town.refused[refused.code] += 1
         town.world.under_way[name] -= 1

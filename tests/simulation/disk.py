@@ -7,14 +7,14 @@ disk is frozen (the moment of a crash, until the dying server is gone) nothing r
 import contextlib
 import random
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 SECTOR = 512
-CODES = {apsw.FullError: sqlite3.SQLITE_FULL, apsw.IOError: sqlite3.SQLITE_IOERR_FSYNC}
+CODES: dict[type[Exception], int] = {apsw.FullError: sqlite3.SQLITE_FULL, apsw.IOError: sqlite3.SQLITE_IOERR_FSYNC}
 
 
 class MemoryFile:
@@ -61,7 +61,7 @@ class Disk:
         self.on_step: Callable[[str], None] = lambda _: None
         self._vfs = _MemoryVFS(self)
 
-    def connect(self, path: Path) -> "Connected":
+    def connect(self, path: Path) -> "Connected | ReaderView":
         """What `open_storage(connect_to=…)` asks for, called for the writer and then for the reader: one connection,
         since a VFS in Python has no shared memory, and inline jobs never overlap."""
         del path
@@ -219,7 +219,7 @@ class ReaderView:
         # The writer must stay able to write.
         return self._writer.execute("select 1" if "query_only" in sql else sql, params)
 
-    def executemany(self, sql: str, rows: Sequence[Any], /) -> Any:
+    def executemany(self, sql: str, rows: Any, /) -> Any:
         return self._writer.executemany(sql, rows)
 
     @property

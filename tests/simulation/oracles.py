@@ -28,8 +28,9 @@ def memberships(conn: Connection) -> dict[int, dict[int, tuple[int, int]]]:
 async def everybody_converges(world: World, devices: list[Device]) -> None:
     """Every device has heard every group of its user up to the head, and keeps quiet about all others."""
     late: list[str] = []
+    mine: Any = {}
     for _ in range(PATIENCE // 5):
-        mine: Any = await world.look(memberships)
+        mine = await world.look(memberships)
         late = [
             f"{device.name}: group {group_id} at {device.last(group_id)} of {head}"
             for device in devices

@@ -96,8 +96,8 @@ async def _tell(seed: int, seconds: float, synchronous: Synchronous, folder: Pat
 
 def tell(seed: int, seconds: float = 600.0, synchronous: Synchronous = "FULL") -> Told:
     """Run one seed in a Trio of its own on a virtual clock, with scheduling drawn from the seed."""
-    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # pyright: ignore  # what Hypothesis's own plugin sets
-    trio._core._run._r.seed(seed)  # pyright: ignore
+    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # what Hypothesis sets for the same reason
+    trio._core._run._r.seed(seed)
     with tempfile.TemporaryDirectory() as folder:
         clock = trio.testing.MockClock(autojump_threshold=0)
         return trio.run(_tell, seed, seconds, synchronous, Path(folder) / "data", clock=clock)

@@ -81,6 +81,9 @@ class World:
         self.network.drop_all()
         self._stop("crash")
 
+    def _begin(self) -> None:
+        self._how = ""
+
     def _stop(self, how: str) -> None:
         if not self._how:
             self._how = how
@@ -89,7 +92,8 @@ class World:
     async def run(self) -> None:
         """One server after the other, until `finish`."""
         while not self._over:
-            self._end, self._how, self._countdown = trio.Event(), "", -1
+            self._end, self._countdown = trio.Event(), -1
+            self._begin()
             self.lives += 1
             storage = open_storage(self.folder, synchronous=self.synchronous, inline=True, connect_to=self.disk.connect)
             try:
