@@ -1,0 +1,85 @@
+"""One effect per client id, for seven days."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from server_kit import START_MS, client_id
+
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.idempotency import FUTURE_MS, KEEP_MS, Once, earlier_result, run_once, sweep, time_of
+from chatsrv_storage.port import Connection, Storage, open_memory_storage
+
+
+@pytest.fixture
+async def storage() -> AsyncGenerator[Storage]:
+    async with open_memory_storage() as opened:
+        yield opened
+
+
+def test_the_time_in_a_uuid7() -> None:
+    assert time_of(client_id(START_MS)) == START_MS
+
+
+async def test_a_script_runs_once_and_a_refusal_is_not_kept(storage: Storage) -> None:
+    runs: list[int] = []
+
+    def script() -> list[int]:
+        runs.append(len(runs))
+        if len(runs) == 1:
+            raise Refusal("forbidden", "not yet")
+        return [len(runs)]
+
+    once = Once(1, client_id(), b"hash")
+
+    def job(conn: Connection) -> list[int]:
+        return run_once(conn, once, START_MS, script)
+
+    with pytest.raises(Refusal, match="not yet"):
+        await storage.write(job)
+    assert [await storage.write(job) for _ in range(3)] == [[2]] * 3
+    assert len(runs) == 2
+
+
+async def test_keys_are_per_user_and_conflicts_are_told(storage: Storage) -> None:
+    key = client_id()
+
+    def job(conn: Connection) -> None:
+        assert run_once(conn, Once(1, key, b"a"), START_MS, lambda: ["first"]) == ["first"]
+        assert run_once(conn, Once(2, key, b"b"), START_MS, lambda: ["second"]) == ["second"]
+        with pytest.raises(Refusal) as caught:
+            earlier_result(conn, Once(1, key, b"b"), START_MS)
+        assert (caught.value.code, caught.value.field) == ("client_id_conflict", "client_id")
+
+    await storage.write(job)
+
+
+@pytest.mark.parametrize(
+    ("age", "fresh"),
+    [(0, True), (KEEP_MS - 1, True), (KEEP_MS, False), (1 - FUTURE_MS, True), (-FUTURE_MS, False)],
+)
+async def test_how_old_an_id_may_be(age: int, fresh: bool, storage: Storage) -> None:
+    once = Once(1, client_id(START_MS - age), b"x")
+    if fresh:
+        assert await storage.read(lambda conn: earlier_result(conn, once, START_MS)) is None
+    else:
+        with pytest.raises(Refusal) as caught:
+            await storage.read(lambda conn: earlier_result(conn, once, START_MS))
+        assert caught.value.code == "client_id_expired"
+
+
+async def test_a_sweep_drops_only_what_no_retry_can_reach(storage: Storage) -> None:
+    ages = [KEEP_MS + FUTURE_MS + 1, KEEP_MS + FUTURE_MS, KEEP_MS, 0, -FUTURE_MS]
+
+    def job(conn: Connection) -> None:
+        for user_id in (1, 2):
+            for age in ages:
+                once = Once(user_id, client_id(START_MS - age), b"x")
+                conn.execute("insert into idempotency values (?, ?, ?, '[]')", tuple(once))
+        assert sweep(conn, 1, START_MS) == 1
+        assert conn.execute("select count(*) from idempotency where user_id = 1").fetchone()[0] == 4
+        assert conn.execute("select count(*) from idempotency where user_id = 2").fetchone()[0] == 5
+        assert sweep(conn, 2, START_MS + 2 * KEEP_MS, limit=3) == 3
+        assert sweep(conn, 2, START_MS + 2 * KEEP_MS, limit=3) == 2
+        assert sweep(conn, 1, 0) == 0, "a clock without a battery starts in 1970"
+
+    await storage.write(job)
