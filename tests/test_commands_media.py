@@ -108,6 +108,7 @@ async def test_the_picture_of_a_group() -> None:
         assert await ann.chat.refused(SetAvatar(client_id(), group_id, 12345)) == "media_unknown"
         await ann.chat.ask(SetAvatar(client_id(), group_id, picture))
         assert (await bob.chat.event(AvatarSet)).media_id == picture
+        assert (await bob.chat.ask(ShowGroup(group_id))).group.avatar == picture
         assert await may_fetch(bob, picture)
         assert not await may_fetch(eve, picture)
         await ann.chat.ask(SetAvatar(client_id(), group_id, 0))

@@ -153,7 +153,7 @@ class Group:
     longer in it, and the other fields are those at that moment. `mentions` counts the messages above `read_seq` that
     call me (or everybody), up to 100; `quiet` says that I want the group counted apart; `delivered_seq` is how far any
     device of mine said it has it; `last` is the last message, if I may read it. `kind` is 1, or 2 for a conversation of
-    two, whose name is the other's; `nickname` and `muted_until` are mine.
+    two, whose name is the other's; `nickname` and `muted_until` are mine. `avatar` is the medium that is its picture, or 0.
     """
 
     group_id: int = field(ID)
@@ -174,6 +174,7 @@ class Group:
     rules: GroupRules = field(Struct(GroupRules), default=GroupRules())
     nickname: str = field(LABEL, default="")
     muted_until: int = field(MILLIS, default=0)
+    avatar: int = field(ID_OR_0, default=0)
 
 
 @reply(0x0242)

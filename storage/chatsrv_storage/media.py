@@ -245,9 +245,10 @@ def set_avatar(media_id: int) -> Script:
     """Give the turn's group a picture (0: none). Replies [group_id, seq]."""
 
     def script(turn: Turn, actor: Actor) -> list[Any]:
-        turn.require(actor, Operation.RENAME)
+        group, _ = turn.require(actor, Operation.RENAME)
         require_picture(turn.conn, actor.user_id, media_id)
         turn.conn.execute("update chat_group set avatar = ? where id = ?", (media_id, turn.group_id))
+        group.avatar = media_id
         return [turn.group_id, turn.append(actor, "avatar", data={"media_id": media_id}).seq]
 
     return script

@@ -97,6 +97,7 @@ class GroupView:
     quiet: bool = False
     delivered_seq: int = 0
     last: Preview | None = None
+    avatar: int = 0
 
 
 @attrs.frozen(slots=True)

@@ -16,7 +16,7 @@ _RULES: Final = (
 RULE_COLUMNS: Final = dict(zip((field.name for field in attrs.fields(Rules)), _RULES.split(", "), strict=True))
 """The column of each rule."""
 
-_GROUP: Final = f"g.seq, g.ordinal, g.members, g.kind, g.dissolved_at, g.last_seq, g.{_RULES.replace(', ', ', g.')}"
+_GROUP: Final = f"g.seq, g.ordinal, g.members, g.kind, g.dissolved_at, g.last_seq, g.avatar, g.{_RULES.replace(', ', ', g.')}"
 _MEMBER: Final = "m.role, m.visible_from, m.read_seq, m.read_ordinal, m.nickname, m.muted_until, m.sent_at"
 _NAME: Final = (
     "case g.kind when 2 then (select u.name from group_member o join user u on u.id = o.user_id"
@@ -37,6 +37,8 @@ class GroupState:
     dissolved_at: int = 0
     last_seq: int = 0
     """Of the last event that counts."""
+    avatar: int = 0
+    """Its picture, a medium's id; 0: none."""
     rules: Rules = attrs.field(factory=Rules)
 
 
@@ -71,7 +73,7 @@ def _rules(row: tuple[Any, ...]) -> Rules:
 def group_state(conn: Connection, group_id: int) -> GroupState | None:
     """The group, or None if there never was one."""
     row = conn.execute(f"select g.name, {_GROUP} from chat_group g where g.id = ?", (group_id,)).fetchone()
-    return None if row is None else GroupState(*row[:7], rules=_rules(row[7:]))
+    return None if row is None else GroupState(*row[:8], rules=_rules(row[8:]))
 
 
 def member_state(conn: Connection, group_id: int, user_id: int) -> MemberState | None:
@@ -90,7 +92,7 @@ def both_states(conn: Connection, group_id: int, user_id: int) -> tuple[GroupSta
         " where m.group_id = ? and m.user_id = ? and m.role > 0",
         (group_id, user_id),
     ).fetchone()
-    return None if row is None else (GroupState(*row[:7], rules=_rules(row[7:16])), MemberState(*row[16:]))
+    return None if row is None else (GroupState(*row[:8], rules=_rules(row[8:17])), MemberState(*row[17:]))
 
 
 def view(
@@ -104,7 +106,7 @@ def view(
     return GroupView(
         group_id, name or group.name, member.role, group.members, group.seq, group.ordinal,
         member.read_seq, member.read_ordinal, member.visible_from, group.rules.history,
-        group.kind, group.rules, member.nickname, member.muted_until, *beside,
+        group.kind, group.rules, member.nickname, member.muted_until, *beside, group.avatar,
     )  # fmt: skip
 
 
@@ -118,7 +120,7 @@ LISTED: Final = (
 def listed_view(row: tuple[Any, ...], beside: dict[int, Beside]) -> GroupView:
     """A group in somebody's list. Who is out learns nothing of it that came after."""
     group_id, left_seq, left_name = row[:3]
-    group, member = GroupState(*row[3:10], rules=_rules(row[10:19])), MemberState(*row[19:])
+    group, member = GroupState(*row[3:11], rules=_rules(row[11:20])), MemberState(*row[20:])
     if member.role:
         return view(group_id, group, member, None, beside[group_id])
     return GroupView(

@@ -75,6 +75,7 @@ def group_of(view: GroupView) -> groups.Group:
         view.read_seq, view.read_ordinal, view.visible_from, view.history,
         kind=view.kind, rules=rules_of(view.rules), nickname=view.nickname, muted_until=view.muted_until,
         mentions=view.mentions, quiet=view.quiet, delivered_seq=view.delivered_seq, last=conversation.preview_of(view.last),
+        avatar=view.avatar,
     )  # fmt: skip
 
 
