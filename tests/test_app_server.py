@@ -96,13 +96,14 @@ async def test_errors_of_the_block_come_out_as_they_are(autojump_clock: object) 
 
 async def test_a_cancel_of_the_block_stops_at_once(autojump_clock: trio.testing.MockClock) -> None:
     began = trio.current_time()
+    people: list[Client] = []
     with trio.move_on_after(1) as scope:
         async with open_test_server() as server:
-            (ann,) = await enter(server, "ann")
+            people += await enter(server, "ann")
             await trio.sleep_forever()
     assert scope.cancelled_caught
     assert trio.current_time() - began == pytest.approx(1, abs=0.01)
-    await ann.until_end()
+    await people[0].until_end()
 
 
 async def test_without_settings_it_runs_in_memory_and_listens_nowhere() -> None:
@@ -221,7 +222,7 @@ def counted(server: TestServer) -> list[int]:
         count[0] += 1
         return await real(job)
 
-    storage.write = write  # type: ignore[method-assign]
+    storage.write = write
     return count
 
 
@@ -299,17 +300,19 @@ async def test_a_full_disk_refuses_writes_serves_reads_and_recovers(tmp_path: Pa
 async def test_a_failed_sync_stops_the_server_and_acks_nothing(tmp_path: Path, autojump_clock: object) -> None:
     connection = faulty()
     storage = open_storage(tmp_path / "data", inline=True, factory=connection)
+    people: list[Client] = []
     with pytest.raises(StorageFailed) as caught:
         async with open_server(QUICK, storage=storage) as server:
             test_server = TestServer(server, server.services.clock, 1 << 18)  # type: ignore[arg-type]
-            (ann,) = await enter(test_server, "ann")
+            people += await enter(test_server, "ann")
+            (ann,) = people
             group_id = await ann.make_group()
             connection.faults["COMMIT"] = sqlite3.SQLITE_IOERR_FSYNC
             await ann.start(Send(ann.new_id(), group_id, "doubtful"))
             await trio.sleep_forever()
     assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
-    await ann.until_end()
-    assert ann.answers == {}
+    await people[0].until_end()
+    assert people[0].answers == {}
 
 
 async def test_a_server_that_cannot_reserve_ids_does_not_start(tmp_path: Path, autojump_clock: object) -> None:
@@ -328,7 +331,7 @@ async def test_a_server_that_cannot_reserve_ids_does_not_start(tmp_path: Path, a
                 await trio.lowlevel.checkpoint()
 
         with pytest.raises(StorageFull):
-            async with open_server(QUICK, storage=Given()):  # type: ignore[arg-type]
+            async with open_server(QUICK, storage=Given()):
                 raise AssertionError("it started")
         connection.faults.clear()
 

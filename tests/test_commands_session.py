@@ -136,7 +136,7 @@ async def test_guesses_are_throttled_per_user_before_any_hash(autojump_clock: tr
             hashes += 1
             return await real(stored, password)
 
-        server.server.services.passwords.matches = counted  # type: ignore[method-assign]
+        server.server.services.passwords.matches = counted
         codes = [await client.refused(Login("ann", "wrong password", "")) for _ in range(QUICK.login_attempts + 2)]
         assert codes == ["bad_credentials"] * QUICK.login_attempts + ["rate_limited"] * 2
         assert hashes == QUICK.login_attempts
@@ -271,7 +271,7 @@ async def test_who_is_being_thrown_out_cannot_set_a_password_meanwhile(by: str, 
                 await go_on.wait()
             return await real(password)
 
-        services.passwords.hash = slow  # type: ignore[method-assign]
+        services.passwords.hash = slow
         request_id = await thief.start(ChangePassword(PASSWORD, "the thief's own"))
         await hashing.wait()
         if by == "another device":
@@ -303,7 +303,7 @@ async def test_a_login_with_the_old_password_that_is_under_way_fails(autojump_cl
                 await go_on.wait()
             return result
 
-        services.passwords.matches = slow  # type: ignore[method-assign]
+        services.passwords.matches = slow
         client = await guest(server)
         request_id = await client.start(Login("ann", PASSWORD, ""))
         await checked.wait()
@@ -333,6 +333,7 @@ async def test_sessions_are_listed_and_ended_one_by_one(autojump_clock: object) 
 async def test_the_100th_device_ends_the_one_that_was_silent_longest(autojump_clock: object) -> None:
     async with open_test_server(attrs.evolve(QUICK, login_attempts=1000)) as server:
         (first,) = await enter(server, "ann")
+        last = first
         for _ in range(99):
             server.clock.jump_ms += 1
             last = await (await connect(server)).login("ann")

@@ -209,7 +209,7 @@ async def test_a_batch_has_at_most_500_commands_and_its_bytes(autojump_clock: ob
                 sizes.append(len(outcomes))
             return outcomes
 
-        server.server.services.storage.write = write  # type: ignore[method-assign, assignment]
+        server.server.services.storage.write = write
         channels, count = server.server.services.channels, limits.MAX_BATCH_COMMANDS + 100
         outcomes: list[Outcome] = []
         for size in (10, limits.MAX_TEXT_BYTES * 3):

@@ -21,6 +21,12 @@ from chatsrv_protocol.sync import CatchUp, History, ListGroups, Range
 from chatsrv_storage.records import Actor
 
 
+def packed(fields: Any) -> bytes:
+    """A frame of any msgpack value."""
+    body: Any = msgpack.packb(fields)
+    return frame(body)
+
+
 async def open_raw(server: TestServer) -> Client:
     """A connection that said Hello, for what the client's own checks would refuse to send."""
     client = await connect(server)
@@ -39,10 +45,10 @@ async def open_raw(server: TestServer) -> Client:
         (frame(b""), "frame_broken"),
         (frame(b"\xc1"), "frame_broken"),
         (frame(b"\x93\x01"), "frame_broken"),
-        (frame(msgpack.packb("hello")), "frame_broken"),
-        (frame(msgpack.packb([True, 1])), "frame_broken"),
-        (frame(msgpack.packb([0x0101, -1, [1], "x"])), "frame_broken"),
-        (frame(msgpack.packb([0x0101, 1, {"a": 1}, "x"])), "frame_broken"),
+        (packed("hello"), "frame_broken"),
+        (packed([True, 1]), "frame_broken"),
+        (packed([0x0101, -1, [1], "x"]), "frame_broken"),
+        (packed([0x0101, 1, {"a": 1}, "x"]), "frame_broken"),
         (frame(b"\x91" * 3000), "frame_broken"),
         (raw(Ping(), 1), "hello_first"),
         (raw(Login("ann", PASSWORD, ""), 1), "hello_first"),
@@ -101,7 +107,7 @@ async def test_a_frame_that_is_no_command_is_refused_and_the_connection_lives(
 ) -> None:
     async with open_test_server() as server:
         (ann,) = await enter(server, "ann")
-        await ann.stream.send_all(frame(msgpack.packb(fields)))
+        await ann.stream.send_all(packed(fields))
         ann.protocol._waiting[9] = Pong  # the client's own rules would not have sent it
         while 9 not in ann.answers:
             await ann._read()
@@ -144,9 +150,9 @@ async def test_the_frame_limit_is_4_kib_before_the_login_and_64_after(autojump_c
 async def test_too_many_bad_frames_end_the_connection(autojump_clock: object) -> None:
     async with open_test_server() as server:
         (ann,) = await enter(server, "ann")
-        bad = frame(msgpack.packb([0x7F01, 9]))
+        bad = packed([0x7F01, 9])
         ann.protocol._waiting = dict.fromkeys(range(1000), Pong)
-        await ann.stream.send_all(b"".join(frame(msgpack.packb([0x7F01, n])) for n in range(10, 10 + MAX_BAD_FRAMES)))
+        await ann.stream.send_all(b"".join(packed([0x7F01, n]) for n in range(10, 10 + MAX_BAD_FRAMES)))
         while len(ann.answers) < MAX_BAD_FRAMES:
             await ann._read()
         await ann.stream.send_all(bad)
@@ -169,7 +175,7 @@ async def test_so_does_a_bad_frame_under_a_request_id_in_use(autojump_clock: obj
         (ann,) = await enter(server, "ann")
         group_id = await ann.make_group()
         before = await ann.say(group_id, "before")
-        await ann.stream.send_all(raw(Send(client_id(), group_id, "a"), 70) + frame(msgpack.packb([0x7F01, 70])))
+        await ann.stream.send_all(raw(Send(client_id(), group_id, "a"), 70) + packed([0x7F01, 70]))
         ann.protocol._waiting[70] = type(before)
         assert await ann.until_end() == "bad_field"
         refusals = [answer for answer in ann.answers.values() if isinstance(answer, Refused)]
@@ -400,11 +406,11 @@ class Gate:
         return result
 
     def __enter__(self) -> Self:
-        self.storage.read = self.read  # type: ignore[method-assign]
+        self.storage.read = self.read
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.storage.read = self.real  # type: ignore[method-assign]
+        self.storage.read = self.real
 
 
 async def test_who_is_removed_while_a_device_of_theirs_logs_in_gets_nothing(autojump_clock: object) -> None:

@@ -10,6 +10,7 @@ connections get to read their answers, the storage closes. Nothing acked is lost
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import cast
 
 import httpx
 import trio
@@ -313,16 +314,16 @@ async def _one_error() -> AsyncGenerator[list[BaseException]]:
     for error in of_block:
         if _leaves(error) == _leaves(failure):
             raise error
-    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
-        failure = failure.exceptions[0]
-    raise failure
+    leaves = _leaves(failure)
+    raise leaves[0] if len(leaves) == 1 else failure
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
     """The errors in a group, at any depth: a nursery hands on copies of the groups it gets."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for each in error.exceptions for leaf in _leaves(each)]
-    return [error]
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return [leaf for each in group.exceptions for leaf in _leaves(each)]
 
 
 async def _watch_storage(services: Services) -> None:
