@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 20
 
-.PHONY: simulate setup demo test lint types layers soak clean
+.PHONY: fuzz simulate setup demo test lint types layers soak clean
 
 setup: $(VENV)/.ready
 
@@ -40,6 +40,13 @@ soak: setup
 # The whole server with its clients on as many seeds as asked: make simulate SEEDS=100
 simulate: setup
 	cd tests && ../$(BIN)/python -m simulation $(SEEDS)
+
+# Half of the time for the decoder, half for whole connections. Findings are left in the working folder as crash-*.
+fuzz: SECONDS ?= 120
+fuzz: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	cd tests && ../$(BIN)/python -m fuzz decode ../.fuzz/decode -max_total_time=$$(($(SECONDS) / 2)) -max_len=4096
+	cd tests && ../$(BIN)/python -m fuzz connection ../.fuzz/connection -max_total_time=$$(($(SECONDS) / 2)) -max_len=4096
 
 clean:
 	rm -rf $(VENV)
