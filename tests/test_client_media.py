@@ -119,7 +119,6 @@ async def test_without_http_there_are_no_media() -> None:
         quick(),
     ) as server:
         assert server.services.library is not None
-    import attrs
 
     async with open_server(attrs.evolve(quick(), http=None)) as server, open_client(url_of(server, "tcp")) as ann:
         await ann.register("ann", PASSWORD)

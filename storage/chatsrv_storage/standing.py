@@ -16,7 +16,9 @@ _RULES: Final = (
 RULE_COLUMNS: Final = dict(zip((field.name for field in attrs.fields(Rules)), _RULES.split(", "), strict=True))
 """The column of each rule."""
 
-_GROUP: Final = f"g.seq, g.ordinal, g.members, g.kind, g.dissolved_at, g.last_seq, g.avatar, g.{_RULES.replace(', ', ', g.')}"
+_GROUP: Final = (
+    f"g.seq, g.ordinal, g.members, g.kind, g.dissolved_at, g.last_seq, g.avatar, g.{_RULES.replace(', ', ', g.')}"
+)
 _MEMBER: Final = "m.role, m.visible_from, m.read_seq, m.read_ordinal, m.nickname, m.muted_until, m.sent_at"
 _NAME: Final = (
     "case g.kind when 2 then (select u.name from group_member o join user u on u.id = o.user_id"

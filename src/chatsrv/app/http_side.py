@@ -19,13 +19,14 @@ from chatsrv.http.ops_app import ops_app
 from chatsrv.http.port import HttpPort
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaError
-from chatsrv.media.library import Library, Limits
+from chatsrv.media.library import Library
 from chatsrv.media.local import open_local_store
 from chatsrv.media.port import MediaStore
 from chatsrv.media.probe import open_prober
 from chatsrv.media.s3 import open_s3_store
 from chatsrv.media.s3_client import S3Settings
 from chatsrv.media.sigv4 import Credentials
+from chatsrv.media.terms import Limits
 from chatsrv.metrics import Metrics
 from chatsrv.net.listeners import Listener, Scheme
 from chatsrv_storage.errors import Refusal

@@ -21,7 +21,8 @@ from chatsrv.http.downloads import BlobResponse, headers_of, unchanged, wanted_r
 from chatsrv.http.tus import Tus, key_of, kind_of
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.library import Announced, Library
+from chatsrv.media.library import Library
+from chatsrv.media.terms import Announced
 from chatsrv.metrics import Metrics
 from chatsrv_storage import media
 from chatsrv_storage.errors import Refusal, StorageFailed

@@ -22,9 +22,10 @@ from starlette.responses import Response
 from chatsrv.http.answers import NO_STORE
 from chatsrv.http.body import Body
 from chatsrv.http.callers import Callers
-from chatsrv.media.library import Announced, Library
+from chatsrv.media.library import Library
 from chatsrv.media.names import checked_upload_id
 from chatsrv.media.sniff import Kind
+from chatsrv.media.terms import Announced
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.media import Medium, Upload
 

@@ -11,5 +11,6 @@ must load neither Trio nor httpx. Import the module that is meant:
 | `sniff` | the kind of a file, by its content |
 | `probe`, `facts` | facts and previews of a file, made in worker processes |
 | `probe_worker`, `warm_up`, `preview_image`, `preview_av`, `blurhash` | the worker's side of that |
+| `library`, `terms`, `tickets` | uploads on their way in, media for those who may, signed URLs |
 | `errors` | the typed errors of all of them |
 """

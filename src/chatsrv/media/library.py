@@ -7,13 +7,12 @@ wherever a crash comes. What a crash leaves (partial files, blobs without a row)
 """
 
 import hashlib
-from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import trio
@@ -21,15 +20,14 @@ import trio
 from chatsrv.clock import Clock, Randomness
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaCode, MediaError, from_os_error
-from chatsrv.media.facts import AudioFacts, Facts, ImageFacts
-from chatsrv.media.names import display_name
+from chatsrv.media.facts import AudioFacts, Facts
 from chatsrv.media.port import Blob, MediaStore, Swept, UploadWriter
 from chatsrv.media.probe import Prober
 from chatsrv.media.sniff import HEAD_BYTES, Kind, sniff, sniff_file
 from chatsrv.media.spool import BLOCK
+from chatsrv.media.terms import Announced, Limits, as_json, plain_name
 from chatsrv.media.tickets import Bearer, Tickets
 from chatsrv.metrics import Metrics
-from chatsrv_protocol.fields import FORBIDDEN
 from chatsrv_storage import media
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.media import Medium, Upload
@@ -39,7 +37,6 @@ from chatsrv_storage.snowflake import Snowflake
 RESUMABLE_MS: Final = 24 * 3600 * 1000
 """How long an upload may pause."""
 
-_UNPLAIN: Final = {code: None for low, high, _ in FORBIDDEN for code in range(low, high + 1)}
 _SWEEP_BATCH: Final = 50
 
 # After these an upload can go on; after any other refusal it is over, and nothing of it stays.
@@ -55,35 +52,6 @@ _PASSING: Final = frozenset(
         MediaCode.UPLOAD_BUSY,
     }
 )
-
-
-@attrs.frozen(slots=True)
-class Limits:
-    """Bytes of one medium of each kind and of all of one user's; uploads at a time; how long a signed URL is good."""
-
-    image: int
-    audio: int
-    video: int
-    file: int
-    quota: int
-    uploads: int
-    uploads_per_user: int
-    url_seconds: float
-
-    def of(self, kind: Kind | None) -> int:
-        """The most bytes a medium of this kind may have; of any kind, if it is not known yet."""
-        by_kind = {Kind.IMAGE: self.image, Kind.AUDIO: self.audio, Kind.VIDEO: self.video, Kind.FILE: self.file}
-        return max(by_kind.values()) if kind is None else by_kind[kind]
-
-
-@attrs.frozen(slots=True)
-class Announced:
-    """What a client says of what it will send. `size` None: not told; `key`: its own name for this upload."""
-
-    name: str
-    declared: Kind | None = None
-    size: int | None = None
-    key: str | None = None
 
 
 Chunks = AsyncIterator[bytes]
@@ -199,7 +167,7 @@ class Library:
                     "",
                     writer.offset,
                     announced.declared or "",
-                    _name(announced.name),
+                    plain_name(announced.name),
                     0,
                 )
                 return await self._finish(writer, upload)
@@ -244,7 +212,7 @@ class Library:
                 writer.upload_id,
                 size,
                 announced.declared or "",
-                _name(announced.name),
+                plain_name(announced.name),
                 now_ms + RESUMABLE_MS,
             )
             quota, most = self.limits.quota, self.limits.uploads_per_user
@@ -392,7 +360,7 @@ class Library:
             sniffed.kind,
             sniffed.mime,
             upload.name,
-            _facts(facts),
+            as_json(facts),
             now_ms,
         )
         webp = None if facts is None or isinstance(facts, AudioFacts) else facts.preview.webp
@@ -443,22 +411,6 @@ class Library:
 
     async def _still_used(self, digests: Sequence[str]) -> list[str]:
         return await self._storage.read(lambda conn: media.still_used(conn, digests))
-
-
-def _name(name: str) -> str:
-    """A file's name as the wire can carry it and anybody may see it."""
-    return display_name(name.translate(_UNPLAIN)).strip("\u200c\u200d ") or "file"
-
-
-def _facts(facts: Facts | None) -> dict[str, Any]:
-    """What the probe found, as the row keeps it."""
-    if facts is None:
-        return {}
-    if isinstance(facts, AudioFacts):
-        return {"duration": facts.duration_ms, "waveform": b64encode(facts.waveform).decode()}
-    found: dict[str, Any] = {"width": facts.width, "height": facts.height, "blurhash": facts.preview.blurhash}
-    found["preview"] = b64encode(facts.preview.tiny).decode()
-    return found | ({"frames": facts.frames} if isinstance(facts, ImageFacts) else {"duration": facts.duration_ms})
 
 
 async def _head_of(writer: UploadWriter) -> bytes:
