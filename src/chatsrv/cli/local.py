@@ -1,5 +1,6 @@
 """Commands on a data folder, without a connection: looking it over, and giving operator rights."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,7 +97,7 @@ def _set_operator(out: "Output", data: Path, name: str, *, operator: bool) -> No
         try:
             user_id = trio.run(_offline, data, name, operator)
         except FolderInUse as in_use:
-            user_id = trio.run(_through_the_server, data, name, operator, str(in_use))
+            user_id = trio.run(partial(through_the_server, data, name, operator=operator, in_use=str(in_use)))
     except FolderError as error:
         raise Failure(str(error), code="folder") from None
     except Refusal as refusal:
@@ -122,7 +123,8 @@ async def _offline(data: Path, name: str, operator: bool) -> int:
         return await storage.write(lambda conn: accounts.set_operator(conn, actor, name, operator, now_ms))
 
 
-async def _through_the_server(data: Path, name: str, operator: bool, in_use: str) -> int:
+async def through_the_server(data: Path, name: str, *, operator: bool, in_use: str) -> int:
+    """Ask the server on a data folder; answers the user's id. `in_use` begins what is said if it does not answer."""
     import json
 
     import trio

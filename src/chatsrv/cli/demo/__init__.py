@@ -13,8 +13,9 @@ def demo(
     """Watch a conversation that shows the features; takes a few seconds and leaves nothing behind.
 
     A server with its data in a temporary folder, and people connected to it over TCP and WebSocket. One of them loses
-    the connection and catches up, the server restarts, and at the end it is verified that everybody saw the same
-    events in the same order; the exit code is 0 only then.
+    the connection and catches up, they open a red packet and prove that it was fair, join by an invite and face to
+    face, send a picture, and the server restarts. At the end it is verified that everybody saw the same events in the
+    same order; the exit code is 0 only then.
     """
     import trio
 

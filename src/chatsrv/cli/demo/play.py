@@ -57,15 +57,12 @@ async def _stay(out: Output, stage: Stage) -> None:
     import signal
 
     url = stage.urls["tcp"]
+    urls = [url, stage.urls["ws"]]
     if out.json:
-        out.record(
-            {"server": url, "urls": list(stage.urls.values()), "names": list(stage.people), "password": PASSWORD}
-        )
+        out.record({"server": url, "urls": urls, "names": list(stage.people), "password": PASSWORD})
     else:
         out.line("")
-        out.line(
-            f"The server goes on at {' and '.join(stage.urls.values())} until control-C; then its data is removed."
-        )
+        out.line(f"The server goes on at {' and '.join(urls)} until control-C; then its data is removed.")
         out.line(f"Join in another terminal; the password of {', '.join(stage.people)} is '{PASSWORD}':")
         out.line("")
         out.line(f"    export CHATSRV_SERVER={url}")

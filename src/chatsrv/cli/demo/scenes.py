@@ -1,10 +1,11 @@
-"""The scenes of the conversation, in their order. Each is a function of the stage; later features add theirs to SCENES."""
+"""The scenes of the conversation, in their order; features.py has those that show one feature each."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 import trio
 
+from chatsrv.cli.demo.features import face_to_face, govern, picture, point_at, red_packet
 from chatsrv.cli.demo.stage import Stage
 from chatsrv.cli.errors import Failure
 from chatsrv_protocol.messages import Send, Sent
@@ -160,6 +161,11 @@ SCENES: Final = (
     Scene("Two devices", two_devices),
     Scene("Asking twice", retry),
     Scene("All at once", burst),
+    Scene("What was said", point_at),
+    Scene("A red packet", red_packet),
+    Scene("Governing", govern),
+    Scene("Face to face", face_to_face),
+    Scene("A picture", picture),
     Scene("Out of the group", remove),
     Scene("A restart", restart),
 )

@@ -10,6 +10,7 @@ from chatsrv.app import Server, open_server
 from chatsrv.cli.demo.people import PATIENCE, Person
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.events import clock, event_record, sentence_of
+from chatsrv.cli.local import through_the_server
 from chatsrv.cli.output import Output
 from chatsrv.config import Config
 
@@ -28,6 +29,7 @@ class Stage:
             data=folder,
             tcp="127.0.0.1:0",
             ws="127.0.0.1:0",
+            http="127.0.0.1:0",
             stop_timeout=1.0,
             password_time=1,  # quick hashes: the demo's passwords are in its source
             password_memory=1024,
@@ -59,6 +61,11 @@ class Stage:
         assert self._server is not None
         self._server.stop()
         await self._stopped.wait()
+
+    async def make_operator(self, name: str) -> None:
+        """Give somebody the rights of an operator, as `chatsrv operator add` does while a server runs."""
+        assert self._config.data is not None
+        await through_the_server(self._config.data, name, operator=True, in_use="The demo's server runs.")
 
     # The people.
 
@@ -125,10 +132,14 @@ class Stage:
         """
         total = 0
         for name, group_id in self.groups.items():
-            owner = self.people["ann"]
+            reader = next(
+                person
+                for person in self.devices
+                if person.begins_at.get(group_id, 2) <= 1 and group_id not in person.gone_at
+            )
             stored: list[Any] = []
             while True:
-                events, page = await owner.client.history(group_id, after=len(stored))
+                events, page = await reader.client.history(group_id, after=len(stored))
                 stored.extend(events)
                 if not page.more:
                     break

@@ -1,0 +1,156 @@
+"""Scenes that show a feature each: what happens to messages, red packets, governing, face to face, pictures."""
+
+import io
+from typing import Final
+
+from chatsrv.cli.demo.people import Person
+from chatsrv.cli.demo.stage import Stage
+from chatsrv.cli.errors import Failure
+from chatsrv.cli.events import size_of
+from chatsrv.cli.redpack import money, reveal_of
+from chatsrv.client import RequestRefused
+
+GRANT: Final = 20_00
+PACKET: Final = 8_88
+FOUR: Final = ("ann", "bob", "chen", "dora")
+
+
+async def point_at(stage: Stage) -> None:
+    """A reply, a reaction, a correction, a recall, and who has read."""
+    group = stage.groups["weekend"]
+    ann, bob, chen, dora = (stage.people[name].client for name in FOUR)
+    asked = await ann.send(group, "Who brings the stove?")
+    await bob.reply(group, asked.seq, "I do.")
+    await chen.react(group, asked.seq, "👍")
+    wrong = await dora.send(group, "I bring gass")
+    await dora.edit(group, wrong.seq, "I bring gas")
+    hasty = await dora.send(group, "Does anybody still like Bob's jokes?")
+    recalled = await dora.recall(group, hasty.seq)
+    await stage.everybody_heard(group, recalled.seq)
+    for reader in (bob, chen):
+        await reader.mark_read(group, recalled.seq)
+    receipts, counts = await ann.receipts(group, asked.seq)
+    readers = [receipt.name for receipt in receipts if receipt.read]
+    if counts.read != len(FOUR) - 1:
+        raise Failure(f"{readers} have read ann's question, and so did everybody")
+    unread = await _unread(stage.people["ann"], group)
+    stage.say(f"{', '.join(readers)} have read ann's question (who writes has read); she has {unread} unread herself")
+    await ann.mark_read(group, recalled.seq)
+    if not unread or await _unread(stage.devices[-1], group):
+        raise Failure("what was read on one device is unread on the other")
+    stage.say("she reads them on her laptop: her phone counts none either")
+
+
+async def _unread(person: Person, group_id: int) -> int:
+    (group,) = [one for one in await person.client.list_groups() if one.group_id == group_id]
+    return group.ordinal - group.read_ordinal
+
+
+async def red_packet(stage: Stage) -> None:
+    """Money is granted, put into a packet, and drawn; everybody can prove that the draw was fair."""
+    group = stage.groups["weekend"]
+    ann, bob = stage.people["ann"].client, stage.people["bob"].client
+    await stage.make_operator("ann")
+    await ann.grant_money("bob", GRANT)
+    stage.say(f"ann, an operator here, grants bob {money(GRANT)}")
+    prepared = await bob.prepare_packet(group, PACKET, len(FOUR))
+    sent = await bob.send_packet(group, prepared.packet_id, greeting="周末愉快!")
+    await stage.everybody_heard(group, sent.seq)
+    for name in FOUR:
+        person = stage.people[name].client
+        grabbed = await person.grab_packet(group, prepared.packet_id)
+        if grabbed.answer != "open_to_you":
+            raise Failure(f"{name} grabbed a fresh packet and was told '{grabbed.answer}'")
+        await person.open_packet(group, prepared.packet_id)
+    await stage.everybody_heard(group, sent.seq + len(FOUR) + 1)  # that it is empty is an event too
+    again = await stage.people["dora"].client.grab_packet(group, prepared.packet_id)
+    stage.say(f"dora tries again: {again.answer.replace('_', ' ')}")
+    shown = await ann.show_packet(prepared.packet_id)
+    best = shown.openings[shown.luckiest or 0]
+    stage.say(f"{best.name} was the luckiest with {money(best.cents)} of {money(shown.total)}")
+    _prove(stage, reveal_of(shown), prepared.commitment)
+    wallets = {name: await stage.people[name].client.balance() for name in FOUR}
+    if sum(wallets.values()) != GRANT:
+        raise Failure(f"{money(sum(wallets.values()))} is there, and {money(GRANT)} was granted")
+    stage.say(f"balances: {', '.join(f'{name} {money(cents)}' for name, cents in wallets.items())}")
+
+
+def _prove(stage: Stage, reveal: dict[str, object], commitment: bytes) -> None:
+    """Recompute the draw from the revealed seeds, as `chatsrv redpack verify` does."""
+    from chatsrv_redpack import parse_reveal, verify
+
+    if reveal["commitment"] != commitment.hex():
+        raise Failure("the packet has another commitment than the one that bob was given")
+    verdict = verify(parse_reveal(reveal))
+    if not verdict.ok:
+        raise Failure("; ".join(str(problem) for problem in verdict.problems))
+    stage.say(f"the server reveals its seed: all {len(verdict.shares)} shares follow from it, as it had committed to")
+
+
+async def govern(stage: Stage) -> None:
+    """Somebody is muted for a while; somebody else joins by an invite."""
+    group = stage.groups["weekend"]
+    ann, bob = stage.people["ann"].client, stage.people["bob"]
+    (found,) = await ann.find_people(["bob"])
+    await ann.mute_member(group, found.user_id, ann.server_time() + 600_000)
+    try:
+        await bob.client.send(group, "One more joke?")
+    except RequestRefused as refusal:
+        stage.say(f"bob wants to tell a joke, and is refused: {refusal.code}")
+    else:
+        raise Failure("bob was muted and heard all the same")
+    await ann.unmute_member(group, found.user_id)
+    invite = await ann.make_invite(group, max_uses=1)
+    emil = await stage.enter("emil", "tcp")
+    stage.say(f"emil registers, and joins by the code {invite.code}, which ann gave him and which works once")
+    await emil.client.join_group(invite.code)
+    await emil.until(lambda: group in emil.begins_at, "the group that he joined")
+    sent = await emil.client.send(group, "Hello from emil!")
+    await stage.everybody_heard(group, sent.seq)
+
+
+async def face_to_face(stage: Stage) -> None:
+    """Two people enter the same four digits beside each other, and have a group."""
+    chen, dora = stage.people["chen"], stage.people["dora"]
+    await chen.client.enter_code("4711")
+    page = await dora.client.enter_code("4711")
+    stage.say(f"chen and dora both type 4711: {' and '.join(sorted(one.name for one in page.people))} wait there")
+    group = (await chen.client.enter_group()).group_id
+    entered = await dora.client.enter_group()
+    if entered.group_id != group:
+        raise Failure("the same code led to two groups")
+    stage.groups["face to face"] = group
+    for person in (chen, dora):
+        await _is_in(person, group)
+    sent = await dora.client.send(group, "你好！")
+    await stage.everybody_heard(group, sent.seq)
+
+
+async def _is_in(person: Person, group: int) -> None:
+    await person.until(lambda: group in person.begins_at, "the group of the code")
+
+
+async def picture(stage: Stage) -> None:
+    """A picture goes up over HTTP, is shown small in the message, and comes down as it was."""
+    group = stage.groups["weekend"]
+    photo = _photo()
+    chen, dora = stage.people["chen"].client, stage.people["dora"].client
+    media_id = await chen.upload(io.BytesIO(photo), name="茶.png")
+    sent = await chen.send_media(group, media_id, "看！")
+    await stage.everybody_heard(group, sent.seq)
+    got: list[bytes] = []
+    await dora.download(media_id, got.append)
+    if b"".join(got) != photo:
+        raise Failure("the picture that dora got is not the one that chen sent")
+    stage.say(f"dora fetched it over HTTP: the same {size_of(len(photo))}")
+
+
+def _photo() -> bytes:
+    """Some hills at dusk, for want of a camera."""
+    from PIL import Image
+
+    image = Image.linear_gradient("L").crop((0, 0, 256, 160)).convert("RGB")
+    image.paste((40, 70, 50), (0, 110, 256, 160))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
