@@ -66,9 +66,7 @@ def main() -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for seed in seeds():
         (corpus / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
-    atheris.Setup(
-        [sys.argv[0], str(corpus), *sys.argv[3:]], decode_anything if target == "decode" else Host().one
-    )
+    atheris.Setup([sys.argv[0], str(corpus), *sys.argv[3:]], decode_anything if target == "decode" else Host().one)
     atheris.Fuzz()
 
 
