@@ -22,8 +22,13 @@ from chatsrv.cli.output import Output
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    with serving_here(tmp_path_factory.mktemp("site") / "data") as url:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("site") / "data"
+
+
+@pytest.fixture(scope="module")
+def url(data: Path) -> Generator[str]:
+    with serving_here(data) as url:
         yield url
 
 
@@ -125,6 +130,38 @@ def test_a_conversation_on_the_screen(ann: Shell, bob: Shell, monkeypatch: pytes
     assert app.failure is None
     left = {one["name"]: one["unread"] for one in bob.call("group", "list", "--json").records}
     assert (left["park"], left["quiet"]) == (0, 0)
+
+
+def test_a_red_packet_is_opened_with_one_key(
+    data: Path, ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann.call("operator", "add", "ann", "--data", str(data))
+    ann.call("wallet", "grant", "ann", "20")
+    ann.call("group", "create", "purse", "bob")
+    first = ann.call("redpack", "send", "purse", "1", "2", "--equal", "--json").record["packet_id"]
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: "[red packet 1.00 in 2]" in said(app) and "(control-G opens it)" in said(app), pilot)
+        await pilot.press("ctrl+g")
+        await until(lambda: "you got ¥0.50; 1 of 2 shares are left" in said(app), pilot)
+        await until(lambda: "bob opened a red packet: 0.50" in said(app), pilot)
+        await pilot.press("ctrl+g")
+        await until(lambda: "✗ you have had your share of this packet" in said(app), pilot)
+        await type_line(pilot, f"/redpack grab {first}")
+        await until(lambda: "you had ¥0.50 of it already" in said(app), pilot)
+        second = await asyncio.to_thread(ann.run, "redpack", "send", "purse", "0.08", "1", "--greeting", "again")
+        assert second.code == 0
+        await until(lambda: "[red packet 0.08 in 1] again" in said(app), pilot)
+        await pilot.press("ctrl+g")  # the latest
+        await until(lambda: "you got ¥0.08; 0 of 1 shares are left" in said(app), pilot)
+        await until(lambda: "emptied the red packet: bob was the luckiest" in said(app), pilot)
+        await type_line(pilot, "/wallet balance")
+        await until(lambda: "¥0.58" in said(app), pilot)
+
+    assert on_screen(bob, "purse", play, monkeypatch).failure is None
+    chat = ann.call("chat", "purse", stdin=f"/redpack open {first}\n/redpack open {first}\n")
+    assert "you got ¥0.50; 0 of 2 shares are left" in chat.out
+    assert "✗ you have had your share of this packet" in chat.out
 
 
 def test_reconnecting_is_in_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

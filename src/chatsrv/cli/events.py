@@ -114,10 +114,15 @@ _SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
     "Pinned": lambda event: f"pinned #{event.of}" if event.on else f"unpinned #{event.of}",
     "AvatarSet": lambda event: "gave the group another picture" if event.media_id else "took the group's picture away",
     "PacketOpened": lambda event: "opened a red packet" + (f": {money(event.cents)}" if event.cents else ""),
-    "PacketExhausted": lambda event: f"emptied the red packet: {event.luckiest.name} was the luckiest",
+    "PacketExhausted": lambda event: "emptied the red packet" + _luckiest(event.luckiest),
     "PacketExpired": lambda event: f"got {money(event.refunded)} back from a red packet that expired",
 }
 """What happened, after the name of who did it."""
+
+
+def _luckiest(person: Any) -> str:
+    """Nobody is, where everybody gets the same."""
+    return f": {person.name} was the luckiest" if person is not None else ""
 
 
 def _role(role: int) -> str:
