@@ -166,7 +166,7 @@ async def kill_often(folder: Path, rounds: int) -> None:
     talkers = [Talker(f"talker{n}") for n in range(TALKERS)]
     order = random.Random(rounds)
     for number in range(rounds):
-        await one_round(folder, talkers, order.randrange(40, 400))
+        await one_round(folder, talkers, order.randrange(20, 200))
         if number % 20 == 19:
             print(f"{number + 1} kills, {sum(len(talker.acked) for talker in talkers)} messages acked")
     assert sum(talker.doubted for talker in talkers) > 0, "no kill came while a message was under way"

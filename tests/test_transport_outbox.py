@@ -13,11 +13,12 @@ from chatsrv.bus import Blob
 from chatsrv.transport.outbox import PAUSE_READING, WRITES_PER_TURN, Flusher, Outbox
 from chatsrv_protocol import encode, limits
 from chatsrv_protocol.codec import decode
-from chatsrv_protocol.common import Lagging, Pong
+from chatsrv_protocol.common import Lagging, Pong, Refused
 from chatsrv_protocol.framing import FrameSplitter
 
 BATCH = limits.MAX_BATCH_BYTES
 PLENTY = 1 << 40
+FILLER = Refused("internal", "x" * 1000)
 
 
 @attrs.define(eq=False)
@@ -102,8 +103,8 @@ async def bench(nursery: trio.Nursery) -> Bench:
 
 
 def frames(size: int, events: int = 1) -> Blob:
-    """A blob of about this size that decodes: pongs."""
-    one = encode(Pong(1))
+    """A blob of about this size that decodes."""
+    one = encode(FILLER) if size > 2000 else encode(Pong(1))
     return Blob(one * (size // len(one)), events)
 
 

@@ -59,8 +59,8 @@ class ClientConnection:
     """The server's side of one connection. `run` is its life; everything else may be called by anybody at any time."""
 
     __slots__ = (
-        "_bad_frames", "_ended", "_meter", "_nursery", "_outbox", "_protocol", "_room", "_scope", "_services", "_transport",
-        "_unanswered", "actor", "heard_at", "may_register", "session_id",
+        "_bad_frames", "_ended", "_leaving", "_meter", "_nursery", "_outbox", "_protocol", "_room", "_scope", "_services",
+        "_transport", "_unanswered", "actor", "heard_at", "may_register", "session_id",
     )  # fmt: skip
 
     def __init__(self, services: Services, transport: Transport, *, may_register: bool) -> None:
@@ -72,6 +72,7 @@ class ClientConnection:
         self._bad_frames = 0
         self._meter = UNMETERED
         self._ended: str | None = None
+        self._leaving = False
         self.may_register = may_register
         self.actor = NOBODY
         self.session_id = 0
@@ -265,7 +266,10 @@ class ClientConnection:
         await self._outbox.emptied()
 
     async def _say_goodbye(self) -> None:
-        """Hand over the last words, then end everything."""
+        """Hand over the last words, then end everything. The reader and `end` may both come here: the first does it."""
+        if self._leaving:
+            return
+        self._leaving = True
         try:
             with trio.move_on_after(GOODBYE):
                 await self._outbox.emptied()
