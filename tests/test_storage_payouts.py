@@ -79,3 +79,33 @@ def test_a_withdrawal_that_is_refused_comes_back(conn: sqlite3.Connection) -> No
     assert payouts.conclude(conn, withdrawal_id, ids, NOW, paid=False) == 1000
     assert balance(conn, "ann") == 1000
     assert list(ledger.check(conn)) == []
+
+
+def test_an_account_that_is_not_there_is_named_and_nothing_is_kept(conn: sqlite3.Connection) -> None:
+    with pytest.raises(Refusal) as refused:
+        payouts.grant_money(conn, once(conn, "bob", 9), user(conn, "bob"), "nobody", 5, ids, NOW)
+    assert (refused.value.code, refused.value.field) == ("user_unknown", "name")
+    assert "'nobody'" in refused.value.message
+    assert sum_of_accounts(conn) == 0
+
+
+def test_the_audit_names_who_gave_what_to_whom(conn: sqlite3.Connection) -> None:
+    payouts.grant_money(conn, once(conn, "bob", 8), user(conn, "bob"), "ann", 5, ids, NOW)
+    at, actor, action, subject, detail = conn.execute(
+        "select at, actor, action, subject, detail from audit order by id desc limit 1"
+    ).fetchone()
+    assert (at, actor, action, subject) == (NOW, "bob", "wallet_grant", "ann")
+    assert detail.startswith("5 cents, transfer ")
+    (kept,) = conn.execute("select at from transfer order by id desc limit 1").fetchone()
+    assert kept == NOW
+
+
+@pytest.mark.parametrize(("paid", "state"), [(True, "settled"), (False, "reversed")])
+def test_a_concluded_payout_says_how_and_when(conn: sqlite3.Connection, paid: bool, state: str) -> None:
+    withdrawal_id, left = payouts.withdraw_money(conn, once(conn, "ann", 7), user(conn, "ann"), 300, ids, NOW)
+    assert left == 700
+    assert payouts.conclude(conn, withdrawal_id, ids, NOW + 5, paid=paid) == (700 if paid else 1000)
+    assert conn.execute("select state from payout").fetchall() == [(state,)]
+    assert conn.execute("select at from transfer order by id desc limit 1").fetchone() == (NOW + 5,)
+    assert payouts.due(conn, NOW + 10**9, 10) == []
+    assert payouts.conclude(conn, withdrawal_id, ids, NOW + 6, paid=not paid) is None
