@@ -29,7 +29,7 @@ class Passwords:
         """Whether the password belongs to the hash; None (no such user) takes as long and is False."""
         return await self._work(self._check, stored or self._nobody, password) and stored is not None
 
-    async def _work(self, function: Callable[[Unpack[Arguments]], T], *args: Unpack[Arguments]) -> T:
+    async def _work(self, function: Callable[[Unpack[Arguments]], T], *args: *Arguments) -> T:
         if self._limiter is None:
             await trio.lowlevel.checkpoint()
             return function(*args)
