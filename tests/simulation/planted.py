@@ -131,28 +131,17 @@ def a_share_is_answered_and_another_stored() -> AbstractContextManager[None]:
     return replaced(PacketShare, "__init__", init)
 
 
-def a_refused_script_leaves_its_writes() -> AbstractContextManager[None]:
-    """The savepoint of a refused command is released instead of rolled back."""
-    original = turn.Turn._one
+def the_head_is_sometimes_forgotten() -> AbstractContextManager[None]:
+    """Now and then the head of the sequence is not written, so that the next event takes a number that is taken."""
+    original = turn.Turn.run
 
-    class Forgetful:
-        def __init__(self, conn: Any) -> None:
-            self._conn = conn
+    def run(self: Any, commands: Any) -> Any:
+        outcomes = original(self, commands)
+        if self.group is not None and self.group.seq % 40 == 39:
+            self.conn.execute("update chat_group set seq = seq - 1 where id = ?", (self.group_id,))
+        return outcomes
 
-        def execute(self, sql: str, *params: Any) -> Any:
-            return self._conn.execute("select 1" if sql == "rollback to command" else sql, *params)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._conn, name)
-
-    def one(self: Any, command: Any) -> Any:
-        conn, self.conn = self.conn, Forgetful(self.conn)
-        try:
-            return original(self, command)
-        finally:
-            self.conn = conn
-
-    return replaced(turn.Turn, "_one", one)
+    return replaced(turn.Turn, "run", run)
 
 
 def the_client_ignores_gaps() -> AbstractContextManager[None]:
@@ -201,7 +190,7 @@ BUGS: Final[dict[str, Planted]] = {
     "who left may still speak": (who_left_may_still_speak, "FULL"),
     "a refund leaves the packet open": (a_refund_leaves_the_packet_open, "FULL"),
     "a share is answered and another stored": (a_share_is_answered_and_another_stored, "FULL"),
-    "a refused script leaves its writes": (a_refused_script_leaves_its_writes, "FULL"),
+    "the head is sometimes forgotten": (the_head_is_sometimes_forgotten, "FULL"),
     "the client ignores gaps": (the_client_ignores_gaps, "FULL"),
     "events are told that were never stored": (events_are_told_that_were_rolled_back, "FULL"),
 }
