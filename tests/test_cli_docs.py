@@ -13,6 +13,7 @@ from chatsrv.cli.root import app
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ID = r"\b\d{15,19}\b"
 
 
 @pytest.fixture
@@ -22,27 +23,34 @@ def shell(tmp_path: Path) -> Generator[Shell]:
 
 
 def steady(text: str) -> str:
-    """Without what differs from run to run: ids, times, ports, and the spaces at the ends of lines."""
+    """Without what differs from run to run: ids, times, ports, shares and who was lucky, and the spaces at the ends of lines."""
     for pattern, instead in (
-        (r"\b\d{15,19}\b", "ID"),
+        (ID, "ID"),
         (r"\b\d{13}\b", "MS"),
         (r"\b\d\d:\d\d:\d\d\b", "TIME"),
         (r"tcp://127\.0\.0\.1:\d+", "URL"),
+        (r"¥\d\.\d\d\b", "SHARE"),
+        (r" luckiest$", ""),
         (r"[ ]+$", ""),
     ):
         text = re.sub(pattern, instead, text, flags=re.MULTILINE)
     return text.strip()
 
 
-def test_the_transcript_is_what_the_commands_print(shell: Shell) -> None:
-    (transcript,) = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
-    steps = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", transcript, re.MULTILINE)
-    assert len(steps) == 8
+def test_the_transcripts_are_what_the_commands_print(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    transcripts = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    steps = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", "".join(transcripts), re.MULTILINE)
+    assert [transcript.count("$ ") for transcript in transcripts] == [8, 8]
+    ids: dict[str, str] = {}  # those of the page, and those of this run
     for line, expected in steps:
         words = shlex.split(line)
         stdin = words[1] + "\n" if words[0] == "echo" else ""
-        done = shell.call(*words[words.index("chatsrv") + 1 :], stdin=stdin)
+        done = shell.call(*(ids.get(word, word) for word in words[words.index("chatsrv") + 1 :]), stdin=stdin)
         assert steady(done.out) == steady(expected), line
+        ids |= zip(re.findall(ID, expected), re.findall(ID, done.out), strict=True)
 
 
 def test_the_ten_lines_run_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +75,7 @@ def test_every_command_and_option_has_help() -> None:
     assert all(group.typer_instance.info.help for group in app.registered_groups if group.typer_instance)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/operation.md", "docs/cli.md"])
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/operation.md", "docs/cli.md"])
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     headings = {
