@@ -5,15 +5,17 @@ connection's life, and the next begins when the server is at rest.
 """
 
 import hashlib
+import importlib
 import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import atheris  # pyright: ignore[reportMissingImports]
 import trio
 import trio.testing
+
+atheris: Any = importlib.import_module("atheris")  # the extra `fuzz`; the suite does without
 
 with atheris.instrument_imports(include=["chatsrv", "chatsrv_protocol"]):
     from fuzz.targets import Town, decode_anything, in_town, seeds
