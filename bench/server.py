@@ -4,22 +4,20 @@ It is told its settings by a line of JSON, answers its URLs, then what it used e
 """
 
 import os
-import sys
 from typing import Any
 
 import trio
 
 from bench.control import hear_line, raise_file_limit, say, usage
 from chatsrv.app import open_server
+from chatsrv.app.tuning import server_is_ready, tune_interpreter
 from chatsrv.config import Config
-
-SWITCH_INTERVAL = 0.0005
-"""What `chatsrv serve` sets."""
 
 
 async def main(settings: dict[str, Any]) -> None:
     """Serve until the parent closes our standard input."""
     async with open_server(Config(**settings)) as server:
+        server_is_ready()
         say({"urls": list(server.urls), "pid": os.getpid()})
         async with trio.lowlevel.FdStream(os.dup(0)) as stdin:
             while line := await stdin.receive_some():
@@ -29,7 +27,7 @@ async def main(settings: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     raise_file_limit()
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    tune_interpreter()
     first = hear_line()
     if first is not None:
         trio.run(main, first)

@@ -140,8 +140,8 @@ def open_server(
     SchemaTooNew or FolderDamaged. Leaving stops gracefully within the configured times; a cancel stops at once, and
     still loses nothing that was acked. If the storage fails, the block is cancelled and StorageFailed is raised.
 
-    A program with a busy Trio thread on CPython 3.11 should call `sys.setswitchinterval(0.0005)`, as `chatsrv serve`
-    does: else the storage thread may starve for seconds.
+    A program that is nothing else should call `tuning.tune_interpreter` before, as `chatsrv serve` does: else on
+    CPython 3.11 the storage thread may starve for seconds, and the garbage collector takes a third of the time.
     """
     return _open_server(
         config or Config(),

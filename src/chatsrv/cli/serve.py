@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 DEFAULT_TCP: Final = "127.0.0.1:7000"
 DEFAULT_WS: Final = "127.0.0.1:7001"
 
-SWITCH_INTERVAL: Final = 0.0005
-"""CPython 3.11 lets a busy Trio thread starve the storage thread for seconds with the default of 5 ms."""
-
 
 def _serve_command(config: Path | None, **flags: object) -> None:
     """Run a server until it is told to stop.
@@ -58,6 +55,7 @@ def run(file: Path | None, flags: dict[str, object]) -> int:
     import attrs
     import trio
 
+    from chatsrv.app.tuning import tune_interpreter
     from chatsrv.config import Address, ConfigError, load_config
 
     try:
@@ -71,7 +69,7 @@ def run(file: Path | None, flags: dict[str, object]) -> int:
 
         config = attrs.evolve(config, data=user_data_path("chatsrv", appauthor=False))
     _allow_many_files(config.max_connections)
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    tune_interpreter()
     return trio.run(_serve, config)
 
 
@@ -79,6 +77,7 @@ async def _serve(config: "Config") -> int:
     import trio
 
     from chatsrv.app import open_server
+    from chatsrv.app.tuning import server_is_ready
     from chatsrv.log import make_log
 
     log = make_log(config.log_level, config.log_format)
@@ -88,6 +87,7 @@ async def _serve(config: "Config") -> int:
         with stopping.scope:
             async with open_server(config, log=log) as server:
                 stopping.server = server
+                server_is_ready()
                 for url in server.urls:
                     sys.stdout.write(f"listening {url}\n")
                 sys.stdout.flush()

@@ -76,6 +76,14 @@ class Flusher:
                     await trio.lowlevel.checkpoint()
 
 
+def _over(_reason: str) -> None:
+    """The connection has ended, or is about to."""
+
+
+def _not_started(_function: Callable[[], Awaitable[None]]) -> None:
+    """The connection has ended: nothing is written any more."""
+
+
 class Outbox:
     """One connection's. `start` runs a function in the connection's nursery, `cut` ends the connection with a reason."""
 
@@ -219,3 +227,5 @@ class Outbox:
             self._pieces.clear()
             self.size = 0
             self._emptied()
+            # They lead back to the connection: without them it is freed now, and not when garbage is collected.
+            self.cut, self._start = _over, _not_started
