@@ -41,12 +41,12 @@ soak: setup
 simulate: setup
 	cd tests && ../$(BIN)/python -m simulation $(SEEDS)
 
-# Half of the time for the decoder, half for whole connections. Findings are left in the working folder as crash-*.
+# Half of the time for the decoder, half for whole connections. Findings are left in .fuzz/ as crash-*.
 fuzz: SECONDS ?= 120
 fuzz: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
-	cd tests && ../$(BIN)/python -m fuzz decode ../.fuzz/decode -max_total_time=$$(($(SECONDS) / 2)) -max_len=4096
-	cd tests && ../$(BIN)/python -m fuzz connection ../.fuzz/connection -max_total_time=$$(($(SECONDS) / 2)) -max_len=4096
+	cd tests && ../$(BIN)/python -m fuzz decode ../.fuzz/decode -max_total_time=$$(($(SECONDS) / 2)) -max_len=4096 -artifact_prefix=../.fuzz/
+	cd tests && ../$(BIN)/python -m fuzz connection ../.fuzz/connection -max_total_time=$$(($(SECONDS) / 2)) -max_len=4096 -artifact_prefix=../.fuzz/
 
 clean:
 	rm -rf $(VENV)
