@@ -1,4 +1,4 @@
-"""`chatsrv chat`: a conversation on the whole screen, or line by line. conversation.py is what both have in common."""
+"""`chatsrv chat`: a conversation on the whole screen, or line by line. talk.py is what both have in common."""
 
 import sys
 from typing import Annotated

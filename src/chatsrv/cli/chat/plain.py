@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from chatsrv.cli.chat.talk import Here, Room, Talk
+from chatsrv.cli.chat.room import Here, Room
+from chatsrv.cli.chat.talk import Talk
 from chatsrv.cli.online import Online
 from chatsrv.cli.talk import show, stdin_lines
 

@@ -15,7 +15,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Input, OptionList, RichLog, Static
 from textual.widgets.option_list import Option
 
-from chatsrv.cli.chat.talk import Here, Room, Talk
+from chatsrv.cli.chat.room import Here, Room
+from chatsrv.cli.chat.talk import Talk
 from chatsrv.cli.errors import leaves
 from chatsrv.cli.events import clock, sentence_of
 from chatsrv.cli.media import half_blocks
@@ -142,7 +143,7 @@ class ChatApp(App[None]):
         await self._ended.wait()
         self.exit()
 
-    # From the talk; see Screen in talk.py.
+    # From the talk; see Screen in room.py.
 
     def show_room(self, room: Room) -> None:
         """Another group."""

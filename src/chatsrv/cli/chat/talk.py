@@ -5,35 +5,27 @@ guest) and the line mode are both Screens. Nothing here is a server's: no storag
 """
 
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from contextlib import suppress
+from typing import Any, Final, cast
 
 import attrs
 import trio
 
+from chatsrv.cli.chat.inside import ChatOnline, ChatOutput
+from chatsrv.cli.chat.room import Here, Room, Screen
 from chatsrv.cli.chat.slash import OWN, help_lines, prepare
 from chatsrv.cli.ending import ending_of
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.lookup import choose_group
-from chatsrv.cli.online import Common, Online
-from chatsrv.cli.output import Output
-from chatsrv.client import Client, ClientError, Connected, Disconnected, Reconnecting
+from chatsrv.cli.online import Online
+from chatsrv.client import ClientError, Connected, Disconnected, Reconnecting
 from chatsrv_protocol import NUMBER_OF, UnknownEvent, is_sequence_event
 from chatsrv_protocol.groups import Added, Group, GroupRenamed, Removed
 from chatsrv_protocol.presence import PresenceChanged, TypingNow
 from chatsrv_protocol.sync import ReadMoved
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-    from rich.table import Table
-    from rich.text import Text
-
 BACKLOG: Final = 50
 """Events shown of a group when it is opened."""
-
-KEPT: Final = 1000
-"""Events kept of a group; older ones are a `/history` away."""
 
 WATCHED: Final = 200
 """Members whose coming and going is shown."""
@@ -46,110 +38,6 @@ LAST_LOOK: Final = 2.0
 
 READ_EVERY: Final = 0.5
 """Seconds between two notes to the server of how far one has read."""
-
-
-@attrs.define(slots=True)
-class Room:
-    """A group as this chat knows it. `events` by sequence number; `role` 0 for one that one is not in any more."""
-
-    group_id: int
-    name: str
-    head: int
-    ordinal: int
-    read_ordinal: int
-    events: dict[int, Any] = attrs.field(factory=dict[int, Any])
-    opened: bool = False
-    marked: int = 0
-
-    @property
-    def unread(self) -> int:
-        """How many messages there are above one's cursor."""
-        return max(self.ordinal - self.read_ordinal, 0)
-
-    def take(self, event: Any) -> bool:
-        """Keep an event; False if it is known."""
-        if event.seq in self.events:
-            return False
-        self.events[event.seq] = event
-        self.head = max(self.head, event.seq)
-        self.ordinal = max(self.ordinal, getattr(event, "ordinal", 0))
-        while len(self.events) > KEPT:
-            del self.events[min(self.events)]
-        return True
-
-
-@attrs.frozen(slots=True)
-class Here:
-    """Somebody in a group, and whether they are there now (None: nobody says)."""
-
-    user_id: int
-    name: str
-    online: bool | None
-
-
-class Screen(Protocol):
-    """What a chat is shown on. Called from Trio; must not block."""
-
-    def show_room(self, room: Room) -> None:
-        """Another group is on the screen: show what is known of it."""
-        ...
-
-    def show_event(self, room: Room, event: Any) -> None:
-        """Something new in a group, on the screen or not."""
-        ...
-
-    def show_rooms(self, rooms: list[Room], current: Room | None) -> None:
-        """Groups or their unread counts changed."""
-        ...
-
-    def show_people(self, people: list[Here]) -> None:
-        """Who is in the group on the screen."""
-        ...
-
-    def show_status(self, sentence: str, *, connected: bool) -> None:
-        """How the connection is doing, and who types."""
-        ...
-
-    def show_note(self, what: "str | Text | Table") -> None:
-        """The answer to a command, or why it was refused."""
-        ...
-
-
-class ChatOutput(Output):
-    """Results of slash commands go to the chat's screen."""
-
-    def __init__(self, screen: Screen, *, colours: bool, json: bool) -> None:
-        super().__init__(json=json)
-        self._screen = screen
-        self._colours = colours
-
-    @property
-    def colours(self) -> bool:
-        """Whether the screen shows them."""
-        return self._colours
-
-    def emit(self, what: "str | Text | Table") -> None:
-        """To the screen."""
-        self._screen.show_note(what)
-
-    def note(self, sentence: str) -> None:
-        """To the screen too."""
-        self.line(sentence)
-
-
-class ChatOnline(Online):
-    """Commands inside a chat: over its connection."""
-
-    def __init__(self, here: Online, client: Client, output: Output) -> None:
-        super().__init__(Common(here.server, here.profile, json=False), output)
-        self._client = client
-
-    @asynccontextmanager
-    async def session(self, *, follow: bool = False) -> "AsyncGenerator[Client]":
-        """The chat's own."""
-        del follow
-        await trio.lowlevel.checkpoint()
-        yield self._client
 
 
 class Talk:
