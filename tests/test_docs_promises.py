@@ -1,4 +1,4 @@
-"""What docs/promises.md, SECURITY.md and docs/limits.md say about tests is true: every test they name exists."""
+"""What docs/promises.md, SECURITY.md and others say about tests is true: every test they name exists."""
 
 import ast
 import re
@@ -27,7 +27,7 @@ def functions_of(file: str) -> frozenset[str]:
     return frozenset(names)
 
 
-@pytest.mark.parametrize("document", ["docs/promises.md", "SECURITY.md", "docs/limits.md"])
+@pytest.mark.parametrize("document", ["docs/promises.md", "SECURITY.md", "docs/limits.md", "docs/mutation.md"])
 def test_every_test_that_is_named_exists(document: str) -> None:
     named = NAMED.findall((ROOT / document).read_text())
     assert named
