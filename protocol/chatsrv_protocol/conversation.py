@@ -25,6 +25,7 @@ from chatsrv_protocol.fields import (
     field,
 )
 from chatsrv_protocol.groups import Changed
+from chatsrv_protocol.head import SequenceEvent
 from chatsrv_protocol.limits import MAX_ID, MAX_PAGE, MAX_PINS
 from chatsrv_protocol.messages import EXCERPT, Sent
 from chatsrv_protocol.registry import command, event, reply, struct
@@ -265,19 +266,12 @@ class Search:
 
 
 @event(0x0880)
-class Edited:
+class Edited(SequenceEvent):
     """A message has other words (in the group's sequence): those it has now, at edit `edited_seq`; `of` is its seq.
 
     Fetched after a later edit it carries the later text; after a recall, none.
     """
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     of: int = field(SEQ)
     text: str = field(TEXT)
     edited_seq: int = field(SEQ)
@@ -285,46 +279,25 @@ class Edited:
 
 
 @event(0x0881)
-class Recalled:
+class Recalled(SequenceEvent):
     """A message was taken back by `sender` (in the group's sequence): forget its text, quotes, reactions and pin."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     of: int = field(SEQ)
 
 
 @event(0x0882)
-class Reacted:
+class Reacted(SequenceEvent):
     """`sender` put an emoji under a message, or took theirs away (in the group's sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     of: int = field(SEQ)
     emoji: str = field(EMOJI)
     on: bool = field(FLAG)
 
 
 @event(0x0883)
-class Pinned:
+class Pinned(SequenceEvent):
     """A message was pinned or unpinned (in the group's sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     of: int = field(SEQ)
     on: bool = field(FLAG)
 

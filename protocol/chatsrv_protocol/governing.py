@@ -30,6 +30,7 @@ from chatsrv_protocol.fields import (
     field,
 )
 from chatsrv_protocol.groups import ROLE_ADMIN, ROLE_MEMBER, Changed, GroupRules, GroupShown
+from chatsrv_protocol.head import SequenceEvent
 from chatsrv_protocol.limits import MAX_INVITES, MAX_NOTICE_BYTES, MAX_SLOW_MODE
 from chatsrv_protocol.registry import command, event, reply, struct
 from chatsrv_protocol.session import Person
@@ -297,130 +298,66 @@ class OpenDirect:
 
 
 @event(0x0780)
-class RulesChanged:
+class RulesChanged(SequenceEvent):
     """The group's rules are these now (in its sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     rules: GroupRules = field(Struct(GroupRules))
 
 
 @event(0x0781)
-class RoleChanged:
+class RoleChanged(SequenceEvent):
     """A member has another role (in the group's sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     member: Person = field(Struct(Person))
     role: int = field(SMALL)
 
 
 @event(0x0782)
-class OwnerChanged:
+class OwnerChanged(SequenceEvent):
     """`sender` made this member the owner and is an admin now (in the group's sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     member: Person = field(Struct(Person))
 
 
 @event(0x0783)
-class GroupDissolved:
+class GroupDissolved(SequenceEvent):
     """The last event of a group (in its sequence). A Removed of one's own follows; who was away learns it from the list."""
-
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
 
 
 @event(0x0784)
-class MemberMuted:
+class MemberMuted(SequenceEvent):
     """A member may say nothing until this time; with 0 they may speak again (in the group's sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     member: Person = field(Struct(Person))
     until: int = field(MILLIS)
 
 
 @event(0x0785)
-class UserBanned:
+class UserBanned(SequenceEvent):
     """Somebody is kept out until this time, and is no member from here on (in the group's sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     member: Person = field(Struct(Person))
     until: int = field(MILLIS)
 
 
 @event(0x0786)
-class UserUnbanned:
+class UserUnbanned(SequenceEvent):
     """Somebody may come back (in the group's sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     member: Person = field(Struct(Person))
 
 
 @event(0x0787)
-class NicknameChanged:
+class NicknameChanged(SequenceEvent):
     """`sender` is called this in the group; empty: by their name again (in the group's sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     nickname: str = field(LABEL)
 
 
 @event(0x0788)
-class NoticeChanged:
+class NoticeChanged(SequenceEvent):
     """The group's notice says this now; empty: it was taken down (in the group's sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     text: str = field(NOTICE_TEXT)
 
 

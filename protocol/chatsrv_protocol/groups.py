@@ -24,6 +24,7 @@ from chatsrv_protocol.fields import (
     Struct,
     field,
 )
+from chatsrv_protocol.head import SequenceEvent
 from chatsrv_protocol.limits import MAX_GROUP_MEMBERS, MAX_NOTICE_BYTES, MAX_PREVIEW
 from chatsrv_protocol.registry import command, event, reply, struct
 from chatsrv_protocol.session import Person
@@ -223,59 +224,31 @@ class ListMembers:
 
 
 @event(0x0280)
-class GroupCreated:
+class GroupCreated(SequenceEvent):
     """The first event of every group (in its sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     name: str = field(TITLE)
     members: tuple[Person, ...] = field(ListOf(Struct(Person)))
 
 
 @event(0x0281)
-class GroupRenamed:
+class GroupRenamed(SequenceEvent):
     """The group has another name (in its sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     name: str = field(TITLE)
 
 
 @event(0x0282)
-class MembersAdded:
+class MembersAdded(SequenceEvent):
     """People came in (in the group's sequence). `sender` added them, or joined by themselves."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     members: tuple[Person, ...] = field(ListOf(Struct(Person)))
 
 
 @event(0x0283)
-class MemberRemoved:
+class MemberRemoved(SequenceEvent):
     """Somebody went (in the group's sequence): removed by `sender`, or left by themselves."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     member: Person = field(Struct(Person))
 
 

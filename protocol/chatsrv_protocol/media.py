@@ -12,7 +12,6 @@ from chatsrv_protocol.fields import (
     ID_OR_0,
     LIMIT,
     MILLIS,
-    NAME,
     SEQ,
     TEXT,
     Integer,
@@ -22,6 +21,7 @@ from chatsrv_protocol.fields import (
     field,
 )
 from chatsrv_protocol.groups import Changed
+from chatsrv_protocol.head import SequenceEvent
 from chatsrv_protocol.limits import MAX_ID, MAX_PAGE
 from chatsrv_protocol.messages import SendExtra, Sent
 from chatsrv_protocol.registry import command, event, reply
@@ -108,14 +108,7 @@ class SetAvatar:
 
 
 @event(0x0B80)
-class AvatarSet:
+class AvatarSet(SequenceEvent):
     """The group has another picture, or (0) none (in the group's sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     media_id: int = field(ID_OR_0)

@@ -19,6 +19,7 @@ from chatsrv_protocol.fields import (
     Struct,
     field,
 )
+from chatsrv_protocol.head import SequenceEvent
 from chatsrv_protocol.limits import MAX_EXCERPT, MAX_FILE_NAME, MAX_MENTIONS, MAX_TINY_BYTES
 from chatsrv_protocol.redpack import PacketHead
 from chatsrv_protocol.registry import command, event, reply, struct
@@ -148,19 +149,12 @@ class Send:
 
 
 @event(0x0380)
-class Message:
+class Message(SequenceEvent):
     """Something said (in the group's sequence). `packet` is there for the kind redpack, whose greeting is the text.
 
     `media` is there for the kinds image, audio, video and file, whose caption is the text, until the message is recalled.
     """
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     kind: int = field(SMALL)
     text: str = field(TEXT)
     packet: PacketHead | None = field(Optional(Struct(PacketHead)), default=None)

@@ -25,6 +25,7 @@ from chatsrv_protocol.fields import (
     Struct,
     field,
 )
+from chatsrv_protocol.head import SequenceEvent
 from chatsrv_protocol.limits import MAX_CENTS, MAX_GROUP_MEMBERS, MAX_ID
 from chatsrv_protocol.registry import command, event, reply, struct
 from chatsrv_protocol.session import Person
@@ -280,32 +281,18 @@ class Withdraw:
 
 
 @event(0x0680)
-class PacketOpened:
+class PacketOpened(SequenceEvent):
     """Somebody (`sender`) opened a share (in the group's sequence). `cents` is 0 where amounts are kept private."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     packet_id: int = field(ID)
     cents: int = field(CENTS)
     left: int = field(COUNT)
 
 
 @event(0x0681)
-class PacketExhausted:
+class PacketExhausted(SequenceEvent):
     """The last share was opened (in the group's sequence): the luckiest, and the seed that proves every draw."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     packet_id: int = field(ID)
     luckiest: Person | None = field(Optional(Struct(Person)))
     luckiest_cents: int = field(CENTS)
@@ -313,16 +300,9 @@ class PacketExhausted:
 
 
 @event(0x0682)
-class PacketExpired:
+class PacketExpired(SequenceEvent):
     """Nobody opened the rest in time; it went back to its sender (in the group's sequence)."""
 
-    group_id: int = field(ID)
-    seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
-    sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
     packet_id: int = field(ID)
     refunded: int = field(CENTS)
     left: int = field(SMALL)

@@ -88,3 +88,9 @@ def struct(cls: type[T]) -> type[T]:
     made = attrs.frozen(slots=True)(cls)
     STRUCTS[made.__name__] = made
     return made
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def head(cls: type[T]) -> type[T]:
+    """Make a frozen class the first fields of others; it is never sent by itself."""
+    return attrs.frozen(slots=True)(cls)
