@@ -172,7 +172,7 @@ async def test_a_retry_of_any_step_has_one_effect(autojump_clock: Any) -> None:
 @pytest.mark.parametrize(
     ("total", "count", "mode", "receiver", "expected"),
     [
-        (2, 3, wire.LUCKY, None, "bad_amount"),
+        (2, 3, wire.LUCKY, None, "bad_count"),
         (10, 3, wire.EQUAL, None, "bad_amount"),
         (20_001, 1, wire.LUCKY, None, "bad_amount"),
         (100, 2, wire.NAMED, "bob", "bad_count"),
