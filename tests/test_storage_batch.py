@@ -1,10 +1,11 @@
 """The error rules of one transaction, on a plain connection."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import outcome
 import pytest
 from storage_kit import SCHEMA, add, add_then, never_full, notes, refuse, sqlite_error
@@ -109,3 +110,42 @@ def test_verdicts(code: int | None, full: bool, verdict: Verdict) -> None:
 def test_other_errors_say_nothing_about_the_storage() -> None:
     for error in (Refusal("no", "No."), ValueError(), MemoryError(), RecursionError()):
         assert judge(error, never_full) is Verdict.HARMLESS
+
+
+@attrs.frozen
+class Together:
+    """A job of a kind that runs together; `fails` is when it is in company."""
+
+    body: str
+    fails: BaseException | None = None
+
+    def __call__(self, conn: Any) -> int:
+        return add(self.body)(conn)
+
+    @staticmethod
+    def run_together(conn: Any, jobs: Sequence["Together"]) -> list[int]:
+        found = [add(f"{job.body} with {len(jobs)}")(conn) for job in jobs]
+        for job in jobs:
+            if job.fails is not None:
+                raise job.fails
+        return found
+
+
+def test_neighbours_of_a_kind_run_together(connection: JobConnection) -> None:
+    jobs = [Together("a"), Together("b"), refuse(), Together("c")]
+    assert plainly(run_batch(connection, jobs, never_full).outcomes) == [1, 2, Refusal, 3]
+    assert notes(connection) == ["a with 2", "b with 2", "c"]
+
+
+@pytest.mark.parametrize("error", [KeyError(), Refusal("no", "No."), sqlite_error(sqlite3.SQLITE_FULL)])
+def test_what_fails_together_runs_one_by_one(connection: JobConnection, error: BaseException) -> None:
+    jobs = [add("before"), Together("a"), Together("b", error)]
+    assert plainly(run_batch(connection, jobs, never_full).outcomes) == [1, 2, 3]
+    assert notes(connection) == ["before", "a", "b"]
+
+
+def test_a_broken_disk_under_many_is_fatal(connection: JobConnection) -> None:
+    jobs = [Together("a"), Together("b", sqlite_error(sqlite3.SQLITE_IOERR_FSYNC))]
+    result = run_batch(connection, jobs, never_full)
+    assert plainly(result.outcomes) == [StorageFailed, StorageFailed]
+    assert result.failure is not None

@@ -19,13 +19,14 @@ import sqlite3
 import traceback
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
+from itertools import groupby
 from typing import Any
 
 import attrs
 from outcome import Error, Outcome, Value
 
 from .errors import StorageBusy, StorageFailed, StorageFull
-from .jobs import Driver, Job
+from .jobs import Driver, Job, Together
 
 
 class Verdict(Enum):
@@ -92,11 +93,28 @@ def run_batch(connection: Driver, jobs: Sequence[Job[Any]], disk_is_full: Callab
     try:
         if len(jobs) == 1:
             return BatchResult([_run_alone(connection, jobs[0], disk_is_full)])
-        outcomes = [_run_in_savepoint(connection, job, disk_is_full) for job in jobs]
+        outcomes: list[Outcome[Any]] = []
+        for together, run in groupby(jobs, key=_together):
+            outcomes += _run_run(connection, together, list(run), disk_is_full)
         connection.execute("COMMIT")
     except BaseException as error:  # noqa: BLE001  (each caller gets it; nothing may be left half done)
         return _nothing_stored(connection, jobs, error, disk_is_full)
     return BatchResult(outcomes)
+
+
+def _together(job: Job[Any]) -> Together | None:
+    return getattr(job, "run_together", None)
+
+
+def _run_run(
+    connection: Driver, together: Together | None, jobs: Sequence[Job[Any]], disk_is_full: Callable[[], bool]
+) -> list[Outcome[Any]]:
+    """Run jobs of one kind: in one call where they offer it. If that fails, nothing of it is kept, and each runs alone."""
+    if together is not None and len(jobs) > 1:
+        whole = _run_in_savepoint(connection, lambda conn: together(conn, jobs), disk_is_full)
+        if isinstance(whole, Value):
+            return [Value(value) for value in whole.value]
+    return [_run_in_savepoint(connection, job, disk_is_full) for job in jobs]
 
 
 def _run_alone(connection: Driver, job: Job[Any], disk_is_full: Callable[[], bool]) -> Outcome[Any]:

@@ -33,10 +33,16 @@ def time_of(client_id: bytes) -> int:
 
 def earlier_result(conn: Connection, once: Once, now_ms: int) -> list[Any] | None:
     """The first result of this command, or None if it is new. Raises Refusal: conflict, or an id that is no UUIDv7 of now."""
-    client_id = once.client_id
     row = conn.execute(
-        "select payload_hash, result from idempotency where user_id = ? and client_id = ?", (once.user_id, client_id)
+        "select payload_hash, result from idempotency where user_id = ? and client_id = ?",
+        (once.user_id, once.client_id),
     ).fetchone()
+    return result_in(row, once, now_ms)
+
+
+def result_in(row: tuple[bytes, str] | None, once: Once, now_ms: int) -> list[Any] | None:
+    """The same, from the row (payload hash, result) under its key, or None where there is none."""
+    client_id = once.client_id
     if row is not None:
         if row[0] != once.payload_hash:
             raise Refusal(

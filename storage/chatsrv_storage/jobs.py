@@ -42,3 +42,10 @@ class Driver(Connection, Protocol):
 
 
 Job: TypeAlias = Callable[[Connection], T]
+
+Together: TypeAlias = Callable[[Connection, Sequence[Any]], list[Any]]
+"""What a kind of job may offer as a static method `run_together`: neighbours of the kind in one call, and their values.
+
+It must do what they do one after the other. A job of such a kind raises no Refusal but answers it, since whatever is
+raised takes back the whole call; then each job runs alone.
+"""

@@ -1,5 +1,6 @@
 """How a group stands, and how somebody stands in it: the two rows that every decision needs, each read in one statement."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
@@ -16,10 +17,12 @@ _RULES: Final = (
 RULE_COLUMNS: Final = dict(zip((field.name for field in attrs.fields(Rules)), _RULES.split(", "), strict=True))
 """The column of each rule."""
 
-_GROUP: Final = (
+GROUP_COLUMNS: Final = (
     f"g.seq, g.ordinal, g.members, g.kind, g.dissolved_at, g.last_seq, g.avatar, g.{_RULES.replace(', ', ', g.')}"
 )
-_MEMBER: Final = "m.role, m.visible_from, m.read_seq, m.read_ordinal, m.nickname, m.muted_until, m.sent_at"
+MEMBER_COLUMNS: Final = "m.role, m.visible_from, m.read_seq, m.read_ordinal, m.nickname, m.muted_until, m.sent_at"
+"""What `group_of` (after the name) and MemberState are made of."""
+
 _NAME: Final = (
     "case g.kind when 2 then (select u.name from group_member o join user u on u.id = o.user_id"
     " where o.group_id = g.id and o.user_id <> m.user_id) else g.name end"
@@ -57,7 +60,7 @@ class MemberState:
     sent_at: int = 0
 
 
-def _rules(row: tuple[Any, ...]) -> Rules:
+def _rules(row: Sequence[Any]) -> Rules:
     invite, approval, history, mute_all, slow_mode, max_members, pin, mention_all, keep_edits = row
     return Rules(
         invite,
@@ -72,16 +75,21 @@ def _rules(row: tuple[Any, ...]) -> Rules:
     )
 
 
+def group_of(row: Sequence[Any]) -> GroupState:
+    """The group from its name and GROUP_COLUMNS."""
+    return GroupState(*row[:7], rules=_rules(row[7:]))
+
+
 def group_state(conn: Connection, group_id: int) -> GroupState | None:
     """The group, or None if there never was one."""
-    row = conn.execute(f"select g.name, {_GROUP} from chat_group g where g.id = ?", (group_id,)).fetchone()
+    row = conn.execute(f"select g.name, {GROUP_COLUMNS} from chat_group g where g.id = ?", (group_id,)).fetchone()
     return None if row is None else GroupState(*row[:8], rules=_rules(row[8:]))
 
 
 def member_state(conn: Connection, group_id: int, user_id: int) -> MemberState | None:
     """Somebody who is in the group now; None for anybody else."""
     row = conn.execute(
-        f"select {_MEMBER} from group_member m where m.group_id = ? and m.user_id = ? and m.role > 0",
+        f"select {MEMBER_COLUMNS} from group_member m where m.group_id = ? and m.user_id = ? and m.role > 0",
         (group_id, user_id),
     ).fetchone()
     return None if row is None else MemberState(*row)
@@ -90,7 +98,7 @@ def member_state(conn: Connection, group_id: int, user_id: int) -> MemberState |
 def both_states(conn: Connection, group_id: int, user_id: int) -> tuple[GroupState, MemberState] | None:
     """The group (called as this member calls it) and the member, for a read; None for a stranger."""
     row = conn.execute(
-        f"select {_NAME}, {_GROUP}, {_MEMBER} from group_member m join chat_group g on g.id = m.group_id"
+        f"select {_NAME}, {GROUP_COLUMNS}, {MEMBER_COLUMNS} from group_member m join chat_group g on g.id = m.group_id"
         " where m.group_id = ? and m.user_id = ? and m.role > 0",
         (group_id, user_id),
     ).fetchone()
@@ -113,7 +121,7 @@ def view(
 
 
 LISTED: Final = (
-    f"select m.group_id, m.left_seq, m.left_name, {_NAME}, {_GROUP}, {_MEMBER}"
+    f"select m.group_id, m.left_seq, m.left_name, {_NAME}, {GROUP_COLUMNS}, {MEMBER_COLUMNS}"
     " from group_member m join chat_group g on g.id = m.group_id"
 )
 """Rows for `listed_view`, also of groups that the user left."""

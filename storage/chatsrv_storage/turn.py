@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 import attrs
 
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.idempotency import Once, earlier_result, keep
+from chatsrv_storage.idempotency import Once, earlier_result, keep, result_in
 from chatsrv_storage.port import Connection
 from chatsrv_storage.profiles import require_on_terms
 from chatsrv_storage.records import (
@@ -83,19 +83,38 @@ class Accepted:
 Outcome = Accepted | Refusal
 
 
+@attrs.define(slots=True)
+class Known:
+    """What turns that run together share: rows read for all of them, and rows to be written for all at the end.
+
+    Everything that their commands ask for is here; what is not, does not exist.
+    """
+
+    groups: dict[int, GroupState | None]
+    members: dict[int, dict[int, MemberState | None]]
+    results: dict[tuple[int, bytes], tuple[bytes, str]] = attrs.field(factory=dict)
+    new_results: list[tuple[Any, ...]] = attrs.field(factory=list)
+    new_messages: list[tuple[Any, ...]] = attrs.field(factory=list)
+    cursors: list[tuple[Any, ...]] = attrs.field(factory=list)
+    heads: list[tuple[Any, ...]] = attrs.field(factory=list)
+
+
 class Turn:
     """What a script works with: the connection, the group's state, the time, and `append`."""
 
-    __slots__ = ("_effects", "_members", "conn", "group", "group_id", "ids", "now_ms")
+    __slots__ = ("_effects", "_known", "_members", "conn", "group", "group_id", "ids", "now_ms")
 
-    def __init__(self, conn: Connection, group_id: int, now_ms: int, ids: Snowflake) -> None:
+    def __init__(
+        self, conn: Connection, group_id: int, now_ms: int, ids: Snowflake, known: Known | None = None
+    ) -> None:
         self.conn = conn
         self.group_id = group_id
         self.now_ms = now_ms
         self.ids = ids
         self._effects: list[Effect] = []
-        self._members: dict[int, MemberState | None] = {}
-        self.group = group_state(conn, group_id)
+        self._known = known
+        self._members: dict[int, MemberState | None] = {} if known is None else known.members[group_id]
+        self.group = group_state(conn, group_id) if known is None else known.groups[group_id]
 
     def member(self, user_id: int) -> MemberState | None:
         """The row of somebody who is in the group now; None for anybody else."""
@@ -225,10 +244,13 @@ class Turn:
             else:
                 outcomes.extend(cast("type[Batched]", kind).run_all(self, list(run)))
         if self.group is not None and (self.group.seq, self.group.ordinal) != before:
-            self.conn.execute(
-                "update chat_group set seq = ?, ordinal = ?, last_seq = max(last_seq, ?) where id = ?",
-                (self.group.seq, self.group.ordinal, self.group.last_seq, self.group_id),
-            )
+            head = (self.group.seq, self.group.ordinal, self.group.last_seq, self.group_id)
+            if self._known is not None:
+                self._known.heads.append(head)
+            else:
+                self.conn.execute(
+                    "update chat_group set seq = ?, ordinal = ?, last_seq = max(last_seq, ?) where id = ?", head
+                )
         return outcomes
 
     def _one(self, command: Command) -> Outcome:
@@ -277,6 +299,12 @@ class Turn:
             member = self._members[record.sender_id]
             if member is not None:
                 member.read_seq, member.read_ordinal = record.seq, record.ordinal
+        known = self._known
+        if known is not None:
+            known.new_results += results
+            known.new_messages += map(row_of, records)
+            known.cursors += cursors.values()
+            return outcomes
         self.conn.executemany("insert into idempotency values (?, ?, ?, ?)", results)
         self.insert(records)
         self.conn.executemany(_MOVE_CURSOR, list(cursors.values()))
@@ -293,7 +321,11 @@ class Turn:
                     "client_id_conflict", "this client id was used for another command: make a new one", "client_id"
                 )
             return Accepted(twin[1])
-        earlier = earlier_result(self.conn, once, self.now_ms)
+        known = self._known
+        if known is None:
+            earlier = earlier_result(self.conn, once, self.now_ms)
+        else:
+            earlier = result_in(known.results.get((once.user_id, once.client_id)), once, self.now_ms)
         if earlier is not None:
             return Accepted(earlier)
         self.require_speaker(post.actor)

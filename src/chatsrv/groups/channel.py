@@ -8,7 +8,7 @@ and was slower in all six cells on two cores.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import trio
@@ -21,9 +21,10 @@ from chatsrv.metrics import Metrics
 from chatsrv_protocol import encode, limits
 from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.port import Connection, Storage
+from chatsrv_storage.posting import Posts
 from chatsrv_storage.records import Effect, Joined, Parted, Record
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Batched, Command, Outcome, Turn
+from chatsrv_storage.turn import Accepted, Batched, Command, Outcome, Post, Turn
 
 MAX_QUEUE: Final = 4 * limits.MAX_BATCH_COMMANDS
 """Commands that wait for one group; at the bound, the readers of those who send more wait too."""
@@ -138,6 +139,8 @@ class _Channel:
     def _job(self, commands: Sequence[Command | Batched]) -> Callable[[Connection], list[Outcome]]:
         channels, group_id = self._channels, self._group_id
         now_ms = channels.clock.now_ms()
+        if all(type(command) is Post for command in commands):
+            return Posts(group_id, now_ms, channels.ids, cast("Sequence[Post]", commands))
         return lambda conn: Turn(conn, group_id, now_ms, channels.ids).run(commands)
 
 

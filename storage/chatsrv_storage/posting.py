@@ -1,0 +1,81 @@
+"""Plain messages of many groups in one go: one statement reads what all of them ask, four write what they leave.
+
+Turn by turn, the message of a small group costs some ten statements; with many groups active at once that is most of
+what a message costs. Each turn still decides for itself, inside the transaction, with the same code. Where anything
+goes wrong, the writer takes all of it back and runs the jobs one by one (batch.py).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from chatsrv_storage.port import Connection
+from chatsrv_storage.rows import execute_rows, query_rows
+from chatsrv_storage.snowflake import Snowflake
+from chatsrv_storage.standing import GROUP_COLUMNS, MEMBER_COLUMNS, MemberState, group_of
+from chatsrv_storage.turn import Known, Outcome, Post, Turn
+
+
+@attrs.frozen(slots=True)
+class Posts:
+    """A job: plain messages to one group. Others like it that run in the same transaction run together."""
+
+    group_id: int
+    now_ms: int
+    ids: Snowflake
+    posts: Sequence[Post]
+
+    def __call__(self, conn: Connection) -> list[Outcome]:
+        """Alone: what a turn does."""
+        return Turn(conn, self.group_id, self.now_ms, self.ids).run(self.posts)
+
+    @staticmethod
+    def run_together(conn: Connection, jobs: "Sequence[Posts]", /) -> list[list[Outcome]]:
+        """The outcomes of each job, in order. No two are of one group: its channel runs one at a time."""
+        known = _known(conn, jobs)
+        outcomes = [Turn(conn, job.group_id, job.now_ms, job.ids, known).run(job.posts) for job in jobs]
+        _write(conn, known)
+        return outcomes
+
+
+_ASKED: Final = "with asked (g, u, c) as ("
+_FOUND: Final = (
+    ") select json_group_array(json_array(a.g, a.u, hex(a.c), hex(i.payload_hash), i.result,"
+    f" g.name, {GROUP_COLUMNS}, {MEMBER_COLUMNS})) from asked a"
+    " left join chat_group g on g.id = a.g"
+    " left join group_member m on m.group_id = a.g and m.user_id = a.u and m.role > 0"
+    " left join idempotency i on i.user_id = a.u and i.client_id = a.c"
+)
+_GROUP_AT: Final = 5
+_MEMBER_AT: Final = _GROUP_AT + 1 + GROUP_COLUMNS.count(",") + 1
+
+
+def _known(conn: Connection, jobs: Sequence[Posts]) -> Known:
+    """Everything the turns of these jobs will ask for."""
+    known = Known({job.group_id: None for job in jobs}, {job.group_id: {} for job in jobs})
+    assert len(known.groups) == len(jobs), "two turns of one group at once"
+    asked = [(job.group_id, post.once.user_id, post.once.client_id) for job in jobs for post in job.posts]
+    for row in query_rows(conn, _ASKED, asked, _FOUND):
+        group_id, user_id, client_id, payload_hash, result = row[:_GROUP_AT]
+        if result is not None:
+            known.results[user_id, bytes.fromhex(client_id)] = bytes.fromhex(payload_hash), result
+        if row[_GROUP_AT] is not None and known.groups[group_id] is None:
+            known.groups[group_id] = group_of(row[_GROUP_AT:_MEMBER_AT])
+        member = row[_MEMBER_AT:]
+        known.members[group_id][user_id] = None if member[0] is None else MemberState(*member)
+    return known
+
+
+def _write(conn: Connection, known: Known) -> None:
+    """Write what the turns left."""
+    execute_rows(conn, "insert into idempotency", known.new_results)
+    execute_rows(conn, "insert into message", known.new_messages)
+    execute_rows(
+        conn, "update group_member set read_seq = v.column1, read_ordinal = v.column2 from (", known.cursors,
+        ") v where group_member.group_id = v.column3 and group_member.user_id = v.column4",
+    )  # fmt: skip
+    execute_rows(
+        conn, "update chat_group set seq = v.column1, ordinal = v.column2, last_seq = max(last_seq, v.column3) from (",
+        known.heads, ") v where chat_group.id = v.column4",
+    )  # fmt: skip

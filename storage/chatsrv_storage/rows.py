@@ -1,0 +1,43 @@
+"""Many rows in one statement. SQLite's driver lets go of the GIL at each step: row by row, two busy threads hand it to
+and fro, which costs more than the rows do."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import chain
+from typing import Any, Final
+
+from chatsrv_storage.port import Connection
+
+MOST: Final = 128
+"""Rows of one statement; the parameters of 128 messages are far from SQLite's limit of 32,766."""
+
+
+@cache
+def _marks(width: int, rows: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return ", ".join([row] * rows)
+
+
+def _pieces(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """Pieces whose lengths are powers of two, so that few different statements are prepared."""
+    at, size = 0, MOST
+    while at < len(rows):
+        while size > len(rows) - at:
+            size //= 2
+        yield rows[at : at + size]
+        at += size
+
+
+def execute_rows(conn: Connection, before: str, rows: Sequence[tuple[Any, ...]], after: str = "") -> None:
+    """Run `before VALUES (…), (…) after` for all rows."""
+    for part in _pieces(rows):
+        conn.execute(f"{before} values {_marks(len(part[0]), len(part))}{after}", tuple(chain.from_iterable(part)))
+
+
+def query_rows(conn: Connection, before: str, rows: Sequence[tuple[Any, ...]], after: str) -> Iterator[list[Any]]:
+    """The rows of a query over `VALUES (…), (…)` that answers all of them as one JSON array."""
+    for part in _pieces(rows):
+        sql = f"{before} values {_marks(len(part[0]), len(part))}{after}"
+        (text,) = conn.execute(sql, tuple(chain.from_iterable(part))).fetchone()
+        yield from json.loads(text)
