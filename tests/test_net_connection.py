@@ -10,7 +10,7 @@ import trio.testing
 from server_kit import PASSWORD, Client, client_id, connect, enter, frame, raw, said
 
 from chatsrv.commands.context import Hooks
-from chatsrv.net.connection import COMMANDS_PER_TURN, MAX_BAD_FRAMES
+from chatsrv.net.connection import COMMANDS_PER_TURN, MAX_BAD_FRAMES, MAX_LATENESS
 from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv_protocol import limits
 from chatsrv_protocol.common import Draining, Lagging, Ping, Pong, Refused
@@ -556,3 +556,22 @@ async def test_draining_is_told_before_the_end(autojump_clock: object) -> None:
         (ann,) = await enter(server, "ann")
     await ann.until_end()
     assert ann.events == [Draining(round(QUICK.stop_timeout * 1000)), SessionOver("server_stopping", ann.me.session_id)]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("late", "welcome"), [(2, True), (MAX_LATENESS + 1, False)])
+async def test_a_client_is_not_late_where_the_server_is_but_no_guest_stays_for_long(
+    late: int, welcome: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def slowly(_name: str, _password: str) -> bool | None:
+        await trio.sleep(late * QUICK.handshake_timeout)
+        return None
+
+    async with open_test_server(hooks=Hooks(authenticate=slowly)) as server:
+        await enter(server, "ann")
+        again = await open_raw(server)
+        await again.stream.send_all(raw(Login("ann", PASSWORD, ""), 2))
+        if welcome:
+            await trio.sleep((late + 1) * QUICK.handshake_timeout)
+            assert server.server.connections == 2
+        else:
+            assert await again.until_end() == "timed_out"
