@@ -17,7 +17,7 @@ from money_kit import Someone, make_people, problems, sum_of_accounts
 from power_cut import Acked, RecordedConnection, RecordingVFS, Step, cuts
 
 from chatsrv_redpack import Limits, Mode
-from chatsrv_storage import groups, packets
+from chatsrv_storage import groups, openings, packets
 from chatsrv_storage.connection import Synchronous
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.port import Storage, open_storage
@@ -74,7 +74,7 @@ class Town:
             if home == group_id:
                 who = chance.randrange(PEOPLE)
                 batch.append(
-                    packets.Open(self.actor(who), self.once(self.people[who].user_id), packet_id, show_cents=True)
+                    openings.Open(self.actor(who), self.once(self.people[who].user_id), packet_id, show_cents=True)
                 )
         await self.turn(group_id, batch)
         if chance.random() < 0.3:

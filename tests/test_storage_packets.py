@@ -13,7 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from money_kit import make_people, problems, sum_of_accounts
 
 from chatsrv_redpack import Limits, Mode, wallet
-from chatsrv_storage import groups, ledger, packets
+from chatsrv_storage import groups, ledger, openings, packets
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.migrate import load_migrations
@@ -93,7 +93,7 @@ class Packets(RuleBasedStateMachine):
         crash=st.booleans(),
     )
     def open(self, packet_id: int, users: list[int], retry: bool, crash: bool) -> None:
-        commands = [packets.Open(self.actors[user], self.once(user), packet_id, show_cents=True) for user in users]
+        commands = [openings.Open(self.actors[user], self.once(user), packet_id, show_cents=True) for user in users]
         if crash:
             self.turn(commands, crash=True)
         outcomes = self.turn(commands + commands if retry else commands)

@@ -10,12 +10,9 @@ from typing import Any, Final
 import attrs
 
 from chatsrv_redpack import (
-    Claim,
-    Grab,
     InvalidError,
     Limits,
     Mode,
-    Opened,
     Packet,
     Prepared,
     Record,
@@ -26,19 +23,16 @@ from chatsrv_redpack import (
     expire,
     grab,
     luckiest,
-    open_many,
     prepare,
-    refusal,
     send,
 )
-from chatsrv_storage import ledger, records
+from chatsrv_storage import ledger
 from chatsrv_storage.accounts import names_of
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.idempotency import Once, earlier_result, keep
 from chatsrv_storage.port import Connection
 from chatsrv_storage.records import Actor
 from chatsrv_storage.rights import Operation, reader
-from chatsrv_storage.turn import Accepted, Outcome, Script, Turn
+from chatsrv_storage.turn import Script, Turn
 
 MAX_PREPARED: Final = 5
 """Packets of one user that are prepared and not sent: each is a promise that the server keeps for ten minutes."""
@@ -51,7 +45,7 @@ _PACKET = (
 _PREPARED = ("packet_id", "sender_id", "total", "count", "mode", "receiver_id", "server_seed", "lapses_ms")
 
 
-def _refused(error: RedpackError) -> Refusal:
+def refused_by(error: RedpackError) -> Refusal:
     """What the library refuses, as the wire says it; state that contradicts itself is the server's own fault."""
     if isinstance(error, (RefusedError, InvalidError)):
         return Refusal(error.code, error.message, error.field)
@@ -64,7 +58,7 @@ def _unknown() -> Refusal:
     return Refusal("packet_unknown", "there is no such packet in this group", "packet_id")
 
 
-def _load(conn: Connection, group_id: int, packet_id: int) -> tuple[Packet, int, str]:
+def load(conn: Connection, group_id: int, packet_id: int) -> tuple[Packet, int, str]:
     """(the packet, the seq of its message, its greeting) of a packet of this group."""
     row = conn.execute(
         f"select {_PACKET}, seq, greeting from redpack where id = ? and group_id = ?", (packet_id, group_id)
@@ -76,7 +70,7 @@ def _load(conn: Connection, group_id: int, packet_id: int) -> tuple[Packet, int,
     return Packet(*fields), seq, greeting
 
 
-def _save(conn: Connection, packet: Packet) -> None:
+def save(conn: Connection, packet: Packet) -> None:
     conn.execute(
         "update redpack set state = ?, next_draw = ?, remaining_cents = ?, remaining_count = ?, refunded_cents = ? where id = ?",
         (
@@ -117,7 +111,7 @@ def prepare_packet(
                 receiver_id=receiver_id,
             )
         except RedpackError as error:
-            raise _refused(error) from None
+            raise refused_by(error) from None
         conn.execute(
             "insert into redpack_prepared values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -164,7 +158,7 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limit
                 limits=limits,
             )
         except RedpackError as error:
-            raise _refused(error) from None
+            raise refused_by(error) from None
         ledger.post(conn, settled.transfer)
         conn.execute("delete from redpack_prepared where id = ?", (packet_id,))
         packet = settled.packet
@@ -197,12 +191,12 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limit
 def grab_packet(conn: Connection, user_id: int, group_id: int, packet_id: int, now_ms: int) -> tuple[str, int]:
     """(whether there is something for this member, what they had). A read. Raises Refusal for a stranger."""
     reader(conn, user_id, group_id, operation=Operation.OPEN_PACKET)
-    packet, _, _ = _load(conn, group_id, packet_id)
-    had = _shares_of(conn, packet_id, (user_id,))
+    packet, _, _ = load(conn, group_id, packet_id)
+    had = shares_of(conn, packet_id, (user_id,))
     return grab(packet, user_id, now_ms, already_had=bool(had)).value, had.get(user_id, 0)
 
 
-def _shares_of(conn: Connection, packet_id: int, user_ids: Sequence[int]) -> dict[int, int]:
+def shares_of(conn: Connection, packet_id: int, user_ids: Sequence[int]) -> dict[int, int]:
     """What those of these users who had a share were paid."""
     marks = ",".join("?" * len(user_ids))
     return dict(
@@ -213,137 +207,7 @@ def _shares_of(conn: Connection, packet_id: int, user_ids: Sequence[int]) -> dic
     )
 
 
-@attrs.frozen(slots=True)
-class Open:
-    """Somebody opens a packet. A burst of them on one packet is one run, and a handful of statements.
-
-    `show_cents` puts amounts into the group's events. Replies [packet_id, cents, number, left].
-    """
-
-    actor: Actor
-    once: Once
-    packet_id: int
-    show_cents: bool
-
-    @staticmethod
-    def run_all(turn: Turn, commands: "Sequence[Open]", /) -> list[Outcome]:
-        """Open in the order of the commands, packet by packet."""
-        outcomes: dict[int, Outcome] = {}
-        by_packet: dict[int, list[int]] = {}
-        for place, command in enumerate(commands):
-            by_packet.setdefault(command.packet_id, []).append(place)
-        for packet_id, places in by_packet.items():
-            found = _open_run(turn, packet_id, [commands[place] for place in places])
-            outcomes.update(zip(places, found, strict=True))
-        return [outcomes[place] for place in range(len(commands))]
-
-
-def _open_run(turn: Turn, packet_id: int, commands: Sequence[Open]) -> list[Outcome]:
-    """The outcome of each opening of one packet: everything is decided before anything is written."""
-    outcomes: list[Outcome | None] = []
-    seen: dict[tuple[int, bytes], int] = {}
-    claims: dict[int, Claim] = {}
-    for place, command in enumerate(commands):
-        try:
-            turn.require(command.actor, Operation.OPEN_PACKET)
-            key = command.once.user_id, command.once.client_id
-            twin = seen.setdefault(key, place)
-            if twin == place:
-                earlier = earlier_result(turn.conn, command.once, turn.now_ms)
-                if earlier is not None:
-                    outcomes.append(Accepted(earlier))
-                    continue
-                claims[place] = Claim(command.actor.user_id, turn.ids.next(turn.now_ms))
-            outcomes.append(None)
-        except Refusal as refused:
-            outcomes.append(refused)
-    if claims:
-        try:
-            _open_claims(turn, packet_id, commands, claims, outcomes)
-        except Refusal as refused:
-            outcomes = [outcome or refused for outcome in outcomes]
-    # A retry in the same batch gets what the first got.
-    answered: list[Outcome] = []
-    for outcome, command in zip(outcomes, commands, strict=True):
-        answered.append(outcome or _again(outcomes[seen[command.once.user_id, command.once.client_id]]))
-    return answered
-
-
-def _again(first: Outcome | None) -> Outcome:
-    assert first is not None, "the first of two retries is answered first"
-    return Accepted(first.reply) if isinstance(first, Accepted) else first
-
-
-def _open_claims(
-    turn: Turn, packet_id: int, commands: Sequence[Open], claims: dict[int, Claim], outcomes: list[Outcome | None]
-) -> None:
-    """Draw for the claims (by place), write what was drawn, and put their outcomes where they belong."""
-    conn = turn.conn
-    packet, _, _ = _load(conn, turn.group_id, packet_id)
-    had = _shares_of(conn, packet_id, [claim.user_id for claim in claims.values()])
-    places = list(claims)
-    asked = [Claim(claim.user_id, claim.transfer_id, already_had=claim.user_id in had) for claim in claims.values()]
-    try:
-        # A clock that was set back must not date an opening before its packet.
-        openings = open_many(packet, asked, max(turn.now_ms, packet.sent_ms))
-    except RedpackError as error:
-        raise _refused(error) from None
-    drawn: list[tuple[Open, Opened]] = []
-    events: list[records.Record] = []
-    left = packet.remaining_count
-    for place, outcome in zip(places, openings.outcomes, strict=True):
-        command = commands[place]
-        if isinstance(outcome, Grab):
-            outcomes[place] = _refused(refusal(outcome))
-            continue
-        left -= 1
-        record = outcome.record
-        data = {"packet": packet_id, "cents": record.cents if command.show_cents else 0, "left": left}
-        event = turn.next_record(command.actor, "opened", data=data)
-        effects: list[records.Effect] = [event]
-        events.append(event)
-        if left == 0:
-            over = _exhausted(turn, command.actor, openings.packet, (*(done.record for _, done in drawn), record))
-            events.append(over)
-            effects.append(over)
-        outcomes[place] = Accepted([packet_id, record.cents, record.number, left], tuple(effects))
-        drawn.append((command, outcome))
-    if not drawn:
-        return
-    turn.insert(events)
-    ledger.post_shares(conn, [done.transfer for _, done in drawn])
-    conn.executemany(
-        "insert into redpack_record values (?, ?, ?, ?, ?, ?)",
-        [
-            (
-                packet_id,
-                done.record.user_id,
-                done.record.number,
-                done.record.cents,
-                done.record.opened_ms,
-                done.transfer.id,
-            )
-            for _, done in drawn
-        ],
-    )
-    _save(conn, openings.packet)
-    for place in places:
-        outcome = outcomes[place]
-        if isinstance(outcome, Accepted):
-            keep(conn, commands[place].once, outcome.reply)
-
-
-def _exhausted(turn: Turn, actor: Actor, packet: Packet, new: Sequence[Record]) -> records.Record:
-    """The event that names the luckiest and reveals the seed; `new` are the openings that are not stored yet."""
-    winner = luckiest(packet, (*_records(turn.conn, packet.packet_id), *new))
-    data: dict[str, Any] = {"packet": packet.packet_id, "seed": packet.server_seed.hex(), "luckiest": None, "cents": 0}
-    if winner is not None:
-        name = names_of(turn.conn, [winner.user_id])[winner.user_id]
-        data |= {"luckiest": [winner.user_id, name], "cents": winner.cents}
-    return turn.next_record(actor, "exhausted", data=data)
-
-
-def _records(conn: Connection, packet_id: int) -> list[Record]:
+def records_of(conn: Connection, packet_id: int) -> list[Record]:
     rows = conn.execute(
         "select packet_id, user_id, number, cents, opened_at from redpack_record where packet_id = ? order by number",
         (packet_id,),
@@ -374,15 +238,15 @@ def expire_packet(packet_id: int) -> Script:
     """Give back what nobody opened, once: a packet that is over already is left as it is. Replies []."""
 
     def script(turn: Turn, actor: Actor) -> list[Any]:
-        packet, _, _ = _load(turn.conn, turn.group_id, packet_id)
+        packet, _, _ = load(turn.conn, turn.group_id, packet_id)
         if packet.state is not State.LIVE or turn.now_ms < packet.expires_ms:
             return []
         try:
             settled = expire(packet, transfer_id=turn.ids.next(turn.now_ms), now_ms=turn.now_ms)
         except RedpackError as error:
-            raise _refused(error) from None
+            raise refused_by(error) from None
         ledger.post(turn.conn, settled.transfer)
-        _save(turn.conn, settled.packet)
+        save(turn.conn, settled.packet)
         data = {
             "packet": packet_id,
             "refunded": settled.transfer.cents,
@@ -417,13 +281,13 @@ def show(conn: Connection, user_id: int, packet_id: int) -> PacketView:
         reader(conn, user_id, row[0], operation=Operation.OPEN_PACKET)
     except Refusal:
         raise _unknown() from None
-    packet, seq, greeting = _load(conn, row[0], packet_id)
+    packet, seq, greeting = load(conn, row[0], packet_id)
     openings = conn.execute(
         "select r.number, r.user_id, u.name, r.cents, r.opened_at from redpack_record r join user u on u.id = r.user_id"
         " where r.packet_id = ? order by r.number",
         (packet_id,),
     ).fetchall()
-    winner = luckiest(packet, _records(conn, packet_id)) if packet.state is State.EXHAUSTED else None
+    winner = luckiest(packet, records_of(conn, packet_id)) if packet.state is State.EXHAUSTED else None
     name = names_of(conn, [packet.sender_id])[packet.sender_id]
     return PacketView(
         packet, row[0], seq, (packet.sender_id, name), greeting, openings, None if winner is None else winner.number
@@ -434,11 +298,13 @@ def check(conn: Connection) -> Iterable[str]:
     """Every packet that does not pay out exactly its total, or whose draws do not follow from its seed, in words."""
     for packet_id, group_id in conn.execute("select id, group_id from redpack").fetchall():
         try:
-            packet, _, _ = _load(conn, group_id, packet_id)
+            packet, _, _ = load(conn, group_id, packet_id)
         except RedpackError as error:
             yield f"red packet {packet_id}: {error.message}"
             continue
         held = conn.execute("select balance from account where kind = 'escrow' and id = ?", (packet_id,)).fetchone()
         if held is None or held[0] != packet.remaining_cents:
             yield f"red packet {packet_id}: {packet.remaining_cents} cents remain, and its escrow holds {held and held[0]}"
-        yield from (f"red packet {packet_id}: {problem}" for problem in check_packet(packet, _records(conn, packet_id)))
+        yield from (
+            f"red packet {packet_id}: {problem}" for problem in check_packet(packet, records_of(conn, packet_id))
+        )

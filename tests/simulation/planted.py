@@ -112,13 +112,13 @@ def who_left_may_still_speak() -> AbstractContextManager[None]:
 
 def a_refund_leaves_the_packet_open() -> AbstractContextManager[None]:
     """The money goes back, and the packet is not closed."""
-    original = packets._save
+    original = packets.save
 
     def save(conn: Any, packet: Any) -> None:
         if packet.state is not State.EXPIRED:
             original(conn, packet)
 
-    return replaced(packets, "_save", save)
+    return replaced(packets, "save", save)
 
 
 def a_share_is_answered_and_another_stored() -> AbstractContextManager[None]:

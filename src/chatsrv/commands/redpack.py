@@ -11,7 +11,7 @@ from chatsrv_protocol import redpack as wire
 from chatsrv_protocol.session import Person
 from chatsrv_redpack import Limits, Mode
 from chatsrv_redpack.ledger import wallet
-from chatsrv_storage import ledger, packets, payouts
+from chatsrv_storage import ledger, openings, packets, payouts
 from chatsrv_storage.turn import Accepted, Outcome
 
 OPENING_SIZE = 160
@@ -71,7 +71,7 @@ async def open_packet(request: Request, command: wire.OpenPacket) -> None:
         reply = wire.PacketShare(*outcome.reply) if isinstance(outcome, Accepted) else outcome
         caller.answer(request.request_id, reply)
 
-    opening = packets.Open(caller.actor, request.once(command), command.packet_id, services.config.redpack_show_amounts)
+    opening = openings.Open(caller.actor, request.once(command), command.packet_id, services.config.redpack_show_amounts)
     await services.channels.submit(command.group_id, Submission(opening, OPENING_SIZE, done))
 
 
