@@ -19,9 +19,7 @@ RECALLABLE: Final = frozenset({*FORWARDABLE, "notice"})
 """Not a red packet: its money has moved."""
 
 
-def say(
-    text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool, media_id: int | None = None
-) -> Script:
+def say(text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool, media_id: int | None = None) -> Script:
     """Say something that answers (0: nothing) and calls people, with a medium or without. Replies as a plain message does."""
 
     def script(turn: Turn, actor: Actor) -> list[Any]:

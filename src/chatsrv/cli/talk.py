@@ -39,7 +39,9 @@ async def send(
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", metavar="PATH", help="Send a file: a picture, sound or film is shown as one.", show_default=False),
+        typer.Option(
+            "--file", metavar="PATH", help="Send a file: a picture, sound or film is shown as one.", show_default=False
+        ),
     ] = None,
     caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="What to say with the file.")] = "",
     as_file: Annotated[bool, typer.Option("--as-file", help="Send it as it is, without a preview.")] = False,

@@ -71,7 +71,9 @@ async def open_packet(request: Request, command: wire.OpenPacket) -> None:
         reply = wire.PacketShare(*outcome.reply) if isinstance(outcome, Accepted) else outcome
         caller.answer(request.request_id, reply)
 
-    opening = openings.Open(caller.actor, request.once(command), command.packet_id, services.config.redpack_show_amounts)
+    opening = openings.Open(
+        caller.actor, request.once(command), command.packet_id, services.config.redpack_show_amounts
+    )
     await services.channels.submit(command.group_id, Submission(opening, OPENING_SIZE, done))
 
 
