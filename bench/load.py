@@ -168,7 +168,9 @@ class Load:
         return sum(member.stream.delivered(member.at) for member in self.members)
 
     def all_there(self) -> bool:
-        """Every member has all that any member has."""
+        """Every member has all that any member has, and what was acked is among it: an ack may come before its event."""
+        if sum(stream.events for stream in self.streams.values()) < len(self.acks):
+            return False
         return all(member.at == len(member.stream.kept) and not member.leftover for member in self.members)
 
     def missing(self) -> str:
