@@ -87,7 +87,7 @@ async def test_together_is_the_same_as_one_by_one() -> None:
         for seed in range(40):
             jobs = jobs_of(seed, used)
             alone = [await one.write(job) for job in jobs]
-            result = await other.write(lambda conn, jobs=jobs: run_inside(conn, jobs))
+            result = await other.write(lambda conn, jobs=jobs: Posts.run_together(conn, jobs))
             assert plainly(alone) == plainly(result), seed
             codes |= {each.code for several in alone for each in several if isinstance(each, Refusal)}
         assert await one.read(rows_of) == await other.read(rows_of)
@@ -95,19 +95,19 @@ async def test_together_is_the_same_as_one_by_one() -> None:
         assert codes == {"group_unknown", "slow_mode", "muted", "text_empty", "client_id_conflict"}
 
 
-def run_inside(conn: Connection, jobs: list[Posts]) -> list[list[Outcome]]:
-    """As the writer does: together, or where that fails one by one."""
-    conn.execute("savepoint here")
-    try:
-        result = Posts.run_together(conn, jobs)
-    except Exception:
-        conn.execute("rollback to here")
-        result = [job(conn) for job in jobs]
-    conn.execute("release here")
-    return result
+def post_of(text: str) -> Post:
+    return Post(ACTORS[0], Once(1, client_id(), b"h"), text)
 
 
-async def test_one_client_id_in_two_groups_of_one_transaction_is_a_conflict() -> None:
+def nested_batch(conn: Any, jobs: list[Posts]) -> list[Any]:
+    """A transaction of its own inside a job's."""
+    conn.execute("COMMIT")
+    found = run_batch(conn, jobs, lambda: False)
+    conn.execute("BEGIN IMMEDIATE")
+    return [outcome.unwrap() for outcome in found.outcomes]
+
+
+async def test_one_client_id_in_two_groups_of_one_transaction_is_a_conflict(caplog: pytest.LogCaptureFixture) -> None:
     async with open_memory_storage() as storage:
         await peopled(storage)
         key = client_id()
@@ -116,16 +116,23 @@ async def test_one_client_id_in_two_groups_of_one_transaction_is_a_conflict() ->
             for group_id in (10, 13)
         ]
 
-        def nested(conn: Any) -> list[Any]:
-            conn.execute("COMMIT")
-            found = run_batch(conn, jobs, lambda: False)
-            conn.execute("BEGIN IMMEDIATE")
-            return [outcome.unwrap() for outcome in found.outcomes]
-
-        (first,), (second,) = await storage.write(nested)
+        (first,), (second,) = await storage.write(lambda conn: nested_batch(conn, jobs))
         assert isinstance(first, Accepted)
         assert isinstance(second, Refusal)
         assert second.code == "client_id_conflict"
+        assert caplog.records == [], "they ran together"
+
+
+async def test_jobs_that_cannot_run_together_run_alone_and_the_operator_hears_of_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_memory_storage() as storage:
+        await peopled(storage)
+        monkeypatch.setattr("chatsrv_storage.posting._write", lambda *_: 1 / 0)
+        jobs = [Posts(group, START_MS, Snowflake(), [post_of("x")]) for group in (10, 13)]
+        outcomes = await storage.write(lambda conn: nested_batch(conn, jobs))
+        assert [type(outcome) for (outcome,) in outcomes] == [Accepted, Accepted]
+        assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, MOST, 2 * MOST + 7])

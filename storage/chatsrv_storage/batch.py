@@ -15,6 +15,7 @@ savepoint' (tried on 3.40); hence the look at `in_transaction` after each job. T
 a failed fsync SQLite accepts the next commit as if nothing had happened (measured).
 """
 
+import logging
 import sqlite3
 import traceback
 from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ from outcome import Error, Outcome, Value
 
 from .errors import StorageBusy, StorageFailed, StorageFull
 from .jobs import Driver, Job, Together
+
+_log = logging.getLogger(__name__)
 
 
 class Verdict(Enum):
@@ -114,6 +117,8 @@ def _run_run(
         whole = _run_in_savepoint(connection, lambda conn: together(conn, jobs), disk_is_full)
         if isinstance(whole, Value):
             return [Value(value) for value in whole.value]
+        if isinstance(whole, Error) and not isinstance(whole.error, StorageFull):
+            _log.error("jobs that should run together failed, and run one by one", exc_info=whole.error)
     return [_run_in_savepoint(connection, job, disk_is_full) for job in jobs]
 
 

@@ -1,8 +1,9 @@
 """Plain messages of many groups in one go: one statement reads what all of them ask, four write what they leave.
 
 Turn by turn, the message of a small group costs some ten statements; with many groups active at once that is most of
-what a message costs. Each turn still decides for itself, inside the transaction, with the same code. Where anything
-goes wrong, the writer takes all of it back and runs the jobs one by one (batch.py).
+what a message costs. Each turn still decides for itself, inside the transaction, with the same code, and later turns
+know what earlier ones did. Nothing is refused by an exception here; should one come, it is a bug, and the writer says
+so, takes all of it back and runs the jobs one by one (batch.py).
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import attrs
 from chatsrv_storage.port import Connection
 from chatsrv_storage.rows import execute_rows, query_rows
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.standing import GROUP_COLUMNS, MEMBER_COLUMNS, MemberState, group_of
+from chatsrv_storage.standing import GROUP_COLUMNS, GROUP_WIDTH, MEMBER_COLUMNS, MemberState, group_of
 from chatsrv_storage.turn import Known, Outcome, Post, Turn
 
 
@@ -48,7 +49,7 @@ _FOUND: Final = (
     " left join idempotency i on i.user_id = a.u and i.client_id = a.c"
 )
 _GROUP_AT: Final = 5
-_MEMBER_AT: Final = _GROUP_AT + 1 + GROUP_COLUMNS.count(",") + 1
+_MEMBER_AT: Final = _GROUP_AT + GROUP_WIDTH
 
 
 def _known(conn: Connection, jobs: Sequence[Posts]) -> Known:

@@ -23,6 +23,11 @@ GROUP_COLUMNS: Final = (
 MEMBER_COLUMNS: Final = "m.role, m.visible_from, m.read_seq, m.read_ordinal, m.nickname, m.muted_until, m.sent_at"
 """What `group_of` (after the name) and MemberState are made of."""
 
+GROUP_WIDTH: Final = 2 + GROUP_COLUMNS.count(",")
+"""Values of a group's row: its name and GROUP_COLUMNS."""
+
+_RULES_WIDTH: Final = len(RULE_COLUMNS)
+
 _NAME: Final = (
     "case g.kind when 2 then (select u.name from group_member o join user u on u.id = o.user_id"
     " where o.group_id = g.id and o.user_id <> m.user_id) else g.name end"
@@ -77,13 +82,13 @@ def _rules(row: Sequence[Any]) -> Rules:
 
 def group_of(row: Sequence[Any]) -> GroupState:
     """The group from its name and GROUP_COLUMNS."""
-    return GroupState(*row[:7], rules=_rules(row[7:]))
+    return GroupState(*row[:-_RULES_WIDTH], rules=_rules(row[-_RULES_WIDTH:]))
 
 
 def group_state(conn: Connection, group_id: int) -> GroupState | None:
     """The group, or None if there never was one."""
     row = conn.execute(f"select g.name, {GROUP_COLUMNS} from chat_group g where g.id = ?", (group_id,)).fetchone()
-    return None if row is None else GroupState(*row[:8], rules=_rules(row[8:]))
+    return None if row is None else group_of(row)
 
 
 def member_state(conn: Connection, group_id: int, user_id: int) -> MemberState | None:
@@ -102,7 +107,7 @@ def both_states(conn: Connection, group_id: int, user_id: int) -> tuple[GroupSta
         " where m.group_id = ? and m.user_id = ? and m.role > 0",
         (group_id, user_id),
     ).fetchone()
-    return None if row is None else (GroupState(*row[:8], rules=_rules(row[8:17])), MemberState(*row[17:]))
+    return None if row is None else (group_of(row[:GROUP_WIDTH]), MemberState(*row[GROUP_WIDTH:]))
 
 
 def view(
@@ -130,7 +135,7 @@ LISTED: Final = (
 def listed_view(row: tuple[Any, ...], beside: dict[int, Beside]) -> GroupView:
     """A group in somebody's list. Who is out learns nothing of it that came after."""
     group_id, left_seq, left_name = row[:3]
-    group, member = GroupState(*row[3:11], rules=_rules(row[11:20])), MemberState(*row[20:])
+    group, member = group_of(row[3 : 3 + GROUP_WIDTH]), MemberState(*row[3 + GROUP_WIDTH :])
     if member.role:
         return view(group_id, group, member, None, beside[group_id])
     return GroupView(

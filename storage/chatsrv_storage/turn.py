@@ -301,6 +301,7 @@ class Turn:
                 member.read_seq, member.read_ordinal = record.seq, record.ordinal
         known = self._known
         if known is not None:
+            known.results |= {(user_id, client_id): (digest, reply) for user_id, client_id, digest, reply in results}
             known.new_results += results
             known.new_messages += map(row_of, records)
             known.cursors += cursors.values()

@@ -1,16 +1,20 @@
 """The group-commit writer: everything that waits goes into one transaction, and callers wake only after its commit.
 
 A reply therefore means committed, every mutation shares its fsync with whoever else was waiting, and one refused job
-does not hurt its neighbours. Batching comes from back-pressure alone: a lone job starts at once, and what arrives
+does not hurt its neighbours. Batching comes from back-pressure alone: no timer holds a lone job back, and what arrives
 while a batch is at work is the next batch. (group_commit.py measured 29–48 thousand durable rows/s at 100 writers.)
 
-There is no writer task. The caller that finds the writer idle starts the batch, and the callback that ends a batch
-wakes its callers and starts the next: a lone job costs one hop to the database thread and one wake-up.
+There is no writer task. The caller that finds the writer idle asks for a batch, and so does the callback that ends one
+after it woke its callers: a lone job costs one hop to the database thread and one wake-up.
+
+A batch starts a few scheduler turns after it was asked for (`TURNS`), not at once. Trio's thread and the database's
+share the GIL; where both have something to do, they take it from each other at every system call and every step of a
+statement. So what the last batch led to is done first (acks, fan-out), and what has arrived meanwhile joins the batch.
 """
 
 import sqlite3
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import outcome
 import trio
@@ -22,6 +26,10 @@ from .jobs import Driver, Job
 from .waiting import Entry, WaitingJobs
 
 T = TypeVar("T")
+
+TURNS: Final = 3
+"""One for the callers of the last batch, one for the flush of what they had to say, one for what was waiting to be read.
+Against none: CPU a message of 1,000 groups of 10 from 290 to 235 µs, of a group of 500 from 144 to 125 (2 cores)."""
 
 
 class Worker(Protocol):
@@ -83,7 +91,7 @@ class GroupCommitWriter:
         """
         entry = await self._waiting.enter(job)
         if self._at_work is None:
-            self._start()
+            self._soon()
         return await self._waiting.result(entry)
 
     async def aclose(self) -> None:
@@ -92,6 +100,17 @@ class GroupCommitWriter:
         if self._at_work is not None:
             self._idle = trio.Event()
             await self._idle.wait()
+
+    def _soon(self, turns: int = TURNS) -> None:
+        """Start a batch after so many turns, if anybody waits then: until it starts, a job can be withdrawn."""
+        if not self._waiting:
+            self._at_work = None
+            self._idle.set()
+        elif turns:
+            self._at_work = []
+            trio.lowlevel.current_trio_token().run_sync_soon(self._soon, turns - 1)
+        else:
+            self._start()
 
     def _start(self) -> None:
         batch = self._at_work = self._waiting.take()
@@ -108,20 +127,13 @@ class GroupCommitWriter:
             self._at_work = []
             self._worker.submit(self._runner.checkpoint, self._checkpointed)
         else:
-            self._next()
+            self._soon()
 
     def _checkpointed(self, result: outcome.Outcome[StorageFailed | None]) -> None:
         failure = storage_failed(result.error) if isinstance(result, outcome.Error) else result.unwrap()
         if failure is not None:
             self._waiting.fail(failure)
-        self._next()
-
-    def _next(self) -> None:
-        if self._waiting:
-            self._start()
-        else:
-            self._at_work = None
-            self._idle.set()
+        self._soon()
 
 
 def _postpones(error: BaseException, disk_is_full: Callable[[], bool]) -> bool:
