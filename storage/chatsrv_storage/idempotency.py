@@ -5,11 +5,12 @@ rows a second where random ones make 24 (3 million rows, measured): the index gr
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
+from chatsrv_storage.rows import execute_rows, query_rows
 
 KEEP_MS: Final = 7 * 24 * 3600 * 1000
 """For how long a retry finds the first result; an older client id is refused, since nothing is known of it."""
@@ -40,14 +41,17 @@ def earlier_result(conn: Connection, once: Once, now_ms: int) -> list[Any] | Non
     return result_in(row, once, now_ms)
 
 
+def conflict() -> Refusal:
+    """The same client id with another payload."""
+    return Refusal("client_id_conflict", "this client id was used for another command: make a new one", "client_id")
+
+
 def result_in(row: tuple[bytes, str] | None, once: Once, now_ms: int) -> list[Any] | None:
     """The same, from the row (payload hash, result) under its key, or None where there is none."""
     client_id = once.client_id
     if row is not None:
         if row[0] != once.payload_hash:
-            raise Refusal(
-                "client_id_conflict", "this client id was used for another command: make a new one", "client_id"
-            )
+            raise conflict()
         return json.loads(row[1])
     if client_id[6] >> 4 != 7:
         raise Refusal("client_id_expired", "a client id must be a UUIDv7", "client_id")
@@ -61,6 +65,26 @@ def result_in(row: tuple[bytes, str] | None, once: Once, now_ms: int) -> list[An
 def keep(conn: Connection, once: Once, result: list[Any]) -> None:
     """Store the result of a mutation that took effect."""
     conn.execute("insert into idempotency values (?, ?, ?, ?)", (*once, json.dumps(result, separators=(",", ":"))))
+
+
+def earlier_results(conn: Connection, asked: Sequence[Once]) -> dict[tuple[int, bytes], tuple[bytes, str]]:
+    """The rows for `result_in` of those that had an effect before, by (user, client id)."""
+    rows = query_rows(
+        conn, "with asked (u, c) as (", [(once.user_id, once.client_id) for once in asked],
+        ") select json_group_array(json_array(i.user_id, hex(i.client_id), hex(i.payload_hash), i.result)) from asked a"
+        " join idempotency i on i.user_id = a.u and i.client_id = a.c",
+    )  # fmt: skip
+    return {
+        (user_id, bytes.fromhex(client_id)): (bytes.fromhex(digest), result)
+        for user_id, client_id, digest, result in rows
+    }
+
+
+def keep_all(conn: Connection, results: Sequence[tuple[Once, list[Any]]]) -> None:
+    """`keep` for many, in one statement."""
+    execute_rows(
+        conn, "insert into idempotency", [(*once, json.dumps(result, separators=(",", ":"))) for once, result in results]
+    )  # fmt: skip
 
 
 def run_once(conn: Connection, once: Once, now_ms: int, script: Callable[[], list[Any]]) -> list[Any]:

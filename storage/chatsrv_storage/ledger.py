@@ -12,9 +12,10 @@ from chatsrv_redpack import Account, AccountKind, RefusedError, Transfer, Transf
 from chatsrv_redpack.ledger import ISSUER, apply
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
+from chatsrv_storage.rows import execute_rows
 
 _INSERT = "insert into transfer values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_ADD = "insert into account values (?, ?, ?) on conflict do update set balance = balance + excluded.balance"
+_ADD = " on conflict do update set balance = balance + excluded.balance"
 
 
 def _row(transfer: Transfer) -> tuple[Any, ...]:
@@ -54,16 +55,18 @@ def post(conn: Connection, transfer: Transfer) -> dict[Account, int]:
 
 
 def post_shares(conn: Connection, transfers: Sequence[Transfer]) -> None:
-    """Store many transfers out of one escrow, which holds them all: the caller has drawn no more than was in it."""
-    conn.executemany(_INSERT, [_row(transfer) for transfer in transfers])
-    conn.executemany(
-        _ADD, [(transfer.receiver.kind.value, transfer.receiver.id, transfer.cents) for transfer in transfers]
-    )
-    paid = sum(transfer.cents for transfer in transfers)
-    giver = transfers[0].giver
-    conn.execute(
-        "update account set balance = balance - ? where kind = ? and id = ?", (paid, giver.kind.value, giver.id)
-    )
+    """Store many transfers out of escrows, which hold them all: the caller has drawn no more than was in each."""
+    execute_rows(conn, "insert into transfer", [_row(transfer) for transfer in transfers])
+    received = [(transfer.receiver.kind.value, transfer.receiver.id, transfer.cents) for transfer in transfers]
+    execute_rows(conn, "insert into account", received, _ADD)
+    paid: dict[int, int] = {}
+    for transfer in transfers:
+        assert transfer.giver.kind is AccountKind.ESCROW
+        paid[transfer.giver.id] = paid.get(transfer.giver.id, 0) + transfer.cents
+    execute_rows(
+        conn, "update account set balance = balance - v.column2 from (", list(paid.items()),
+        ") v where kind = 'escrow' and id = v.column1",
+    )  # fmt: skip
 
 
 def statement(conn: Connection, user_id: int, before: int, limit: int) -> list[tuple[int, str, int, int, int]]:

@@ -1,30 +1,33 @@
-"""Opening red packets: a burst of openings of one packet is one run, and a handful of statements.
+"""Opening red packets: a run of openings, of one packet or of many, is decided as a whole and then written together.
 
-Everything is decided before anything is written: who may, who had a share, what is drawn; then the events, the
-transfers, the records and the packet's row are written together.
+First what is stored is read, for all at once: earlier results, who is in the group, the packets, who had a share. Then
+each packet draws for those who ask, the events take their places in the order of the commands, and a statement for each
+table writes them. So a burst on one packet, and people who open a thousand different ones, cost the same.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import attrs
 
-from chatsrv_redpack import Claim, Grab, Opened, Packet, Record, RedpackError, luckiest, open_many, refusal
+from chatsrv_redpack import Claim, Grab, Opened, Packet, RedpackError, luckiest, open_many, refusal
 from chatsrv_storage import ledger, records
 from chatsrv_storage.accounts import names_of
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.idempotency import Once, earlier_result, keep
-from chatsrv_storage.packets import load, records_of, refused_by, save, shares_of
+from chatsrv_storage.idempotency import Once, conflict, earlier_results, keep_all, result_in
+from chatsrv_storage.packets import had_shares, load_all, records_of, refused_by, save_all
 from chatsrv_storage.records import Actor
 from chatsrv_storage.rights import Operation
-from chatsrv_storage.turn import Accepted, Outcome, Turn
+from chatsrv_storage.rows import execute_rows
+from chatsrv_storage.turn import Accepted, Outcome, Turn, accepted_twice
 
 
 @attrs.frozen(slots=True)
 class Open:
-    """Somebody opens a packet. A burst of them on one packet is one run, and a handful of statements.
+    """Somebody opens a packet; `show_cents` puts amounts into the group's events.
 
-    `show_cents` puts amounts into the group's events. Replies [packet_id, cents, number, left].
+    Replies [packet_id, cents, number, left].
     """
 
     actor: Actor
@@ -34,114 +37,145 @@ class Open:
 
     @staticmethod
     def run_all(turn: Turn, commands: "Sequence[Open]", /) -> list[Outcome]:
-        """Open in the order of the commands, packet by packet."""
-        outcomes: dict[int, Outcome] = {}
-        by_packet: dict[int, list[int]] = {}
-        for place, command in enumerate(commands):
-            by_packet.setdefault(command.packet_id, []).append(place)
-        for packet_id, places in by_packet.items():
-            found = _open_run(turn, packet_id, [commands[place] for place in places])
-            outcomes.update(zip(places, found, strict=True))
-        return [outcomes[place] for place in range(len(commands))]
+        """The outcome of each, as if they came one after the other."""
+        return _Run(turn, commands).outcomes()
 
 
-def _open_run(turn: Turn, packet_id: int, commands: Sequence[Open]) -> list[Outcome]:
-    """The outcome of each opening of one packet: everything is decided before anything is written."""
-    outcomes: list[Outcome | None] = []
-    seen: dict[tuple[int, bytes], int] = {}
-    claims: dict[int, Claim] = {}
-    for place, command in enumerate(commands):
-        try:
-            turn.require(command.actor, Operation.OPEN_PACKET)
-            key = command.once.user_id, command.once.client_id
-            twin = seen.setdefault(key, place)
-            if twin == place:
-                earlier = earlier_result(turn.conn, command.once, turn.now_ms)
-                if earlier is not None:
-                    outcomes.append(Accepted(earlier))
+@attrs.define(slots=True)
+class _Drawn:
+    """What one packet gave to those of the run who asked it: the packet after it, and the share or refusal by place."""
+
+    after: Packet
+    left: int
+    shares: dict[int, Opened | Refusal]
+
+
+class _Run:
+    """One run of openings, from what was asked to what is written."""
+
+    def __init__(self, turn: Turn, commands: Sequence[Open]) -> None:
+        self._turn = turn
+        self._commands = commands
+        self._outcomes: dict[int, Outcome] = {}
+        self._twins: dict[int, int] = {}
+
+    def outcomes(self) -> list[Outcome]:
+        """Run it: everything is decided before anything is written."""
+        claims = self._claims()
+        if claims:
+            drawn = self._draw(claims)
+            self._write(drawn, self._tell(drawn, claims))
+        for place, first in self._twins.items():  # a retry in the same batch gets what the first got
+            self._outcomes[place] = accepted_twice(self._outcomes[first])
+        return [self._outcomes[place] for place in range(len(self._commands))]
+
+    def _claims(self) -> dict[int, Claim]:
+        """By place, those who may open and did not under this client id before; the others have their outcome."""
+        turn = self._turn
+        earlier = earlier_results(turn.conn, [command.once for command in self._commands])
+        turn.know_members([command.actor.user_id for command in self._commands])
+        claims: dict[int, Claim] = {}
+        first: dict[tuple[int, bytes], int] = {}
+        for place, command in enumerate(self._commands):
+            once = command.once
+            key = once.user_id, once.client_id
+            try:
+                twin = first.get(key)
+                if twin is not None:
+                    if self._commands[twin].once.payload_hash != once.payload_hash:
+                        raise conflict()
+                    self._twins[place] = twin
                     continue
+                reply = result_in(earlier.get(key), once, turn.now_ms)
+                if reply is not None:
+                    self._outcomes[place] = Accepted(reply)
+                    continue
+                turn.require(command.actor, Operation.OPEN_PACKET)
                 claims[place] = Claim(command.actor.user_id, turn.ids.next(turn.now_ms))
-            outcomes.append(None)
-        except Refusal as refused:
-            outcomes.append(refused)
-    if claims:
-        try:
-            _open_claims(turn, packet_id, commands, claims, outcomes)
-        except Refusal as refused:
-            outcomes = [outcome or refused for outcome in outcomes]
-    # A retry in the same batch gets what the first got.
-    answered: list[Outcome] = []
-    for outcome, command in zip(outcomes, commands, strict=True):
-        answered.append(outcome or _again(outcomes[seen[command.once.user_id, command.once.client_id]]))
-    return answered
+                first[key] = place
+            except Refusal as refused:
+                self._outcomes[place] = refused
+        return claims
 
+    def _draw(self, claims: dict[int, Claim]) -> dict[int, _Drawn]:
+        """What each packet gives, by its id; claims on what is no packet here, or a damaged one, are refused."""
+        turn = self._turn
+        asked: dict[int, list[int]] = {}
+        for place in claims:
+            asked.setdefault(self._commands[place].packet_id, []).append(place)
+        packets = load_all(turn.conn, turn.group_id, list(asked))
+        had = had_shares(turn.conn, [(self._commands[place].packet_id, claims[place].user_id) for place in claims])
+        drawn: dict[int, _Drawn] = {}
+        for packet_id, places in asked.items():
+            packet = packets[packet_id]
+            if isinstance(packet, Refusal):
+                self._outcomes |= dict.fromkeys(places, packet)
+                continue
+            these = [replace(claims[place], already_had=(packet_id, claims[place].user_id) in had) for place in places]
+            try:
+                # A clock that was set back must not date an opening before its packet.
+                openings = open_many(packet, these, max(turn.now_ms, packet.sent_ms))
+            except RedpackError as error:
+                self._outcomes |= dict.fromkeys(places, refused_by(error))
+                continue
+            shares = [refused_by(refusal(each)) if isinstance(each, Grab) else each for each in openings.outcomes]
+            drawn[packet_id] = _Drawn(openings.packet, packet.remaining_count, dict(zip(places, shares, strict=True)))
+        return drawn
 
-def _again(first: Outcome | None) -> Outcome:
-    assert first is not None, "the first of two retries is answered first"
-    return Accepted(first.reply) if isinstance(first, Accepted) else first
-
-
-def _open_claims(
-    turn: Turn, packet_id: int, commands: Sequence[Open], claims: dict[int, Claim], outcomes: list[Outcome | None]
-) -> None:
-    """Draw for the claims (by place), write what was drawn, and put their outcomes where they belong."""
-    conn = turn.conn
-    packet, _, _ = load(conn, turn.group_id, packet_id)
-    had = shares_of(conn, packet_id, [claim.user_id for claim in claims.values()])
-    places = list(claims)
-    asked = [Claim(claim.user_id, claim.transfer_id, already_had=claim.user_id in had) for claim in claims.values()]
-    try:
-        # A clock that was set back must not date an opening before its packet.
-        openings = open_many(packet, asked, max(turn.now_ms, packet.sent_ms))
-    except RedpackError as error:
-        raise refused_by(error) from None
-    drawn: list[tuple[Open, Opened]] = []
-    events: list[records.Record] = []
-    left = packet.remaining_count
-    for place, outcome in zip(places, openings.outcomes, strict=True):
-        command = commands[place]
-        if isinstance(outcome, Grab):
-            outcomes[place] = refused_by(refusal(outcome))
-            continue
-        left -= 1
-        record = outcome.record
-        data = {"packet": packet_id, "cents": record.cents if command.show_cents else 0, "left": left}
-        event = turn.next_record(command.actor, "opened", data=data)
-        effects: list[records.Effect] = [event]
-        events.append(event)
-        if left == 0:
-            over = _exhausted(turn, command.actor, openings.packet, (*(done.record for _, done in drawn), record))
-            events.append(over)
-            effects.append(over)
-        outcomes[place] = Accepted([packet_id, record.cents, record.number, left], tuple(effects))
-        drawn.append((command, outcome))
-    if not drawn:
-        return
-    turn.insert(events)
-    ledger.post_shares(conn, [done.transfer for _, done in drawn])
-    conn.executemany(
-        "insert into redpack_record values (?, ?, ?, ?, ?, ?)",
-        [
-            (
-                packet_id,
-                done.record.user_id,
-                done.record.number,
-                done.record.cents,
-                done.record.opened_ms,
-                done.transfer.id,
+    def _tell(self, drawn: dict[int, _Drawn], claims: dict[int, Claim]) -> list[records.Record]:
+        """The events, in the order of the commands, which is the order in which the group will hear them."""
+        turn = self._turn
+        events: list[records.Record] = []
+        for place in claims:
+            command = self._commands[place]
+            packet = drawn.get(command.packet_id)
+            if packet is None:
+                continue
+            share = packet.shares[place]
+            if isinstance(share, Refusal):
+                self._outcomes[place] = share
+                continue
+            packet.left -= 1
+            cents = share.record.cents
+            data = {"packet": command.packet_id, "cents": cents if command.show_cents else 0, "left": packet.left}
+            effects = [turn.next_record(command.actor, "opened", data=data)]
+            if packet.left == 0:
+                effects.append(_exhausted(turn, command.actor, packet))
+            events += effects
+            self._outcomes[place] = Accepted(
+                [command.packet_id, cents, share.record.number, packet.left], tuple(effects)
             )
-            for _, done in drawn
-        ],
-    )
-    save(conn, openings.packet)
-    for place in places:
-        outcome = outcomes[place]
-        if isinstance(outcome, Accepted):
-            keep(conn, commands[place].once, outcome.reply)
+        return events
+
+    def _write(self, drawn: dict[int, _Drawn], events: list[records.Record]) -> None:
+        """A statement for each table."""
+        if not events:
+            return
+        conn = self._turn.conn
+        shares = [share for packet in drawn.values() for share in packet.shares.values() if isinstance(share, Opened)]
+        self._turn.insert(events)
+        ledger.post_shares(conn, [share.transfer for share in shares])
+        execute_rows(
+            conn, "insert into redpack_record",
+            [
+                (each.record.packet_id, each.record.user_id, each.record.number, each.record.cents,
+                 each.record.opened_ms, each.transfer.id)
+                for each in shares
+            ],
+        )  # fmt: skip
+        save_all(conn, [packet.after for packet in drawn.values()])
+        replies = [
+            (self._commands[place].once, outcome.reply)
+            for place, outcome in self._outcomes.items()
+            if isinstance(outcome, Accepted) and outcome.effects
+        ]
+        keep_all(conn, replies)
 
 
-def _exhausted(turn: Turn, actor: Actor, packet: Packet, new: Sequence[Record]) -> records.Record:
-    """The event that names the luckiest and reveals the seed; `new` are the openings that are not stored yet."""
+def _exhausted(turn: Turn, actor: Actor, drawn: _Drawn) -> records.Record:
+    """The event that names the luckiest and reveals the seed; those opened in this run are not stored yet."""
+    packet = drawn.after
+    new = [share.record for share in drawn.shares.values() if isinstance(share, Opened)]
     winner = luckiest(packet, (*records_of(turn.conn, packet.packet_id), *new))
     data: dict[str, Any] = {"packet": packet.packet_id, "seed": packet.server_seed.hex(), "luckiest": None, "cents": 0}
     if winner is not None:

@@ -32,6 +32,7 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
 from chatsrv_storage.records import Actor
 from chatsrv_storage.rights import Operation, reader
+from chatsrv_storage.rows import execute_rows, query_rows, select_in
 from chatsrv_storage.turn import Script, Turn
 
 MAX_PREPARED: Final = 5
@@ -66,17 +67,49 @@ def load(conn: Connection, group_id: int, packet_id: int) -> tuple[Packet, int, 
     if row is None:
         raise _unknown()
     *fields, seq, greeting = row
-    fields[4], fields[12] = Mode(fields[4]), State(fields[12])
-    return Packet(*fields), seq, greeting
+    return _packet_of(fields), seq, greeting
+
+
+def load_all(conn: Connection, group_id: int, packet_ids: Sequence[int]) -> dict[int, Packet | Refusal]:
+    """Packets of this group by id, or why there is none or nothing to be had of it."""
+    found: dict[int, Packet | Refusal] = {packet_id: _unknown() for packet_id in packet_ids}
+    for row in select_in(conn, f"select {_PACKET}, group_id from redpack where id in", packet_ids):
+        if row[-1] == group_id:
+            try:
+                found[row[0]] = _packet_of(row[:-1])
+            except RedpackError as error:
+                found[row[0]] = refused_by(error)
+    return found
+
+
+def _packet_of(fields: Sequence[Any]) -> Packet:
+    """The packet of _PACKET's columns. Raises RedpackError where they contradict each other."""
+    values = list(fields)
+    values[4], values[12] = Mode(values[4]), State(values[12])
+    return Packet(*values)
 
 
 def save(conn: Connection, packet: Packet) -> None:
-    conn.execute(
-        "update redpack set state = ?, next_draw = ?, remaining_cents = ?, remaining_count = ?, refunded_cents = ? where id = ?",
+    """Write what changes in the life of a packet."""
+    save_all(conn, (packet,))
+
+
+def save_all(conn: Connection, packets: Sequence[Packet]) -> None:
+    """The same, of many."""
+    rows = [
         (
-            packet.state.value, packet.next_draw, packet.remaining_cents, packet.remaining_count, packet.refunded_cents,
-            packet.packet_id,
-        ),
+            each.packet_id,
+            each.state.value,
+            each.next_draw,
+            each.remaining_cents,
+            each.remaining_count,
+            each.refunded_cents,
+        )
+        for each in packets
+    ]
+    execute_rows(
+        conn, "update redpack set state = v.column2, next_draw = v.column3, remaining_cents = v.column4,"
+        " remaining_count = v.column5, refunded_cents = v.column6 from (", rows, ") v where redpack.id = v.column1",
     )  # fmt: skip
 
 
@@ -192,19 +225,19 @@ def grab_packet(conn: Connection, user_id: int, group_id: int, packet_id: int, n
     """(whether there is something for this member, what they had). A read. Raises Refusal for a stranger."""
     reader(conn, user_id, group_id, operation=Operation.OPEN_PACKET)
     packet, _, _ = load(conn, group_id, packet_id)
-    had = shares_of(conn, packet_id, (user_id,))
-    return grab(packet, user_id, now_ms, already_had=bool(had)).value, had.get(user_id, 0)
+    had = had_shares(conn, ((packet_id, user_id),))
+    cents = had.get((packet_id, user_id), 0)
+    return grab(packet, user_id, now_ms, already_had=bool(cents)).value, cents
 
 
-def shares_of(conn: Connection, packet_id: int, user_ids: Sequence[int]) -> dict[int, int]:
-    """What those of these users who had a share were paid."""
-    marks = ",".join("?" * len(user_ids))
-    return dict(
-        conn.execute(
-            f"select user_id, cents from redpack_record where packet_id = ? and user_id in ({marks})",
-            (packet_id, *user_ids),
-        ).fetchall()
-    )
+def had_shares(conn: Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Of these pairs (packet, user) those who had a share, and what they were paid."""
+    rows = query_rows(
+        conn, "with asked (packet, user) as (", pairs,
+        ") select json_group_array(json_array(r.packet_id, r.user_id, r.cents)) from asked a"
+        " join redpack_record r on r.packet_id = a.packet and r.user_id = a.user",
+    )  # fmt: skip
+    return {(packet_id, user_id): cents for packet_id, user_id, cents in rows}
 
 
 def records_of(conn: Connection, packet_id: int) -> list[Record]:

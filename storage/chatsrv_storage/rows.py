@@ -5,9 +5,11 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from chatsrv_storage.port import Connection
+
+T = TypeVar("T")
 
 MOST: Final = 128
 """Rows of one statement; the parameters of 128 messages are far from SQLite's limit of 32,766."""
@@ -19,7 +21,7 @@ def _marks(width: int, rows: int) -> str:
     return ", ".join([row] * rows)
 
 
-def _pieces(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+def _pieces(rows: Sequence[T]) -> Iterator[Sequence[T]]:
     """Pieces whose lengths are powers of two, so that few different statements are prepared."""
     at, size = 0, MOST
     while at < len(rows):
@@ -41,3 +43,9 @@ def query_rows(conn: Connection, before: str, rows: Sequence[tuple[Any, ...]], a
         sql = f"{before} values {_marks(len(part[0]), len(part))}{after}"
         (text,) = conn.execute(sql, tuple(chain.from_iterable(part))).fetchone()
         yield from json.loads(text)
+
+
+def select_in(conn: Connection, before: str, keys: Sequence[int], *first: int) -> Iterator[tuple[Any, ...]]:
+    """The rows of `before (?, ?, …)` for all keys, piece by piece; `first` are the parameters in `before`."""
+    for part in _pieces(keys):
+        yield from conn.execute(f"{before} {_marks(len(part), 1)}", (*first, *part)).fetchall()

@@ -7,6 +7,7 @@ import attrs
 
 from chatsrv_storage.port import Connection
 from chatsrv_storage.records import GROUP, GroupView, Rules
+from chatsrv_storage.rows import select_in
 from chatsrv_storage.unread import Beside
 
 _RULES: Final = (
@@ -98,6 +99,15 @@ def member_state(conn: Connection, group_id: int, user_id: int) -> MemberState |
         (group_id, user_id),
     ).fetchone()
     return None if row is None else MemberState(*row)
+
+
+def member_states(conn: Connection, group_id: int, user_ids: Sequence[int]) -> dict[int, MemberState | None]:
+    """`member_state` of many."""
+    states: dict[int, MemberState | None] = dict.fromkeys(user_ids)
+    select = f"select m.user_id, {MEMBER_COLUMNS} from group_member m where m.group_id = ? and m.role > 0"
+    for user_id, *row in select_in(conn, f"{select} and m.user_id in", user_ids, group_id):
+        states[user_id] = MemberState(*row)
+    return states
 
 
 def both_states(conn: Connection, group_id: int, user_id: int) -> tuple[GroupState, MemberState] | None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 import attrs
 
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.idempotency import Once, earlier_result, keep, result_in
+from chatsrv_storage.idempotency import Once, conflict, earlier_result, keep, result_in
 from chatsrv_storage.port import Connection
 from chatsrv_storage.profiles import require_on_terms
 from chatsrv_storage.records import (
@@ -28,8 +28,9 @@ from chatsrv_storage.records import (
     dump,
 )
 from chatsrv_storage.rights import Operation, allow
+from chatsrv_storage.rows import execute_rows
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.standing import GroupState, MemberState, group_state, member_state, view
+from chatsrv_storage.standing import GroupState, MemberState, group_state, member_state, member_states, view
 
 Script = Callable[["Turn", Actor], list[Any]]
 """A transaction script: reads, checks, writes through the turn, and answers the fields of its reply (as JSON can hold)."""
@@ -83,6 +84,11 @@ class Accepted:
 Outcome = Accepted | Refusal
 
 
+def accepted_twice(first: Outcome) -> Outcome:
+    """What a retry in the same batch gets: the same answer, and no second effect."""
+    return Accepted(first.reply) if isinstance(first, Accepted) else first
+
+
 @attrs.define(slots=True)
 class Known:
     """What turns that run together share: rows read for all of them, and rows to be written for all at the end.
@@ -121,6 +127,11 @@ class Turn:
         if user_id not in self._members:
             self._members[user_id] = member_state(self.conn, self.group_id, user_id)
         return self._members[user_id]
+
+    def know_members(self, user_ids: Sequence[int]) -> None:
+        """Read the rows of these users in one statement, for `member` to answer."""
+        unknown = [user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._members]
+        self._members |= member_states(self.conn, self.group_id, unknown)
 
     def forget(self, user_id: int) -> None:
         """The row of this user was changed: read it again when asked."""
@@ -183,7 +194,7 @@ class Turn:
 
     def insert(self, records: Sequence[Record]) -> None:
         """Write rows of the sequence."""
-        self.conn.executemany(_INSERT, [row_of(record) for record in records])
+        execute_rows(self.conn, "insert into message", [row_of(record) for record in records])
 
     def tell(self, effect: Effect) -> None:
         """Let somebody learn of this, in its place among the effects of the command."""
@@ -318,9 +329,7 @@ class Turn:
         twin = seen.get((once.user_id, once.client_id))
         if twin is not None:
             if twin[0] != once.payload_hash:
-                raise Refusal(
-                    "client_id_conflict", "this client id was used for another command: make a new one", "client_id"
-                )
+                raise conflict()
             return Accepted(twin[1])
         known = self._known
         if known is None:
@@ -336,7 +345,6 @@ class Turn:
         return Accepted([self.group_id, record.seq, record.id, record.ordinal, record.sent_at], (record,))
 
 
-_INSERT = "insert into message values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _MOVE_CURSOR = "update group_member set read_seq = ?, read_ordinal = ? where group_id = ? and user_id = ?"
 
 
