@@ -43,9 +43,8 @@ class Flusher:
             self._parked.unpark()
         self._dirty[outbox] = None
 
-    def add(self, outbox: "Outbox", size: int) -> None:
-        """The outbox grew; over the budget, the largest that cannot be written out is cut."""
-        self.waiting += size
+    def shed(self) -> None:
+        """The sum is over the budget: cut the largest outboxes that cannot be written out."""
         while self.waiting > self.budget and self._full:
             largest = max(self._full, key=lambda full: full.size)
             largest.cut("the server's memory for slow readers is used up")
@@ -148,11 +147,14 @@ class Outbox:
         """Take bytes of the transport's own."""
         if self._closed:
             return
+        flusher, size = self._flusher, len(data)
         self._pieces.append(data)
-        self.size += len(data)
-        self._flusher.add(self, len(data))
+        self.size += size
+        flusher.waiting += size
+        if flusher.waiting > flusher.budget:
+            flusher.shed()
         if not self._draining and not self._closed:
-            self._flusher.mark(self)
+            flusher.mark(self)
 
     def flush(self) -> None:
         """Write what the socket takes now; leave the rest to a task of the connection."""
