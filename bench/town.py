@@ -5,10 +5,11 @@ place in the town, and the same (cheap) password hash.
 """
 
 import hashlib
+import itertools
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,10 +108,11 @@ async def _build(
         if operator:
             await storage.write(lambda conn: accounts.set_operator(conn, "bench", inhabitants[0].name, True, 0))
         built: list[Group] = []
+        serials = itertools.count()
         for number, members in enumerate(shapes):
             built.append(await _group(storage, ids, f"group {number}", members, inhabitants))
             if missed:
-                await _messages(storage, ids, built[-1], inhabitants, missed)
+                await _messages(storage, ids, built[-1], inhabitants, missed, serials)
         return Town(tuple(inhabitants), tuple(built))
 
 
@@ -145,14 +147,20 @@ async def _group(storage: Storage, ids: Snowflake, name: str, members: tuple[int
     return Group(group_id, members)
 
 
-async def _messages(storage: Storage, ids: Snowflake, group: Group, people: list[Person], count: int) -> None:
-    """Messages of 128 characters by the members in turn."""
+async def _messages(
+    storage: Storage, ids: Snowflake, group: Group, people: list[Person], count: int, serials: Iterator[int]
+) -> None:
+    """Messages of 128 characters by the members in turn.
+
+    `serials` goes on through the whole town: several groups are filled within one millisecond, and a client id that came
+    before in another of them would be answered as a retry.
+    """
     for start in range(0, count, CHUNK):
         now = time.time_ns() // 1_000_000
         posts: list[Post] = []
         for number in range(start, min(start + CHUNK, count)):
             person = people[group.members[number % len(group.members)]]
-            client_id = now.to_bytes(6, "big") + b"\x70\x00" + (1 << 63 | number).to_bytes(8, "big")
+            client_id = now.to_bytes(6, "big") + b"\x70\x00" + (1 << 63 | next(serials)).to_bytes(8, "big")
             once = Once(person.user_id, client_id, hashlib.blake2b(client_id, digest_size=16).digest())
             posts.append(Post(Actor(person.user_id, person.name), once, f"{number:030x}".ljust(128, ".")))
         outcomes = await storage.write(lambda conn, at=now, these=posts: Turn(conn, group.group_id, at, ids).run(these))
