@@ -62,6 +62,8 @@ class Load:
         self.rate: float = job["rate"]
         self.turn = 0
         self.sent = 0
+        self.said = dict.fromkeys(self.streams, 0)
+        self.totals: dict[int, int] | None = None
         self.in_flight = 0
         self.acks: list[tuple[int, int, int]] = []  # group id, sequence number, our number
         self.ack_times: list[tuple[int, int]] = []  # due, acked
@@ -74,6 +76,7 @@ class Load:
         self.turn = self.turn + 1 if self.turn + 1 < len(self.senders) else 0
         self.sent += 1
         self.in_flight += 1
+        self.said[member.stream.group_id] += 1
         request_id = self.sent + 2
         member.requests[request_id] = (self.sent, due_ns)
         frame = self.makers[member.stream.group_id].make(request_id, self.sent, member.place, self.sent, due_ns)
@@ -135,8 +138,11 @@ class Load:
                 elif now >= start_ns:
                     for _ in range(self.window - self.in_flight):
                         self.post(now)
-            elif len(marks) == 2 and not self.in_flight and self.all_there():
-                break
+            elif len(marks) == 2 and not self.in_flight:
+                if self.totals is None:
+                    self.totals = agreed(self.said)
+                if self.all_there(self.totals):
+                    break
             if self.dirty:
                 self.flush()
             for fd, _mask in poller.poll(0.01 if self.dirty or now >= end_ns else 0.2, 1024):
@@ -167,10 +173,13 @@ class Load:
         """Events that members have whole."""
         return sum(member.stream.delivered(member.at) for member in self.members)
 
-    def all_there(self) -> bool:
-        """Every member has all that any member has, and what was acked is among it: an ack may come before its event."""
-        if sum(stream.events for stream in self.streams.values()) < len(self.acks):
-            return False
+    def all_there(self, totals: dict[int, int]) -> bool:
+        """Every member has exactly what all processes together said in its group. Raises WrongStream for more."""
+        for group_id, stream in self.streams.items():
+            if stream.events > totals[group_id]:
+                raise WrongStream(f"group {group_id}: {stream.events} events of {totals[group_id]} messages")
+            if stream.events < totals[group_id]:
+                return False
         return all(member.at == len(member.stream.kept) and not member.leftover for member in self.members)
 
     def missing(self) -> str:
@@ -188,7 +197,7 @@ class Load:
         for due, at in self.ack_times:
             if begin_ns <= due < end_ns:
                 acked.add(at - due)
-        messages, deliveries = self.check(begin_ns, end_ns)
+        deliveries = self.check(begin_ns, end_ns)
         return {
             "deliveries": after - before,
             "reads": sum(began <= at < ended for member in self.members for at in member.arrivals[::2]),
@@ -198,14 +207,14 @@ class Load:
             "rss": used_after["rss"],
             "ack": acked.dump(),
             "delivery": deliveries.dump(),
-            "messages": messages,
+            "messages": {str(group_id): stream.events for group_id, stream in self.streams.items()},
             "sent": self.sent,
             "digests": {str(group_id): stream.digest() for group_id, stream in self.streams.items()},
             "error": self.error,
         }
 
-    def check(self, begin_ns: int, end_ns: int) -> tuple[int, Latencies]:
-        """Decode all streams: (messages in them, latencies of their deliveries). Raises WrongStream."""
+    def check(self, begin_ns: int, end_ns: int) -> Latencies:
+        """Decode all streams; answers the latencies of their deliveries. Raises WrongStream."""
         mine = {member.place for member in self.senders}
         acked: dict[tuple[int, int], int] = {(group_id, seq): number for group_id, seq, number in self.acks}
         if len(acked) != len(self.acks):
@@ -213,7 +222,6 @@ class Load:
         listeners: dict[int, list[Member]] = {}
         for member in self.members:
             listeners.setdefault(member.stream.group_id, []).append(member)
-        total = sum(stream.events for stream in self.streams.values())
         deliveries = sum(stream.events * len(listeners[group_id]) for group_id, stream in self.streams.items())
         stride = deliveries // MAX_SAMPLES + 1
         latencies = Latencies()
@@ -234,7 +242,16 @@ class Load:
                 _latencies(member.arrivals, dues, begin_ns, end_ns, latencies)
         if acked:
             raise WrongStream(f"{len(acked)} messages were acked and came to nobody")
-        return total, latencies
+        return latencies
+
+
+def agreed(said: dict[int, int]) -> dict[int, int]:
+    """Tell the parent how much this process said in each group, and hear what all of them said: nothing more will come."""
+    say({"said": {str(group_id): count for group_id, count in said.items()}, "error": None})
+    answer = hear_line()
+    if answer is None:
+        raise SystemExit("the run was given up")
+    return {int(group_id): count for group_id, count in answer["totals"].items()}
 
 
 def _latencies(arrivals: list[int], dues: list[tuple[int, int]], begin: int, end: int, into: Latencies) -> None:

@@ -5,9 +5,13 @@ import platform
 import sqlite3
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+BOTTLENECK: Final = 0.9
+"""A load process that takes more of a core than this may be what limits the result."""
 
 
 def machine() -> dict[str, Any]:
@@ -54,3 +58,9 @@ def busy_share() -> tuple[float, float]:
     """(busy, all) processor seconds of the machine so far, everybody included."""
     fields = [int(field) for field in _lines("/proc/stat")[0].split()[1:9]]
     return sum(fields) - fields[3] - fields[4], float(sum(fields))
+
+
+def generator(cpu_seconds: Sequence[float], wall_seconds: Sequence[float]) -> dict[str, Any]:
+    """What the load processes took of a core each, and whether one of them may have been the bottleneck."""
+    shares = [round(cpu / wall, 3) if wall else 0.0 for cpu, wall in zip(cpu_seconds, wall_seconds, strict=True)]
+    return {"processes": len(shares), "cpu_share": shares, "is_bottleneck": max(shares, default=0.0) > BOTTLENECK}
