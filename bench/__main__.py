@@ -139,7 +139,9 @@ def run_many_groups(options: Options) -> dict[str, Any]:
 
 def run_idle(options: Options) -> dict[str, Any]:
     """Memory."""
-    return idle.run(options.connections or 5000, transport=options.transport, watch=min(2.0, options.seconds))
+    return idle.run(
+        options.connections or 5000, transport=options.transport, watch=min(2.0, options.seconds), floors=options.floor
+    )
 
 
 def run_connect(options: Options) -> dict[str, Any]:
@@ -151,6 +153,7 @@ def run_connect(options: Options) -> dict[str, Any]:
         options.seconds,
         transport=options.transport,
         real_hash=not options.quick_hashes,
+        processes=options.processes,
     )
 
 
@@ -160,6 +163,7 @@ def run_sync(options: Options) -> dict[str, Any]:
         options.connections or 5000,
         options.groups or 10,
         options.missed,
+        transport=options.transport,
         stored=options.stored,
         processes=options.processes,
     )

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench import target
-from bench.figures import Latencies
-from bench.links import CROWD, Link, open_links
-from bench.talk import Talk, converse
+from bench.comers import come
+from bench.links import Link
+from bench.talk import Failed, Talk, converse
 from bench.target import Target
 from bench.town import PASSWORD, apart
 from bench.wire import LOGGED_IN
@@ -20,8 +20,19 @@ REAL_HASH = {"password_time": 3, "password_memory": 64 * 1024, "password_workers
 """The default cost of a hash; the throttle would end the test before the hash does."""
 
 
+WINDOW = 100
+"""Logins by token that are under way at a time."""
+
+
 def run(
-    logins: int, members: int, rate: float, seconds: float, *, transport: str = "tcp", real_hash: bool = True
+    logins: int,
+    members: int,
+    rate: float,
+    seconds: float,
+    *,
+    transport: str = "tcp",
+    real_hash: bool = True,
+    processes: int = 1,
 ) -> dict[str, Any]:
     """Both."""
     settings = (
@@ -29,50 +40,39 @@ def run(
         if real_hash
         else {**REAL_HASH, **{key: target.SETTINGS[key] for key in ("password_time", "password_memory")}}
     )
+    at_a_time = 2 * int(settings["password_workers"])
     people = -(-max(logins, members) // members) * members
     with target.server(people, apart(people // members, members), transport=transport, settings=settings) as served:
-        tokens = _by_token(served, logins)
+        tokens = come(
+            served.url, served.usage, served.town.people[:logins], window=min(WINDOW, logins), processes=processes
+        )
         talk = Talk(senders=min(10, members), rate=rate, seconds=seconds)
         town = served.town.only(1)
         rest = converse(served.url, served.usage, town, talk)
-        with password_logins(served, 2 * int(settings["password_workers"])) as done:
+        with password_logins(served, at_a_time) as done:
+            began = time.monotonic()
             busy = converse(served.url, served.usage, town, talk)
-    at_rest, beside = (each["latency"]["delivery"]["p99_ms"] for each in (rest, busy))
+            taken = time.monotonic() - began
+            logged_in = len(done)
+    if not logged_in:
+        raise Failed("nobody came in by password while the conversation ran")
+    at_rest, beside = (each["latency"]["delivery"] for each in (rest, busy))
     return {
         "options": {"logins": logins, "members": members, "rate": rate, "seconds": seconds, **settings},
-        "token": tokens,
+        "token": {name: value for name, value in tokens.items() if name != "events"},
         "password": {
-            "logins": len(done),
-            "logins_per_second": round(len(done) / max(0.001, sum(done)) * 2 * int(settings["password_workers"]), 1),
-            "conversation_p99_ms_at_rest": at_rest,
-            "conversation_p99_ms_beside": beside,
-            "ratio": round(beside / at_rest, 2) if at_rest else None,
+            "logins": logged_in,
+            "logins_per_second": round(logged_in / taken, 1),
+            "at_a_time": at_a_time,
         },
+        "conversation": {
+            "latency_at_rest": at_rest,
+            "latency_beside": beside,
+            "p99_ratio": round(beside["p99_ms"] / at_rest["p99_ms"], 3) if at_rest["p99_ms"] else None,
+            "machine_busy": [rest["machine_busy"], busy["machine_busy"]],
+        },
+        "generator": busy["generator"],
         "proof": busy["proof"],
-    }
-
-
-def _by_token(served: Target, logins: int) -> dict[str, Any]:
-    """A storm of logins by token, a crowd at a time; each connection stays until the end."""
-    latencies = Latencies()
-    links: list[Link] = []
-    before, began = served.usage(), time.monotonic()
-    own = time.process_time()
-    people = served.town.people
-    for start in range(0, logins, CROWD):
-        crowd_began = time.monotonic_ns()
-        crowd = open_links(served.url, [person.token for person in people[start : min(logins, start + CROWD)]])
-        latencies.add(time.monotonic_ns() - crowd_began, len(crowd))
-        links += crowd
-    after, taken = served.usage(), time.monotonic() - began
-    own = time.process_time() - own
-    for link in links:
-        link.close()
-    return {
-        "logins_per_second": round(logins / taken),
-        "server_cpu_us_per_login": round((after["cpu"] - before["cpu"]) / logins * 1e6),
-        "latency_of_a_crowd": {**latencies.summary(), "crowd": CROWD},
-        "generator_cpu_share": round(own / taken, 3),
     }
 
 

@@ -1,50 +1,87 @@
 """`idle`: the server's memory per logged-in connection that says nothing, at growing numbers."""
 
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench import target
-from bench.links import Link, open_links
+from bench.fits import line
+from bench.links import Link, open_floor_links, open_links
+from bench.machine import generator
+from bench.talk import Failed
+from bench.target import Target
 from bench.town import apart
 
 GROUP = 500
+SETTLE = 0.5
+"""Seconds after the last login of a step before memory is read."""
 
 
-def run(connections: int, *, transport: str = "tcp", steps: int = 3, watch: float = 2.0) -> dict[str, Any]:
-    """Everybody is in one group of 500 (the last may be smaller); memory after each step, CPU while all are silent."""
+def run(
+    connections: int, *, transport: str = "tcp", steps: int = 3, watch: float = 2.0, floors: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Everybody is in one group of 500 (the last may be smaller); memory after each step, CPU while all are silent.
+
+    A floor is bare Trio with one task a connection, over TCP.
+    """
     size = min(GROUP, connections)
     people = -(-connections // size) * size
-    links: list[Link] = []
+    numbers = [connections * step // steps for step in range(1, steps + 1)]
     with target.server(people, apart(people // size, size), transport=transport) as served:
         tokens = [person.token for person in served.town.people]
-        base = served.usage()
-        rows: list[dict[str, Any]] = []
-        for step in range(1, steps + 1):
-            upto = connections * step // steps
-            began, before = time.monotonic(), served.usage()
-            links += open_links(served.url, tokens[len(links) : upto])
-            after = served.usage()
-            taken = time.monotonic() - began
-            rows.append(
-                {
-                    "connections": upto,
-                    "bytes_per_connection": round((after["rss"] - base["rss"]) / upto),
-                    "logins_per_second": round((upto - connections * (step - 1) // steps) / taken),
-                    "server_cpu_us_per_login": round(
-                        (after["cpu"] - before["cpu"]) / (upto - connections * (step - 1) // steps) * 1e6
-                    ),
-                    "rss": after["rss"],
-                }
+        town = served.town
+        figures = _stepwise(served, numbers, watch, lambda start, end: open_links(served.url, tokens[start:end]))
+    result: dict[str, Any] = {"options": {"connections": connections}, **figures}
+    if floors:
+        group_ids = [group.group_id for group in town.groups for _ in group.members]
+        with target.floor(town, each=False) as bare:
+            result["floor_turn"] = _stepwise(
+                bare, numbers, watch, lambda start, end: open_floor_links(bare.url, group_ids[start:end])
             )
-        quiet = served.usage()
-        time.sleep(watch)
-        later = served.usage()
-        for link in links:
-            link.close()
+    return result
+
+
+def _stepwise(
+    served: Target, numbers: Sequence[int], watch: float, connect: Callable[[int, int], list[Link]]
+) -> dict[str, Any]:
+    links: list[Link] = []
+    base = served.usage()
+    own, walls = time.process_time(), 0.0
+    rows: list[dict[str, Any]] = []
+    for upto in numbers:
+        more = upto - len(links)
+        began, before = time.monotonic(), served.usage()
+        links += connect(len(links), upto)
+        taken = time.monotonic() - began
+        walls += taken
+        time.sleep(SETTLE)
+        after = served.usage()
+        rows.append(
+            {
+                "connections": upto,
+                "bytes_per_connection": round((after["rss"] - base["rss"]) / upto),
+                "bytes_per_further_connection": round((after["rss"] - before["rss"]) / more),
+                "logins_per_second": round(more / taken),
+                "server_cpu_us_per_login": round((after["cpu"] - before["cpu"]) / more * 1e6),
+                "rss": after["rss"],
+            }
+        )
+    own = time.process_time() - own
+    quiet = served.usage()
+    time.sleep(watch)
+    later = served.usage()
+    there = later.get("connections", len(links))
+    for link in links:
+        link.close()
+    if there != len(links):
+        raise Failed(f"of {len(links)} silent connections {there} were left")
+    slope, _ = line([(0, base["rss"]), *((row["connections"], row["rss"]) for row in rows)])
     return {
-        "options": {"connections": connections},
         "empty_rss": base["rss"],
         "steps": rows,
         "bytes_per_connection": rows[-1]["bytes_per_connection"],
+        "bytes_per_connection_by_slope": round(slope),
         "idle_cpu_share": round((later["cpu"] - quiet["cpu"]) / (later["at"] - quiet["at"]), 4),
+        "generator": generator([own], [walls]),
+        "proof": {"connections_left": there},
     }

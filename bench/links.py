@@ -4,6 +4,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,7 +37,7 @@ class Link:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.websocket = parts.scheme in ("ws", "wss")
         self.tls = parts.scheme in ("tls", "wss")
-        self._socket = _tls(raw, parts.hostname) if self.tls else raw
+        self._socket = tls_context().wrap_socket(raw, server_hostname=parts.hostname) if self.tls else raw
         self.received = b""
 
     def fileno(self) -> int:
@@ -126,11 +127,13 @@ class Link:
         self._socket.close()
 
 
-def _tls(raw: socket.socket, host: str) -> ssl.SSLSocket:
+@cache
+def tls_context() -> ssl.SSLContext:
+    """A client's side, one for all, which takes any certificate: the harness made the server's itself."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(raw, server_hostname=host)
+    return context
 
 
 def open_links(url: str, tokens: Sequence[str]) -> list[Link]:
@@ -154,10 +157,13 @@ def open_links(url: str, tokens: Sequence[str]) -> list[Link]:
 
 def open_floor_links(url: str, group_ids: Sequence[int]) -> list[Link]:
     """Connections to a floor: each names its group."""
-    links = [Link(url) for _ in group_ids]
-    for link, group_id in zip(links, group_ids, strict=True):
-        link.say((8).to_bytes(4, "big") + group_id.to_bytes(8, "big"))
-    for link in links:
-        link.await_bytes(4)
-        link.ready()
+    links: list[Link] = []
+    for start in range(0, len(group_ids), CROWD):
+        crowd = [Link(url) for _ in group_ids[start : start + CROWD]]
+        for link, group_id in zip(crowd, group_ids[start:], strict=False):
+            link.say((8).to_bytes(4, "big") + group_id.to_bytes(8, "big"))
+        for link in crowd:
+            link.await_bytes(4)
+            link.ready()
+        links += crowd
     return links

@@ -45,7 +45,7 @@ def flat(value: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
             continue
         if isinstance(item, dict):
             rows += flat(cast("dict[str, Any]", item), f"{before}{name}.")
-        elif name == "steps":
+        elif name in ("steps", "points"):
             for row in cast("list[dict[str, Any]]", item):
                 rows += flat(row, f"{before}{name}[{next(iter(row.values()))}].")
         else:

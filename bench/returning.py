@@ -1,68 +1,74 @@
-"""A child process of `sync`: many clients connect at once, log in, list their groups, and fetch what they lack.
+"""A child process of `sync` and `connect`: many clients connect and log in, all at once or `window` at a time.
 
-Each asks as a client library would: Hello, Resume, ListGroups, then CatchUp until nothing is missing. Every event is
+For `sync` each asks on as a client library would: ListGroups, then CatchUp until nothing is missing. Every event is
 looked at: group by group the numbers go on by one from where the client stood.
 """
 
-import errno
 import gc
 import select
-import socket
 import sys
 import time
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from bench.control import hear_line, raise_file_limit, say, usage
+from bench.dial import Dial
 from bench.figures import Latencies
+from bench.links import LoginFailed
 from bench.streams import WrongStream
-from bench.wire import LOGGED_IN, frames_of, greeting, unpack
+from bench.wire import LOGGED_IN, cut_tcp, cut_websocket, frames_of, greeting, unpack
 from chatsrv_protocol import encode
 from chatsrv_protocol.sync import CatchUp, ListGroups, Range
 
 GROUPS: Final = 0x0440
 CAUGHT_UP: Final = 0x0442
 PATIENCE: Final = 60
+_TICK: Final = 1_000_000_000
 
 
 class Client:
-    """One of them. `step` takes bytes and answers what to send next."""
+    """One of them. `take` takes bytes and answers what to send next."""
 
     __slots__ = (
-        "after", "began", "buffer", "done_at", "events", "expected", "heads", "logged_in_at", "missed", "socket", "token",
+        "after", "began", "buffer", "catches_up", "cut", "done_at", "events", "expected", "heads", "link", "logged_in_at",
+        "missed", "token",
     )  # fmt: skip
 
-    def __init__(self, token: str, missed: int, expected: int) -> None:
+    def __init__(self, token: str, missed: int, expected: int, *, catches_up: bool) -> None:
         self.token = bytes.fromhex(token)
         self.missed = missed
         self.expected = expected
+        self.catches_up = catches_up
+        self.link: Dial | None = None
+        self.cut = cut_tcp
         self.buffer = b""
         self.after: dict[int, int] = {}
         self.heads: dict[int, int] = {}
-        self.events = 0
-        self.began = 0
-        self.logged_in_at = 0
-        self.done_at = 0
-        self.socket = socket.socket()
-        self.socket.setblocking(False)
+        self.events = self.began = self.logged_in_at = self.done_at = 0
+
+    def dial(self, url: str, now: int) -> Dial:
+        """Begin."""
+        self.began = now
+        self.link = Dial(url)
+        self.cut = cut_websocket if self.link.websocket else cut_tcp
+        return self.link
 
     def take(self, data: bytes, now: int) -> bytes:
         """Go on with what arrived."""
         data = self.buffer + data if self.buffer else data
         end = 0
-        while len(data) - end >= 4:
-            upto = end + 4 + int.from_bytes(data[end : end + 4], "big")
-            if upto > len(data):
+        answer = b""
+        while True:
+            start, upto = self.cut(data, end)
+            if not upto or upto > len(data):
                 break
             end = upto
+            for body in frames_of(data, start, upto):
+                fields = unpack(body)
+                if 0x80 <= fields[0] & 0xFF < 0xC0:
+                    self.event(fields)
+                else:
+                    answer += self.reply(fields, now)
         self.buffer = data[end:]
-        answer = b""
-        for body in frames_of(data, 0, end):
-            fields = unpack(body)
-            if 0x80 <= fields[0] & 0xFF < 0xC0:
-                self.event(fields)
-            else:
-                answer += self.reply(fields, now)
         return answer
 
     def event(self, fields: list[Any]) -> None:
@@ -77,8 +83,9 @@ class Client:
         """What to ask next."""
         if fields[0] == LOGGED_IN:
             self.logged_in_at = now
-            return encode(ListGroups(), 3)
-        if fields[0] == GROUPS:
+            if self.catches_up:
+                return encode(ListGroups(), 3)
+        elif fields[0] == GROUPS:
             for group in fields[2]:
                 self.heads[group[0]] = group[4]
                 self.after[group[0]] = group[4] - self.missed
@@ -95,71 +102,107 @@ class Client:
         return b""
 
 
-def come_back(url: str, clients: list[Client]) -> dict[str, Any]:
-    """All at once."""
-    parts = urlsplit(url)
-    assert parts.hostname is not None
-    address = parts.hostname, parts.port
-    clock = time.monotonic_ns
-    by_fd = {client.socket.fileno(): client for client in clients}
-    poller = select.epoll()
-    before, began = usage(), clock()
-    for fd, client in by_fd.items():
-        client.began = clock()
-        error = client.socket.connect_ex(address)
-        if error not in (0, errno.EINPROGRESS):
-            raise WrongStream(f"a connection was refused: {error}")
-        poller.register(fd, select.EPOLLOUT)
-    waiting = len(clients)
-    heard = clock()
-    while waiting:
-        if clock() - heard > PATIENCE * 1_000_000_000:
-            raise WrongStream(f"{waiting} clients were not answered for {PATIENCE} s")
-        for fd, mask in poller.poll(1, 2048):
-            client = by_fd[fd]
-            if mask & select.EPOLLOUT and not mask & (select.EPOLLERR | select.EPOLLHUP):
-                client.socket.send(greeting(client.token))
-                poller.modify(fd, select.EPOLLIN)
-                continue
-            data = client.socket.recv(256 * 1024)
-            heard = clock()
+class Crowd:
+    """All clients of this process, of which at most `window` are under way at a time (0: all)."""
+
+    def __init__(self, url: str, clients: list[Client], window: int) -> None:
+        self.url = url
+        self.clients = clients
+        self.window = window or len(clients)
+        self.poller = select.epoll()
+        self.opening: dict[int, Client] = {}
+        self.by_fd: dict[int, Client] = {}
+        self.begun = self.done = 0
+
+    def come_back(self) -> dict[str, Any]:
+        """Until everybody is done; the connections stay open. Raises WrongStream, LoginFailed."""
+        clock = time.monotonic_ns
+        before, began = usage(), clock()
+        heard = began
+        while self.done < len(self.clients):
+            now = clock()
+            if now - heard > PATIENCE * _TICK:
+                raise WrongStream(f"{len(self.clients) - self.done} clients were not answered for {PATIENCE} s")
+            while self.begun < len(self.clients) and self.begun - self.done < self.window:
+                self.begin(self.clients[self.begun], clock())
+            for fd, _mask in self.poller.poll(1, 2048):
+                heard = clock()
+                self.go_on(fd, heard)
+        return self.figures(began, before, usage())
+
+    def begin(self, client: Client, now: int) -> None:
+        """The next one dials."""
+        fd = client.dial(self.url, now).fileno()
+        self.begun += 1
+        self.by_fd[fd] = self.opening[fd] = client
+        self.poller.register(fd, select.EPOLLOUT)
+
+    def go_on(self, fd: int, now: int) -> None:
+        """Something happened on a connection."""
+        client = self.by_fd[fd]
+        link = client.link
+        assert link is not None
+        data = b""
+        if fd in self.opening:
+            wanted = link.go_on()
+            self.poller.modify(fd, wanted or select.EPOLLIN)
+            if wanted:
+                return
+            del self.opening[fd]
+            self.send(link, greeting(client.token))
+            data, link.received = link.received, b""
+        else:
+            try:
+                data = link.recv()
+            except BlockingIOError:
+                return
             if not data:
                 raise WrongStream("the server closed a connection")
-            answer = client.take(data, heard)
-            if answer:
-                client.socket.send(answer)
-            elif client.done_at == heard:
-                waiting -= 1
-    after = usage()
-    logged_in, caught_up = Latencies(), Latencies()
-    for client in clients:
-        logged_in.add(client.logged_in_at - client.began)
-        caught_up.add(client.done_at - client.began)
-        if client.events != client.expected:
-            raise WrongStream(f"a client lacked {client.expected} events and got {client.events}")
-    return {
-        "seconds": (max(client.done_at for client in clients) - began) / 1e9,
-        "events": sum(client.events for client in clients),
-        "logged_in": logged_in.dump(),
-        "caught_up": caught_up.dump(),
-        "cpu": after["cpu"] - before["cpu"],
-        "error": None,
-    }
+        was_done = client.done_at
+        answer = client.take(data, now)
+        if answer:
+            self.send(link, answer)
+        elif client.done_at and not was_done:
+            self.done += 1
+
+    def send(self, link: Dial, frames: bytes) -> None:
+        """Requests are small, and the socket is empty: it takes all of it."""
+        data = link.say_later(frames)
+        if link.send(data) != len(data):
+            raise WrongStream("a socket did not take a request")
+
+    def figures(self, began: int, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+        """What is told to the parent."""
+        logged_in, caught_up = Latencies(), Latencies()
+        for client in self.clients:
+            logged_in.add(client.logged_in_at - client.began)
+            caught_up.add(client.done_at - client.began)
+            if client.events != client.expected:
+                raise WrongStream(f"a client lacked {client.expected} events and got {client.events}")
+        return {
+            "seconds": (max(client.done_at for client in self.clients) - began) / 1e9,
+            "events": sum(client.events for client in self.clients),
+            "logged_in": logged_in.dump(),
+            "caught_up": caught_up.dump(),
+            "cpu": after["cpu"] - before["cpu"],
+            "error": None,
+        }
 
 
 def main() -> None:
-    """Say that we are ready, come back when told."""
+    """Say that we are ready, come back when told, and stay until the parent has what it wants to know."""
     job = hear_line()
     assert job is not None
-    clients = [Client(token, job["missed"], lacking) for token, lacking in job["clients"]]
+    clients = [Client(token, job["missed"], lacking, catches_up=job["catch_up"]) for token, lacking in job["clients"]]
     say({"ready": len(clients)})
     if hear_line() is None:
         return
     gc.disable()
     try:
-        say(come_back(job["url"], clients))
-    except (WrongStream, OSError) as wrong:
+        say(Crowd(job["url"], clients, job["window"]).come_back())
+    except (WrongStream, LoginFailed, OSError) as wrong:
         say({"error": str(wrong)})
+    hear_line()
 
 
 if __name__ == "__main__":
