@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import connect, deaf, fanout, idle, mixed, redpack, report, sync
+from bench import connect, deaf, fanout, idle, mixed, redpack, report, startup, sync
 from bench.control import ChildFailed, raise_file_limit
 from bench.machine import machine
 from bench.talk import Failed, Talk
@@ -43,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
     load.add_argument("--deaf", type=int, default=50, help="deaf: members that never read")
     load.add_argument("--drain-timeout", type=float, default=30.0, help="deaf: the server's deadline for them")
     load.add_argument("--missed", type=int, default=5, help="sync: messages each client lacks in each group")
-    load.add_argument("--stored", type=int, default=0, help="sync: messages of each group before those")
+    load.add_argument(
+        "--stored", type=int, default=0, help="sync: messages of each group before those; startup: 1000000 in all"
+    )
     load.add_argument("--opens", type=int, default=10_000, help="redpack: of each round")
     load.add_argument("--processes", type=int, default=1, help="load processes")
     load.add_argument("--quick-hashes", action="store_true", help="connect: cheap password hashes (for tests)")
@@ -187,6 +189,11 @@ def run_mixed(options: Options) -> dict[str, Any]:
     return mixed.run(options.connections or 200, options.rate or 300.0, options.seconds, profile=options.profile)
 
 
+def run_startup(options: Options) -> dict[str, Any]:
+    """Many stored messages."""
+    return startup.run(options.stored or 1_000_000, transport=options.transport)
+
+
 SCENARIOS: dict[str, Callable[[Options], dict[str, Any]]] = {
     "fanout": run_fanout,
     "many-groups": run_many_groups,
@@ -196,6 +203,7 @@ SCENARIOS: dict[str, Callable[[Options], dict[str, Any]]] = {
     "redpack": run_redpack,
     "mixed": run_mixed,
     "deaf": run_deaf,
+    "startup": run_startup,
 }
 
 
