@@ -1,52 +1,85 @@
-"""`mixed`: a day of a community: people talk by a heavy-tailed choice of groups, read, mark, look around, come and go."""
+"""`mixed`: a day of a community: people talk by a heavy-tailed choice of groups, read, mark, react, look around, come and go,
+send and open red packets, upload pictures and look at them."""
 
-from typing import Any
+from typing import Any, Final
 
 from bench import target
 from bench.control import Child
 from bench.figures import Latencies
 from bench.kinds import Profiler
+from bench.machine import generator
 from bench.talk import Failed
-from bench.town import overlapping
+from bench.town import Town, overlapping
 
-SIZE = 20
-EACH = 5
+SIZE: Final = 20
+EACH: Final = 5
+PICTURES: Final = 0.01
+"""Pictures to a deed."""
+
+PHOTOGRAPHERS: Final = 10
 
 
-def run(people: int, rate: float, seconds: float, *, profile: bool = False) -> dict[str, Any]:
+def run(people: int, rate: float, seconds: float, *, transport: str = "tcp", profile: bool = False) -> dict[str, Any]:
     """Everybody is connected and in five groups of twenty; `rate` deeds a second are due at fixed times."""
     people = -(-people // SIZE) * SIZE
-    with target.server(people, overlapping(people, EACH, SIZE), missed=50) as served:
+    settings = {"http": "127.0.0.1:0"}
+    shapes = overlapping(people, EACH, SIZE)
+    with target.server(people, shapes, transport=transport, settings=settings, missed=50, operator=True) as served:
         town = served.town
         groups = [[group.group_id, list(group.members)] for group in town.groups]
-        users = [[person.user_id, person.token] for person in town.people]
-        job = {"url": served.url, "people": users, "groups": groups, "rate": rate, "seconds": seconds}
-        with Child("bench.community", job) as child:
+        users = [[person.user_id, person.name, person.token] for person in town.people]
+        paces = {"rate": rate, "seconds": seconds}
+        job = {"url": served.url, "people": users, "groups": groups, **paces}
+        media = {
+            "url": served.url,
+            "http": served.http,
+            "people": _photographers(town),
+            **paces,
+            "rate": rate * PICTURES,
+        }
+        with Child("bench.community", job) as child, Child("bench.uploading", media) as uploading:
             child.hear()
+            uploading.hear()
             before = served.usage()
             child.tell({})
+            uploading.tell({})
             profiler = Profiler(before["pid"], seconds - 0.5) if profile else None
+            brought = uploading.hear(seconds + 120)
             figures = child.hear(seconds + 120)
             after = served.usage()
-    if figures["error"]:
-        raise Failed(figures["error"])
+    errors = [part["error"] for part in (figures, brought) if part["error"]]
+    if errors:
+        raise Failed("; ".join(errors))
     latency: dict[str, Any] = {}
-    for kind, dumped in figures["latency"].items():
+    for kind, dumped in {**figures["latency"], **brought["latency"]}.items():
         one = Latencies()
         one.merge(dumped)
         latency[kind] = one.summary()
-    wall = after["at"] - before["at"]
-    deeds = sum(figures["answers"].values())
+    wall, cpu = after["at"] - before["at"], after["cpu"] - before["cpu"]
+    deeds = sum(figures["answers"].values()) + brought["pictures"]
     return {
         "options": {"people": people, "groups": len(groups), "rate": rate, "seconds": seconds},
         "deeds_per_second": round(deeds / figures["seconds"], 1),
         "answers": figures["answers"],
+        "pictures": brought["pictures"],
         "events_received": figures["events"],
-        "server_cpu_share": round((after["cpu"] - before["cpu"]) / wall, 3),
-        "server_cpu_us_per_deed": round((after["cpu"] - before["cpu"]) / deeds * 1e6, 1),
+        "server_cpu_share": round(cpu / wall, 3),
+        "server_cpu_us_per_deed": round(cpu / deeds * 1e6, 1),
         "server_rss": after["rss"],
         "latency": latency,
-        "generator_cpu_share": round(figures["cpu"] / figures["seconds"], 3),
-        "proof": {"no_gap_and_no_double_in_any_group_of_any_connection": True},
+        "generator": generator([figures["cpu"], brought["cpu"]], [figures["seconds"], brought["seconds"]]),
+        "proof": {
+            "exactly_once_in_order": True,
+            "packets_opened_whole_to_the_cent": figures["packets_opened_whole"],
+            "pictures_fetched_as_brought": brought["pictures"],
+        },
         **({"profile": profiler.result()} if profiler else {}),
     }
+
+
+def _photographers(town: Town) -> list[tuple[str, str, int]]:
+    """Owners of groups: (their token, that of one who looks, the group)."""
+    return [
+        (town.people[group.members[0]].token, town.people[group.members[1]].token, group.group_id)
+        for group in town.groups[:: max(1, len(town.groups) // PHOTOGRAPHERS)]
+    ]

@@ -1,24 +1,31 @@
 """Results for people: a Markdown table, and plots as plain SVG."""
 
 import json
-from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, cast
 
+from bench.plots import bars, curves
+
 _SIDES = ("floor_turn", "floor_each")
-_SKIPPED = ("machine", "scenario", "transport", "options", "profile", *_SIDES, "ratio_turn", "ratio_each")
+_SKIPPED = ("machine", "scenario", "label", "transport", "options", "profile", *_SIDES, "ratio_turn", "ratio_each")
+
+
+def described(machine: dict[str, Any]) -> str:
+    """The machine and the versions in a line."""
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_mib'] / 1024:.0f} GiB, Linux {machine['kernel']}, "
+        f"Python {machine['python']}, Trio {machine['trio']}, SQLite {machine['sqlite']}, chatsrv {machine['chatsrv']}, "
+        f"an fsync {machine['fsync_ms']} ms, load {machine['load_before']} before"
+    )
 
 
 def table(result: dict[str, Any]) -> str:
     """What a scenario found, as Markdown."""
-    machine = result["machine"]
     sides = [side for side in _SIDES if side in result]
     lines = [
         f"## {result['scenario']} over {result['transport']}",
         "",
-        f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}, "
-        f"Trio {machine['trio']}, SQLite {machine['sqlite']}, an fsync {machine['fsync_ms']} ms; "
+        f"{described(result['machine'])}; "
         + ", ".join(f"{name} {value}" for name, value in result.get("options", {}).items()),
         "",
         "| figure | server |" + "".join(f" {side.replace('_', ' ')} | ratio |" for side in sides),
@@ -30,11 +37,22 @@ def table(result: dict[str, Any]) -> str:
             theirs = dict(flat(result[side])).get(name)
             row += f" {shown(theirs)} | {_ratio(value, theirs)} |"
         lines.append(row)
+    if _bottleneck(result):
+        lines += [
+            "",
+            "A load process took more than 0.9 of a core: it may be what limited the throughput, not the server.",
+        ]
     profile = result.get("profile", {}).get("kinds", {})
     if profile:
         lines += ["", "| kind of work | share |", "|---|---|"]
         lines += [f"| {kind} | {share * 100:.1f} % |" for kind, share in profile.items()]
     return "\n".join(lines)
+
+
+def _bottleneck(result: dict[str, Any]) -> bool:
+    """Whether the load was the bottleneck of any part of a run, the floors' included."""
+    sides = [side for name, side in flat(result) if name.endswith("is_bottleneck")]
+    return any(sides) or any(_bottleneck(result[side]) for side in _SIDES if side in result)
 
 
 def flat(value: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
@@ -67,9 +85,9 @@ def _ratio(ours: Any, theirs: Any) -> str:
 
 
 def write(folder: Path, result: dict[str, Any]) -> None:
-    """The result as JSON, Markdown and plots in a folder, named for the scenario and its transport."""
+    """The result as JSON, Markdown and plots in a folder, named by its label or for the scenario and its transport."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{result['scenario']}-{result['transport']}"
+    name = result.get("label") or f"{result['scenario']}-{result['transport']}"
     (folder / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
     plots = {f"{name}-{kind}.svg": svg for kind, svg in plots_of(result).items()}
     for file, svg in plots.items():
@@ -94,6 +112,8 @@ def plots_of(result: dict[str, Any]) -> dict[str, str]:
     if result["scenario"] == "idle":
         steps = [(f"{row['connections']:,}", row["bytes_per_connection"] / 1024) for row in result["steps"]]
         plots["memory"] = bars("KiB a connection, by connections", steps)
+    if result["scenario"] == "growth":
+        plots |= _growth(result)
     kinds = result.get("profile", {}).get("kinds", {})
     if kinds:
         plots["kinds"] = bars(
@@ -102,19 +122,17 @@ def plots_of(result: dict[str, Any]) -> dict[str, str]:
     return plots
 
 
-def bars(title: str, values: Sequence[tuple[str, float]]) -> str:
-    """A bar chart."""
-    highest = max((value for _, value in values), default=0) or 1
-    label = 8 + 7 * max((len(name) for name, _ in values), default=0)
-    width, height = label + 420, 40 + 24 * len(values)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="8" y="20" font-size="14">{escape(title)}</text>',
-    ]
-    for number, (name, value) in enumerate(values):
-        y = 34 + 24 * number
-        parts.append(f'<text x="{label}" y="{y + 13}" text-anchor="end">{escape(name)}</text>')
-        parts.append(f'<rect x="{label + 6}" y="{y}" width="{300 * value / highest:.1f}" height="18" fill="#4a7"/>')
-        parts.append(f'<text x="{label + 12 + 300 * value / highest:.1f}" y="{y + 13}">{value:,.4g}</text>')
-    return "\n".join([*parts, "</svg>\n"])
+def _growth(result: dict[str, Any]) -> dict[str, str]:
+    """A curve for each of what the cost may grow with."""
+    plots: dict[str, str] = {}
+    for across in ("members", "groups", "connections"):
+        points = result[across]["points"]
+        series = {
+            name: [(point[across], point[key]) for point in points]
+            for name, key in (("server", "server_cpu_us_per_message"), ("floor", "floor_cpu_us_per_message"))
+            if key in points[0]
+        }
+        plots[across] = curves(f"µs of CPU a message, by {across}", across, series)
+    memory = [(point["silent"], point["server_rss_grown"] / 2**20) for point in result["connections"]["points"]]
+    plots["memory"] = curves("MiB of memory, by silent connections", "connections", {"server": memory})
+    return plots

@@ -27,12 +27,12 @@ SETTINGS: dict[str, Any] = {
 
 @attrs.frozen(slots=True)
 class Target:
-    """Where it listens, what it uses, and who lives there."""
+    """Where it listens, what it uses, who lives there, and where media go (if they may)."""
 
     url: str
     usage: Usage
     town: Town
-    child: Child | None = None
+    http: str = ""
 
 
 def nothing_known() -> dict[str, Any]:
@@ -62,7 +62,8 @@ def server(
         password = Passwords(cost["password_time"], cost["password_memory"], 0)
         town = build(folder / "data", people, shapes, missed=missed, operator=operator, password=password)
         with start(folder, transport, settings) as child:
-            yield Target(child.hear()["urls"][0], lambda: child.ask({}), town, child)
+            urls = {url.partition(":")[0]: url for url in child.hear()["urls"]}
+            yield Target(urls[transport], lambda: child.ask({}), town, urls.get("http", ""))
 
 
 def start(folder: Path, transport: str, settings: dict[str, Any] | None = None) -> Child:
@@ -77,7 +78,7 @@ def start(folder: Path, transport: str, settings: dict[str, Any] | None = None) 
 def floor(town: Town, *, each: bool) -> Generator[Target]:
     """A floor in a child process."""
     with Child("bench.floor", {"each": each}) as child:
-        yield Target(child.hear()["urls"][0], lambda: child.ask({}), town, child)
+        yield Target(child.hear()["urls"][0], lambda: child.ask({}), town)
 
 
 @attrs.frozen(slots=True)

@@ -87,22 +87,26 @@ def kind_of(data: bytes | bytearray, at: int) -> int:
 
 
 def cut_tcp(data: bytes | bytearray, at: int) -> tuple[int, int]:
-    """(start of the frames, end) of the unit at `at`; (0, 0) where its head is not there yet."""
-    if len(data) - at < 8:
+    """(start of the frames, end) of the unit at `at`; (0, 0) where not enough of it is there to tell its kind."""
+    there = len(data) - at
+    if there < 4:
         return 0, 0
-    return at, at + 4 + int.from_bytes(data[at : at + 4], "big")
+    size = 4 + int.from_bytes(data[at : at + 4], "big")
+    return (at, at + size) if there >= min(8, size) else (0, 0)
 
 
 def cut_websocket(data: bytes | bytearray, at: int) -> tuple[int, int]:
     """The same for a WebSocket message of a server."""
-    if len(data) - at < 18:
+    there = len(data) - at
+    if there < 2:
         return 0, 0
     length = data[at + 1]
-    if length < 126:
-        return at + 2, at + 2 + length
-    if length == 126:
-        return at + 4, at + 4 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return at + 10, at + 10 + int.from_bytes(data[at + 2 : at + 10], "big")
+    head = 2 if length < 126 else 4 if length == 126 else 10
+    if there < head:
+        return 0, 0
+    if head > 2:
+        length = int.from_bytes(data[at + 2 : at + head], "big")
+    return (at + head, at + head + length) if there >= head + min(8, length) else (0, 0)
 
 
 def frames_of(data: bytes | bytearray, start: int, end: int) -> list[bytes]:

@@ -7,7 +7,7 @@ import pytest
 from bench.figures import Latencies
 from bench.streams import GroupStream, Member, WrongStream
 from bench.town import overlapping
-from bench.wire import SendMaker, masked, said
+from bench.wire import SendMaker, cut_tcp, cut_websocket, masked, said
 from chatsrv_protocol import Connection, Received, Role, State, encode
 from chatsrv_protocol.messages import Message, Send, Sent
 
@@ -103,6 +103,23 @@ def test_a_masked_message_says_its_length(size: int):
     message = masked(bytes(size))
     head = len(message) - size
     assert head == (6 if size < 126 else 8 if size < 65536 else 14)
+
+
+@pytest.mark.parametrize("size", [7, 8, 11, 100, 125, 126, 70_000])
+@pytest.mark.parametrize("websocket", [False, True])
+def test_a_unit_is_cut_as_soon_as_its_kind_can_be_told_and_a_short_one_when_it_is_whole(size: int, websocket: bool):
+    frame = (size - 4).to_bytes(4, "big") + b"\x93\xcd\x02\x41".ljust(size - 4, b"\x01")[: size - 4]
+    head = b""
+    if websocket:
+        head = b"\x82" + bytes((min(size, 126),)) + (size % 65536).to_bytes(2, "big") * (size > 125)
+        if size > 65535:
+            head = b"\x82\x7f" + size.to_bytes(8, "big")
+    cut = cut_websocket if websocket else cut_tcp
+    whole = head + frame
+    enough = len(head) + min(8, size)
+    assert cut(whole[: enough - 1], 0) == (0, 0)
+    assert cut(whole[:enough], 0) == (len(head), len(whole))
+    assert cut(b"xyz" + whole, 3) == (3 + len(head), 3 + len(whole))
 
 
 def test_percentiles_are_exact_to_a_percent():

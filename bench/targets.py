@@ -1,0 +1,172 @@
+"""What is asked of the server, and the rows that say of a result whether it is met."""
+
+from typing import Any, Final
+
+import attrs
+
+SHARE: Final = {2000: (0.7, 0.85), 500: (0.45, 0.75), 100: (0.22, 0.5)}
+"""Saturated: deliveries/s as a share of the floor's, by members: what must be reached, and what we are after."""
+
+SATURATED_CPU: Final = {2000: 1.4, 500: 2.0, 100: 4.0}
+PACED_CPU: Final = {2000: 1.5, 500: 1.5, 100: 2.0}
+"""CPU a delivery, as a multiple of the floor's."""
+
+PACED_P99: Final = 1.5
+REDIS: Final = 3_100_000
+"""Deliveries/s of Redis pub/sub at 500 members and 128 in flight on the machine that docs/performance.md names."""
+
+MANY_GROUPS_RATE: Final = 4000
+MANY_GROUPS_CPU: Final = (2.5, 1.6)
+MANY_GROUPS_P99_MS: Final = 5.0
+LOGINS: Final = 1000
+OPENS: Final = 4000
+IDLE_KIB: Final = {"tcp": 12.0, "ws": 30.0}
+LINEAR: Final = 1.1
+"""How much more than the first third of the connections a further one may take."""
+
+WEBSOCKET: Final = 1.15
+BESIDE_PASSWORDS: Final = 2.0
+SYNC_SECONDS: Final = 30.0
+READY_SECONDS: Final = 2.0
+READING: Final = 1.2
+
+Figure = float | int | None
+
+
+@attrs.frozen(slots=True)
+class Row:
+    """A line of the table. `met` is None where no target is set."""
+
+    name: str
+    server: str
+    floor: str = ""
+    ratio: str = ""
+    target: str = ""
+    met: bool | None = None
+
+    def cells(self) -> str:
+        """As Markdown."""
+        met = "" if self.met is None else "yes" if self.met else "**no**"
+        return f"| {self.name} | {self.server} | {self.floor} | {self.ratio} | {self.target} | {met} |"
+
+
+def shown(value: Figure, unit: str = "") -> str:
+    """A figure with three digits, or whole."""
+    if value is None:
+        return "none"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{text} {unit}".strip()
+
+
+def at_most(name: str, value: Figure, limit: float, unit: str = "", then: float | None = None) -> Row:
+    """A figure with an upper bound."""
+    wanted = f"≤ {shown(limit, unit)}" + (f", then {shown(then)}" if then else "")
+    return Row(name, shown(value, unit), "", "", wanted, value is not None and value <= limit)
+
+
+def at_least(name: str, value: Figure, limit: float, unit: str = "") -> Row:
+    """A figure with a lower bound."""
+    return Row(name, shown(value, unit), "", "", f"≥ {shown(limit, unit)}", value is not None and value >= limit)
+
+
+def against(
+    name: str, ours: Figure, theirs: Figure, *, low: float | None = None, high: float | None = None,
+    then: float | None = None, unsure: bool = False,
+) -> Row:  # fmt: skip
+    """A figure beside the floor's, with a bound on the ratio. `unsure`: the load was the floor's bottleneck."""
+    ratio = ours / theirs if ours is not None and theirs else None
+    bound = f"≥ {low}" if low is not None else f"≤ {high}" if high is not None else ""
+    wanted = bound + (f", then {then}" if then else "")
+    met = None
+    if bound:
+        met = ratio is not None and (ratio >= low if low is not None else ratio <= (high or 0.0))
+    return Row(name, shown(ours), shown(theirs) + ("\\*" if unsure else ""), shown(ratio), wanted, met)
+
+
+def saturated(result: dict[str, Any]) -> list[Row]:
+    """`fanout` with a window."""
+    floor, members = result["floor_turn"], result["options"]["members"]
+    share, then = SHARE.get(members, (None, None))
+    unsure = floor["generator"]["is_bottleneck"]
+    name = f"`fanout`, {members:,} members, {result['options']['window']} in flight"
+    ours, theirs = (each["deliveries_per_second"] for each in (result, floor))
+    rows = [against(f"{name}: deliveries/s", ours, theirs, low=share, then=then, unsure=unsure)]
+    if members == 500:
+        rows.append(at_least("… beside Redis pub/sub on the machine of the page", ours, REDIS))
+    ours, theirs = (each["server_cpu_us_per_delivery"] for each in (result, floor))
+    return [*rows, against("… CPU µs a delivery", ours, theirs, high=SATURATED_CPU.get(members))]
+
+
+def paced(result: dict[str, Any]) -> list[Row]:
+    """`fanout` with a rate."""
+    floor, members = result["floor_turn"], result["options"]["members"]
+    ours, theirs = (each["server_cpu_us_per_delivery"] for each in (result, floor))
+    p99 = [each["latency"]["delivery"]["p99_ms"] for each in (result, floor)]
+    p50 = [each["latency"]["delivery"]["p50_ms"] for each in (result, floor)]
+    name = f"`fanout`, {members:,} members, {result['options']['rate']:g} messages/s"
+    return [
+        against(f"{name}: CPU µs a delivery", ours, theirs, high=PACED_CPU.get(members)),
+        against("… p50 ms", p50[0], p50[1]),
+        against("… p99 ms", p99[0], p99[1], high=PACED_P99),
+    ]
+
+
+def over(result: dict[str, Any], tcp: dict[str, Any] | None) -> list[Row]:
+    """`fanout` over another transport, beside the same over TCP (in the place of the floor)."""
+    transport, members = result["transport"], result["options"]["members"]
+    limit = WEBSOCKET if transport == "ws" else None
+    name = f"`fanout` over {transport}, {members:,} members, {result['options']['rate']:g} messages/s, beside TCP"
+    rows: list[Row] = []
+    for label, path in (
+        (f"{name}: CPU µs a delivery", ("server_cpu_us_per_delivery",)),
+        ("… p99 ms", ("latency", "delivery", "p99_ms")),
+    ):
+        rows.append(against(label, _at(result, path), _at(tcp, path), high=limit))
+    return rows
+
+
+def _at(result: dict[str, Any] | None, path: tuple[str, ...]) -> Figure:
+    found: Any = result
+    for name in path:
+        found = None if found is None else found[name]
+    return found
+
+
+def many_groups(result: dict[str, Any]) -> list[Row]:
+    """`many-groups`, with a window or a rate."""
+    floor, options = result["floor_turn"], result["options"]
+    cpu = [each["server_cpu_us_per_message"] for each in (result, floor)]
+    p99 = [each["latency"]["delivery"]["p99_ms"] for each in (result, floor)]
+    name = f"`many-groups`, {options['groups']:,} of {options['members']}"
+    if options["rate"]:
+        limit = MANY_GROUPS_P99_MS
+        reached = attrs.evolve(
+            against(f"{name}, {options['rate']:,.0f} messages/s: p99 ms", *p99),
+            target=f"< {limit:g} ms",
+            met=p99[0] < limit,
+        )
+        return [reached, against("… CPU µs a message", *cpu)]
+    rates = [each["messages_per_second"] for each in (result, floor)]
+    row = against(
+        f"{name}, {options['window']} in flight: messages/s", *rates, unsure=floor["generator"]["is_bottleneck"]
+    )
+    reached = attrs.evolve(row, target=f"≥ {MANY_GROUPS_RATE:,}", met=rates[0] >= MANY_GROUPS_RATE)
+    must, then = MANY_GROUPS_CPU
+    return [reached, against("… CPU µs a message", *cpu, high=must, then=then)]
+
+
+def memory(result: dict[str, Any]) -> list[Row]:
+    """`idle`."""
+    first, *further = result["steps"]
+    limit = IDLE_KIB.get(result["transport"])
+    floor = result.get("floor_turn")
+    row = against(
+        f"`idle` over {result['transport']}, {first['connections']:,} connections: KiB each",
+        first["bytes_per_connection"] / 1024,
+        floor["steps"][0]["bytes_per_connection"] / 1024 if floor else None,
+    )
+    if limit:
+        row = attrs.evolve(row, target=f"≤ {limit:g}", met=first["bytes_per_connection"] <= limit * 1024)
+    most = max(step["bytes_per_further_connection"] for step in further) / first["bytes_per_connection"]
+    upto = f"… up to {result['options']['connections']:,}: a further one, as a share of these"
+    return [row, at_most(upto, most, LINEAR), Row("… CPU at rest, of a core", shown(result["idle_cpu_share"]))]
