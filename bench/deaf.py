@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import attrs
+
 from bench import target
 from bench.links import Link
 from bench.talk import Talk, converse
@@ -16,6 +18,9 @@ TINY = 4096
 
 BASE = 40 * 1024
 """Bytes of a connection that is merely there, as docs/limits.md states it."""
+
+ALONE = 20.0
+"""Seconds of the healthy alone are enough for a p99."""
 
 GRACE = 5.0
 """Seconds after the deadline within which the server has to have cut them."""
@@ -36,7 +41,7 @@ def run(members: int, deaf: int, talk: Talk, *, drain_timeout: float, transport:
         group = served.town.groups[0]
         healthy = Town(served.town.people, (Group(group.group_id, group.members[: members - deaf]),))
         empty = served.usage()["rss"]
-        alone = converse(served.url, served.usage, healthy, talk)
+        alone = converse(served.url, served.usage, healthy, attrs.evolve(talk, seconds=min(ALONE, talk.seconds)))
         began = time.monotonic()
         ears = [
             _deaf_link(served.url, served.town.people[place].token, transport)

@@ -62,6 +62,16 @@ def _fanouts() -> list[Step]:
                 alone(targets.paced),
             )
         )
+    steps += [
+        Step(
+            f"fanout-500-{transport}",
+            f"fanout --members 500 --transport {transport}",
+            f"fanout --members 20 --window 16 --transport {transport}",
+            targets.over,
+            beside="fanout-500",
+        )
+        for transport in ("ws", "tls", "wss")
+    ]
     return steps + [
         Step(
             f"fanout-500-paced-{transport}",
@@ -95,6 +105,12 @@ STEPS: Final = (
         "idle-ws",
         "idle --connections 15000 --transport ws",
         "idle --connections 60 --transport ws",
+        alone(targets.memory),
+    ),
+    Step(
+        "idle-tls",
+        "idle --connections 6000 --transport tls",
+        "idle --connections 60 --transport tls",
         alone(targets.memory),
     ),
     Step(

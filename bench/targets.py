@@ -30,6 +30,9 @@ SYNC_SECONDS: Final = 30.0
 READY_SECONDS: Final = 2.0
 READING: Final = 1.2
 
+MARK: Final = "\\*"
+"""Behind a throughput that the load may have limited."""
+
 Figure = float | int | None
 
 
@@ -71,23 +74,33 @@ def at_least(name: str, value: Figure, limit: float, unit: str = "") -> Row:
 
 def against(
     name: str, ours: Figure, theirs: Figure, *, low: float | None = None, high: float | None = None,
-    then: float | None = None, unsure: bool = False,
+    then: float | None = None, unsure: tuple[bool, bool] = (False, False),
 ) -> Row:  # fmt: skip
-    """A figure beside the floor's, with a bound on the ratio. `unsure`: the load was the floor's bottleneck."""
+    """A figure beside the floor's, with a bound on the ratio. `unsure`: the load was the server's, the floor's bottleneck."""
     ratio = ours / theirs if ours is not None and theirs else None
     bound = f"≥ {low}" if low is not None else f"≤ {high}" if high is not None else ""
     wanted = bound + (f", then {then}" if then else "")
     met = None
     if bound:
         met = ratio is not None and (ratio >= low if low is not None else ratio <= (high or 0.0))
-    return Row(name, shown(ours), shown(theirs) + ("\\*" if unsure else ""), shown(ratio), wanted, met)
+    cells = [shown(value) + MARK * mark for value, mark in zip((ours, theirs), unsure, strict=True)]
+    return Row(name, cells[0], cells[1] if theirs is not None else "", shown(ratio) if ratio else "", wanted, met)
+
+
+def _limited(result: dict[str, Any]) -> bool:
+    return bool(result["generator"]["is_bottleneck"])
+
+
+def pace_of(options: dict[str, Any]) -> str:
+    """How a conversation was loaded, in words."""
+    return f"{options['rate']:g} messages/s" if options["rate"] else f"{options['window']} in flight"
 
 
 def saturated(result: dict[str, Any]) -> list[Row]:
     """`fanout` with a window."""
     floor, members = result["floor_turn"], result["options"]["members"]
     share, then = SHARE.get(members, (None, None))
-    unsure = floor["generator"]["is_bottleneck"]
+    unsure = _limited(result), _limited(floor)
     name = f"`fanout`, {members:,} members, {result['options']['window']} in flight"
     ours, theirs = (each["deliveries_per_second"] for each in (result, floor))
     rows = [against(f"{name}: deliveries/s", ours, theirs, low=share, then=then, unsure=unsure)]
@@ -112,24 +125,27 @@ def paced(result: dict[str, Any]) -> list[Row]:
 
 
 def over(result: dict[str, Any], tcp: dict[str, Any] | None) -> list[Row]:
-    """`fanout` over another transport, beside the same over TCP (in the place of the floor)."""
-    transport, members = result["transport"], result["options"]["members"]
-    limit = WEBSOCKET if transport == "ws" else None
-    name = f"`fanout` over {transport}, {members:,} members, {result['options']['rate']:g} messages/s, beside TCP"
-    rows: list[Row] = []
-    for label, path in (
-        (f"{name}: CPU µs a delivery", ("server_cpu_us_per_delivery",)),
-        ("… p99 ms", ("latency", "delivery", "p99_ms")),
-    ):
-        rows.append(against(label, _at(result, path), _at(tcp, path), high=limit))
-    return rows
+    """`fanout` and `many-groups` over another transport, beside the same over TCP (in the place of the floor)."""
+    transport, options = result["transport"], result["options"]
+    size = f"{options['groups']:,} groups of {options['members']:,}"
+    name = f"`{result['scenario']}` over {transport}, {size}, {pace_of(options)}, beside TCP"
+    asked = WEBSOCKET if transport == "ws" and options["rate"] else None
+    rows = [
+        against(
+            f"{name}: CPU µs a message", result["server_cpu_us_per_message"],
+            _at(tcp, "server_cpu_us_per_message"), high=asked,
+        )
+    ]  # fmt: skip
+    if options["rate"]:
+        p99 = [each["latency"]["delivery"]["p99_ms"] if each else None for each in (result, tcp)]
+        return [*rows, against("… p99 ms", p99[0], p99[1], high=asked)]
+    unsure = _limited(result), bool(tcp) and _limited(tcp)
+    ours, theirs = result["deliveries_per_second"], _at(tcp, "deliveries_per_second")
+    return [*rows, against("… deliveries/s", ours, theirs, unsure=unsure)]
 
 
-def _at(result: dict[str, Any] | None, path: tuple[str, ...]) -> Figure:
-    found: Any = result
-    for name in path:
-        found = None if found is None else found[name]
-    return found
+def _at(result: dict[str, Any] | None, name: str) -> Figure:
+    return None if result is None else result[name]
 
 
 def many_groups(result: dict[str, Any]) -> list[Row]:
@@ -148,7 +164,9 @@ def many_groups(result: dict[str, Any]) -> list[Row]:
         return [reached, against("… CPU µs a message", *cpu)]
     rates = [each["messages_per_second"] for each in (result, floor)]
     row = against(
-        f"{name}, {options['window']} in flight: messages/s", *rates, unsure=floor["generator"]["is_bottleneck"]
+        f"{name}, {options['window']} in flight: messages/s",
+        *rates,
+        unsure=(_limited(result), _limited(floor)),
     )
     reached = attrs.evolve(row, target=f"≥ {MANY_GROUPS_RATE:,}", met=rates[0] >= MANY_GROUPS_RATE)
     must, then = MANY_GROUPS_CPU
@@ -169,4 +187,10 @@ def memory(result: dict[str, Any]) -> list[Row]:
         row = attrs.evolve(row, target=f"≤ {limit:g}", met=first["bytes_per_connection"] <= limit * 1024)
     most = max(step["bytes_per_further_connection"] for step in further) / first["bytes_per_connection"]
     upto = f"… up to {result['options']['connections']:,}: a further one, as a share of these"
-    return [row, at_most(upto, most, LINEAR), Row("… CPU at rest, of a core", shown(result["idle_cpu_share"]))]
+    slope = result["bytes_per_connection_by_slope"] / 1024
+    return [
+        row,
+        at_most(upto, most, LINEAR),
+        Row("… the slope of all steps, KiB", shown(slope)),
+        Row("… CPU at rest, of a core", shown(result["idle_cpu_share"])),
+    ]

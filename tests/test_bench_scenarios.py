@@ -41,38 +41,89 @@ def test_paced_in_two_processes(capsys: pytest.CaptureFixture[str]):
 
 
 def test_many_groups(capsys: pytest.CaptureFixture[str]):
-    result = run(capsys, "many-groups", "--groups", "4", "--members", "3", "--window", "4")
+    result = run(capsys, "many-groups", "--groups", "4", "--members", "3", "--window", "4", "--floor", "turn")
     assert result["connections"] == 12
+    assert result["ratio_turn"]["cpu_per_message"] > 0
 
 
-def test_idle(capsys: pytest.CaptureFixture[str]):
-    result = run(capsys, "idle", "--connections", "30")
+def test_many_groups_paced_over_websocket(capsys: pytest.CaptureFixture[str]):
+    result = run(
+        capsys,
+        "many-groups",
+        "--groups",
+        "4",
+        "--members",
+        "3",
+        "--rate",
+        "60",
+        "--transport",
+        "ws",
+        "--processes",
+        "2",
+    )
+    assert result["latency"]["delivery"]["p99_ms"] > 0
+
+
+@pytest.mark.parametrize("transport", ["tcp", "wss"])
+def test_idle(capsys: pytest.CaptureFixture[str], tmp_path: Path, transport: str):
+    report = ("--report", str(tmp_path), "--label", "silence")
+    result = run(capsys, "idle", "--connections", "30", "--transport", transport, "--floor", "turn", *report)
     assert [step["connections"] for step in result["steps"]] == [10, 20, 30]
+    assert result["floor_turn"]["proof"]["connections_left"] == 30
+    assert {"silence.json", "silence.md", "silence-memory.svg"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_connect(capsys: pytest.CaptureFixture[str]):
-    result = run(capsys, "connect", "--connections", "20", "--members", "5", "--quick-hashes")
+@pytest.mark.parametrize("transport", ["tcp", "wss"])
+def test_connect(capsys: pytest.CaptureFixture[str], transport: str):
+    arguments = ("--connections", "20", "--members", "5", "--quick-hashes", "--transport", transport)
+    result = run(capsys, "connect", *arguments)
     assert result["token"]["logins_per_second"] > 0
     assert result["password"]["logins"] > 0
+    assert result["conversation"]["p99_ratio"] > 0
 
 
-def test_sync(capsys: pytest.CaptureFixture[str]):
-    result = run(capsys, "sync", "--connections", "20", "--groups", "3", "--missed", "7", "--processes", "2")
+@pytest.mark.parametrize("transport", ["tcp", "ws", "tls", "wss"])
+def test_sync_over_each_transport(capsys: pytest.CaptureFixture[str], transport: str):
+    arguments = ("--connections", "20", "--groups", "3", "--missed", "7", "--processes", "2", "--transport", transport)
+    result = run(capsys, "sync", *arguments)
     assert result["events"] == 20 * 3 * 7
+    assert result["generator"]["processes"] == 2
 
 
-def test_deaf(capsys: pytest.CaptureFixture[str]):
-    result = run(capsys, "deaf", "--members", "8", "--deaf", "2", "--drain-timeout", "0.2")
+@pytest.mark.parametrize("transport", ["tcp", "ws"])
+def test_deaf(capsys: pytest.CaptureFixture[str], transport: str):
+    arguments = ("--members", "8", "--deaf", "2", "--drain-timeout", "0.2", "--transport", transport)
+    result = run(capsys, "deaf", *arguments)
     assert result["proof"]["exactly_once_in_order"]
+    assert result["memory_bound"] == 8 * 40 * 1024 + 3 * 2**20
+    assert result["deaf_left"] == 0
 
 
-def test_redpack(capsys: pytest.CaptureFixture[str]):
-    result = run(capsys, "redpack", "--members", "8", "--connections", "4", "--opens", "20")
+@pytest.mark.parametrize("transport", ["tcp", "ws"])
+def test_redpack(capsys: pytest.CaptureFixture[str], transport: str):
+    result = run(capsys, "redpack", "--members", "8", "--connections", "4", "--opens", "20", "--transport", transport)
     assert result["hot"]["answers"] == {"0x0642": 20}
     assert result["many"]["answers"] == {"0x0642": 20}
     assert result["burst"]["answers"] == {"0x0642": 8}
 
 
-def test_mixed(capsys: pytest.CaptureFixture[str]):
-    result = run(capsys, "mixed", "--connections", "20", "--rate", "100")
-    assert result["answers"]["send"] > 0
+@pytest.mark.parametrize("transport", ["tcp", "ws", "tls", "wss"])
+def test_mixed_over_each_transport(capsys: pytest.CaptureFixture[str], transport: str):
+    result = run(capsys, "mixed", "--connections", "20", "--rate", "300", "--transport", transport)
+    assert {"send", "react", "mark", "packet", "leave"} <= result["answers"].keys()
+    assert result["proof"]["pictures_fetched_as_brought"] == result["pictures"] > 0
+
+
+def test_startup(capsys: pytest.CaptureFixture[str]):
+    result = run(capsys, "startup", "--stored", "8000")
+    assert result["ready_seconds"] > 0
+    assert result["reading"].keys() == {"newest", "middle", "catch_up", "list_groups"}
+    assert result["proof"]["messages_stored"] == 8000
+
+
+def test_growth_with_a_report(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    result = run(capsys, "growth", "--scale", "0.005", "--window", "8", "--report", str(tmp_path))
+    assert len(result["members"]["points"]) >= 3
+    assert result["groups"]["message"].keys() == result["members"]["message_floor"].keys()
+    assert (tmp_path / "growth-tcp-members.svg").read_text().count("<polyline") == 2
+    assert (tmp_path / "growth-tcp-memory.svg").read_text().count("<polyline") == 1
