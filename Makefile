@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 20
 
-.PHONY: fuzz simulate setup demo test lint types layers soak clean
+.PHONY: bench fuzz simulate setup demo test lint types layers soak clean
 
 setup: $(VENV)/.ready
 
@@ -36,6 +36,11 @@ layers: setup
 
 soak: setup
 	$(BIN)/python -m pytest -m soak -s
+
+# Every load test and one table, in REPORT. It wants the machine for itself; a list of what it does: docs/performance.md
+bench: REPORT ?= bench/report
+bench: setup
+	$(BIN)/python -m bench all --report $(REPORT)
 
 # The whole server with its clients on as many seeds as asked: make simulate SEEDS=100
 simulate: setup

@@ -70,6 +70,7 @@ def run(members: int, deaf: int, talk: Talk, *, drain_timeout: float, transport:
         "memory_bound": allowed,
         "memory_within_bound": grown <= allowed,
         "server_cpu_share": [alone["server_cpu_share"], beside["server_cpu_share"]],
+        "other_work_cores": max(alone["other_work_cores"], beside["other_work_cores"]),
         "generator": beside["generator"],
         "proof": beside["proof"],
     }  # fmt: skip

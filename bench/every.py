@@ -16,8 +16,8 @@ import attrs
 
 from bench import targets, verdicts
 from bench.control import ROOT
-from bench.machine import machine
-from bench.report import described
+from bench.machine import OTHER_WORK, machine
+from bench.report import described, disturbed
 from bench.targets import Row
 
 Result = dict[str, Any]
@@ -157,6 +157,9 @@ def run(folder: Path | None, *, quick: bool, steps: Sequence[Step] = STEPS) -> i
         results[step.label] = result
         rows += step.rows(result, results.get(step.beside))
     text = table(facts, rows, time.monotonic() - began, quick=quick)
+    busy = [label for label, result in results.items() if disturbed(result)]
+    if busy:
+        text += f"\nOther programs took more than {OTHER_WORK} of a core during: {', '.join(busy)}.\n"
     (folder / "all.md").write_text(text)
     summary = {"machine": facts, "quick": quick, "rows": [attrs.asdict(row) for row in rows]}
     (folder / "all.json").write_text(json.dumps(summary, indent=2) + "\n")

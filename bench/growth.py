@@ -90,6 +90,7 @@ def _beside_floor(name: str, size: int, found: dict[str, Any]) -> dict[str, Any]
         "floor_cpu_us_per_message": floor["server_cpu_us_per_message"],
         "messages_per_second": found["messages_per_second"],
         "delivery_p99_ms": found["latency"]["delivery"]["p99_ms"],
+        "other_work_cores": found["other_work_cores"],
         "generator_is_bottleneck": found["generator"]["is_bottleneck"],
         "floor_generator_is_bottleneck": floor["generator"]["is_bottleneck"],
     }
@@ -113,5 +114,6 @@ def _connections(talk: Talk, connections: int, transport: str, size: int) -> dic
         "server_rss_grown": grown_by,
         "messages_per_second": found["messages_per_second"],
         "delivery_p99_ms": found["latency"]["delivery"]["p99_ms"],
+        "other_work_cores": found["other_work_cores"],
         "generator_is_bottleneck": found["generator"]["is_bottleneck"],
     }

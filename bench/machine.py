@@ -13,6 +13,9 @@ from typing import Any, Final
 BOTTLENECK: Final = 0.9
 """A load process that takes more of a core than this may be what limits the result."""
 
+OTHER_WORK: Final = 0.3
+"""Cores: where other programs took more while a conversation was measured, its latencies and throughput mean little."""
+
 
 def machine() -> dict[str, Any]:
     """The machine and the versions that matter."""
@@ -54,10 +57,16 @@ def fsync_ms(times: int = 20) -> float:
     return round(sorted(taken)[times // 2] * 1000, 3)
 
 
-def busy_share() -> tuple[float, float]:
-    """(busy, all) processor seconds of the machine so far, everybody included."""
+def processor_time() -> tuple[float, float]:
+    """(busy, all) processor ticks of the machine so far, everybody included."""
     fields = [int(field) for field in _lines("/proc/stat")[0].split()[1:9]]
-    return sum(fields) - fields[3] - fields[4], float(sum(fields))
+    return float(sum(fields) - fields[3] - fields[4]), float(sum(fields))
+
+
+def cores_busy(before: tuple[float, float], after: tuple[float, float]) -> float:
+    """How many cores were busy between two readings of `processor_time`, whoever with."""
+    passed = after[1] - before[1]
+    return (after[0] - before[0]) / passed * (os.cpu_count() or 1) if passed else 0.0
 
 
 def generator(cpu_seconds: Sequence[float], wall_seconds: Sequence[float]) -> dict[str, Any]:

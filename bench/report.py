@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+from bench.machine import OTHER_WORK
 from bench.plots import bars, curves
 
 _SIDES = ("floor_turn", "floor_each")
@@ -32,16 +33,22 @@ def table(result: dict[str, Any]) -> str:
         "|---|---|" + "---|---|" * len(sides),
     ]
     for name, value in flat(result):
+        if name == "proof.how":
+            continue
         row = f"| {name} | {shown(value)} |"
         for side in sides:
             theirs = dict(flat(result[side])).get(name)
             row += f" {shown(theirs)} | {_ratio(value, theirs)} |"
         lines.append(row)
+    if how := result.get("proof", {}).get("how"):
+        lines += ["", f"Proof: {how}."]
     if _bottleneck(result):
         lines += [
             "",
             "A load process took more than 0.9 of a core: it may be what limited the throughput, not the server.",
         ]
+    if disturbed(result):
+        lines += ["", "Other programs took part of the machine meanwhile: throughput and latencies mean little."]
     profile = result.get("profile", {}).get("kinds", {})
     if profile:
         lines += ["", "| kind of work | share |", "|---|---|"]
@@ -53,6 +60,14 @@ def _bottleneck(result: dict[str, Any]) -> bool:
     """Whether the load was the bottleneck of any part of a run, the floors' included."""
     sides = [side for name, side in flat(result) if name.endswith("is_bottleneck")]
     return any(sides) or any(_bottleneck(result[side]) for side in _SIDES if side in result)
+
+
+def disturbed(result: dict[str, Any]) -> bool:
+    """Whether other programs took much of the machine during any part of a run."""
+    others = [cores for name, cores in flat(result) if name.endswith("other_work_cores")]
+    return any(cores > OTHER_WORK for cores in others) or any(
+        disturbed(result[side]) for side in _SIDES if side in result
+    )
 
 
 def flat(value: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:

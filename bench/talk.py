@@ -10,7 +10,7 @@ import attrs
 from bench.control import Child
 from bench.figures import Latencies
 from bench.kinds import Profiler
-from bench.machine import busy_share, generator
+from bench.machine import cores_busy, generator, processor_time
 from bench.town import Town
 
 Usage = Callable[[], dict[str, Any]]
@@ -65,18 +65,23 @@ def converse(url: str, usage: Usage, town: Town, talk: Talk, *, floor: bool = Fa
         for load in loads:
             load.tell({"start_ns": start_ns, "warm_up": talk.warm_up, "seconds": talk.seconds})
         _sleep_until(start_ns / 1e9 + talk.warm_up)
-        before, machine_before = usage(), busy_share()
+        before, machine_before = usage(), processor_time()
         profiler = Profiler(before["pid"], talk.seconds - 0.5) if talk.profile and not floor else None
         _sleep_until(start_ns / 1e9 + talk.warm_up + talk.seconds)
-        after, machine_after = usage(), busy_share()
+        after, machine_after = usage(), processor_time()
         totals = together(_heard(loads, talk.seconds + 120))
         for load in loads:
             load.tell({"totals": totals})
         results = _heard(loads, 120)
     profile = {"profile": profiler.result()} if profiler else {}
+    figures = _figures(talk, results, before, after)
+    busy = cores_busy(machine_before, machine_after)
     return {
-        **_figures(talk, results, before, after),
-        "machine_busy": round((machine_after[0] - machine_before[0]) / (machine_after[1] - machine_before[1]), 3),
+        **figures,
+        "machine_cores_busy": round(busy, 3),
+        "other_work_cores": round(
+            max(0.0, busy - figures["server_cpu_share"] - sum(figures["generator"]["cpu_share"])), 3
+        ),
         "connections": len(conns),
         "connect_seconds": round(connected, 2),
         "rss_per_connection": round((connected_rss - idle_rss) / len(conns)),
