@@ -42,7 +42,9 @@ def run(
     )
     at_a_time = 2 * int(settings["password_workers"])
     people = -(-max(logins, members) // members) * members
-    with target.server(people, apart(people // members, members), transport=transport, settings=settings) as served:
+    with target.server(
+        people, apart(people // members, members), transport=transport, settings={**settings, **target.STORM}
+    ) as served:
         tokens = come(
             served.url, served.usage, served.town.people[:logins], window=min(WINDOW, logins), processes=processes
         )

@@ -147,10 +147,13 @@ def run(folder: Path | None, *, quick: bool, steps: Sequence[Step] = STEPS) -> i
     facts = machine()
     began = time.monotonic()
     results: dict[str, Result] = {}
+    taken: dict[str, float] = {}
     rows: list[Row] = []
     for number, step in enumerate(steps, 1):
         print(f"[{number}/{len(steps)}] {step.label}, after {time.monotonic() - began:.0f} s", file=sys.stderr)
+        step_began = time.monotonic()
         result, failure = _result(step, folder.resolve(), quick=quick)
+        taken[step.label] = round(time.monotonic() - step_began, 1)
         if result is None:
             rows.append(Row(f"`{step.label}`", "failed", target=failure, met=False))
             continue
@@ -161,7 +164,7 @@ def run(folder: Path | None, *, quick: bool, steps: Sequence[Step] = STEPS) -> i
     if busy:
         text += f"\nOther programs took more than {OTHER_WORK} of a core during: {', '.join(busy)}.\n"
     (folder / "all.md").write_text(text)
-    summary = {"machine": facts, "quick": quick, "rows": [attrs.asdict(row) for row in rows]}
+    summary = {"machine": facts, "quick": quick, "seconds": taken, "rows": [attrs.asdict(row) for row in rows]}
     (folder / "all.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(text)
     return 0 if len(results) == len(steps) else 1

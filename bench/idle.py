@@ -9,7 +9,7 @@ from bench.fits import line
 from bench.links import Link, open_floor_links, open_links
 from bench.machine import generator
 from bench.talk import Failed
-from bench.target import Target
+from bench.target import Elsewhere, Target
 from bench.town import apart
 
 GROUP = 500
@@ -18,7 +18,13 @@ SETTLE = 0.5
 
 
 def run(
-    connections: int, *, transport: str = "tcp", steps: int = 3, watch: float = 2.0, floors: Sequence[str] = ()
+    connections: int,
+    *,
+    transport: str = "tcp",
+    steps: int = 3,
+    watch: float = 2.0,
+    floors: Sequence[str] = (),
+    elsewhere: Elsewhere | None = None,
 ) -> dict[str, Any]:
     """Everybody is in one group of 500 (the last may be smaller); memory after each step, CPU while all are silent.
 
@@ -27,7 +33,10 @@ def run(
     size = min(GROUP, connections)
     people = -(-connections // size) * size
     numbers = [connections * step // steps for step in range(1, steps + 1)]
-    with target.server(people, apart(people // size, size), transport=transport) as served:
+    shapes = apart(people // size, size)
+    with target.server(people, shapes, transport=transport, elsewhere=elsewhere) as served:
+        if len(served.town.people) < connections:
+            raise Failed(f"the town has {len(served.town.people)} people: prepare it with more")
         tokens = [person.token for person in served.town.people]
         town = served.town
         figures = _stepwise(served, numbers, watch, lambda start, end: open_links(served.url, tokens[start:end]))

@@ -15,7 +15,7 @@ def parser(scenarios: Iterable[str]) -> argparse.ArgumentParser:
         "prepare: make the data folder of a town, for a server that you start yourself; all: everything, and one table"
     )
     place = made.add_argument_group("what is loaded (default: a server of its own, durable, on this machine)")
-    place.add_argument("--server", metavar="URL", help="fanout, many-groups: a server that runs already")
+    place.add_argument("--server", metavar="URL", help="fanout, many-groups, idle: a server that runs already")
     place.add_argument("--server-pid", type=int, help="its process, if it runs here: to measure CPU and memory")
     place.add_argument("--town", type=Path, help="the file that `prepare` wrote for its data folder")
     place.add_argument("--data", type=Path, help="prepare: the data folder to make")

@@ -63,7 +63,11 @@ def run_many_groups(options: Options) -> dict[str, Any]:
 def run_idle(options: Options) -> dict[str, Any]:
     """Memory."""
     return idle.run(
-        options.connections or 5000, transport=options.transport, watch=min(2.0, options.seconds), floors=options.floor
+        options.connections or 5000,
+        transport=options.transport,
+        watch=min(2.0, options.seconds),
+        floors=options.floor,
+        elsewhere=elsewhere(options),
     )
 
 

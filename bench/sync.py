@@ -34,7 +34,7 @@ def run(
         with target.start(folder, transport) as first:  # a life before the restart, which the sessions come from
             first.hear()
         began = time.monotonic()
-        with target.start(folder, transport) as child:
+        with target.start(folder, transport, target.STORM) as child:
             url = child.hear()["urls"][0]
             ready = time.monotonic() - began
             figures = come(
