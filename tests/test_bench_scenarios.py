@@ -107,8 +107,8 @@ def test_redpack(capsys: pytest.CaptureFixture[str], transport: str):
     assert result["burst"]["answers"] == {"0x0642": 8}
 
 
-@pytest.mark.parametrize("transport", ["tcp", "ws", "tls", "wss"])
-def test_mixed_over_each_transport(capsys: pytest.CaptureFixture[str], transport: str):
+@pytest.mark.parametrize("transport", ["tcp", "wss"])
+def test_mixed(capsys: pytest.CaptureFixture[str], transport: str):
     result = run(capsys, "mixed", "--connections", "20", "--rate", "300", "--transport", transport)
     assert {"send", "react", "mark", "packet", "leave"} <= result["answers"].keys()
     assert result["proof"]["pictures_fetched_as_brought"] == result["pictures"] > 0
