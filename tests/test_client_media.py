@@ -17,7 +17,7 @@ from server_kit import PASSWORD
 
 from chatsrv.app import Server, open_server
 from chatsrv.client import Client, RequestRefused, open_client
-from chatsrv.client import commands_media as module
+from chatsrv.client import transfers as module
 from chatsrv_protocol.messages import AUDIO, IMAGE, Message
 
 

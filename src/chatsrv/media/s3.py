@@ -13,7 +13,7 @@ this process. Let one process sweep a bucket.
 import base64
 import hashlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -23,11 +23,12 @@ from typing import Final, Self
 import httpx
 import trio
 
+from chatsrv.http_calls import CLOSE_SECONDS, end_response
 from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.local import DISK_THREADS, PARTIAL_AGE, checked_range
 from chatsrv.media.names import checked_digest, content_disposition
 from chatsrv.media.port import REFERENCE_BATCH, Referenced, Stored, Swept
-from chatsrv.media.s3_client import CLOSE_SECONDS, Body, S3Client, S3RequestError, S3Settings, end_response
+from chatsrv.media.s3_client import Body, S3Client, S3RequestError, S3Settings
 from chatsrv.media.sigv4 import MAX_EXPIRES
 from chatsrv.media.spool import BLOCK, Spool, SpoolWriter, in_thread, make_folder
 
@@ -224,7 +225,7 @@ class S3Store:
         """Bytes [start, stop) of a local file, read block by block for each attempt."""
         md5 = await in_thread(self._limiter, _md5, path, start, stop)
 
-        async def chunks() -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncGenerator[bytes]:
             for at in range(start, stop, BLOCK):
                 yield await in_thread(self._limiter, _read, path, at, min(BLOCK, stop - at))
 

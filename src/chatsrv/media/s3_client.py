@@ -5,8 +5,7 @@ an empty multipart upload behind, which the sweep aborts), so a broken connectio
 after each of `PAUSES`. What remains becomes a MediaError; S3's own words go to its cause, for the operator.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -18,6 +17,7 @@ import attrs
 import httpx
 import trio
 
+from chatsrv.http_calls import Answer, Content, begin, call
 from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.sigv4 import Credentials, presign
 
@@ -25,8 +25,6 @@ T = TypeVar("T")
 
 # Seconds between attempts: long enough for a store's hiccup, short against a client's patience.
 PAUSES: Final = (0.2, 1.0)
-# Seconds that closing a connection, or cleaning up after a failure, may take while a cancel waits.
-CLOSE_SECONDS: Final = 5.0
 # A store or proxy that compresses would make ranges and sizes meaningless, and small answers large.
 _PLAIN: Final = {"accept-encoding": "identity"}
 _ABSENT: Final = frozenset({404})
@@ -34,8 +32,6 @@ _UNREADABLE: Final = frozenset({404, 416})
 _TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 # Our own requests are signed for as long as one attempt may take, with room for a clock that is off.
 _OWN_EXPIRES: Final = 900
-# Answers that are not media: a page of 1,000 keys is about 300 KiB.
-_MAX_ANSWER: Final = 2 * 1024 * 1024
 
 
 @attrs.frozen
@@ -83,16 +79,9 @@ class _TransientError(S3RequestError):
 class Body:
     """What a PUT sends: `chunks()` starts the bytes anew for each attempt; `size` bytes and their MD5 in base64."""
 
-    chunks: Callable[[], AsyncIterable[bytes]]
+    chunks: Callable[[], AsyncGenerator[bytes]]
     size: int
     md5: str
-
-
-@attrs.frozen
-class _Answer:
-    status: int
-    headers: httpx.Headers
-    body: bytes
 
 
 class S3Client:
@@ -132,8 +121,7 @@ class S3Client:
         headers = _PLAIN | ({} if range_header is None else {"range": range_header})
 
         async def attempt() -> httpx.Response:
-            request = self._http.build_request("GET", self.url("GET", key), headers=headers)
-            response = await self._http.send(request, stream=True)
+            response = await begin(self._http, "GET", self.url("GET", key), headers=headers)
             try:
                 _check(response.status_code, b"", _UNREADABLE)
             except S3RequestError:
@@ -201,29 +189,18 @@ class S3Client:
         *,
         query: Mapping[str, str] | None = None,
         body: Body | None = None,
-        content: bytes | None = None,
+        content: Content = b"",
         accept: frozenset[int] = frozenset(),
-    ) -> _Answer:
-        async def attempt() -> _Answer:
-            headers = dict(_PLAIN)
-            sent: AsyncIterable[bytes] | bytes | None = content
+    ) -> Answer:
+        async def attempt() -> Answer:
+            headers, sent = dict(_PLAIN), content
             if body is not None:
                 headers |= {"content-length": str(body.size), "content-md5": body.md5}
                 sent = body.chunks()
             url = self.url(method, key, query=query)
-            request = self._http.build_request(method, url, headers=headers, content=sent)
-            response = await self._http.send(request, stream=True)
-            read = bytearray()
-            chunks = response.aiter_raw()
-            try:
-                async for chunk in chunks:
-                    read += chunk
-                    if len(read) > _MAX_ANSWER:
-                        raise S3RequestError("the answer is too long")
-            finally:
-                await end_response(response, chunks)
-            _check(response.status_code, bytes(read), accept)
-            return _Answer(response.status_code, response.headers, bytes(read))
+            answer = await call(self._http, method, url, headers=headers, content=sent)
+            _check(answer.status, answer.body, accept)
+            return answer
 
         return await self._retry(attempt)
 
@@ -242,20 +219,6 @@ class S3Client:
         raise AssertionError("the last attempt returns or raises")
 
 
-async def end_response(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
-    """Close a response, read to its end or not, and free its connection. Shielded; takes at most CLOSE_SECONDS.
-
-    httpx and httpcore nest five async generators behind `chunks`, and closing the outer one leaves the others to the
-    garbage collector, which Trio complains about. A cancel that strikes the innermost one ends them all.
-    """
-    with trio.CancelScope(shield=True) as scope, suppress(httpx.HTTPError, httpx.StreamError):
-        scope.cancel()
-        async for _ in chunks:  # at most what is buffered already
-            pass
-    with trio.move_on_after(CLOSE_SECONDS, shield=True):
-        await response.aclose()
-
-
 def _check(status: int, body: bytes, accept: frozenset[int]) -> None:
     """Let pass success and what the caller says it can use. (A 404 may also mean that the bucket is missing.)"""
     if status in _TRANSIENT or (status == HTTPStatus.OK and b"<Error>" in body):  # complete may fail after its 200
@@ -264,7 +227,7 @@ def _check(status: int, body: bytes, accept: frozenset[int]) -> None:
         raise S3RequestError(f"{status}: {body[:500]!r}")
 
 
-def _xml(answer: _Answer) -> ET.Element:
+def _xml(answer: Answer) -> ET.Element:
     try:
         # The answer is the operator's own store's, is bounded, and expat (2.4.1 and newer) refuses entity bombs.
         return ET.fromstring(answer.body)  # noqa: S314

@@ -19,11 +19,12 @@ from typing import Any, cast
 import httpx
 
 from chatsrv.clock import Clock
+from chatsrv.http_calls import call
 from chatsrv.payments.port import Answer
 from chatsrv_storage.payouts import Payout
 
 MAX_ANSWER = 64 * 1024
-"""Bytes of an answer that are looked at."""
+"""Bytes of an answer; one that is longer counts for none."""
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
@@ -54,17 +55,18 @@ class WebhookProvider:
         ).encode()
         timestamp = self._clock.now_ms() // 1000
         headers = {
+            "Accept-Encoding": "identity",
             "Content-Type": "application/json",
             "Idempotency-Key": str(payout.withdrawal_id),
             "Chatsrv-Timestamp": str(timestamp),
             "Chatsrv-Signature": signature(self._secret, timestamp, body),
         }
         try:
-            response = await self._client.post(self._url, content=body, headers=headers)
-            if not response.is_success or len(response.content) > MAX_ANSWER:
+            told = await call(self._client, "POST", self._url, headers=headers, content=body, most=MAX_ANSWER)
+            if not 200 <= told.status < 300:
                 return Answer.LATER
-            answer = response.json()
-        except (httpx.HTTPError, ValueError):
+            answer = json.loads(told.body)
+        except (httpx.HTTPError, ValueError, RecursionError):
             return Answer.LATER
         status = cast("dict[str, Any]", answer).get("status") if isinstance(answer, dict) else None
         return {"paid": Answer.PAID, "refused": Answer.REFUSED}.get(str(status), Answer.LATER)

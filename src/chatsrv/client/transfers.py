@@ -1,0 +1,278 @@
+"""Bytes of media on their way over HTTP: an upload by the tus protocol, a download by ranges.
+
+Both go on after lost connections and a busy server, within bounds, and leave nothing behind when they are cancelled.
+Imported when the first bytes travel, since httpx takes its time to load.
+"""
+
+import base64
+import json
+import os
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import httpx
+import trio
+
+from chatsrv.client.errors import ClientError, ProtocolViolation, RequestRefused, Unreachable
+from chatsrv.http_calls import Answer, Content, begin, call, end_response, read_answer
+from chatsrv_protocol import ErrorCode
+
+if TYPE_CHECKING:
+    from chatsrv.client.commands_media import HttpAccess, Progress, Source
+
+T = TypeVar("T")
+
+PIECE: Final = 4 * 1024 * 1024
+"""Bytes of one request: what has to be read again from the file when a connection is lost."""
+
+READ: Final = 64 * 1024
+TRIES: Final = 8
+"""Requests for one piece, with pauses of 0.2 s, 0.4 s, …: half a minute altogether."""
+
+RESTARTS: Final = 3
+TIMEOUT: Final = 120.0
+"""Seconds that the server may be silent; it makes a preview of what has arrived meanwhile."""
+
+LONGEST_WAIT: Final = 60.0
+"""Seconds; when the server asks for a longer wait, its refusal goes to the caller at once."""
+
+MAX_ANSWER: Final = 64 * 1024
+"""Bytes of an answer that is no medium."""
+
+_AGAIN: Final = frozenset((408, 423, 429, 500, 502, 503, 504))
+_DOUBTS: Final = (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND)
+"""It stands elsewhere than thought; it is lost."""
+
+_TUS: Final = {"tus-resumable": "1.0.0"}
+_NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
+
+
+class Upload:
+    """One file on its way, by the tus protocol."""
+
+    def __init__(self, access: "HttpAccess", file: "Source", name: str, kind: str, progress: "Progress | None") -> None:
+        self._access = access
+        self._auth = _auth(access)
+        self._file = file
+        self._name = name
+        self._kind = kind
+        self._progress = progress
+
+    async def run(self, key: str) -> int:
+        """The medium's id. `key` names the upload, however often it is begun."""
+        size = await trio.to_thread.run_sync(self._file.seek, 0, os.SEEK_END)
+        async with _http(self._access) as http:
+            for _ in range(RESTARTS):
+                place, media_id = await self._create(http, size, key)
+                if media_id is None:
+                    media_id = await self._pieces(http, place, size)
+                if media_id is not None:
+                    return media_id
+        raise Unreachable("the server lost the upload again and again")
+
+    async def _create(self, http: httpx.AsyncClient, size: int, key: str) -> tuple[str, int | None]:
+        words = [
+            f"{word} {_base64(value)}" for word, value in (("filename", self._name), ("kind", self._kind)) if value
+        ]
+        headers = {"upload-length": str(size), "idempotency-key": key, "upload-metadata": ",".join(words)}
+        pauses = _Pauses()
+        while (answer := await _again(self._call(http, "POST", "/uploads", headers), pauses)) is None:
+            pass
+        place = answer.headers.get("location", "")
+        if not place.startswith("/uploads/"):
+            raise ProtocolViolation("the server names no place for the upload")
+        return place, _media_id(answer)
+
+    async def _pieces(self, http: httpx.AsyncClient, place: str, size: int) -> int | None:
+        """Send piece after piece; None where the server has lost the upload. After any doubt it is asked how far it is."""
+        offset, ask, pauses = 0, False, _Pauses()
+        while True:
+            request = (
+                self._call(http, "HEAD", place, {}, expected=_DOUBTS) if ask else self._patch(http, place, offset, size)
+            )
+            answer = await _again(request, pauses)
+            if answer is None or answer.status == HTTPStatus.CONFLICT:
+                ask = True
+                continue
+            if answer.status == HTTPStatus.NOT_FOUND:
+                return None
+            media_id = _media_id(answer)
+            now = _number(answer.headers, "upload-offset")
+            if now > size:
+                raise ProtocolViolation("the server says that more of the upload arrived than there is")
+            if now > offset:
+                pauses = _Pauses()
+            offset, ask = now, False
+            if self._progress is not None:
+                self._progress(offset, size)
+            if media_id is not None:
+                return media_id
+
+    async def _patch(self, http: httpx.AsyncClient, place: str, offset: int, size: int) -> Answer:
+        headers = {
+            "upload-offset": str(offset),
+            "content-type": "application/offset+octet-stream",
+            "content-length": str(min(PIECE, size - offset)),
+        }
+        return await self._call(http, "PATCH", place, headers, self._read(offset, min(size, offset + PIECE)), _DOUBTS)
+
+    async def _read(self, start: int, stop: int) -> AsyncGenerator[bytes]:
+        await trio.to_thread.run_sync(self._file.seek, start)
+        while start < stop:
+            data = await trio.to_thread.run_sync(self._file.read, min(READ, stop - start))
+            if not data:
+                raise ClientError("the file became shorter while it was sent")
+            start += len(data)
+            yield data
+
+    async def _call(
+        self,
+        http: httpx.AsyncClient,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        content: Content = b"",
+        expected: tuple[int, ...] = (),
+    ) -> Answer:
+        whole = {**self._auth, **_TUS, **headers}
+        answer = await call(http, method, path, headers=whole, content=content, most=MAX_ANSWER)
+        return _checked(answer, *expected)
+
+
+async def download(
+    access: "HttpAccess", path: str, write: Callable[[bytes], object], progress: "Progress | None"
+) -> int:
+    """Read to the end, from where a lost connection left it; answers how many bytes."""
+    done, total, pauses = 0, -1, _Pauses()
+    async with _http(access) as http:
+        while done != total:
+            headers = {"range": f"bytes={done}-"} if done else {}
+            response = await _again(_begin(http, access, path, headers), pauses)
+            if response is None:
+                continue
+            chunks = response.aiter_raw(READ)
+            try:
+                if done and response.status_code != HTTPStatus.PARTIAL_CONTENT:
+                    raise ProtocolViolation("the server does not go on where the connection was lost")
+                total = done + _number(response.headers, "content-length")
+                async for chunk in chunks:
+                    await trio.to_thread.run_sync(write, chunk)
+                    done += len(chunk)
+                    pauses = _Pauses()
+                    if progress is not None:
+                        progress(done, total)
+            except httpx.TransportError as error:
+                await pauses.rest(error)
+            finally:
+                await end_response(response, chunks)
+    return done
+
+
+async def _begin(http: httpx.AsyncClient, access: "HttpAccess", path: str, headers: dict[str, str]) -> httpx.Response:
+    """Ask for the bytes; where the server says that somebody else has them, there, and without the token."""
+    response = await begin(http, "GET", path, headers={**_auth(access), **headers})
+    if response.status_code == HTTPStatus.TEMPORARY_REDIRECT:
+        await read_answer(response, MAX_ANSWER)
+        response = await begin(http, "GET", response.headers.get("location", ""), headers=headers)
+    if not response.is_success:
+        answer = Answer(response.status_code, response.headers, await read_answer(response, MAX_ANSWER))
+        raise _refusal(answer)
+    return response
+
+
+def _auth(access: "HttpAccess") -> dict[str, str]:
+    """On every request to the server, and on none to anybody else."""
+    return {"authorization": f"Bearer {access.token.hex()}"}
+
+
+@asynccontextmanager
+async def _http(access: "HttpAccess") -> AsyncGenerator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        base_url=access.base,
+        headers={"accept-encoding": "identity"},
+        timeout=TIMEOUT,
+        verify=access.tls or True,
+        trust_env=False,
+    ) as client:
+        yield client
+
+
+class _Later(Exception):
+    """The server cannot do it now; in so many seconds it may."""
+
+    def __init__(self, refused: ClientError, seconds: float) -> None:
+        super().__init__(refused, seconds)
+        self.refused = refused
+        self.seconds = seconds
+
+
+class _Pauses:
+    """Growing pauses between tries; `rest` raises Unreachable after the last."""
+
+    def __init__(self) -> None:
+        self._tries = 0
+
+    async def rest(self, error: Exception) -> None:
+        """Wait, after a failure or as long as the server asks for."""
+        self._tries += 1
+        least = error.seconds if isinstance(error, _Later) else 0.0
+        if self._tries >= TRIES or least > LONGEST_WAIT:
+            raise error.refused if isinstance(error, _Later) else _unreachable(error)
+        await trio.sleep(max(least, 0.1 * 2**self._tries))
+
+
+async def _again(attempt: Awaitable[T], pauses: _Pauses) -> T | None:
+    """What an attempt answers, or None after a pause where another one is worth it."""
+    try:
+        return await attempt
+    except _Later as later:
+        await pauses.rest(later)
+    except httpx.TransportError as error:
+        await pauses.rest(error)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ProtocolViolation(f"the server's HTTP side does not answer as it should: {error}") from error
+    return None
+
+
+def _unreachable(error: Exception) -> Unreachable:
+    return Unreachable(f"the server's HTTP side does not answer: {error}")
+
+
+def _checked(answer: Answer, *expected: int) -> Answer:
+    """The answer, if it is a success or of an expected status. Raises RequestRefused, or _Later."""
+    if not 200 <= answer.status < 300 and answer.status not in expected:
+        raise _refusal(answer)
+    return answer
+
+
+def _refusal(answer: Answer) -> ClientError | _Later:
+    """What the server refused, and whether it may be asked again."""
+    after = answer.headers.get("retry-after", "")
+    seconds = float(after) if _NUMBER.fullmatch(after) else 0.0
+    try:
+        told: dict[str, Any] = json.loads(answer.body)
+        refused: ClientError = RequestRefused(str(told["error"]), str(told["message"]), told.get("field"), seconds)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        if answer.status in _AGAIN:
+            refused = _unreachable(Exception(answer.status))
+        else:
+            refused = RequestRefused(ErrorCode.INTERNAL, f"the server answered {answer.status}")
+    return _Later(refused, seconds) if answer.status in _AGAIN else refused
+
+
+def _media_id(answer: Answer) -> int | None:
+    return _number(answer.headers, "upload-media") if "upload-media" in answer.headers else None
+
+
+def _number(headers: Mapping[str, str], name: str) -> int:
+    text = headers.get(name, "")
+    if _NUMBER.fullmatch(text) is None:
+        raise ProtocolViolation(f"the server's HTTP side says no number in {name}")
+    return int(text)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "replace")).decode()
