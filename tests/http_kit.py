@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -71,11 +72,21 @@ async def open_http(*names: str, server: Server | None = None, **settings: Any) 
 
 
 def stdlib_request(
-    url: str, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    url: str,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
 ) -> tuple[int, dict[str, str], bytes]:
     """One request with the standard library's client: (status, headers, body). Blocks: call it in a thread."""
     host, _, port = url.partition("://")[2].rpartition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    connection = (
+        http.client.HTTPConnection(host, int(port), timeout=30)
+        if tls is None
+        else http.client.HTTPSConnection(host, int(port), timeout=30, context=tls)
+    )
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()

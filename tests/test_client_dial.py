@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import trio
-import trustme
+from tls_kit import issue
 
 import chatsrv
 from chatsrv.client import ProtocolViolation, Unreachable
@@ -19,14 +19,8 @@ QUICK: dict[str, Any] = {"password_time": 1, "password_memory": 8, "open_registr
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A certificate for this machine, and the authority that made it."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    made = authority.issue_cert("127.0.0.1", "localhost")
-    made.private_key_pem.write_to_path(folder / "key.pem")
-    for number, pem in enumerate(made.cert_chain_pems):
-        pem.write_to_path(folder / "cert.pem", append=number > 0)
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    return {"tls_cert": folder / "cert.pem", "tls_key": folder / "key.pem", "ca": folder / "ca.pem"}
+    made = issue(tmp_path_factory.mktemp("tls"), "127.0.0.1", "localhost")
+    return {"tls_cert": made.cert, "tls_key": made.key, "ca": made.authority}
 
 
 async def test_all_ways_in_lead_to_the_same_group(certificate: dict[str, Path]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
-import trustme
 from server_kit import Client, dialled, port_of, until
+from tls_kit import Certificates, issue
 
 from chatsrv import open_server
 from chatsrv.config import Address, Config, ConfigError
@@ -24,24 +24,9 @@ from chatsrv_protocol.sync import History
 ANY = "127.0.0.1:0"
 
 
-@attrs.frozen
-class Certificates:
-    cert: Path
-    key: Path
-    trusting: ssl.SSLContext
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    issued.private_key_pem.write_to_path(folder / "key.pem")
-    for blob in issued.cert_chain_pems:
-        blob.write_to_path(folder / "cert.pem", append=True)
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    return Certificates(folder / "cert.pem", folder / "key.pem", trusting)
+    return issue(tmp_path_factory.mktemp("tls"))
 
 
 def everything(certificates: Certificates) -> Config:

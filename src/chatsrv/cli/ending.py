@@ -72,6 +72,10 @@ def _reason(error: BaseException) -> str:
     said: dict[str, None] = {}
     while (cause := cause.__cause__) is not None:
         for leaf in leaves(cause):
+            if isinstance(leaf, ssl.SSLCertVerificationError):
+                return (
+                    f"its certificate is not trusted ({leaf.verify_message}); CHATSRV_CA_FILE names who vouches for it"
+                )
             if isinstance(leaf, OSError) and leaf.errno:
                 said[os.strerror(leaf.errno)] = None
     return ", ".join(said) or str(error)

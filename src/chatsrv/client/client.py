@@ -92,9 +92,8 @@ class Client(
         scheme, _, place = welcome.http.partition("://")
         if place.startswith(":"):
             place = self._trust.host + place
-        return HttpAccess(
-            f"{scheme}://{place}", self._keeper.token, self._trust.context() if scheme == "https" else None
-        )
+        tls = self._trust.context() if scheme == "https" else None
+        return HttpAccess(f"{scheme}://{place}", self._keeper.token, tls, self._trust.elsewhere)
 
     def server_time(self) -> int:
         """Milliseconds since 1970 on the server's clock, as far as known here."""

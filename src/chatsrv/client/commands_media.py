@@ -5,10 +5,11 @@ lost connections and restarts of the server, and has one effect however often it
 """
 
 import os
+import ssl
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import attrs
 import trio
@@ -19,9 +20,6 @@ from chatsrv_protocol.groups import Changed
 from chatsrv_protocol.limits import MAX_ID, MAX_PAGE
 from chatsrv_protocol.media import ListMedia, MediaPage, MediaUrl, MediaUrls, SendMedia, SetAvatar
 from chatsrv_protocol.messages import Message, SendExtra, Sent
-
-if TYPE_CHECKING:
-    import ssl
 
 Progress = Callable[[int, int], object]
 """Called with (bytes done, bytes altogether)."""
@@ -36,11 +34,12 @@ class Source(Protocol):
 
 @attrs.frozen(slots=True)
 class HttpAccess:
-    """Where the server's HTTP side is, on whose behalf it is used, and whom to trust."""
+    """Where the server's HTTP side is, on whose behalf it is used, and whom to trust there and where it sends us."""
 
     base: str
     token: bytes
-    tls: "ssl.SSLContext | None" = None
+    tls: ssl.SSLContext | None = None
+    elsewhere: Callable[[], ssl.SSLContext] = ssl.create_default_context
 
 
 class MediaCommands(Commands):
@@ -62,7 +61,8 @@ class MediaCommands(Commands):
 
         `kind` (image, audio, video, file) demands that it is one, and `file` that it is not looked at; without, the
         server sees for itself. Goes on by itself after lost connections; a cancel leaves what arrived for a day. Raises
-        RequestRefused for what the file is or how large, Unreachable, and OSError of the file.
+        RequestRefused for what the file is or how large, Unreachable (also where the certificate of the HTTP side is not
+        trusted, as the chat's would be), and OSError of the file.
         """
         from chatsrv.client.transfers import Upload
 

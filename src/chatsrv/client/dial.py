@@ -43,6 +43,13 @@ class Trust:
         """As for tls:// and wss://."""
         return self.tls or _context(self.ca_file, insecure=self.insecure)
 
+    def elsewhere(self) -> ssl.SSLContext:
+        """For hosts that the server sends us to: the system's authorities count there besides those of `ca_file`."""
+        context = self.context()
+        if self.tls is None:
+            context.load_default_certs()
+        return context
+
 
 def make_dial(
     server: str | Dialer,

@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import re
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -64,7 +65,7 @@ class Upload:
     async def run(self, key: str) -> int:
         """The medium's id. `key` names the upload, however often it is begun."""
         size = await trio.to_thread.run_sync(self._file.seek, 0, os.SEEK_END)
-        async with _http(self._access) as http:
+        async with _http(self._access.base, self._access.tls) as http:
             for _ in range(RESTARTS):
                 place, media_id = await self._create(http, size, key)
                 if media_id is None:
@@ -146,41 +147,53 @@ async def download(
     access: "HttpAccess", path: str, write: Callable[[bytes], object], progress: "Progress | None"
 ) -> int:
     """Read to the end, from where a lost connection left it; answers how many bytes."""
-    done, total, pauses = 0, -1, _Pauses()
-    async with _http(access) as http:
-        while done != total:
-            headers = {"range": f"bytes={done}-"} if done else {}
-            response = await _again(_begin(http, access, path, headers), pauses)
-            if response is None:
-                continue
-            chunks = response.aiter_raw(READ)
-            try:
-                if done and response.status_code != HTTPStatus.PARTIAL_CONTENT:
-                    raise ProtocolViolation("the server does not go on where the connection was lost")
-                total = done + _number(response.headers, "content-length")
-                async for chunk in chunks:
-                    await trio.to_thread.run_sync(write, chunk)
-                    done += len(chunk)
-                    pauses = _Pauses()
-                    if progress is not None:
-                        progress(done, total)
-            except httpx.TransportError as error:
-                await pauses.rest(error)
-            finally:
-                await end_response(response, chunks)
-    return done
+    arriving, pauses = _Arriving(write, progress), _Pauses()
+    while arriving.done != arriving.total:
+        before = arriving.done
+        await _again(_read_on(access, path, arriving), pauses)
+        if arriving.done > before:
+            pauses = _Pauses()
+    return arriving.done
 
 
-async def _begin(http: httpx.AsyncClient, access: "HttpAccess", path: str, headers: dict[str, str]) -> httpx.Response:
-    """Ask for the bytes; where the server says that somebody else has them, there, and without the token."""
-    response = await begin(http, "GET", path, headers={**_auth(access), **headers})
-    if response.status_code == HTTPStatus.TEMPORARY_REDIRECT:
+async def _read_on(access: "HttpAccess", path: str, arriving: "_Arriving") -> None:
+    """Get what is missing; where the server says that somebody else has it, there, and without the token."""
+    headers = {"range": f"bytes={arriving.done}-"} if arriving.done else {}
+    async with _http(access.base, access.tls) as http:
+        response = await begin(http, "GET", path, headers={**_auth(access), **headers})
+        if response.status_code != HTTPStatus.TEMPORARY_REDIRECT:
+            await arriving.take(response)
+            return
         await read_answer(response, MAX_ANSWER)
-        response = await begin(http, "GET", response.headers.get("location", ""), headers=headers)
-    if not response.is_success:
-        answer = Answer(response.status_code, response.headers, await read_answer(response, MAX_ANSWER))
-        raise _refusal(answer)
-    return response
+    async with _http("", access.elsewhere()) as http:
+        await arriving.take(await begin(http, "GET", response.headers.get("location", ""), headers=headers))
+
+
+class _Arriving:
+    """A download: bytes that were written, and how many there are altogether (-1: not known yet)."""
+
+    def __init__(self, write: Callable[[bytes], object], progress: "Progress | None") -> None:
+        self.done = 0
+        self.total = -1
+        self._write = write
+        self._progress = progress
+
+    async def take(self, response: httpx.Response) -> None:
+        """Write what a response brings, and close it."""
+        if not response.is_success:
+            raise _refusal(Answer(response.status_code, response.headers, await read_answer(response, MAX_ANSWER)))
+        chunks = response.aiter_raw(READ)
+        try:
+            if self.done and response.status_code != HTTPStatus.PARTIAL_CONTENT:
+                raise ProtocolViolation("the server does not go on where the connection was lost")
+            self.total = self.done + _number(response.headers, "content-length")
+            async for chunk in chunks:
+                await trio.to_thread.run_sync(self._write, chunk)
+                self.done += len(chunk)
+                if self._progress is not None:
+                    self._progress(self.done, self.total)
+        finally:
+            await end_response(response, chunks)
 
 
 def _auth(access: "HttpAccess") -> dict[str, str]:
@@ -189,12 +202,13 @@ def _auth(access: "HttpAccess") -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _http(access: "HttpAccess") -> AsyncGenerator[httpx.AsyncClient]:
+async def _http(base: str, tls: ssl.SSLContext | None) -> AsyncGenerator[httpx.AsyncClient]:
+    """Connections to one host, trusted as said. (Without TLS a context is not looked at, and takes time to make.)"""
     async with httpx.AsyncClient(
-        base_url=access.base,
+        base_url=base,
         headers={"accept-encoding": "identity"},
         timeout=TIMEOUT,
-        verify=access.tls or True,
+        verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         trust_env=False,
     ) as client:
         yield client
@@ -215,12 +229,12 @@ class _Pauses:
     def __init__(self) -> None:
         self._tries = 0
 
-    async def rest(self, error: Exception) -> None:
+    async def rest(self, error: BaseException) -> None:
         """Wait, after a failure or as long as the server asks for."""
         self._tries += 1
         least = error.seconds if isinstance(error, _Later) else 0.0
         if self._tries >= TRIES or least > LONGEST_WAIT:
-            raise error.refused if isinstance(error, _Later) else _unreachable(error)
+            raise error.refused if isinstance(error, _Later) else _unreachable(error) from error
         await trio.sleep(max(least, 0.1 * 2**self._tries))
 
 
@@ -231,14 +245,27 @@ async def _again(attempt: Awaitable[T], pauses: _Pauses) -> T | None:
     except _Later as later:
         await pauses.rest(later)
     except httpx.TransportError as error:
-        await pauses.rest(error)
+        root = _root(error)
+        if isinstance(root, ssl.SSLCertVerificationError):
+            sentence = f"the certificate of the server's HTTP side is not trusted: {root.verify_message}"
+            raise Unreachable(sentence) from root
+        await pauses.rest(root)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ProtocolViolation(f"the server's HTTP side does not answer as it should: {error}") from error
     return None
 
 
-def _unreachable(error: Exception) -> Unreachable:
-    return Unreachable(f"the server's HTTP side does not answer: {error}")
+def _root(error: BaseException) -> BaseException:
+    """What is behind an error of httpx: what the operating system or TLS said, where it said something."""
+    found, cause = error, error
+    while (cause := cause.__cause__ or cause.__context__) is not None:
+        if isinstance(cause, OSError):  # ssl.SSLError too
+            found = cause
+    return found
+
+
+def _unreachable(error: BaseException) -> Unreachable:
+    return Unreachable(f"the server's HTTP side does not answer: {str(error) or type(error).__name__}")
 
 
 def _checked(answer: Answer, *expected: int) -> Answer:
@@ -257,7 +284,7 @@ def _refusal(answer: Answer) -> ClientError | _Later:
         refused: ClientError = RequestRefused(str(told["error"]), str(told["message"]), told.get("field"), seconds)
     except (ValueError, KeyError, TypeError, RecursionError):
         if answer.status in _AGAIN:
-            refused = _unreachable(Exception(answer.status))
+            refused = Unreachable(f"the server's HTTP side answers {answer.status}")
         else:
             refused = RequestRefused(ErrorCode.INTERNAL, f"the server answered {answer.status}")
     return _Later(refused, seconds) if answer.status in _AGAIN else refused
