@@ -98,7 +98,7 @@ async def test_passwords_travel_in_the_clear_on_loopback_only_unless_the_operato
     def from_afar(stream: trio.SocketStream) -> str:
         return "192.0.2.1"
 
-    monkeypatch.setattr(listeners, "_peer_of", from_afar)
+    monkeypatch.setattr(listeners, "peer_of", from_afar)
     for allowed in (False, True):
         config = attrs.evolve(everything(certificates), allow_plaintext=allowed, password_workers=0)
         async with open_server(config) as server:
@@ -167,7 +167,7 @@ async def test_the_bound_per_address_is_for_others_than_loopback(monkeypatch: py
     def next_peer(stream: trio.SocketStream) -> str:
         return next(peers)
 
-    monkeypatch.setattr(listeners, "_peer_of", next_peer)
+    monkeypatch.setattr(listeners, "peer_of", next_peer)
     config = attrs.evolve(QUICK, tcp=ANY, max_connections_per_address=1)
     async with open_server(config) as server, AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(dialled(server.urls[0])) for _ in range(5)]

@@ -14,6 +14,7 @@ import trio
 from chatsrv.clock import Clock, Randomness
 from chatsrv.commands.context import Services
 from chatsrv.config import Config, ConfigError
+from chatsrv.http.callers import Callers
 from chatsrv.http.media_app import media_app
 from chatsrv.http.ops_app import ops_app
 from chatsrv.http.port import HttpPort
@@ -101,8 +102,7 @@ class HttpSide:
                 assert library is not None
                 app = media_app(
                     library,
-                    services.storage,
-                    services.clock,
+                    Callers(services.storage, services.clock, library.tickets, services.rates, config.trusted_proxies),
                     metrics,
                     services.log,
                     stall_seconds=config.media_stall_timeout,
@@ -116,6 +116,7 @@ class HttpSide:
                 services.log,
                 tls if listener.scheme == "https" else None,
                 max_connections=OPS_CONNECTIONS if listener.scheme == "ops" else config.http_connections,
+                max_per_address=config.max_connections_per_address,
                 handshake_timeout=config.handshake_timeout,
             )
         metrics.watch("http_connections", "HTTP connections.", lambda: float(sum(map(len, self._ports.values()))))

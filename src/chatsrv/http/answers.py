@@ -1,5 +1,6 @@
 """What HTTP answers: a medium as JSON, and refusals, each code with its status, in one place."""
 
+import math
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ _STATUS: Final[dict[str, int]] = {
     MediaCode.OVER_QUOTA: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     MediaCode.PROBE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     MediaCode.TOO_MANY_UPLOADS: HTTPStatus.TOO_MANY_REQUESTS,
+    "rate_limited": HTTPStatus.TOO_MANY_REQUESTS,
     MediaCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     MediaCode.BAD_RANGE: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     MediaCode.UPLOAD_NOT_FOUND: HTTPStatus.NOT_FOUND,
@@ -56,7 +58,7 @@ def refusal(error: MediaError | Refusal) -> Response:
     if status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     if status in _RETRY:
-        headers["retry-after"] = "1"
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after if isinstance(error, Refusal) else 0)))
     return JSONResponse({"error": str(error.code), "message": message, "field": error.field}, status, headers)
 
 

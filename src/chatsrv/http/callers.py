@@ -1,10 +1,17 @@
-"""Who asks: the session's token in a header, or a signed ticket in the URL. The token itself never stands in a URL."""
+"""Who asks: the session's token in a header, or a signed ticket in the URL. The token itself never stands in a URL.
+
+Whoever writes pays from the rates of their user and address, the same that the commands of the chat take from.
+"""
 
 import re
+from collections.abc import Collection
 from typing import Final
 
+import trio
 from starlette.requests import Request
 
+from chatsrv.auth.addresses import behind_proxy, plain_address
+from chatsrv.auth.rates import Cost, Rates
 from chatsrv.clock import Clock
 from chatsrv.media.tickets import Bearer, Tickets
 from chatsrv_storage import sessions
@@ -17,10 +24,14 @@ _BEARER: Final = re.compile(r"bearer ([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
 class Callers:
     """Looks callers up; each look-up reads the session, so that a logout counts at once."""
 
-    def __init__(self, storage: Storage, clock: Clock, tickets: Tickets) -> None:
+    def __init__(
+        self, storage: Storage, clock: Clock, tickets: Tickets, rates: Rates, trusted_proxies: Collection[str]
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._tickets = tickets
+        self._rates = rates
+        self._trusted_proxies = trusted_proxies
 
     async def by_token(self, request: Request) -> Bearer:
         """Whose `Authorization: Bearer TOKEN` (64 hex digits) this is. Raises Refusal."""
@@ -30,6 +41,17 @@ class Callers:
         token, now_ms = bytes.fromhex(match[1]), self._clock.now_ms()
         session_id, user_id = await self._storage.read(lambda conn: sessions.resume(conn, token, now_ms))
         return Bearer(user_id, session_id)
+
+    async def writer(self, request: Request, cost: Cost) -> Bearer:
+        """As `by_token`, for what takes from the rates. Raises Refusal, rate_limited too."""
+        bearer = await self.by_token(request)
+        peer = "gone" if request.client is None else plain_address(request.client.host)
+        source = behind_proxy(peer, request.headers.get("x-forwarded-for"), self._trusted_proxies)
+        now = trio.current_time()
+        wait = self._rates.meter(bearer.user_id, source, now).take(cost, now)
+        if wait:
+            raise Refusal("rate_limited", "too much at once: wait a moment, then retry", retry_after=wait)
+        return bearer
 
     async def for_medium(self, request: Request, media_id: int, variant: str) -> Bearer:
         """As `by_token`, or by the ticket for this variant of this medium. Raises Refusal."""

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from chatsrv.clock import Clock
+from chatsrv.auth.rates import Cost
 from chatsrv.http.answers import NO_STORE, described, refusal
 from chatsrv.http.body import Body
 from chatsrv.http.callers import Callers
@@ -27,17 +27,18 @@ from chatsrv.metrics import Metrics
 from chatsrv_storage import media
 from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.media import Medium
-from chatsrv_storage.port import Storage
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 _ID: Final = re.compile(r"[1-9]\d{0,18}", re.ASCII)
-_EXPOSED: Final = ("Location", "Upload-Offset", "Upload-Length", "Upload-Expires", "Upload-Media", "Tus-Resumable")
+_EXPOSED: Final = (
+    *("Location", "Upload-Offset", "Upload-Length", "Upload-Expires", "Upload-Media", "Tus-Resumable"),
+    "Retry-After",
+)
 
 
 def media_app(
     library: Library,
-    storage: Storage,
-    clock: Clock,
+    callers: Callers,
     metrics: Metrics,
     log: Log,
     *,
@@ -45,7 +46,6 @@ def media_app(
     origins: tuple[str, ...] = (),
 ) -> Starlette:
     """The ASGI application. `origins`: web pages that may use it."""
-    callers = Callers(storage, clock, library.tickets)
     tus = Tus(library, callers, stall_seconds)
     handlers = _Handlers(library, callers, metrics, stall_seconds)
 
@@ -97,7 +97,7 @@ class _Handlers:
 
     async def upload(self, request: Request) -> Response:
         """A whole file as the body. `Upload-Name` (percent-encoded), `Upload-Kind` and `Idempotency-Key` may say more."""
-        bearer = await self._callers.by_token(request)
+        bearer = await self._callers.writer(request, Cost.CHANGE)
         headers = request.headers
         if headers.get("content-type", "").startswith("multipart/"):
             raise Refusal("bad_field", "send the file itself as the body, not a form", "content-type")

@@ -7,6 +7,7 @@ sends under a deadline, and ended when its peer is gone. (Hypercorn 0.18; pinned
 """
 
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -19,6 +20,8 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from chatsrv.auth.addresses import peer_of
+from chatsrv.config import is_loopback
 from chatsrv.log import Log
 
 Scope = MutableMapping[str, Any]
@@ -53,12 +56,15 @@ class HttpPort:
         tls: ssl.SSLContext | None = None,
         *,
         max_connections: int,
+        max_per_address: int,
         handshake_timeout: float,
     ) -> None:
         self._app = ASGIWrapper(_tidy(app))  # pyright: ignore[reportArgumentType]  # theirs are closed unions of dicts
         self._log = log
         self._tls = tls
         self._max_connections = max_connections
+        self._max_per_address = max_per_address
+        self._per_address: Counter[str] = Counter()
         self._streams: dict[_BoundedStream, None] = {}
         self._context = WorkerContext(None)
         self._config = HypercornConfig()
@@ -93,11 +99,13 @@ class HttpPort:
             stream.cut()
 
     async def _handle(self, raw: trio.SocketStream) -> None:
-        bounded = _BoundedStream(raw)
-        if len(self._streams) >= self._max_connections:
+        bounded, peer = _BoundedStream(raw), peer_of(raw)
+        crowded = self._per_address[peer] >= self._max_per_address and not is_loopback(peer)
+        if crowded or len(self._streams) >= self._max_connections:
             await trio.aclose_forcefully(raw)
             return
         self._streams[bounded] = None
+        self._per_address[peer] += 1
         try:
             await self._serve_one(bounded)
         except* (trio.BrokenResourceError, trio.ClosedResourceError, OSError, ssl.SSLError):
@@ -106,6 +114,9 @@ class HttpPort:
             self._log.exception("an HTTP connection failed")
         finally:
             del self._streams[bounded]
+            self._per_address[peer] -= 1
+            if not self._per_address[peer]:
+                del self._per_address[peer]
             await trio.aclose_forcefully(raw)
 
     async def _serve_one(self, bounded: "_BoundedStream") -> None:

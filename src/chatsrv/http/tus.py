@@ -19,6 +19,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chatsrv.auth.rates import Cost
 from chatsrv.http.answers import NO_STORE
 from chatsrv.http.body import Body
 from chatsrv.http.callers import Callers
@@ -32,6 +33,9 @@ from chatsrv_storage.media import Medium, Upload
 VERSION: Final = "1.0.0"
 ALGORITHMS: Final = ("sha256", "sha1", "md5")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,100}", re.ASCII)
+_COSTS: Final = {"PATCH": Cost.MESSAGE, "HEAD": Cost.MESSAGE}
+"""An upload of many pieces is no more than one of few. HEAD writes nothing, but may read all that is there."""
+
 _NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
 
 
@@ -75,7 +79,7 @@ class Tus:
             )
         if (wrong := self._wrong_version(request)) is not None:
             return wrong
-        bearer = await self._callers.by_token(request)
+        bearer = await self._callers.writer(request, Cost.CHANGE)
         words = _metadata(request.headers.get("upload-metadata", ""))
         size = _number(request, "upload-length")
         announced = Announced(words.get("filename", ""), kind_of(words.get("kind")), size, key_of(request))
@@ -90,7 +94,7 @@ class Tus:
         method = request.headers.get("x-http-method-override", request.method).upper()
         if (wrong := self._wrong_version(request)) is not None:
             return wrong
-        bearer = await self._callers.by_token(request)
+        bearer = await self._callers.writer(request, _COSTS.get(method, Cost.CHANGE))
         upload_id = checked_upload_id(request.path_params["upload_id"])
         if method == "HEAD":
             return await self._head(bearer.user_id, upload_id)

@@ -11,6 +11,7 @@ from typing import Literal
 import attrs
 import trio
 
+from chatsrv.auth.addresses import peer_of
 from chatsrv.commands.context import Services
 from chatsrv.config import Address, ConfigError, is_loopback
 from chatsrv.net.connection import ClientConnection
@@ -86,7 +87,7 @@ class Acceptor:
         await trio.serve_listeners(handle, list(listener.sockets), handler_nursery=connections, task_status=task_status)
 
     async def _handle(self, listener: Listener, stream: trio.SocketStream) -> None:
-        peer = _peer_of(stream)
+        peer = peer_of(stream)
         limits = self._services.config
         crowded = self._per_address[peer] >= limits.max_connections_per_address and not is_loopback(peer)
         if crowded or self._per_address.total() >= limits.max_connections:
@@ -173,12 +174,3 @@ class Acceptor:
                     connection.cut("it was silent for two heartbeats")
                 if number % 1000 == 999:
                     await trio.lowlevel.checkpoint()
-
-
-def _peer_of(stream: trio.SocketStream) -> str:
-    """The peer's address; an IPv4 address in IPv6 clothes is shown as IPv4."""
-    try:
-        name = stream.socket.getpeername()
-    except OSError:
-        return "gone"
-    return str(name[0]).removeprefix("::ffff:") if name else "local"

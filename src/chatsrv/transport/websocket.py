@@ -11,6 +11,7 @@ import trio
 import trio_websocket
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
+from chatsrv.auth.addresses import behind_proxy
 from chatsrv.bus import Blob
 from chatsrv.bus.port import websocket_header
 from chatsrv.config import is_loopback
@@ -142,7 +143,6 @@ async def accept_websocket(
         await request.reject(400, body=f"ask for the subprotocol {limits.SUBPROTOCOL}\n".encode())
         raise HandshakeRefused("no common subprotocol")
     forwarded = headers.get(b"x-forwarded-for")
-    if forwarded is not None and peer in trusted_proxies:
-        peer = forwarded.decode("latin-1").rpartition(",")[2].strip() or peer
+    peer = behind_proxy(peer, None if forwarded is None else forwarded.decode("latin-1"), trusted_proxies)
     websocket = await request.accept(subprotocol=limits.SUBPROTOCOL)
     return WebSocketTransport(stream, websocket, peer, secure=encrypted or is_loopback(peer))
