@@ -104,7 +104,9 @@ class _Handlers:
         size = int(headers["content-length"]) if "content-length" in headers else None
         name = unquote(headers.get("upload-name", ""), errors="replace")
         announced = Announced(name, kind_of(headers.get("upload-kind")), size, key_of(request))
-        medium = await self._library.receive(bearer.user_id, announced, Body(request.receive, self._stall_seconds))
+        medium = await self._library.uploads.receive(
+            bearer.user_id, announced, Body(request.receive, self._stall_seconds)
+        )
         return JSONResponse(described(medium), 201, {**NO_STORE, "location": f"/media/{medium.id}"})
 
     async def download(self, request: Request) -> Response:

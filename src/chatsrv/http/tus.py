@@ -83,7 +83,7 @@ class Tus:
         words = _metadata(request.headers.get("upload-metadata", ""))
         size = _number(request, "upload-length")
         announced = Announced(words.get("filename", ""), kind_of(words.get("kind")), size, key_of(request))
-        upload = await self._library.create(bearer.user_id, announced)
+        upload = await self._library.uploads.create(bearer.user_id, announced)
         headers = {"location": f"/uploads/{upload.id}", **_expiry(upload)}
         if upload.media_id is not None:
             headers["upload-media"] = str(upload.media_id)
@@ -101,19 +101,19 @@ class Tus:
         if method == "PATCH":
             return await self._patch(request, bearer.user_id, upload_id)
         if method == "DELETE":
-            await self._library.terminate(bearer.user_id, upload_id)
+            await self._library.uploads.terminate(bearer.user_id, upload_id)
             return self._answer(204, {})
         return self._answer(405, {"allow": "HEAD, PATCH, DELETE, OPTIONS"})
 
     async def _head(self, user_id: int, upload_id: str) -> Response:
-        upload, offset = await self._library.progress(user_id, upload_id)
+        upload, offset = await self._library.uploads.progress(user_id, upload_id)
         return self._answer(200, _state(upload, offset, upload.media_id) | {"upload-length": str(upload.size)})
 
     async def _patch(self, request: Request, user_id: int, upload_id: str) -> Response:
         if request.headers.get("content-type") != "application/offset+octet-stream":
             return self._answer(415, {})
         body = Body(request.receive, self._stall_seconds)
-        upload, offset, medium = await self._library.append(
+        upload, offset, medium = await self._library.uploads.append(
             user_id, upload_id, _number(request, "upload-offset"), body, _checksum(request)
         )
         return self._answer(204, _state(upload, offset, None if medium is None else medium.id, medium))

@@ -1,0 +1,257 @@
+"""Uploads: whole ones and ones in pieces, each with one effect however often it is tried. No HTTP in here."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+import attrs
+import trio
+
+from chatsrv.clock import Clock, Randomness
+from chatsrv.log import Log
+from chatsrv.media.errors import MediaCode, MediaError
+from chatsrv.media.intake import Chunks, Intake
+from chatsrv.media.port import MediaStore, UploadWriter
+from chatsrv.media.sniff import Kind
+from chatsrv.media.terms import Announced, Limits, plain_name
+from chatsrv.metrics import Metrics
+from chatsrv_storage import media
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.media import Medium, Upload
+from chatsrv_storage.port import Storage
+
+RESUMABLE_MS: Final = 24 * 3600 * 1000
+"""How long an upload may pause."""
+
+# After these an upload can go on; after any other refusal it is over, and nothing of it stays.
+_PASSING: Final = frozenset(
+    {
+        MediaCode.OFFSET_MISMATCH,
+        MediaCode.UPLOAD_STALLED,
+        MediaCode.UPLOAD_CUT,
+        MediaCode.DIGEST_MISMATCH,
+        MediaCode.PROBE_UNAVAILABLE,
+        MediaCode.STORAGE_FAILED,
+        MediaCode.STORAGE_TIMEOUT,
+        MediaCode.UPLOAD_BUSY,
+    }
+)
+
+
+class Uploads:
+    """Of all users of one server. Every method raises MediaError or Refusal, and nothing else."""
+
+    def __init__(
+        self,
+        store: MediaStore,
+        intake: Intake,
+        storage: Storage,
+        clock: Clock,
+        randomness: Randomness,
+        limits: Limits,
+        metrics: Metrics,
+        log: Log,
+    ) -> None:
+        self._store = store
+        self._intake = intake
+        self._storage = storage
+        self._clock = clock
+        self._randomness = randomness
+        self._limits = limits
+        self._metrics = metrics
+        self._log = log
+        self._busy: Counter[int] = Counter()
+        self._arriving: Counter[int] = Counter()
+        metrics.watch("media_uploads_now", "Uploads whose bytes are arriving.", lambda: float(self._busy.total()))
+
+    # -- uploads in one go
+
+    async def receive(self, user_id: int, announced: Announced, chunks: Chunks) -> Medium:
+        """Take a whole upload. With a key that was used before: the same medium, if the bytes are the same."""
+        with self._noted():
+            if announced.key is not None:
+                key = announced.key
+                earlier = await self._storage.read(lambda conn: media.upload_by_key(conn, user_id, key))
+                if earlier is not None and earlier.media_id is not None:
+                    return await self._again(earlier, chunks)
+            if announced.size is not None and announced.size > self._limits.of(announced.declared):
+                raise MediaError(MediaCode.TOO_LARGE)
+            with self._slot(user_id):
+                return await self._receive(user_id, announced, chunks)
+
+    async def _receive(self, user_id: int, announced: Announced, chunks: Chunks) -> Medium:
+        now_ms = self._clock.now_ms()
+        used = await self._storage.read(lambda conn: media.used_bytes(conn, user_id, now_ms))
+        arrived = 0
+
+        def count(size: int) -> None:
+            nonlocal arrived
+            arrived += size
+            self._arriving[user_id] += size
+            if used + self._arriving[user_id] > self._limits.quota:
+                raise MediaError(MediaCode.OVER_QUOTA)
+
+        try:
+            async with await self._store.begin(max_bytes=self._limits.of(None)) as writer:
+                if used + self._arriving[user_id] + (announced.size or 0) > self._limits.quota:
+                    raise MediaError(MediaCode.OVER_QUOTA)
+                await self._intake.pour(writer, chunks, announced.declared, announced.size, count)
+                if announced.size is not None and writer.offset != announced.size:
+                    raise MediaError(MediaCode.UPLOAD_CUT)
+                upload = Upload(
+                    self._randomness.bytes(16).hex(),
+                    user_id,
+                    announced.key,
+                    "",
+                    writer.offset,
+                    announced.declared or "",
+                    plain_name(announced.name),
+                    0,
+                )
+                return await self._intake.finish(writer, upload)
+        finally:
+            self._arriving[user_id] -= arrived
+            if not self._arriving[user_id]:
+                del self._arriving[user_id]
+
+    async def _again(self, earlier: Upload, chunks: Chunks) -> Medium:
+        """A repetition: nothing is stored, but the bytes have to be the same."""
+        hasher = hashlib.sha256()
+        size = 0
+        async for chunk in chunks:
+            hasher.update(chunk)
+            size += len(chunk)
+            if size > earlier.size:
+                break
+        if hasher.hexdigest() != earlier.sha256:
+            raise Refusal("client_id_conflict", "this key was used for another upload: make a new one", "key")
+        assert earlier.media_id is not None
+        return await self._by_id(earlier.media_id)
+
+    # -- uploads in pieces
+
+    async def create(self, user_id: int, announced: Announced) -> Upload:
+        """Begin an upload of an announced size; its bytes come by `append`. Room in the quota is kept for it."""
+        assert announced.size is not None
+        size = announced.size
+        if size > self._limits.of(announced.declared):
+            raise MediaError(MediaCode.TOO_LARGE)
+        if announced.key is not None:
+            key = announced.key
+            earlier = await self._storage.read(lambda conn: media.upload_by_key(conn, user_id, key))
+            if earlier is not None and earlier.size == size:
+                return earlier
+        now_ms = self._clock.now_ms()
+        async with await self._store.begin(max_bytes=size) as writer:
+            upload = Upload(
+                self._randomness.bytes(16).hex(),
+                user_id,
+                announced.key,
+                writer.upload_id,
+                size,
+                announced.declared or "",
+                plain_name(announced.name),
+                now_ms + RESUMABLE_MS,
+            )
+            quota, most = self._limits.quota, self._limits.uploads_per_user
+            begun = await self._storage.write(lambda conn: media.begin_upload(conn, upload, quota, most, now_ms))
+            if begun.id == upload.id:
+                await writer.suspend()
+        return begun
+
+    async def progress(self, user_id: int, upload_id: str) -> tuple[Upload, int]:
+        """An upload and how many bytes of it are there."""
+        upload = await self._upload(user_id, upload_id)
+        if upload.media_id is not None:
+            return upload, upload.size
+        writer = await self._resume(upload)
+        offset = writer.offset
+        await writer.suspend()
+        return upload, offset
+
+    async def append(
+        self, user_id: int, upload_id: str, offset: int, chunks: Chunks, checksum: tuple[str, bytes] | None = None
+    ) -> tuple[Upload, int, Medium | None]:
+        """Take the bytes from `offset` on; with the last one, the medium. What arrived before an interruption stays.
+
+        `checksum` (algorithm, digest) is of these bytes alone: they are staged, and taken all or not at all.
+        """
+        upload = await self._upload(user_id, upload_id)
+        if upload.media_id is not None:
+            if offset != upload.size:
+                raise MediaError(MediaCode.OFFSET_MISMATCH)
+            return upload, offset, await self._by_id(upload.media_id)
+        with self._noted(), self._slot(user_id):
+            writer = await self._resume(upload)
+            try:
+                if writer.offset != offset:
+                    raise MediaError(MediaCode.OFFSET_MISMATCH)
+                declared = Kind(upload.kind) if upload.kind else None
+                if checksum is None:
+                    await self._intake.pour(writer, chunks, declared, upload.size)
+                else:
+                    await self._intake.pour_checked(writer, chunks, declared, upload.size, *checksum)
+                if writer.offset < upload.size:
+                    until = self._clock.now_ms() + RESUMABLE_MS
+                    await self._storage.write(lambda conn: media.extend_upload(conn, upload.id, until))
+                    return attrs.evolve(upload, expires_at=until), writer.offset, None
+                return upload, upload.size, await self._intake.finish(writer, upload)
+            except (MediaError, Refusal) as error:
+                if error.code not in _PASSING:
+                    with trio.CancelScope(shield=True):
+                        await writer.abort()
+                        await self._drop(upload)
+                raise
+            finally:
+                await writer.suspend()
+
+    async def terminate(self, user_id: int, upload_id: str) -> None:
+        """End an upload that is not whole; its bytes go. One that is whole stays a medium."""
+        upload = await self._upload(user_id, upload_id)
+        if upload.media_id is None:
+            await self._store.discard(upload.store_id)
+            await self._drop(upload)
+
+    async def _upload(self, user_id: int, upload_id: str) -> Upload:
+        return await self._storage.read(lambda conn: media.upload_of(conn, user_id, upload_id))
+
+    async def _by_id(self, media_id: int) -> Medium:
+        return await self._storage.read(lambda conn: media.by_id(conn, media_id))
+
+    async def _resume(self, upload: Upload) -> UploadWriter:
+        try:
+            return await self._store.resume(upload.store_id, max_bytes=upload.size)
+        except MediaError as error:
+            if error.code is MediaCode.UPLOAD_NOT_FOUND:  # a failing disk took the bytes, or a crash came after them
+                await self._drop(upload)
+            raise
+
+    async def _drop(self, upload: Upload) -> None:
+        await self._storage.write(lambda conn: media.drop_upload(conn, upload.id))
+
+    @contextmanager
+    def _slot(self, user_id: int) -> Generator[None]:
+        """A place among the uploads at work."""
+        if self._busy.total() >= self._limits.uploads or self._busy[user_id] >= self._limits.uploads_per_user:
+            raise MediaError(MediaCode.TOO_MANY_UPLOADS)
+        self._busy[user_id] += 1
+        try:
+            yield
+        finally:
+            self._busy[user_id] -= 1
+            if not self._busy[user_id]:
+                del self._busy[user_id]
+
+    @contextmanager
+    def _noted(self) -> Generator[None]:
+        """Count how an upload (or a piece of one) ended, and tell the operator of what is theirs to mend."""
+        try:
+            yield
+        except (MediaError, Refusal) as error:
+            self._metrics.upload(str(error.code))
+            if error.__cause__ is not None:
+                self._log.warning("an upload failed", code=str(error.code), cause=repr(error.__cause__))
+            raise
+        self._metrics.upload("ok")
