@@ -102,7 +102,14 @@ class HttpSide:
                 assert library is not None
                 app = media_app(
                     library,
-                    Callers(services.storage, services.clock, library.tickets, services.rates, config.trusted_proxies),
+                    Callers(
+                        services.storage,
+                        services.clock,
+                        library.tickets,
+                        services.rates,
+                        config.trusted_proxies,
+                        allow_plaintext=config.allow_plaintext,
+                    ),
                     metrics,
                     services.log,
                     stall_seconds=config.media_stall_timeout,

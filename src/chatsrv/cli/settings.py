@@ -39,7 +39,7 @@ SETTINGS: Final = (
     Setting("ops", str, "HOST:PORT", "Where /healthz, /readyz and /metrics are; not on the clients' network."),
     Setting("name", str, "TEXT", "What the server calls itself.  [default: chatsrv]"),
     Setting("open_registration", bool, "", "Anybody may register, not only who comes over loopback."),
-    Setting("allow_plaintext", bool, "", "Passwords may come unencrypted from other machines."),
+    Setting("allow_plaintext", bool, "", "Passwords, and tokens over HTTP, may come unencrypted from other machines."),
     Setting("origins", str, "LIST", "Web origins whose pages may connect, with commas between; programs always may."),
     Setting("trusted_proxies", str, "LIST", "Addresses of reverse proxies whose X-Forwarded-For is believed."),
     Setting("max_connections", int, "N", "Connections altogether.  [default: 20000]"),

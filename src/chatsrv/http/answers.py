@@ -39,6 +39,7 @@ _STATUS: Final[dict[str, int]] = {
     MediaCode.STORAGE_TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
     "media_unknown": HTTPStatus.NOT_FOUND,
     "session_ended": HTTPStatus.UNAUTHORIZED,
+    "plaintext_refused": HTTPStatus.FORBIDDEN,
     "client_id_conflict": HTTPStatus.CONFLICT,
     "bad_field": HTTPStatus.BAD_REQUEST,
     "storage_full": HTTPStatus.INSUFFICIENT_STORAGE,

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from chatsrv.auth.addresses import behind_proxy, plain_address
 from chatsrv.auth.rates import Cost, Rates
 from chatsrv.clock import Clock
+from chatsrv.config import is_loopback
 from chatsrv.media.tickets import Bearer, Tickets
 from chatsrv_storage import sessions
 from chatsrv_storage.errors import Refusal
@@ -25,16 +26,31 @@ class Callers:
     """Looks callers up; each look-up reads the session, so that a logout counts at once."""
 
     def __init__(
-        self, storage: Storage, clock: Clock, tickets: Tickets, rates: Rates, trusted_proxies: Collection[str]
+        self,
+        storage: Storage,
+        clock: Clock,
+        tickets: Tickets,
+        rates: Rates,
+        trusted_proxies: Collection[str],
+        *,
+        allow_plaintext: bool,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._tickets = tickets
         self._rates = rates
         self._trusted_proxies = trusted_proxies
+        self._allow_plaintext = allow_plaintext
 
     async def by_token(self, request: Request) -> Bearer:
-        """Whose `Authorization: Bearer TOKEN` (64 hex digits) this is. Raises Refusal."""
+        """Whose `Authorization: Bearer TOKEN` (64 hex digits) this is. Raises Refusal.
+
+        As a password, it is taken over TLS, from this machine, or from a proxy whose other side is the operator's matter.
+        """
+        peer = _peer(request)
+        near = is_loopback(peer) or peer in self._trusted_proxies
+        if not (near or request.url.scheme == "https" or self._allow_plaintext):
+            raise Refusal("plaintext_refused", "tokens travel only over TLS or loopback: use https://", "authorization")
         match = _BEARER.fullmatch(request.headers.get("authorization", ""))
         if match is None:
             raise Refusal("session_ended", "log in: send the header Authorization: Bearer TOKEN", "authorization")
@@ -45,8 +61,7 @@ class Callers:
     async def writer(self, request: Request, cost: Cost) -> Bearer:
         """As `by_token`, for what takes from the rates. Raises Refusal, rate_limited too."""
         bearer = await self.by_token(request)
-        peer = "gone" if request.client is None else plain_address(request.client.host)
-        source = behind_proxy(peer, request.headers.get("x-forwarded-for"), self._trusted_proxies)
+        source = behind_proxy(_peer(request), request.headers.get("x-forwarded-for"), self._trusted_proxies)
         now = trio.current_time()
         wait = self._rates.meter(bearer.user_id, source, now).take(cost, now)
         if wait:
@@ -62,6 +77,10 @@ class Callers:
         if bearer is None or not await self._storage.read(lambda conn: _lives(conn, bearer)):
             raise Refusal("session_ended", "this URL is no longer good: ask for a new one", "ticket")
         return bearer
+
+
+def _peer(request: Request) -> str:
+    return "gone" if request.client is None else plain_address(request.client.host)
 
 
 def _lives(conn: Connection, bearer: Bearer) -> bool:

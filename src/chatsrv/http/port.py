@@ -71,6 +71,7 @@ class HttpPort:
         self._config.max_app_queue_size = QUEUE
         self._config.keep_alive_timeout = KEEP_ALIVE
         self._config.ssl_handshake_timeout = handshake_timeout
+        self._config.h2_max_concurrent_streams = 0  # HTTP/1.1 alone is bounded here; Hypercorn would take more
         self._config.include_server_header = False
         self._config.accesslog = self._config.errorlog = None
 
