@@ -22,7 +22,7 @@ Written by `python docs/make_cli.py` from the commands' own help, which `--help`
 `tls://`, `ws://` or `wss://HOST:PORT`. `--profile NAME` or `CHATSRV_PROFILE` chooses between several logins. Both may
 stand before or after the command. The token of a login is kept per profile and server in the user's configuration folder
 (`~/.config/chatsrv` on Linux), mode 0600; `logout` ends it. `CHATSRV_CA_FILE` names a PEM file with the authorities that
-vouch for `tls://` and `wss://` servers, in place of the system's.
+vouch for `tls://` and `wss://` servers and for their `https://` side, in place of the system's.
 
 **Groups** are named by their name or id, **messages** by their number in the group: the `#7` that `history` shows.
 

@@ -1,5 +1,6 @@
 """`chatsrv group …`: making groups, and who is in them."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,6 +31,7 @@ def group_record(one: "Group") -> dict[str, Any]:
         "read_seq": one.read_seq,
         "visible_from": one.visible_from,
         "history": one.history,
+        "avatar": str(one.avatar) if one.avatar else None,
     }
 
 
@@ -98,7 +100,8 @@ async def show(here: Online, which: Which) -> None:
     if here.out.json:
         here.out.record(group_record(one))
         return
-    rows = [(key.replace("_", " "), str(value)) for key, value in group_record(one).items() if key != "group_id"]
+    record = {key: value for key, value in group_record(one).items() if key != "group_id" and value is not None}
+    rows = [(key.replace("_", " "), str(value)) for key, value in record.items()]
     here.out.table(("", ""), rows)
 
 
@@ -187,3 +190,34 @@ async def rename(
         one = await find_group(client, which)
         changed = await client.rename_group(one.group_id, name)
     here.out.say(f"'{one.name}' is called '{name}' now", group_id=str(one.group_id), seq=changed.seq, name=name)
+
+
+@group.command("avatar")
+@online
+async def avatar(
+    here: Online,
+    which: Which,
+    media_id: Annotated[
+        int | None,
+        typer.Argument(metavar="[ID]", help="A picture that I uploaded; 0 for none.", show_default=False, min=0),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="PATH", help="Upload this picture.", show_default=False)
+    ] = None,
+) -> None:
+    """Give a group a picture, or take it away."""
+    from chatsrv.cli.errors import usage
+    from chatsrv.cli.lookup import find_group
+    from chatsrv.cli.media import upload
+
+    if (media_id is None) == (file is None):
+        raise usage("name a picture: its ID (0 for none), or --file PATH")
+    async with here.session() as client:
+        one = await find_group(client, which)
+        if file is not None:
+            media_id = await upload(here.out, client, file, kind="image")
+        assert media_id is not None
+        changed = await client.set_group_avatar(one.group_id, media_id)
+    sentence = f"'{one.name}' has picture {media_id} now" if media_id else f"'{one.name}' has no picture now"
+    avatar_id = str(media_id) if media_id else None
+    here.out.say(sentence, group_id=str(one.group_id), seq=changed.seq, avatar=avatar_id)

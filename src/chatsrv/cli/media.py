@@ -1,4 +1,4 @@
-"""`chatsrv media …`: getting what people sent, and listing it; uploading for `send --file`; small pictures in a terminal."""
+"""`chatsrv media …`: getting what people sent, listing it, URLs of it; uploading it; small pictures in a terminal."""
 
 import sys
 from collections.abc import Callable, Generator
@@ -87,7 +87,8 @@ async def get(
     """Get a medium into a file, by default `media-ID` here. An existing file is replaced once all of it is there."""
     async with here.session() as client:
         if str(output) == "-":
-            await client.download(media_id, sys.stdout.buffer.write, thumbnail=thumbnail)
+            with progress_bar(f"media-{media_id}", json=here.out.json) as show:
+                await client.download(media_id, sys.stdout.buffer.write, thumbnail=thumbnail, progress=show)
             sys.stdout.buffer.flush()
             return
         target = output or Path(f"media-{media_id}{'.webp' if thumbnail else ''}")
@@ -129,6 +130,21 @@ async def list_(
                 (f"#{message.seq}", when, message.sender, kind_of(message), size_of(head.size), str(head.id), head.name)
             )
     here.out.table(("", "when", "who", "kind", "size", "id", "name"), rows)
+
+
+@media.command("url")
+@online
+async def url(here: Online, media_id: MediaId) -> None:
+    """Show URLs of a medium and its thumbnail, for a browser or a player: good for some minutes, for you alone."""
+    async with here.session() as client:
+        urls = await client.media_urls(media_id)
+    if here.out.json:
+        thumbnail = urls.thumbnail_url or None
+        here.out.record({"id": str(media_id), "url": urls.url, "thumbnail_url": thumbnail, "until": urls.expires_at})
+        return
+    here.out.line(urls.url)
+    if urls.thumbnail_url:
+        here.out.line(urls.thumbnail_url)
 
 
 def half_blocks(head: "MediaHead | None", columns: int = PREVIEW_COLUMNS) -> "Text | None":

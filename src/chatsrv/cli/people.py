@@ -1,5 +1,6 @@
 """`who`, `profile`, `devices`, `block` and `unblock`: who people are, who is there, and where I am logged in."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,6 +46,10 @@ async def profile(
     avatar: Annotated[
         int | None, typer.Option(metavar="ID", min=0, help="A picture that I uploaded; 0 for none.", show_default=False)
     ] = None,
+    avatar_file: Annotated[
+        Path | None,
+        typer.Option("--avatar-file", metavar="PATH", help="Upload this picture as my avatar.", show_default=False),
+    ] = None,
     hidden: Annotated[
         bool | None, typer.Option("--hide/--show", help="Whether others see when I am there.", show_default=False)
     ] = None,
@@ -52,11 +57,16 @@ async def profile(
     """Show profiles, or change mine."""
     from chatsrv.cli.errors import usage
     from chatsrv.cli.lookup import find_people
+    from chatsrv.cli.media import upload
 
     changes: dict[str, Any] = {"nickname": nickname, "avatar": avatar, "hidden": hidden}
-    if users and any(value is not None for value in changes.values()):
+    if users and (avatar_file is not None or any(value is not None for value in changes.values())):
         raise usage("you can change your own profile only: name nobody")
+    if avatar is not None and avatar_file is not None:
+        raise usage("choose between --avatar and --avatar-file")
     async with here.session() as client:
+        if avatar_file is not None:
+            changes["avatar"] = await upload(here.out, client, avatar_file, kind="image")
         if not users:
             _show_mine(here, await client.set_profile(**changes))
             return

@@ -22,7 +22,7 @@ from chatsrv_protocol.media import ListMedia, MediaPage, MediaUrl, MediaUrls, Se
 from chatsrv_protocol.messages import Message, SendExtra, Sent
 
 Progress = Callable[[int, int], object]
-"""Called with (bytes done, bytes altogether)."""
+"""Called with (bytes done, bytes altogether); it goes back where a lost connection took bytes with it."""
 
 
 class Source(Protocol):

@@ -61,10 +61,11 @@ class Upload:
         self._name = name
         self._kind = kind
         self._progress = progress
+        self._size = 0
 
     async def run(self, key: str) -> int:
         """The medium's id. `key` names the upload, however often it is begun."""
-        size = await trio.to_thread.run_sync(self._file.seek, 0, os.SEEK_END)
+        size = self._size = await trio.to_thread.run_sync(self._file.seek, 0, os.SEEK_END)
         async with _http(self._access.base, self._access.tls) as http:
             for _ in range(RESTARTS):
                 place, media_id = await self._create(http, size, key)
@@ -128,6 +129,8 @@ class Upload:
                 raise ClientError("the file became shorter while it was sent")
             start += len(data)
             yield data
+            if self._progress is not None and start < stop:
+                self._progress(start, self._size)
 
     async def _call(
         self,
