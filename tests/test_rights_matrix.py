@@ -27,9 +27,11 @@ from chatsrv_redpack import Limits, Mode
 from chatsrv_storage import conversation as talk
 from chatsrv_storage import governing as rule
 from chatsrv_storage import invites, marks, packets
+from chatsrv_storage import media as media_rows
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import add, leave, make, remove
 from chatsrv_storage.idempotency import Once
+from chatsrv_storage.media import Medium, Upload
 from chatsrv_storage.port import Connection
 from chatsrv_storage.records import FOREVER, ROLE_ADMIN, Actor
 from chatsrv_storage.turn import Accepted, Command, Post, Script, Turn
@@ -54,6 +56,7 @@ class World:
     mine: int = 0
     packet_id: int = 0
     prepared_id: int = 0
+    media_id: int = 0
     codes: dict[str, str] = attrs.field(factory=dict)
 
     def id_of(self, name: str) -> int:
@@ -151,7 +154,8 @@ ROWS = (
     Row(conversation.ListPins),
     Row(conversation.ListVersions, lambda world: {"of": world.hers}, **FOR_ADMINS),
     Row(conversation.Search, lambda _: {"query": "hers"}),
-    # Media: there is none with this id, which only those learn who may send.
+    # Media: vera's, which stands in a message of hers; and none, which only those learn who may send.
+    Row(media.SendMedia, lambda world: {"media_id": world.media_id}, **SILENCED),
     Row(
         media.SendMedia,
         lambda _: {"media_id": 1},
@@ -203,6 +207,14 @@ class _Builder:
 LIMITS = Limits()
 
 
+def _medium(conn: Connection, town: Town, who: str) -> int:
+    """A picture that somebody uploaded; its bytes are nobody's business here."""
+    media_id, user_id, now_ms = town.services.ids.next(1), town[who].user_id, town.now_ms()
+    medium = Medium(media_id, user_id, f"{media_id:064x}", 9, "image", "image/png", "p.png", {}, now_ms)
+    upload = Upload(f"{media_id:032x}", user_id, None, "", 9, "", "p.png", now_ms)
+    return media_rows.add(conn, medium, b"webp", upload, 1000_000, now_ms).id
+
+
 def build(town: Town, standing: str) -> Callable[[Connection], World]:
     """A job: a group of olga with vera, and xena (or whoever the column is about) in this standing."""
 
@@ -213,7 +225,7 @@ def build(town: Town, standing: str) -> Callable[[Connection], World]:
         world = World(town, town[who], group_id)
         build = _Builder(town, conn, group_id)
         if standing == "no group":
-            return attrs.evolve(world, hers=2, mine=2, packet_id=1, prepared_id=1, codes={"olga": "x" * 24})
+            return attrs.evolve(world, hers=2, mine=2, packet_id=1, prepared_id=1, media_id=1, codes={"olga": "x" * 24})
         everybody = [world.id_of(name) for name in ("vera", "xena")]
         build.run("olga", make("home", everybody, history=True, max_members=500))
         world.hers = build.post("vera", "hers")
@@ -221,6 +233,8 @@ def build(town: Town, standing: str) -> Callable[[Connection], World]:
         world.mine = build.post(who, "mine")
         build.run("olga", marks.pin(world.mine, on=True))
         world.codes["olga"] = build.run("olga", invites.make_invite(f"{group_id:024x}", FOREVER, 0, 100))[0]
+        world.media_id = _medium(conn, town, "vera")
+        build.run("vera", talk.say("", 0, (), mention_all=False, media_id=world.media_id))
         build.run("olga", rule.ban(world.id_of("bert"), FOREVER))
         build.run("olga", rule.set_rules({"approval": True}, 500))
         build.run("asta", invites.join(world.codes["olga"], "let me in", 100))
@@ -279,6 +293,26 @@ async def test_cells(row, autojump_clock):
                 answers[standing] = UNKNOWN if row.empty(reply) else OK
         assert answers == row.expected()
         assert await town.problems() == []
+
+
+async def test_who_may_fetch_a_medium_of_the_group(autojump_clock):
+    """What the HTTP side and MediaUrl ask: those who are in may, to all others there is none; her own is always hers."""
+    answers: dict[str, list[str]] = {}
+    async with open_town("olga", "vera", "xena", "otto", "bert", "asta", "sven", cents=100_000) as town:
+        for standing in (*IN, *OUT):
+            world = await town.services.storage.write(build(town, standing))
+            who = town["sven"] if standing == "stranger" else world.who
+            own = await town.services.storage.write(lambda conn, who=who: _medium(conn, town, who.actor.name))
+            answers[standing] = []
+            for media_id in (world.media_id, own):
+                try:
+                    await town.services.storage.read(
+                        lambda conn, who=who, media_id=media_id: media_rows.readable(conn, who.user_id, media_id)
+                    )
+                    answers[standing].append(OK)
+                except Refusal as refusal:
+                    answers[standing].append(refusal.code)
+    assert answers == {key: [OK, OK] for key in IN} | {key: ["media_unknown", OK] for key in OUT}
 
 
 @pytest.mark.parametrize("operation", ["remove", "mute", "ban"])

@@ -32,7 +32,6 @@ from chatsrv.metrics import Metrics
 from chatsrv.net.listeners import Listener, Scheme
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Storage
-from chatsrv_storage.snowflake import Snowflake
 
 SCHEMES: Final[tuple[Scheme, ...]] = ("http", "https", "ops")
 SWEEP_EVERY: Final = 3600.0
@@ -41,7 +40,7 @@ OPS_CONNECTIONS: Final = 64
 
 @asynccontextmanager
 async def open_library(
-    config: Config, storage: Storage, ids: Snowflake, clock: Clock, randomness: Randomness, metrics: Metrics, log: Log
+    config: Config, storage: Storage, clock: Clock, randomness: Randomness, metrics: Metrics, log: Log
 ) -> AsyncGenerator[Library | None]:
     """The library of a server that has an HTTP address; None for one without. Raises ConfigError."""
     if config.http is None and config.https is None:
@@ -60,7 +59,7 @@ async def open_library(
     async with AsyncExitStack() as stack:
         store = await _open_store(config, clock, stack)
         prober = await stack.enter_async_context(open_prober(workers=config.media_workers))
-        yield Library(store, prober, storage, ids, clock, randomness, limits, metrics, log)
+        yield Library(store, prober, storage, clock, randomness, limits, metrics, log)
 
 
 async def _open_store(config: Config, clock: Clock, stack: AsyncExitStack) -> MediaStore:

@@ -175,7 +175,7 @@ async def _open_server(
         bus = LocalBus()
         indexer = Indexer(storage, log)
         metrics = Metrics()
-        library = await stack.enter_async_context(open_library(config, storage, ids, clock, randomness, metrics, log))
+        library = await stack.enter_async_context(open_library(config, storage, clock, randomness, metrics, log))
         services = Services(
             config=config,
             storage=storage,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trio
 
-from chatsrv.clock import Clock
+from chatsrv.clock import Clock, Randomness
 from chatsrv.media.errors import MediaCode, MediaError, from_os_error
 from chatsrv.media.facts import AudioFacts, Facts
 from chatsrv.media.port import MediaStore, UploadWriter
@@ -23,13 +23,18 @@ from chatsrv.media.sniff import HEAD_BYTES, Kind, sniff, sniff_file
 from chatsrv.media.spool import BLOCK
 from chatsrv.media.terms import Limits, as_json
 from chatsrv.metrics import Metrics
+from chatsrv_protocol.limits import MAX_ID
 from chatsrv_storage import media
 from chatsrv_storage.media import Medium, Upload
 from chatsrv_storage.port import Storage
-from chatsrv_storage.snowflake import Snowflake
 
 Chunks = AsyncIterator[bytes]
 """Bytes as they arrive; raises MediaError (UPLOAD_STALLED, UPLOAD_CUT) where they don't."""
+
+
+def random_id(randomness: Randomness) -> int:
+    """A medium's id, which says nothing of when it came, and of which no other can be guessed: 1 to 2^63 - 1."""
+    return 1 + int.from_bytes(randomness.bytes(8)) % MAX_ID
 
 
 class Intake:
@@ -40,16 +45,16 @@ class Intake:
         store: MediaStore,
         prober: Prober,
         storage: Storage,
-        ids: Snowflake,
         clock: Clock,
+        randomness: Randomness,
         limits: Limits,
         metrics: Metrics,
     ) -> None:
         self._store = store
         self._prober = prober
         self._storage = storage
-        self._ids = ids
         self._clock = clock
+        self._randomness = randomness
         self._limits = limits
         self._metrics = metrics
 
@@ -114,7 +119,7 @@ class Intake:
         stored = await writer.commit()
         now_ms = self._clock.now_ms()
         medium = Medium(
-            self._ids.next(now_ms),
+            random_id(self._randomness),
             upload.user_id,
             stored.sha256,
             stored.size,

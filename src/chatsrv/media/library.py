@@ -17,7 +17,6 @@ from chatsrv.metrics import Metrics
 from chatsrv_storage import media
 from chatsrv_storage.media import Medium
 from chatsrv_storage.port import Storage
-from chatsrv_storage.snowflake import Snowflake
 
 _SWEEP_BATCH: Final = 50
 
@@ -30,7 +29,6 @@ class Library:
         store: MediaStore,
         prober: Prober,
         storage: Storage,
-        ids: Snowflake,
         clock: Clock,
         randomness: Randomness,
         limits: Limits,
@@ -42,7 +40,7 @@ class Library:
         self.tickets: Final = Tickets(randomness.bytes(32))
         self.base_url = ""
         """Where clients find the HTTP side; set once it listens."""
-        intake = Intake(store, prober, storage, ids, clock, limits, metrics)
+        intake = Intake(store, prober, storage, clock, randomness, limits, metrics)
         self.uploads: Final = Uploads(store, intake, storage, clock, randomness, limits, metrics, log)
         self._storage = storage
         self._clock = clock
