@@ -4,6 +4,7 @@ import socket
 import ssl
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -18,10 +19,14 @@ from chatsrv.net.listeners import Listener, bind
 from chatsrv.testing import QUICK
 from chatsrv_protocol.common import Ping
 from chatsrv_protocol.messages import Message
-from chatsrv_protocol.session import Register
+from chatsrv_protocol.session import Logout, Register
 from chatsrv_protocol.sync import History
 
 ANY = "127.0.0.1:0"
+NON_ASCII_HOST = (
+    b"GET / HTTP/1.1\r\nHost: \xe4\xf6\xfc\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +219,44 @@ async def test_several_servers_in_one_process_share_nothing() -> None:
 
 def test_where_it_listens_is_a_url() -> None:
     assert Listener("wss", (), Address("::1", 7)).url == "wss://[::1]:7"
+
+
+class Lines:
+    """A log that keeps what was said at which level."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+
+    def __getattr__(self, level: str) -> Any:
+        return lambda event, **_details: self.said.append((level, event))
+
+    def worse_than(self, level: str) -> list[str]:
+        levels = ["debug", "info", "warning", "error", "exception"]
+        return [event for each, event in self.said if levels.index(each) > levels.index(level)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"\xff" * 100, NON_ASCII_HOST],
+    ids=["nothing", "http", "half a handshake", "garbage", "a host that is not ascii"],
+)
+async def test_a_handshake_that_fails_is_no_line_in_the_log(data: bytes, certificates: Certificates) -> None:
+    """Anybody can do so a thousand times a second."""
+    log: Any = Lines()
+    async with open_server(everything(certificates), log=log) as server:
+        for url in server.urls:
+            async with await trio.open_tcp_stream("127.0.0.1", port_of(url)) as stream:
+                await stream.send_all(data)
+        async with dialled(server.urls[1], certificates.trusting) as client:
+            await client.register("ann")
+    assert log.worse_than("info") == []
+
+
+async def test_a_ping_after_our_close_is_no_line_in_the_log(certificates: Certificates) -> None:
+    log: Any = Lines()
+    async with open_server(everything(certificates), log=log) as server, dialled(server.urls[2]) as client:
+        await client.register("ann")
+        await client.ask(Logout())
+        await client.stream.websocket._stream.send_all(b"\x89\x80" + bytes(4))  # type: ignore[attr-defined]
+        await until(lambda: server.connections == 0)
+    assert log.worse_than("info") == []

@@ -10,6 +10,7 @@ from typing import Literal
 
 import attrs
 import trio
+import wsproto.utilities
 
 from chatsrv.auth.addresses import peer_of
 from chatsrv.commands.context import Services
@@ -26,6 +27,17 @@ Scheme = Literal["tcp", "tls", "ws", "wss", "http", "https", "ops"]
 
 BACKLOG = 4096
 """Connections the kernel holds for us: a login storm after a restart should not be refused there."""
+
+PEERS_FAULT = (
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    OSError,
+    HandshakeRefused,
+    # trio-websocket lets these out of its reader: a header that is not ASCII, a Ping after our Close.
+    UnicodeError,
+    wsproto.utilities.LocalProtocolError,
+)
+"""What a peer can make happen at will: no reason for a line in the log each time, let alone a traceback."""
 
 
 @attrs.frozen(slots=True)
@@ -96,9 +108,9 @@ class Acceptor:
         self._per_address[peer] += 1
         try:
             await self._serve_one(listener, stream, peer)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError, ssl.SSLError, HandshakeRefused) as error:
-            self._services.log.debug("no connection came about", peer=peer, error=str(error))
-        except Exception:
+        except* PEERS_FAULT as group:
+            self._services.log.debug("no connection came about", peer=peer, error=repr(group.exceptions[0]))
+        except* Exception:
             self._services.log.exception("a connection failed", peer=peer)
         finally:
             self._per_address[peer] -= 1
