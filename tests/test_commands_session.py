@@ -151,6 +151,19 @@ async def test_guesses_are_throttled_per_user_before_any_hash(autojump_clock: tr
         assert await other.until_end() == "timed_out"
 
 
+async def test_attempts_are_counted_per_ipv6_network(autojump_clock: object) -> None:
+    """Whoever has one address of a /64 has 2^64 of them, and could guess for each."""
+    async with open_test_server() as server:
+        codes: list[str] = []
+        for number in range(10 * QUICK.login_attempts + 1):
+            ours, theirs = memory_pair()
+            server.server.connect(MemoryTransport(theirs, f"2001:db8::{number + 1:x}"))
+            client = Client(ours)
+            await client.hello()
+            codes.append(await client.refused(Login(f"user{number}", "wrong password", "")))
+        assert (codes[0], codes[-1]) == ("bad_credentials", "rate_limited")
+
+
 async def test_who_gets_in_has_not_guessed(autojump_clock: object) -> None:
     async with open_test_server() as server:
         await enter(server, "ann")

@@ -128,3 +128,10 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="is not TOML"):
         load_config(tmp_path / "binary.toml")
+
+
+@pytest.mark.parametrize("proxy", ["localhost", "10.0.0.0/8", "127.0.0.1:80", "::0001", "proxy.example"])
+def test_a_proxy_that_no_connection_would_ever_match_is_refused(proxy: str) -> None:
+    with pytest.raises(ConfigError, match=r"trusted_proxies holds .*takes single addresses"):
+        Config(trusted_proxies=("127.0.0.1", proxy))
+    assert Config(trusted_proxies="127.0.0.1, ::1").trusted_proxies == ("127.0.0.1", "::1")

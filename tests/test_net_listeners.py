@@ -182,6 +182,39 @@ async def test_the_bound_per_address_is_for_others_than_loopback(monkeypatch: py
             await client.hello()
 
 
+async def test_an_ipv6_network_is_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has one address of a /64 has 2^64 of them."""
+    peers = iter(["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"])
+
+    def next_peer(stream: trio.SocketStream) -> str:
+        return next(peers)
+
+    monkeypatch.setattr(listeners, "peer_of", next_peer)
+    config = attrs.evolve(QUICK, tcp=ANY, max_connections_per_address=1)
+    async with open_server(config) as server, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(dialled(server.urls[0])) for _ in range(3)]
+        await clients[0].hello()
+        assert await clients[1].until_end() == "too_many_connections"
+        await clients[2].hello()
+
+
+async def test_behind_a_trusted_proxy_the_bound_is_per_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    def from_the_proxy(stream: trio.SocketStream) -> str:
+        return "10.0.0.5"
+
+    monkeypatch.setattr(listeners, "peer_of", from_the_proxy)
+    config = attrs.evolve(QUICK, ws=ANY, max_connections_per_address=1, trusted_proxies="10.0.0.5")
+    async with open_server(config) as server, AsyncExitStack() as stack:
+        clients: list[Client] = []
+        for address in (b"192.0.2.1", b"192.0.2.2", b"192.0.2.1"):
+            headers = [(b"X-Forwarded-For", address)]
+            clients.append(await stack.enter_async_context(dialled(server.urls[0], extra_headers=headers)))
+        await clients[0].hello()
+        await clients[1].hello()
+        assert await clients[2].until_end() is None, "the second of one address"
+        assert server.connections == 2
+
+
 async def test_registration_is_closed_but_on_loopback_listeners() -> None:
     for host, may in (("127.0.0.1", True), ("0.0.0.0", False)):
         config = attrs.evolve(QUICK, tcp=f"{host}:0", open_registration=False)

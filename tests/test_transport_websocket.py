@@ -203,9 +203,29 @@ async def test_an_answer_longer_than_a_message_comes_in_several() -> None:
         assert [event.seq for event in ann.streamed[request_id]] == list(range(1, progress.last + 1))
 
 
-@pytest.mark.parametrize(("trusted", "seen"), [(("127.0.0.1",), "192.0.2.7"), ((), "127.0.0.1")])
-async def test_a_clients_address_comes_from_a_trusted_proxy_only(trusted: tuple[str, ...], seen: str) -> None:
-    headers = [(b"X-Forwarded-For", b"10.0.0.1, 192.0.2.7")]
+PROXY = ("127.0.0.1",)
+FORWARDED = (b"X-Forwarded-For", b"10.0.0.1, 192.0.2.7")
+HTTPS = (b"X-Forwarded-Proto", b"https")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "headers", "seen", "secure"),
+    [
+        ((), [], "127.0.0.1", True),
+        (PROXY, [FORWARDED], "192.0.2.7", False),
+        (PROXY, [FORWARDED, HTTPS], "192.0.2.7", True),
+        (PROXY, [(b"X-Forwarded-For", b"127.0.0.1")], "127.0.0.1", True),
+        # Who comes through a proxy that tells nothing to be believed may come from anywhere.
+        (PROXY, [], "behind 127.0.0.1", False),
+        (PROXY, [(b"X-Forwarded-For", b"")], "behind 127.0.0.1", False),
+        ((), [FORWARDED], "behind 127.0.0.1", False),
+        ((), [HTTPS], "behind 127.0.0.1", False),
+        (("10.0.0.1",), [(b"Forwarded", b"for=127.0.0.1")], "behind 127.0.0.1", False),
+    ],
+)
+async def test_a_clients_address_comes_from_a_trusted_proxy_only(
+    trusted: tuple[str, ...], headers: list[tuple[bytes, bytes]], seen: str, secure: bool
+) -> None:
     async with (
         listening(trusted_proxies=trusted, open_registration=False) as server,
         dialled(server.urls[0], extra_headers=headers) as client,
@@ -214,7 +234,7 @@ async def test_a_clients_address_comes_from_a_trusted_proxy_only(trusted: tuple[
         (connection,) = server._acceptor.connections
         assert connection.peer == seen
         assert welcome.registration_open is (seen == "127.0.0.1")
-        assert connection.may_send_passwords is (seen == "127.0.0.1")
+        assert connection.may_send_passwords is secure
 
 
 async def test_leaving_says_goodbye_in_websocket() -> None:

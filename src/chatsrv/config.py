@@ -73,6 +73,18 @@ def _title(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> N
         raise ValueError(error.message) from None
 
 
+def _ip_addresses(_instance: object, attribute: "attrs.Attribute[Any]", value: tuple[str, ...]) -> None:
+    """As connections show them: a name or a network would never match one, and nobody would notice."""
+    for text in value:
+        try:
+            shown = str(ipaddress.ip_address(text))
+        except ValueError:
+            shown = ""
+        if text != shown:
+            sentence = f"{attribute.name} holds '{text}', and takes single addresses such as 127.0.0.1 or ::1"
+            raise ConfigError(sentence)
+
+
 def _at_least(low: float) -> Any:
     return check.ge(low)
 
@@ -107,8 +119,8 @@ class Config:
     """Passwords may come over an unencrypted connection from another machine."""
     origins: tuple[str, ...] = attrs.field(default=(), converter=_names)
     """Web origins whose pages may open a WebSocket; programs, which send no Origin, always may."""
-    trusted_proxies: tuple[str, ...] = attrs.field(default=(), converter=_names)
-    """Addresses of reverse proxies whose X-Forwarded-For is believed."""
+    trusted_proxies: tuple[str, ...] = attrs.field(default=(), converter=_names, validator=_ip_addresses)
+    """Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
 
     max_connections: int = attrs.field(default=20_000, validator=_at_least(1))
     max_connections_per_address: int = attrs.field(default=1_000, validator=_at_least(1))
@@ -147,7 +159,7 @@ class Config:
         default="private", validator=check.in_(("private", "any", "off"))
     )
     """Which clients may use face-to-face codes without a position: on loopback and private networks, all, none. Behind a
-    proxy that tells no addresses everybody looks like loopback: `off`."""
+    proxy that only passes on bytes everybody looks like loopback: `off`."""
     durability: Literal["full", "normal", "off"] = attrs.field(
         default="full", validator=check.in_(("full", "normal", "off"))
     )

@@ -5,6 +5,7 @@ from typing import Any
 import trio
 
 from chatsrv.auth.passwords import MIN_LENGTH
+from chatsrv.auth.rates import source_of
 from chatsrv.commands.context import Request
 from chatsrv_protocol import ErrorCode, ProtocolError, limits
 from chatsrv_protocol import session as wire
@@ -70,7 +71,7 @@ async def register(request: Request, command: wire.Register) -> wire.LoggedIn:
         raise Refusal(ErrorCode.REGISTRATION_CLOSED, "this server's operator makes the accounts: ask for one")
     _check_password_path(request)
     _check_new_password(command.password, "password")
-    wait = services.registrations.take(caller.peer, trio.current_time())
+    wait = services.registrations.take(source_of(caller.peer), trio.current_time())
     if wait:
         raise _throttled(wait)
     password_hash = await services.passwords.hash(command.password)
@@ -89,7 +90,8 @@ async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
     # Attempts are counted before argon2 runs, per user and (ten times as many) per address.
     now = trio.current_time()
     key = accounts.name_key(command.name)
-    wait = services.logins.take(("user", key), now) or services.logins.take(("address", caller.peer), now, 0.1)
+    wait = services.logins.take(("user", key), now)
+    wait = wait or services.logins.take(("address", source_of(caller.peer)), now, 0.1)
     if wait:
         raise _throttled(wait)
     account = await services.storage.read(lambda conn: accounts.by_name(conn, command.name))

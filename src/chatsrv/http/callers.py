@@ -10,10 +10,9 @@ from typing import Final
 import trio
 from starlette.requests import Request
 
-from chatsrv.auth.addresses import behind_proxy, plain_address
+from chatsrv.auth.addresses import client_of, plain_address
 from chatsrv.auth.rates import Cost, Rates
 from chatsrv.clock import Clock
-from chatsrv.config import is_loopback
 from chatsrv.media.tickets import Bearer, Tickets
 from chatsrv_storage import sessions
 from chatsrv_storage.errors import Refusal
@@ -45,11 +44,10 @@ class Callers:
     async def by_token(self, request: Request) -> Bearer:
         """Whose `Authorization: Bearer TOKEN` (64 hex digits) this is. Raises Refusal.
 
-        As a password, it is taken over TLS, from this machine, or from a proxy whose other side is the operator's matter.
+        As a password, it is taken over TLS, from this machine, or from a trusted proxy that says it ended TLS.
         """
-        peer = _peer(request)
-        near = is_loopback(peer) or peer in self._trusted_proxies
-        if not (near or request.url.scheme == "https" or self._allow_plaintext):
+        _, secure = self._client(request)
+        if not (secure or request.url.scheme == "https" or self._allow_plaintext):
             raise Refusal("plaintext_refused", "tokens travel only over TLS or loopback: use https://", "authorization")
         match = _BEARER.fullmatch(request.headers.get("authorization", ""))
         if match is None:
@@ -61,7 +59,7 @@ class Callers:
     async def writer(self, request: Request, cost: Cost) -> Bearer:
         """As `by_token`, for what takes from the rates. Raises Refusal, rate_limited too."""
         bearer = await self.by_token(request)
-        source = behind_proxy(_peer(request), request.headers.get("x-forwarded-for"), self._trusted_proxies)
+        source, _ = self._client(request)
         now = trio.current_time()
         wait = self._rates.meter(bearer.user_id, source, now).take(cost, now)
         if wait:
@@ -78,9 +76,9 @@ class Callers:
             raise Refusal("session_ended", "this URL is no longer good: ask for a new one", "ticket")
         return bearer
 
-
-def _peer(request: Request) -> str:
-    return "gone" if request.client is None else plain_address(request.client.host)
+    def _client(self, request: Request) -> tuple[str, bool]:
+        peer = "gone" if request.client is None else plain_address(request.client.host)
+        return client_of(request.headers, peer, self._trusted_proxies)
 
 
 def _lives(conn: Connection, bearer: Bearer) -> bool:

@@ -5,14 +5,16 @@ The accept loop never waits for a handshake, and what a connection does wrong st
 
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import Literal
 
 import attrs
 import trio
 import wsproto.utilities
 
-from chatsrv.auth.addresses import peer_of
+from chatsrv.auth.addresses import behind, peer_of
+from chatsrv.auth.rates import source_of
 from chatsrv.commands.context import Services
 from chatsrv.config import Address, ConfigError, is_loopback
 from chatsrv.net.connection import ClientConnection
@@ -27,6 +29,8 @@ Scheme = Literal["tcp", "tls", "ws", "wss", "http", "https", "ops"]
 
 BACKLOG = 4096
 """Connections the kernel holds for us: a login storm after a restart should not be refused there."""
+
+ADVICE = "name it in trusted_proxies and let it set X-Forwarded-For; until then all its clients are taken for strangers"
 
 PEERS_FAULT = (
     trio.BrokenResourceError,
@@ -71,6 +75,8 @@ class Acceptor:
         self._services = services
         self._flusher = flusher
         self._tls = tls
+        self._accepted = 0
+        self._warned_of: dict[str, None] = {}
         self._per_address: Counter[str] = Counter()
         self.connections: dict[ClientConnection, None] = {}
 
@@ -100,23 +106,38 @@ class Acceptor:
 
     async def _handle(self, listener: Listener, stream: trio.SocketStream) -> None:
         peer = peer_of(stream)
-        limits = self._services.config
-        crowded = self._per_address[peer] >= limits.max_connections_per_address and not is_loopback(peer)
-        if crowded or self._per_address.total() >= limits.max_connections:
+        if self._accepted >= self._services.config.max_connections or not self._has_room(peer):
             await self._turn_away(listener, stream)
             return
-        self._per_address[peer] += 1
+        self._accepted += 1
         try:
-            await self._serve_one(listener, stream, peer)
+            with self._counted(peer):
+                await self._serve_one(listener, stream, peer)
         except* PEERS_FAULT as group:
             self._services.log.debug("no connection came about", peer=peer, error=repr(group.exceptions[0]))
         except* Exception:
             self._services.log.exception("a connection failed", peer=peer)
         finally:
-            self._per_address[peer] -= 1
-            if not self._per_address[peer]:
-                del self._per_address[peer]
+            self._accepted -= 1
             await trio.aclose_forcefully(stream)
+
+    def _has_room(self, peer: str) -> bool:
+        """Another connection may come from this address: an IPv6 /64 is one, and whoever has one has all of it."""
+        config = self._services.config
+        if is_loopback(peer) or peer in config.trusted_proxies:  # who comes through a proxy is counted by what it says
+            return True
+        return self._per_address[source_of(peer)] < config.max_connections_per_address
+
+    @contextmanager
+    def _counted(self, peer: str) -> Generator[None]:
+        source = source_of(peer)
+        self._per_address[source] += 1
+        try:
+            yield
+        finally:
+            self._per_address[source] -= 1
+            if not self._per_address[source]:
+                del self._per_address[source]
 
     async def _turn_away(self, listener: Listener, stream: trio.SocketStream) -> None:
         try:
@@ -136,11 +157,30 @@ class Acceptor:
             transport = None
             with trio.move_on_after(self._services.config.handshake_timeout):
                 transport = await self._transport(nursery, listener.scheme, stream, peer)
-            if transport is not None:
-                # Behind a trusted proxy on this machine, a client of a loopback listener may come from anywhere.
-                near = listener.address.is_loopback and is_loopback(transport.peer)
-                await self.serve_transport(transport, may_register=self._services.config.open_registration or near)
+            if transport is not None and transport.peer == peer:
+                await self._serve_peer(listener, transport)
+            elif transport is not None:
+                if transport.peer == behind(peer) and peer not in self._warned_of:
+                    self._warned_of[peer] = None
+                    self._services.log.warning(
+                        "a proxy tells no addresses that can be believed", proxy=peer, advice=ADVICE
+                    )
+                await self._serve_forwarded(listener, transport)
             nursery.cancel_scope.cancel()
+
+    async def _serve_peer(self, listener: Listener, transport: Transport) -> None:
+        # Behind a trusted proxy on this machine, a client of a loopback listener may come from anywhere.
+        near = listener.address.is_loopback and is_loopback(transport.peer)
+        await self.serve_transport(transport, may_register=self._services.config.open_registration or near)
+
+    async def _serve_forwarded(self, listener: Listener, transport: Transport) -> None:
+        """Somebody who came through a proxy, and counts for the address that it says."""
+        if self._has_room(transport.peer):
+            with self._counted(transport.peer):
+                await self._serve_peer(listener, transport)
+            return
+        with trio.move_on_after(1):
+            await transport.say_goodbye()
 
     async def _transport(
         self, nursery: trio.Nursery, scheme: Scheme, stream: trio.SocketStream, peer: str

@@ -11,10 +11,9 @@ import trio
 import trio_websocket
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from chatsrv.auth.addresses import behind_proxy
+from chatsrv.auth.addresses import client_of
 from chatsrv.bus import Blob
 from chatsrv.bus.port import websocket_header
-from chatsrv.config import is_loopback
 from chatsrv.transport.outbox import Outbox
 from chatsrv.transport.tcp import READ_BYTES, try_write
 from chatsrv_protocol import limits
@@ -134,15 +133,14 @@ async def accept_websocket(
         max_message_size=limits.MAX_WEBSOCKET_MESSAGE,
         receive_buffer_size=READ_BYTES,
     )
-    headers = {name.lower(): value for name, value in request.headers}
-    origin = headers.get(b"origin")
-    if origin is not None and origin.decode("latin-1") not in origins:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers}
+    origin = headers.get("origin")
+    if origin is not None and origin not in origins:
         await request.reject(403, body=b"pages of this origin may not connect: the operator sets `origins`\n")
         raise HandshakeRefused(f"origin {origin!r}")
     if limits.SUBPROTOCOL not in request.proposed_subprotocols:
         await request.reject(400, body=f"ask for the subprotocol {limits.SUBPROTOCOL}\n".encode())
         raise HandshakeRefused("no common subprotocol")
-    forwarded = headers.get(b"x-forwarded-for")
-    peer = behind_proxy(peer, None if forwarded is None else forwarded.decode("latin-1"), trusted_proxies)
+    peer, secure = client_of(headers, peer, trusted_proxies)
     websocket = await request.accept(subprotocol=limits.SUBPROTOCOL)
-    return WebSocketTransport(stream, websocket, peer, secure=encrypted or is_loopback(peer))
+    return WebSocketTransport(stream, websocket, peer, secure=encrypted or secure)
