@@ -85,10 +85,10 @@ def test_it_costs_less_than_a_microsecond():
     )
     take, best = here.take, 1.0
     for _ in range(30):
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(1000):
             take(COSTS.get(Send, Cost.CHANGE), began)
-        best = min(best, (time.perf_counter() - began) / 1000)
+        best = min(best, (time.thread_time() - began) / 1000)
     assert best < 2e-6, best  # 0.6 µs where nobody else is at work
 
 

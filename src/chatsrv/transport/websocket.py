@@ -24,6 +24,9 @@ QUEUED_MESSAGES = 4
 MAX_UNFINISHED_BYTES = 2 * limits.MAX_WEBSOCKET_MESSAGE + READ_BYTES
 """Bytes read since the last whole message: empty fragments and pings escape the library's own bound on a message."""
 
+CLOSING = 1.0
+"""Seconds for a peer that sent text to answer our Close."""
+
 
 class HandshakeRefused(Exception):
     """The peer is no WebSocket client of ours; it was told why."""
@@ -89,7 +92,7 @@ class WebSocketTransport:
                 return b""
             self._stream.unfinished = 0
             if isinstance(message, str):
-                with trio.move_on_after(1):
+                with trio.move_on_after(CLOSING):
                     await self._websocket.aclose(1003, "frames are binary messages")
                 raise trio.BrokenResourceError("a text message")
             if message:
