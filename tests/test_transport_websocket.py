@@ -14,14 +14,16 @@ from server_kit import Client, dialled, port_of, raw, until
 
 from chatsrv import open_server
 from chatsrv.app import Server
+from chatsrv.commands.context import Hooks
 from chatsrv.net import connection
 from chatsrv.testing import QUICK
 from chatsrv.transport import websocket
 from chatsrv_protocol import limits
 from chatsrv_protocol.common import Ping, Pong
-from chatsrv_protocol.messages import Message
+from chatsrv_protocol.messages import Message, Send
 from chatsrv_protocol.session import Hello, Logout
 from chatsrv_protocol.sync import CatchUp, Range
+from chatsrv_storage.records import Actor
 
 CONFIG = attrs.evolve(QUICK, ws="127.0.0.1:0", handshake_timeout=60)
 """On a busy machine nobody is late; what is about a deadline sets its own, and has nobody in it who must be quick."""
@@ -183,6 +185,33 @@ async def test_empty_fragments_without_end_are_cut() -> None:
                 for _ in range(200):
                     await stream.send_all(fragment * 1000)
         await until(lambda: server.connections == 0)
+
+
+async def test_full_messages_may_wait_while_the_server_is_at_work() -> None:
+    """What the library read ahead of a reader that is busy is no message without an end."""
+    at_work, go_on = trio.Event(), trio.Event()
+
+    async def slowly(_actor: Actor, _group_id: int, _text: str) -> None:
+        at_work.set()
+        await go_on.wait()
+
+    async with open_server(CONFIG, hooks=Hooks(message=slowly)) as server, dialled(server.urls[0]) as ann:
+        await ann.register("ann")
+        group_id = await ann.make_group()
+        ids: list[int] = []
+        async with trio.open_nursery() as nursery:
+            for _ in range(6):
+                frames: list[bytes] = []
+                for _ in range(15):
+                    ids.append(1000 + len(ids))
+                    command = ann._asked[ids[-1]] = Send(ann.new_id(), group_id, "x" * limits.MAX_TEXT_BYTES)
+                    frames.append(ann.protocol.send(command, ids[-1]))
+                nursery.start_soon(ann.stream.send_all, b"".join(frames))
+            await at_work.wait()
+            for _ in range(50):  # the library reads what it is going to read
+                await trio.sleep(0.001)
+            go_on.set()
+        assert sorted([(await ann.answer(request_id)).seq for request_id in ids]) == list(range(2, 92))
 
 
 async def test_the_librarys_pings_are_answered_between_our_frames() -> None:

@@ -18,11 +18,12 @@ from chatsrv.transport.outbox import Outbox
 from chatsrv.transport.tcp import READ_BYTES, try_write
 from chatsrv_protocol import limits
 
-QUEUED_MESSAGES = 4
-"""Messages the library may read ahead of us."""
+QUEUED_MESSAGES = 0
+"""Messages the library may read ahead of us, besides the one it holds: then what it read and did not hand over is one
+message and the rest of one read, however long we are at work, and can be told from a message without an end."""
 
 MAX_UNFINISHED_BYTES = 2 * limits.MAX_WEBSOCKET_MESSAGE + READ_BYTES
-"""Bytes read since the last whole message: empty fragments and pings escape the library's own bound on a message."""
+"""Bytes read since a message was taken: empty fragments and pings escape the library's own bound on a message."""
 
 CLOSING = 1.0
 """Seconds for a peer that sent text to answer our Close."""
