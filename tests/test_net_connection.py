@@ -10,7 +10,7 @@ import trio.testing
 from server_kit import PASSWORD, Client, client_id, connect, enter, frame, raw, said
 
 from chatsrv.commands.context import Hooks
-from chatsrv.net.connection import COMMANDS_PER_TURN, MAX_BAD_FRAMES, MAX_LATENESS
+from chatsrv.net.connection import COMMANDS_PER_TURN, GOODBYE, MAX_BAD_FRAMES, MAX_LATENESS
 from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv_protocol import limits
 from chatsrv_protocol.common import Draining, Lagging, Ping, Pong, Refused
@@ -575,3 +575,41 @@ async def test_a_client_is_not_late_where_the_server_is_but_no_guest_stays_for_l
             assert server.server.connections == 2
         else:
             assert await again.until_end() == "timed_out"
+
+
+async def test_a_guest_who_reads_nothing_stays_no_longer(autojump_clock: trio.testing.MockClock) -> None:
+    """Waiting for it to read is waiting for the client."""
+    async with open_test_server(window=4096) as server:
+        client = await open_raw(server)
+        pings = b"".join(raw(Ping(), number) for number in range(2, 30_000))
+        async with trio.open_nursery() as nursery:
+
+            async def flood() -> None:
+                with pytest.raises(trio.BrokenResourceError):
+                    await client.stream.send_all(pings)
+
+            nursery.start_soon(flood)
+            await trio.sleep(QUICK.handshake_timeout + GOODBYE + 0.1)
+            assert server.server.connections == 0
+
+
+async def test_a_guest_whose_logins_fail_stays_no_longer_than_one_takes(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Each attempt of a guesser costs the server time, which buys the guesser none."""
+    takes = 2.0
+
+    async def slowly(_name: str, _password: str) -> bool | None:
+        await trio.sleep(takes)
+        return False
+
+    async with open_test_server(hooks=Hooks(authenticate=slowly)) as server:
+        client = await open_raw(server)
+        began = trio.current_time()
+        codes: list[str] = []
+        with pytest.raises((EOFError, trio.BrokenResourceError)):
+            while True:
+                codes.append(await client.refused(Login(f"user{len(codes)}", "a guess", "")))
+        assert set(codes) == {"bad_credentials"}
+        assert client.over == "timed_out"
+        assert trio.current_time() - began <= QUICK.handshake_timeout + takes + GOODBYE

@@ -4,6 +4,7 @@ The reader decodes, dispatches and waits: for a handler (one read at a time), fo
 when as many requests are unanswered as the server announced. So a client that sends too much is simply not read from.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
@@ -43,7 +44,7 @@ MAX_BAD_FRAMES: Final = 100
 """Frames that are no message, answered one by one; a client that sends more is broken or hostile."""
 
 MAX_LATENESS: Final = 12
-"""How many times the handshake's seconds a connection may stay without a login where it is the server that is slow."""
+"""How many times the handshake's seconds one Hello or login may be at work: hashes wait for each other."""
 
 COMMANDS_PER_TURN: Final = 100
 """Commands that need no waiting before others run: one read may bring 9,000 Pings, which take 0.1 s."""
@@ -139,26 +140,30 @@ class ClientConnection:
     async def _read(self) -> None:
         """Handshake, login, commands: until the peer closes, the connection is ended, or a frame is fatal.
 
-        What a client may take is counted while the server waits for its bytes. When thousands come back at once and
-        wait for the server, none of them is late; but none stays a guest for long either.
+        The deadline of a guest ends what waits for the client, whatever it said meanwhile; a login that came in time is
+        finished. So when thousands come back at once, nobody is late because the server is; and nobody can stay
+        longer than the server itself takes for one login.
         """
         timeout = self._services.config.handshake_timeout
         for state in (State.HELLO, State.GUEST):
             in_time = False
             with trio.move_on_after(timeout * MAX_LATENESS):
-                in_time = await self._read_while(state, timeout)
+                in_time = await self._read_while(state, trio.current_time() + timeout)
             if not in_time:
                 self._say_last(ProtocolError(ErrorCode.TIMED_OUT, f"no login within {timeout:g} seconds"))
                 return
         await self._read_while(State.MEMBER)
 
-    async def _read_while(self, state: State, patience: float | None = None) -> bool:
-        """Handle what comes in this state; False if more than `patience` seconds were spent waiting for the client."""
+    async def _read_while(self, state: State, deadline: float | None = None) -> bool:
+        """Handle what comes in this state; False if the server waits for the client at the deadline."""
         protocol, transport = self._protocol, self._transport
         handled = 0
         while protocol.state is state and self._ended is None:
             if self._outbox.crowded:  # before each command: one read may bring thousands, each with a long answer
-                await self._outbox.emptied()
+                with trio.move_on_at(math.inf if deadline is None else deadline) as waiting:
+                    await self._outbox.emptied()
+                if waiting.cancelled_caught:
+                    return False
             item = protocol.next()
             if isinstance(item, Received):
                 await self._handle(item.request_id, item.message)
@@ -172,16 +177,14 @@ class ClientConnection:
                 self._reject(item.request_id, item.error)
             else:
                 assert item is NEED_DATA
-                if patience is None:
+                if deadline is None:
                     data = await transport.read()
                 else:
-                    asked = trio.current_time()
                     data = None
-                    with trio.move_on_after(patience):
+                    with trio.move_on_at(deadline):
                         data = await transport.read()
                     if data is None:
                         return False
-                    patience = max(0.0, patience + asked - trio.current_time())
                 if not data:
                     self._ended = "closed by the peer"
                     return True
