@@ -12,12 +12,14 @@ from money_kit import people_of
 from server_kit import Client, client_id, connect, raw
 
 from chatsrv.config import Config
+from chatsrv.groups import Submission
 from chatsrv.testing import QUICK, TestServer, open_test_server
-from chatsrv.transport.memory import MemoryTransport, memory_pair
+from chatsrv.transport.memory import WINDOW, MemoryTransport, memory_pair
 from chatsrv.transport.tcp import READ_BYTES
 from chatsrv_protocol import limits
 from chatsrv_protocol.messages import Message, Send
 from chatsrv_protocol.sync import History
+from chatsrv_storage.errors import Refusal
 
 BASE = 40 * 1024
 """A connection's tasks, buffers and places in registries; 8 to 15 KiB were measured."""
@@ -26,7 +28,7 @@ BASE = 40 * 1024
 def bound(config: Config, connections: int) -> int:
     """What connections may take together, in bytes, as docs/limits.md computes it."""
     reading = READ_BYTES + 2 * limits.MAX_FRAME
-    requests = limits.MAX_REQUESTS * 4 * limits.MAX_TEXT_BYTES
+    requests = 5 * limits.MAX_REQUEST_BYTES
     return connections * (BASE + reading + requests) + config.outbox_budget + limits.MAX_OUTBOX_BYTES
 
 
@@ -87,8 +89,48 @@ async def test_memory_stays_within_the_bound_of_the_configuration(autojump_clock
         assert waiting <= config.outbox_budget
         assert peak <= bound(config, count + 1)
         # Nobody sent long messages, so the part for requests is not used; without it the bound is close.
-        idle = bound(config, count + 1) - (count + 1) * limits.MAX_REQUESTS * 4 * limits.MAX_TEXT_BYTES
+        idle = bound(config, count + 1) - (count + 1) * 5 * limits.MAX_REQUEST_BYTES
         assert peak <= 2 * idle, (peak, idle)
+
+
+async def test_long_messages_under_way_stay_within_the_bound(autojump_clock: trio.testing.MockClock) -> None:
+    """A storage that hangs, and members who send the most expensive texts there are as fast as they are read."""
+    count = 8
+    async with open_test_server() as server:
+        people = await people_of(server.server.services, [f"p{number}" for number in range(count)])
+        eager = [await (await connect(server)).resume(person.token) for person in people]
+        group_id = await eager[0].make_group("home", *eager[1:])
+        under_way: list[Submission] = []
+        answers = 0
+
+        async def submit(_group_id: int, submission: Submission) -> None:
+            under_way.append(submission)
+
+        server.server.services.channels.submit = submit  # type: ignore[method-assign]
+        text = "\N{GRINNING FACE}" + "x" * (limits.MAX_TEXT_BYTES - 4)
+        bursts = [b"".join(raw(Send(client_id(), group_id, text), 1000 + n) for n in range(100)) for _ in eager]
+        gc.collect()
+        tracemalloc.start()
+        try:
+            async with trio.open_nursery() as nursery:
+                for client, burst in zip(eager, bursts, strict=True):
+                    nursery.start_soon(client.stream.send_all, burst)
+                    await trio.testing.wait_all_tasks_blocked()
+                _, peak = tracemalloc.get_traced_memory()
+                taken = len(under_way) / count
+                while under_way:  # they are read on, and nothing is lost
+                    answered, under_way[:] = under_way[:], []
+                    answers += len(answered)
+                    for submission in answered:
+                        submission.done(Refusal("internal", "after all"))
+                    await trio.testing.wait_all_tasks_blocked()
+        finally:
+            tracemalloc.stop()
+        assert answers == count * 100
+        assert taken == limits.MAX_REQUEST_BYTES // limits.MAX_TEXT_BYTES - 1, "with what else is in a frame"
+        own = bound(QUICK, count) - QUICK.outbox_budget - limits.MAX_OUTBOX_BYTES
+        in_pipes = count * WINDOW  # a kernel's, for sockets
+        assert own / 2 <= peak - in_pipes <= own, (peak, own, in_pipes)
 
 
 def test_the_page_of_limits_says_what_the_program_does() -> None:

@@ -78,10 +78,11 @@ class Connection:
     blocks or raises for what the peer did; `send` raises ProtocolError for a message of our own that cannot go out.
     """
 
-    __slots__ = ("_frames", "_step", "_waiting", "role", "state")
+    __slots__ = ("_frames", "_step", "_waiting", "role", "size", "state")
 
     def __init__(self, role: Role) -> None:
         self.role = role
+        self.size = 0  # bytes of the frame body that `next` saw last
         self.state = State.HELLO
         self._frames = FrameSplitter(limits.MAX_FRAME_BEFORE_LOGIN)
         self._waiting: dict[int, type[Any]] = {}
@@ -105,6 +106,7 @@ class Connection:
             body = self._frames.next_body()
             if body is None:
                 return NEED_DATA
+            self.size = len(body)
             request_id, message = decode(body)
         except ProtocolError as error:
             return self._reject(0, error)

@@ -107,6 +107,9 @@ MAX_REACTIONS: Final = 8
 MAX_REQUESTS: Final = 128
 """Requests of one connection that may be unanswered; a client that sends more is simply not read from."""
 
+MAX_REQUEST_BYTES: Final = 256 * 1024
+"""Bytes of the frame bodies of these requests together: 128 of the longest texts would take 8 MiB of the server's memory."""
+
 CLIENT_ID_DAYS: Final = 7
 """How long the result of a mutation is kept for a retry; a client id whose UUIDv7 time is older is refused."""
 
@@ -114,6 +117,7 @@ CLIENT_ID_DAYS: Final = 7
 assert MAX_FRAME_BEFORE_LOGIN <= MAX_FRAME
 assert MAX_TEXT_BYTES * 3 <= MAX_FRAME, "a message that quotes another fits into a frame with room for the rest"
 assert MAX_FRAME + LENGTH_BYTES <= MAX_BATCH_BYTES, "a batch holds at least one frame of any size"
+assert MAX_FRAME <= MAX_REQUEST_BYTES, "a request of any size is read when no other is unanswered"
 assert MAX_BATCH_BYTES <= MAX_WEBSOCKET_MESSAGE, "a batch leaves as one WebSocket message"
 assert MAX_OUTBOX_BYTES >= 4 * MAX_BATCH_BYTES, "a reader who is one batch late is not yet lagging"
 assert MAX_PAGE_BYTES + MAX_FRAME < MAX_OUTBOX_BYTES, "an answer never makes its own reader lag"

@@ -1,7 +1,8 @@
 """One connection: a reader in the body of its nursery, an outbox, and the place of a user on the bus.
 
 The reader decodes, dispatches and waits: for a handler (one read at a time), for room in the outbox, and for answers
-when as many requests are unanswered as the server announced. So a client that sends too much is simply not read from.
+when as many requests, or bytes of them, are unanswered as there may be. So a client that sends too much is simply not
+read from.
 """
 
 import math
@@ -64,14 +65,15 @@ class ClientConnection:
 
     __slots__ = (
         "_bad_frames", "_ended", "_leaving", "_meter", "_nursery", "_outbox", "_protocol", "_room", "_scope", "_services",
-        "_transport", "_unanswered", "actor", "heard_at", "may_register", "session_id",
+        "_transport", "_unanswered", "_unanswered_bytes", "actor", "heard_at", "may_register", "session_id",
     )  # fmt: skip
 
     def __init__(self, services: Services, transport: Transport, *, may_register: bool) -> None:
         self._services = services
         self._transport = transport
         self._protocol = Connection(Role.SERVER)
-        self._unanswered: dict[int, None] = {}
+        self._unanswered: dict[int, int] = {}  # bytes by request id
+        self._unanswered_bytes = 0
         self._room: trio.Event | None = None
         self._bad_frames = 0
         self._meter = UNMETERED
@@ -197,12 +199,14 @@ class ClientConnection:
         if request_id in self._unanswered:
             self._say_last(_id_in_use())
             return
-        while len(self._unanswered) >= limits.MAX_REQUESTS:
+        size = self._protocol.size
+        while len(self._unanswered) >= limits.MAX_REQUESTS or self._unanswered_bytes + size > limits.MAX_REQUEST_BYTES:
             self._room = trio.Event()
             await self._room.wait()
         if self._ended is not None:
             return  # the session ended while this command waited
-        self._unanswered[request_id] = None
+        self._unanswered[request_id] = size
+        self._unanswered_bytes += size
         if self._services.stopping.is_set() and type(command) is not Ping:
             sentence = "the server is about to stop: connect again after a moment, then retry"
             self.answer(request_id, Refusal(ErrorCode.SERVER_STOPPING, sentence))
@@ -234,7 +238,7 @@ class ClientConnection:
         if error.fatal or self._bad_frames > MAX_BAD_FRAMES:
             self._say_last(error)
             return
-        self._unanswered.pop(request_id, None)
+        self._unanswered_bytes -= self._unanswered.pop(request_id, 0)
         self._outbox.put(self._protocol.send(Refused(error.code, error.message[:1024], error.field), request_id))
 
     def _say_last(self, error: ProtocolError) -> None:
@@ -251,7 +255,8 @@ class ClientConnection:
             code = _ON_THE_WIRE.get(message.code, message.code)
             message = Refused(code, message.message[:1024], message.field, retry_after)
         self._outbox.put(self._protocol.send(message, request_id))
-        del self._unanswered[request_id]  # not before: if the reply cannot be sent, there will be another
+        # Not before: if the reply cannot be sent, there will be another.
+        self._unanswered_bytes -= self._unanswered.pop(request_id)
         if self._room is not None:
             self._room.set()
             self._room = None
