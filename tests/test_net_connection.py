@@ -266,6 +266,35 @@ async def test_the_heartbeat_allows_twice_its_time(autojump_clock: trio.testing.
             await ann.ask(Ping())
 
 
+async def test_nobody_is_silent_while_the_server_is_at_work(autojump_clock: trio.testing.MockClock) -> None:
+    async def slowly(_actor: Actor, _group_id: int, _text: str) -> None:
+        await trio.sleep(10)
+
+    config = attrs.evolve(QUICK, heartbeat=1.0)
+    async with open_test_server(config, hooks=Hooks(message=slowly)) as server:
+        (ann,) = await enter(server, "ann")
+        group_id = await ann.make_group()
+        await ann.say(group_id, "its answer takes ten heartbeats")
+        await ann.ask(Ping())
+
+
+async def test_nobody_is_silent_whom_the_server_does_not_read_from(autojump_clock: trio.testing.MockClock) -> None:
+    """A slow reader has a deadline of its own, and what it says meanwhile waits for that."""
+    config = attrs.evolve(QUICK, heartbeat=1.0)
+    async with open_test_server(config, window=4096) as server:
+        ann, bob = await enter(server, "ann", "bob")
+        group_id = await ann.make_group("home", bob)
+        for number in range(20):
+            await ann.say(group_id, f"{number} " + "x" * 16_000)
+        for _ in range(10):
+            await bob.start(Ping())
+            await ann.ask(Ping())
+            await trio.sleep(1)
+        while len(said(bob.events)) < 20:
+            await bob._read()
+        assert isinstance(await bob.ask(Ping()), Pong)
+
+
 async def test_answers_to_many_requests_in_one_write_come_in_order(autojump_clock: object) -> None:
     async with open_test_server() as server:
         (ann,) = await enter(server, "ann")

@@ -95,6 +95,11 @@ class ClientConnection:
         return self._transport.peer
 
     @property
+    def listened_to(self) -> bool:
+        """The server waits for what the client says next: if nothing comes, it is silent."""
+        return not self._unanswered and not self._outbox.crowded
+
+    @property
     def subscriber(self) -> Subscriber:
         """The same connection, as the bus knows it."""
         return self
@@ -166,6 +171,7 @@ class ClientConnection:
                     await self._outbox.emptied()
                 if waiting.cancelled_caught:
                     return False
+                self.heard_at = trio.current_time()
             item = protocol.next()
             if isinstance(item, Received):
                 await self._handle(item.request_id, item.message)
