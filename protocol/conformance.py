@@ -327,11 +327,7 @@ def talks() -> dict[str, Talk]:
         (server, 2, LoggedIn(BO, "bo", SESSION, TOKEN, 0, operator=False)),
         (client, 3, groups.MakeGroup(CLIENT_ID, "Lunch", (ADA,))),
         (server, 3, groups.GroupMade(GROUP, 1)),
-        (
-            server,
-            0,
-            groups.GroupCreated(GROUP, 1, 2**62 + 1, 0, *head, "Lunch", (Person(BO, "bo"), Person(ADA, "ada"))),
-        ),
+        (server, 0, groups.Added(groups.Group(GROUP, "Lunch", 3, 2, 1, 0, 1, 0, 0, history=True), 1)),
         (client, 4, messages.Send(CLIENT_ID[:-1] + b"\x02", GROUP, "红包?")),
         (client, 5, Ping()),
         (server, 5, Pong(NOW + 2001)),

@@ -126,12 +126,19 @@ def _words(of: dict[str, Any]) -> str:
             return other
 
 
+def _default(value: Any) -> str:
+    """A default as the tables show it; an empty column is for fields that have none, and must be sent."""
+    if value == "":
+        return "empty"
+    is_number = type(value) is int or (isinstance(value, str) and value.isdigit())
+    return _number(str(value)) if is_number else json.dumps(value)
+
+
 def _table(cls: type[Any]) -> list[str]:
     rows = ["| field | type | default |", "| --- | --- | --- |"]
     for entry in _fields(cls):
-        default = entry.pop("default", "")
-        shown = _number(default) if isinstance(default, str) and default.isdigit() else json.dumps(default)
-        rows.append(f"| `{entry['name']}` | {_words(entry)} | {shown if default != '' else ''} |")
+        shown = _default(entry.pop("default")) if "default" in entry else ""
+        rows.append(f"| `{entry['name']}` | {_words(entry)} | {shown} |")
     return rows if len(rows) > 2 else ["No fields."]
 
 

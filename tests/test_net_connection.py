@@ -54,6 +54,7 @@ async def open_raw(server: TestServer) -> Client:
         (raw(Login("ann", PASSWORD, ""), 1), "hello_first"),
         (raw(Hello((1,), "x"), 0), "bad_field"),
         (raw(Hello((2, 3), "x"), 1), "version_unsupported"),
+        (raw(Hello((), "x"), 1), "version_unsupported"),
     ],
 )
 async def test_what_is_no_client_of_ours_is_told_why_and_closed(data: bytes, code: str, autojump_clock: object) -> None:

@@ -12,6 +12,9 @@ import attrs
 from chatsrv_protocol import BY_NUMBER, NUMBER_OF, REPLY_TO, STRUCTS, ErrorCode, limits
 from chatsrv_protocol.errors import ANY_COMMAND, ANY_MUTATION
 from chatsrv_protocol.fields import ID, SEQ
+from chatsrv_protocol.groups import ROLE_NAMES
+from chatsrv_protocol.messages import KIND_NAMES
+from chatsrv_protocol.redpack import MODE_NAMES
 from chatsrv_protocol.registry import REFUSALS, is_command, is_reply, is_sequence_event
 
 ROOT = Path(__file__).parent.parent
@@ -40,11 +43,22 @@ def test_what_the_prose_names_exists():
     prose = re.sub(r"<!-- generated: (\w+) -->.*?<!-- end: \1 -->|```.*?```", "", README, flags=re.DOTALL)
     names = {cls.__name__ for cls in [*BY_NUMBER.values(), *STRUCTS.values()]}
     fields = {attribute.name for cls in [*BY_NUMBER.values(), *STRUCTS.values()] for attribute in attrs.fields(cls)}
-    words = fields | {code.value for code in ErrorCode} | {"request_id"}
+    words = fields | {code.value for code in ErrorCode} | {"request_id"} | set(TYPES)
     for quoted in re.findall(r"`([A-Z]\w+)(?:\.\w+)?`", prose):
         assert quoted in names, quoted
     for quoted in re.findall(r"`([a-z]+_[a-z_]+)`", prose):
         assert quoted in words, quoted
+
+
+def test_the_documentation_of_a_type_names_the_values_of_its_numbers():
+    def named(numbers: dict[int, str]) -> list[str]:
+        return [f"{number} {name}" for number, name in numbers.items()]
+
+    shown = {entry["name"]: " ".join(entry["doc"].split()) for entry in TYPES["types"] + TYPES["structs"]}
+    assert ", ".join(named(KIND_NAMES)) in shown["Message"]
+    for name in ("PacketHead", "PreparePacket"):
+        assert ", ".join(named(MODE_NAMES)) in shown[name]
+    assert ", ".join(named(ROLE_NAMES)) in shown["Group"]
 
 
 def test_every_code_says_what_a_client_does():

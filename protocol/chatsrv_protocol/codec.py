@@ -189,8 +189,8 @@ def decode(body: bytes) -> Decoded:
             ext_hook=_refuse,
         )
     except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
-        sentence = f"the frame's body is not a msgpack array of this protocol: {type(error).__name__}"
-        raise _broken(sentence) from None
+        sentence = "the frame's body is cut off, or holds what is not in this protocol (a map, an extension, bad UTF-8 …)"
+        raise _broken(sentence) from error
     if type(fields) is not tuple or len(cast("tuple[Any, ...]", fields)) < 2:
         raise _broken("a frame's body is a msgpack array that starts with type and request id")
     number, request_id, *values = cast("tuple[Any, ...]", fields)

@@ -55,7 +55,8 @@ class ErrorCode(StrEnum):
     )
     CLIENT_ID_EXPIRED = (
         "client_id_expired",
-        "The id's time is over 7 days old or ahead of the server: look whether it took effect, then use a new id.",
+        "No UUIDv7, or its time is over 7 days past or an hour ahead of the server: look whether it took effect, then use a"
+        " new id.",
     )
     # Accounts and sessions.
     REGISTRATION_CLOSED = "registration_closed", "Ask the operator for an account."
@@ -73,7 +74,7 @@ class ErrorCode(StrEnum):
     ALREADY_MEMBER = "already_member", "Somebody named is in the group already."
     NOT_MEMBER = "not_member", "The person named is not in the group."
     OWNER_MUST_STAY = "owner_must_stay", "The owner leaves as the last member only."
-    TEXT_EMPTY = "text_empty", "A message needs text that can be seen."
+    TEXT_EMPTY = "text_empty", "A message needs more than white space."
     MESSAGE_UNKNOWN = "message_unknown", "There is no such message, or you may not read it."
     TOO_LATE = "too_late", "The time in which this is possible is over: show the sentence."
     TOO_MANY = "too_many", "There are as many already as there may be: take one away first."

@@ -106,7 +106,10 @@ class LobbyChanged:
 
 @event(0x09C1)
 class LobbyClosed:
-    """I wait no longer: the time is over, I entered `group_id` or left, or I went elsewhere (`reason`; personal)."""
+    """I wait no longer: the time is over, I entered `group_id` or left, or I went elsewhere (personal).
+
+    `reason`: entered, left, moved, gone, or an ErrorCode: lobby_over, server_busy.
+    """
 
     code: str = field(LOBBY_CODE)
     reason: str = field(CODE)

@@ -1,7 +1,7 @@
 """Governing a group: its rules, roles, mutes and bans, nicknames, the notice, invites, requests to join, and direct conversations.
 
 Who may do what is in the table of rights of the specification. Times called `until` and `expires_at` are on the
-server's clock; FOREVER stands for one that never comes. Requests to join are told to admins only, outside the group's
+server's clock; FOREVER (2⁵³−1) stands for one that never comes. Requests to join are told to admins only, outside the group's
 sequence.
 """
 

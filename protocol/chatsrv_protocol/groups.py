@@ -135,7 +135,7 @@ class GroupRules:
 
 @struct
 class Preview:
-    """A group's last message in a line."""
+    """A group's last message in a line; `kind` is that of Message."""
 
     seq: int = field(SEQ)
     sender_id: int = field(ID)
@@ -150,8 +150,8 @@ class Preview:
 class Group:
     """A group as one member has it: where its sequence stands, where I stand in it, and what it allows.
 
-    Unread is `ordinal` − `read_ordinal`. I may read events after `visible_from`. A role of 0 says that I am no
-    longer in it, and the other fields are those at that moment. `mentions` counts the messages above `read_seq` that
+    Unread is `ordinal` − `read_ordinal`. I may read events after `visible_from`. `role`: 1 member, 2 admin, 3 owner; 0
+    says that I am no longer in it, and the other fields are those at that moment. `mentions` counts the messages above `read_seq` that
     call me (or everybody), up to 100; `quiet` says that I want the group counted apart; `delivered_seq` is how far any
     device of mine said it has it; `last` is the last message, if I may read it. `kind` is 1, or 2 for a conversation of
     two, whose name is the other's; `nickname` and `muted_until` are mine. `avatar` is the medium that is its picture, or 0.
@@ -254,7 +254,10 @@ class MemberRemoved(SequenceEvent):
 
 @event(0x02C0)
 class Added:
-    """I am in a group now (personal, a hint: the list of groups is the truth)."""
+    """I am in a group now (personal, a hint: the list of groups is the truth).
+
+    It comes in place of the event that brought me in, to the maker of a group too: `group.seq` is that event's.
+    """
 
     group: Group = field(Struct(Group))
     user_version: int = field(COUNT)

@@ -2,6 +2,8 @@
 
 Amounts are integer cents. The server commits to its seed (`commitment`) before it sees the client's, and reveals it
 when the packet is exhausted or expired; redpack/README.md says how anybody recomputes every share from that.
+The modes are 1 lucky (each share is drawn as it is opened), 2 shuffled (all are drawn when the packet is sent),
+3 equal, and 4 named (one share, for `receiver_id`).
 """
 
 from chatsrv_protocol.errors import ErrorCode
@@ -71,7 +73,10 @@ class PacketPrepared:
     ),
 )
 class PreparePacket:
-    """Prepare a packet for a group: `total` cents in `count` shares. No money moves. `receiver_id` for NAMED, else 0."""
+    """Prepare a packet for a group: `total` cents in `count` shares. No money moves.
+
+    `mode`: 1 lucky, 2 shuffled, 3 equal, 4 named. `receiver_id` is for the mode named, and 0 in the others.
+    """
 
     client_id: bytes = field(CLIENT_ID)
     group_id: int = field(ID)
@@ -83,7 +88,10 @@ class PreparePacket:
 
 @struct
 class PacketHead:
-    """A packet as its message shows it; `client_seed` and `commitment` are what its sender has to compare."""
+    """A packet as its message shows it; `client_seed` and `commitment` are what its sender has to compare.
+
+    `mode`: 1 lucky, 2 shuffled, 3 equal, 4 named. `receiver_id` is 0 in all modes but named.
+    """
 
     packet_id: int = field(ID)
     total: int = field(AMOUNT)
@@ -182,7 +190,10 @@ class Opening:
 
 @reply(0x0643)
 class PacketShown:
-    """All about a packet. `luckiest` is the number of the luckiest opening; the server's seed is empty until it ended."""
+    """All about a packet. `luckiest` is the number of the luckiest opening; the server's seed is empty until it ended.
+
+    `state`: live, exhausted or expired. `openings` is in the order of opening.
+    """
 
     packet_id: int = field(ID)
     group_id: int = field(ID)

@@ -164,7 +164,7 @@ class FindPeople:
 
 @event(0x01C0)
 class SessionOver:
-    """This connection's session ended (`reason`: an ErrorCode); the server closes the connection next."""
+    """The server closes this connection next. `reason`: session_ended (the token is void) or server_stopping (it is not)."""
 
     reason: str = field(CODE)
     session_id: int = field(ID_OR_0)

@@ -20,7 +20,8 @@ from chatsrv_storage.records import Actor
 async def hello(request: Request, command: wire.Hello) -> wire.Welcome:
     """Choose the version and tell the limits."""
     if limits.VERSION not in command.versions:
-        sentence = f"this server speaks version {limits.VERSION} of the protocol, and the client {command.versions}"
+        theirs = ", ".join(map(str, command.versions)) or "none"
+        sentence = f"this server speaks version {limits.VERSION} of the protocol, and the client {theirs}"
         raise ProtocolError(ErrorCode.VERSION_UNSUPPORTED, sentence, "versions", fatal=True)
     config = request.services.config
     return wire.Welcome(
