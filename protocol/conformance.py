@@ -16,7 +16,7 @@ from chatsrv_protocol.errors import ProtocolError
 from chatsrv_protocol.fields import Boolean, Bytes, FieldType, Integer, ListOf, Optional, String, Struct
 from chatsrv_protocol.framing import FrameSplitter
 from chatsrv_protocol.registry import is_event
-from chatsrv_protocol.session import Hello, LoggedIn, Logout, Person, Register, Resume, Welcome
+from chatsrv_protocol.session import Hello, LoggedIn, Logout, Register, Resume, Welcome
 
 Json = dict[str, Any]
 pack = cast("Callable[[Any], bytes]", cast("Any", msgpack).packb)
