@@ -189,7 +189,9 @@ def decode(body: bytes) -> Decoded:
             ext_hook=_refuse,
         )
     except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
-        sentence = "the frame's body is cut off, or holds what is not in this protocol (a map, an extension, bad UTF-8 …)"
+        sentence = (
+            "the frame's body is cut off, or holds what is not in this protocol (a map, an extension, bad UTF-8 …)"
+        )
         raise _broken(sentence) from error
     if type(fields) is not tuple or len(cast("tuple[Any, ...]", fields)) < 2:
         raise _broken("a frame's body is a msgpack array that starts with type and request id")
