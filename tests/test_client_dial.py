@@ -65,8 +65,15 @@ async def test_the_wrong_door_is_named(certificate: dict[str, Path]) -> None:
     any_port = dict.fromkeys(("tcp", "tls", "ws"), "127.0.0.1:0")
     async with chatsrv.open_server(chatsrv.Config(**any_port, **files, **QUICK)) as server:
         tcp, tls, ws = (url.partition("://")[2] for url in server.urls)
-        for wrong in (f"ws://{tcp}", f"tls://{tcp}", f"tcp://{tls}", f"wss://{tcp}", f"tcp://{ws}", f"wss://{ws}"):
-            with pytest.raises((Unreachable, ProtocolViolation)), trio.fail_after(60):
+        for wrong, name in (
+            (f"ws://{tcp}", "no WebSocket server"),
+            (f"tls://{tcp}", "WRONG_VERSION_NUMBER"),
+            (f"tcp://{tls}", "closed"),
+            (f"wss://{tcp}", "WRONG_VERSION_NUMBER"),
+            (f"tcp://{ws}", "speaks HTTP"),
+            (f"wss://{ws}", "WRONG_VERSION_NUMBER"),
+        ):
+            with pytest.raises((Unreachable, ProtocolViolation), match=name), trio.fail_after(60):
                 async with chatsrv.open_client(wrong, insecure=True, connect_timeout=8):
                     pytest.fail("it is the wrong door")
 

@@ -73,6 +73,8 @@ def test_the_bound_may_rise_between_two_frames():
         (b"PRI * HTTP/2.0\r\n", "HTTP"),
         (b"\x16\x03\x01\x02\x00\x01", "TLS"),
         (b"SSH-2.0-OpenSSH\r\n", "SSH"),
+        (b"HTTP/1.1 400 \r\n", "what answers here speaks HTTP"),
+        (b"\x15\x03\x01\0\2\2\x46", "what answers here speaks TLS"),
         (b"\xff\xff\xff\xff", "4294967295 bytes"),
     ],
 )

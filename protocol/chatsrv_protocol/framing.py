@@ -53,6 +53,10 @@ class FrameSplitter:
             return "this port speaks chatsrv's frames, not HTTP: WebSocket clients connect to the ws:// address"
         if head[:2] == b"\x16\x03":
             return "this port speaks chatsrv's frames in the clear, not TLS: use tcp://, or the server's tls:// address"
+        if head == b"HTTP":
+            return "what answers here speaks HTTP, not chatsrv's frames: if it is chatsrv, this is its ws:// address"
+        if head[:2] == b"\x15\x03":
+            return "what answers here speaks TLS: if it is chatsrv, this is its tls:// address"
         if head == b"SSH-":
             return "this port speaks chatsrv's frames, not SSH"
         return f"a frame of {length} bytes is announced, and at most {self.max_frame} are allowed here"

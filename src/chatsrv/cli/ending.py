@@ -1,6 +1,7 @@
 """The end of a command: whatever happened becomes an exit code and a sentence, here and nowhere else."""
 
 import os
+import socket
 import ssl
 import sys
 from collections.abc import Sequence
@@ -77,8 +78,19 @@ def _reason(error: BaseException) -> str:
                     f"its certificate is not trusted ({leaf.verify_message}); CHATSRV_CA_FILE names who vouches for it"
                 )
             if isinstance(leaf, OSError) and leaf.errno:
-                said[os.strerror(leaf.errno)] = None
+                said[_said_by(leaf)] = None
     return ", ".join(said) or str(error)
+
+
+def _said_by(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        wrong = "WRONG_VERSION_NUMBER" in str(error)
+        return "what answers there does not speak TLS" if wrong else f"TLS failed: {error.strerror}"
+    if isinstance(error, socket.gaierror):  # its numbers are not those of errno
+        return str(error.strerror)
+    return os.strerror(error.errno or 0)
 
 
 def _of_config(error: BaseException) -> Ending | None:

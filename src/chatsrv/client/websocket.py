@@ -169,4 +169,6 @@ def _as_ours(error: Exception) -> Exception:
         error = group.exceptions[0]
     if isinstance(error, ConnectionRejected):
         return ProtocolViolation(f"the server answered the WebSocket handshake with HTTP status {error.status_code}")
-    return trio.BrokenResourceError(f"the WebSocket handshake failed: {error}")
+    if isinstance(error, trio.BrokenResourceError):
+        return trio.BrokenResourceError(f"the WebSocket handshake failed: {error}")
+    return trio.BrokenResourceError("the WebSocket handshake failed: what answers there is no WebSocket server")
