@@ -38,7 +38,7 @@ happened: `members_added`). Errors are one object on standard error: `{"error": 
 | --- | --- |
 | 0 | done |
 | 1 | refused by the server, or failed: the sentence on standard error says why |
-| 2 | the command was not understood |
+| 2 | the command, or a setting of `serve`, was not understood |
 | 3 | the server cannot be reached |
 | 130 | control-C |
 

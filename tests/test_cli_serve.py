@@ -115,18 +115,19 @@ def test_without_a_folder_it_uses_the_users_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "says", "code"),
     [
-        (("--tcp", "7000"), "write HOST:PORT"),
-        (("--tls", "127.0.0.1:0"), "need a certificate"),
-        (("--config", "/nowhere.toml"), "cannot be read"),
-        (("--heartbeat", "0"), "out of its bounds"),
-        (("--data", "/dev/null/here"), "not a folder"),
-        (("--durability", "maybe"), "out of its bounds"),
+        (("--tcp", "7000"), "write HOST:PORT", 2),
+        (("--tls", "127.0.0.1:0"), "need a certificate", 2),
+        (("--config", "/nowhere.toml"), "cannot be read", 2),
+        (("--heartbeat", "0"), "out of its bounds", 2),
+        (("--data", "/dev/null/here"), "not a folder", 1),
+        (("--durability", "maybe"), "out of its bounds", 2),
+        (("--tls", "127.0.0.1:0", "--tls-cert", "/no", "--tls-key", "/no"), "cannot be used", 1),
     ],
 )
-def test_a_bad_setting_gets_a_sentence(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
-    done = Shell(tmp_path).call("serve", "--data", str(tmp_path / "data"), *arguments, code=1)
+def test_a_bad_setting_gets_a_sentence(tmp_path: Path, arguments: tuple[str, ...], says: str, code: int) -> None:
+    done = Shell(tmp_path).call("serve", "--data", str(tmp_path / "data"), *arguments, code=code)
     assert says in done.err
     assert "Traceback" not in done.err
     assert done.out == ""

@@ -89,6 +89,7 @@ def test_booleans_in_the_environment(text: str, value: bool) -> None:
         ("name = 5", "name"),
         ("name = ''", "out of its bounds"),
         ('name = "a\\nb"', "out of its bounds"),
+        ("hartbeat = 5", r"there is no setting 'hartbeat'; did you mean 'heartbeat'\?"),
         ("origins = 5", "origins"),
         ("origins = [1]", "origins"),
         ("tls = '127.0.0.1:0'", "need a certificate"),

@@ -1,5 +1,6 @@
 """The settings of a server: their names, defaults, bounds and reasons, the same in TOML, environment, flags and Python."""
 
+import difflib
 import ipaddress
 import math
 import os
@@ -244,7 +245,9 @@ def _from_text(name: str, text: str, where: str) -> Any:
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name, value in values.items():
         if name not in _FIELDS:
-            raise ConfigError(f"{where}: there is no setting '{name}'; the settings are {', '.join(_FIELDS)}")
+            meant = difflib.get_close_matches(name, _FIELDS, n=1)
+            hint = f"did you mean '{meant[0]}'?" if meant else f"the settings are {', '.join(_FIELDS)}"
+            raise ConfigError(f"{where}: there is no setting '{name}'; {hint}")
         wanted = _misfit(_FIELDS[name].default, value)
         if wanted:
             raise ConfigError(f"{where}: {name} is {value!r}, and must be {wanted}")

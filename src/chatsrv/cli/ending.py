@@ -84,7 +84,9 @@ def _reason(error: BaseException) -> str:
 
 def _said_by(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
+        return (
+            f"its certificate is not trusted: {error.verify_message} (SSL_CERT_FILE can name an authority of your own)"
+        )
     if isinstance(error, ssl.SSLError):
         wrong = "WRONG_VERSION_NUMBER" in str(error)
         return "what answers there does not speak TLS" if wrong else f"TLS failed: {error.strerror}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from chatsrv.cli.errors import Failure
+from chatsrv.cli.errors import USAGE, Failure
 from chatsrv.cli.online import with_parameters
 from chatsrv.cli.settings import SETTINGS
 
@@ -63,7 +63,7 @@ def run(file: Path | None, flags: dict[str, object]) -> int:
         if not (config.tcp or config.ws or config.tls or config.wss):
             config = attrs.evolve(config, tcp=Address.parse(DEFAULT_TCP), ws=Address.parse(DEFAULT_WS))
     except ConfigError as error:
-        raise Failure(str(error), code="config") from None
+        raise Failure(str(error), USAGE, code="config") from None
     if config.data is None:
         from platformdirs import user_data_path
 
