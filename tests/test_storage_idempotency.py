@@ -5,8 +5,18 @@ from collections.abc import AsyncGenerator
 import pytest
 from server_kit import START_MS, client_id
 
+from chatsrv_storage import clock_readings
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.idempotency import FUTURE_MS, KEEP_MS, Once, earlier_result, run_once, sweep, time_of
+from chatsrv_storage.idempotency import (
+    FUTURE_MS,
+    KEEP_MS,
+    Once,
+    droppable_before,
+    earlier_result,
+    run_once,
+    sweep,
+    time_of,
+)
 from chatsrv_storage.port import Connection, Storage, open_memory_storage
 
 
@@ -75,11 +85,37 @@ async def test_a_sweep_drops_only_what_no_retry_can_reach(storage: Storage) -> N
             for age in ages:
                 once = Once(user_id, client_id(START_MS - age), b"x")
                 conn.execute("insert into idempotency values (?, ?, ?, '[]')", tuple(once))
-        assert sweep(conn, 1, START_MS) == 1
+        assert sweep(conn, 1, droppable_before(START_MS, START_MS - KEEP_MS)) == 1
         assert conn.execute("select count(*) from idempotency where user_id = 1").fetchone()[0] == 4
         assert conn.execute("select count(*) from idempotency where user_id = 2").fetchone()[0] == 5
         assert sweep(conn, 2, START_MS + 2 * KEEP_MS, limit=3) == 3
         assert sweep(conn, 2, START_MS + 2 * KEEP_MS, limit=3) == 2
-        assert sweep(conn, 1, 0) == 0, "a clock without a battery starts in 1970"
+
+    await storage.write(job)
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "least_ms", "expected"),
+    [
+        (START_MS, START_MS - KEEP_MS, START_MS - KEEP_MS - FUTURE_MS),
+        (START_MS + 8 * 24 * 3_600_000, START_MS - KEEP_MS, START_MS - KEEP_MS - FUTURE_MS),  # ahead just now
+        (START_MS, START_MS - 2 * KEEP_MS, START_MS - 2 * KEEP_MS - FUTURE_MS),  # was set back some days ago
+        (START_MS, START_MS, START_MS - KEEP_MS - FUTURE_MS),  # was ahead all the week, and is set right
+        (0, 0, 0),
+    ],
+)
+def test_what_may_be_dropped_is_old_by_all_that_the_clock_said(now_ms: int, least_ms: int, expected: int) -> None:
+    assert droppable_before(now_ms, least_ms) == expected
+
+
+async def test_readings_of_the_clock_span_a_week_of_running(storage: Storage) -> None:
+    def job(conn: Connection) -> None:
+        for hour in range(clock_readings.READINGS - 1):
+            assert clock_readings.note(conn, START_MS + hour) is None
+        assert clock_readings.note(conn, START_MS + 1000) == START_MS
+        assert clock_readings.note(conn, START_MS + 1001) == START_MS + 1
+        assert clock_readings.note(conn, 0) == 0
+        (count,) = conn.execute("select count(*) from clock_reading").fetchone()
+        assert count == clock_readings.READINGS
 
     await storage.write(job)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from chatsrv_storage.clock_readings import EVERY_MS, READINGS
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
 from chatsrv_storage.rows import execute_rows, query_rows
@@ -17,6 +18,8 @@ KEEP_MS: Final = 7 * 24 * 3600 * 1000
 
 FUTURE_MS: Final = 3600 * 1000
 """How far a client's id may be ahead of the server's clock: further, and it would outlive its row's sweep."""
+
+assert (READINGS - 1) * EVERY_MS >= KEEP_MS, "a result is kept for as long as its retries are valid"
 
 
 class Once(NamedTuple):
@@ -97,11 +100,20 @@ def run_once(conn: Connection, once: Once, now_ms: int, script: Callable[[], lis
     return result
 
 
-def sweep(conn: Connection, user_id: int, now_ms: int, limit: int = 500) -> int:
-    """Drop results of one user that are past their time, at most `limit`; answers how many."""
-    oldest = max(now_ms - KEEP_MS - FUTURE_MS, 0).to_bytes(6, "big")  # a clock without a battery starts in 1970
+def droppable_before(now_ms: int, least_ms: int) -> int:
+    """The time below which no client id can be valid any more.
+
+    `least_ms` is the least that the clock said in the last `KEEP_MS` of running time (`clock_readings.note`): by a clock
+    that is ahead now, results would go while retries of them are valid.
+    """
+    return max(min(now_ms - KEEP_MS, least_ms) - FUTURE_MS, 0)  # a clock without a battery starts in 1970
+
+
+def sweep(conn: Connection, user_id: int, before_ms: int, limit: int = 500) -> int:
+    """Drop results of one user whose ids are from before a time, at most `limit`; answers how many."""
     rows = conn.execute(
-        "select client_id from idempotency where user_id = ? and client_id < ? limit ?", (user_id, oldest, limit)
+        "select client_id from idempotency where user_id = ? and client_id < ? limit ?",
+        (user_id, before_ms.to_bytes(6, "big"), limit),
     ).fetchall()
     conn.executemany("delete from idempotency where user_id = ? and client_id = ?", [(user_id, row[0]) for row in rows])
     return len(rows)

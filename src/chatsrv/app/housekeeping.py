@@ -6,7 +6,7 @@ import trio
 
 from chatsrv.clock import Clock
 from chatsrv.net.listeners import Acceptor
-from chatsrv_storage import clock_floor, idempotency, sessions
+from chatsrv_storage import clock_floor, clock_readings, idempotency, sessions
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Storage
 from chatsrv_storage.snowflake import Snowflake
@@ -22,7 +22,7 @@ RESERVE_AHEAD_MS: Final = 10_000
 """The same where ids are ahead of the clock, and go on by a millisecond per 4,096: 40 million in a round. Were it as
 much as above, every restart would carry the ids two minutes further from the clock."""
 
-SWEEP_EVERY: Final = 3600.0
+SWEEP_EVERY: Final = clock_readings.EVERY_MS / 1000
 
 
 async def keep_house(
@@ -41,7 +41,7 @@ async def keep_house(
             await storage.write(lambda conn, until=reserved: clock_floor.reserve(conn, until))
             session_ids = [connection.session_id for connection in acceptor.connections if connection.session_id]
             await storage.write(lambda conn, used=session_ids: sessions.touch(conn, used, clock.now_ms()))
-            if trio.current_time() - swept_at > SWEEP_EVERY:
+            if trio.current_time() - swept_at >= SWEEP_EVERY:
                 swept_at = trio.current_time()
                 await _sweep(storage, clock)
         except Refusal:
@@ -55,11 +55,14 @@ async def keep_house(
 
 
 async def _sweep(storage: Storage, clock: Clock) -> None:
-    """Drop sessions and results past their time, user by user, so that no transaction is long."""
-    await storage.write(lambda conn: sessions.sweep(conn, clock.now_ms()))
+    """Drop sessions and results past their time by all that the clock said in a week, user by user: no long transaction."""
+    now_ms = clock.now_ms()
+    least_ms = await storage.write(lambda conn: clock_readings.note(conn, now_ms))
+    if least_ms is None:
+        return
+    await storage.write(lambda conn: sessions.sweep(conn, least_ms))
+    before = idempotency.droppable_before(now_ms, least_ms)
     user_ids = await storage.read(lambda conn: [row[0] for row in conn.execute("select id from user")])
     for user_id in user_ids:
-        while (
-            await storage.write(lambda conn, user=user_id: idempotency.sweep(conn, user, clock.now_ms(), BITE)) == BITE
-        ):
+        while await storage.write(lambda conn, user=user_id: idempotency.sweep(conn, user, before, BITE)) == BITE:
             pass
