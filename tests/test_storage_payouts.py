@@ -59,14 +59,14 @@ def test_a_withdrawal_waits_and_is_settled_once(conn: sqlite3.Connection) -> Non
     withdrawal_id, left = reply
     assert left == 600
     assert payouts.withdraw_money(conn, once(conn, "ann", 1), user(conn, "ann"), 400, ids, NOW) == reply
-    (waiting,) = payouts.due(conn, NOW, 10)
+    (waiting,) = payouts.due(conn, NOW, 10, 10**6)
     assert (waiting.withdrawal_id, waiting.name, waiting.cents) == (withdrawal_id, "ann", 400)
     payouts.try_later(conn, withdrawal_id, NOW + 5000)
-    assert payouts.due(conn, NOW + 4999, 10) == []
-    assert payouts.due(conn, NOW + 5000, 10)[0].attempts == 1
+    assert payouts.due(conn, NOW + 4999, 10, 10**6) == []
+    assert payouts.due(conn, NOW + 5000, 10, 10**6)[0].attempts == 1
     assert payouts.conclude(conn, withdrawal_id, ids, NOW, paid=True) == 600
     assert payouts.conclude(conn, withdrawal_id, ids, NOW, paid=False) is None
-    assert payouts.due(conn, NOW + 10**9, 10) == []
+    assert payouts.due(conn, NOW + 10**9, 10, 10**6) == []
     assert sum_of_accounts(conn) == 0
     assert list(ledger.check(conn)) == []
 
@@ -107,5 +107,5 @@ def test_a_concluded_payout_says_how_and_when(conn: sqlite3.Connection, paid: bo
     assert payouts.conclude(conn, withdrawal_id, ids, NOW + 5, paid=paid) == (700 if paid else 1000)
     assert conn.execute("select state from payout").fetchall() == [(state,)]
     assert conn.execute("select at from transfer order by id desc limit 1").fetchone() == (NOW + 5,)
-    assert payouts.due(conn, NOW + 10**9, 10) == []
+    assert payouts.due(conn, NOW + 10**9, 10, 10**6) == []
     assert payouts.conclude(conn, withdrawal_id, ids, NOW + 6, paid=not paid) is None

@@ -322,6 +322,6 @@ class PacketExpired(SequenceEvent):
 
 @event(0x06C0)
 class WalletChanged:
-    """My balance changed by something no group of mine shows: a grant, a payout settled or reversed (personal, a hint)."""
+    """My balance changed by something no group of mine shows: a grant, a refund after I left, a payout (personal, a hint)."""
 
     cents: int = field(CENTS)

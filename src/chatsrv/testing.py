@@ -18,6 +18,7 @@ from chatsrv.app import Server, open_server
 from chatsrv.clock import SeededRandomness, VirtualClock
 from chatsrv.commands.context import Hooks
 from chatsrv.config import Config
+from chatsrv.log import Log
 from chatsrv.transport.memory import WINDOW, MemoryTransport, memory_pair
 from chatsrv_storage.port import open_memory_storage, open_storage
 
@@ -60,6 +61,7 @@ async def open_test_server(
     seed: int = 0,
     clock: VirtualClock | None = None,
     window: int = WINDOW,
+    log: Log | None = None,
 ) -> AsyncGenerator[TestServer]:
     """A server whose wall clock follows Trio's, whose randomness follows from `seed`, and whose jobs run inline.
 
@@ -69,5 +71,5 @@ async def open_test_server(
     clock = clock or VirtualClock()
     storage = open_memory_storage(inline=True) if config.data is None else open_storage(config.data, inline=True)
     randomness = SeededRandomness(seed)
-    async with open_server(config, hooks=hooks, clock=clock, randomness=randomness, storage=storage) as server:
+    async with open_server(config, hooks=hooks, clock=clock, randomness=randomness, storage=storage, log=log) as server:
         yield TestServer(server, clock, window)

@@ -5,7 +5,7 @@ who is in the group, what is in the wallet, and who had a share already.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 
@@ -248,18 +248,33 @@ def records_of(conn: Connection, packet_id: int) -> list[Record]:
     return [Record(*row) for row in rows]
 
 
-def due(conn: Connection, now_ms: int, limit: int) -> list[tuple[int, int, int, str]]:
-    """(packet, group, sender, sender's name) of live packets whose time is over."""
-    return conn.execute(
-        "select r.id, r.group_id, r.sender_id, u.name from redpack r join user u on u.id = r.sender_id"
-        " where r.state = 'live' and r.expires_at <= ? order by r.expires_at limit ?",
-        (now_ms, limit),
-    ).fetchall()
+class Due(NamedTuple):
+    """A live packet whose time is over."""
+
+    expires_at: int
+    packet_id: int
+    group_id: int
+    sender_id: int
+    sender: str
 
 
-def next_due(conn: Connection) -> int | None:
-    """When the next live packet expires, in milliseconds since 1970; None where there is none."""
-    return conn.execute("select min(expires_at) from redpack where state = 'live'").fetchone()[0]
+def due(conn: Connection, now_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+    """A page of live packets whose time is over, by (expires_at, id), after the last of the page before; (0, 0) at first."""
+    rows = conn.execute(
+        "select r.expires_at, r.id, r.group_id, r.sender_id, u.name from redpack r join user u on u.id = r.sender_id"
+        " where r.state = 'live' and r.expires_at <= ? and (r.expires_at, r.id) > (?, ?)"
+        " order by r.expires_at, r.id limit ?",
+        (now_ms, *after, limit),
+    )
+    return [Due(*row) for row in rows]
+
+
+def next_due(conn: Connection, now_ms: int) -> int | None:
+    """When the next live packet expires after `now_ms`, in milliseconds since 1970; None where there is none."""
+    row = conn.execute(
+        "select min(expires_at) from redpack where state = 'live' and expires_at > ?", (now_ms,)
+    ).fetchone()
+    return row[0]
 
 
 def drop_lapsed(conn: Connection, now_ms: int) -> None:
@@ -268,7 +283,7 @@ def drop_lapsed(conn: Connection, now_ms: int) -> None:
 
 
 def expire_packet(packet_id: int) -> Script:
-    """Give back what nobody opened, once: a packet that is over already is left as it is. Replies []."""
+    """Give back what nobody opened, once. Replies [the sender's balance], or [] where the packet was over already."""
 
     def script(turn: Turn, actor: Actor) -> list[Any]:
         packet, _, _ = load(turn.conn, turn.group_id, packet_id)
@@ -278,7 +293,7 @@ def expire_packet(packet_id: int) -> Script:
             settled = expire(packet, transfer_id=turn.ids.next(turn.now_ms), now_ms=turn.now_ms)
         except RedpackError as error:
             raise refused_by(error) from None
-        ledger.post(turn.conn, settled.transfer)
+        balances = ledger.post(turn.conn, settled.transfer)
         save(turn.conn, settled.packet)
         data = {
             "packet": packet_id,
@@ -287,7 +302,7 @@ def expire_packet(packet_id: int) -> Script:
             "seed": packet.server_seed.hex(),
         }
         turn.append(actor, "expired", data=data)
-        return []
+        return [balances[settled.transfer.receiver]]
 
     return script
 

@@ -63,12 +63,16 @@ def withdraw_money(conn: Connection, once: Once, user_id: int, cents: int, ids: 
     return run_once(conn, once, now_ms, script)
 
 
-def due(conn: Connection, now_ms: int, limit: int) -> list[Payout]:
-    """Payouts whose next try is due, the oldest first."""
+def due(conn: Connection, now_ms: int, limit: int, longest_wait_ms: int) -> list[Payout]:
+    """Payouts whose next try is due, the oldest first.
+
+    Due is also one that would wait longer than anything is put off: the clock was ahead when that was decided.
+    """
     rows = conn.execute(
         "select p.id, p.user_id, u.name, p.cents, p.attempts, t.at from payout p join user u on u.id = p.user_id"
-        " join transfer t on t.id = p.id where p.state = 'pending' and p.next_try_at <= ? order by p.next_try_at limit ?",
-        (now_ms, limit),
+        " join transfer t on t.id = p.id where p.state = 'pending' and (p.next_try_at <= ? or p.next_try_at > ?)"
+        " order by p.next_try_at limit ?",
+        (now_ms, now_ms + longest_wait_ms, limit),
     )
     return [Payout(*row) for row in rows]
 

@@ -34,54 +34,87 @@ LAST_RETRY_MS: Final = 3_600_000
 async def expire_packets(services: Services) -> None:
     """Give back what nobody opened in time, forever."""
     while True:
-        await _expire_due(services, services.clock.now_ms())
-        upcoming = await services.storage.read(packets.next_due)
-        wait = LONGEST_WAIT if upcoming is None else (upcoming - services.clock.now_ms()) / 1000
-        await trio.sleep(min(max(wait, 0.05), LONGEST_WAIT))
-
-
-async def _expire_due(services: Services, now_ms: int) -> None:
-    """Through the group's channel, like every change of its sequence."""
-    for packet_id, group_id, sender_id, name in await services.storage.read(
-        lambda conn: packets.due(conn, now_ms, AT_ONCE)
-    ):
-        command = Command(Actor(sender_id, name), None, packets.expire_packet(packet_id))
+        wait = LONGEST_WAIT
         try:
-            await services.channels.run(group_id, command)
+            wait = await _expire_due(services)
         except Refusal as refused:
-            services.log.warning("a packet could not be refunded yet", packet_id=packet_id, reason=refused.message)
+            services.log.warning("packets cannot be looked through now", reason=refused.message)
+        await trio.sleep(wait)
+
+
+async def _expire_due(services: Services) -> float:
+    """Refund all that is due, through the group's channel like every change of its sequence; seconds until the next round.
+
+    A packet that cannot be refunded waits for a later round, holds up no other, and is logged once a round.
+    """
+    now_ms = services.clock.now_ms()
+    stuck = False
+    after = (0, 0)
+    while page := await services.storage.read(lambda conn, last=after: packets.due(conn, now_ms, last, AT_ONCE)):
+        for packet in page:
+            stuck = not await _expire(services, packet) or stuck
+        after = page[-1].expires_at, page[-1].packet_id
     await _quietly(services, lambda conn: packets.drop_lapsed(conn, now_ms))
+    upcoming = await services.storage.read(lambda conn: packets.next_due(conn, now_ms))
+    if stuck or upcoming is None:
+        return LONGEST_WAIT
+    return min(max((upcoming - services.clock.now_ms()) / 1000, 0.05), LONGEST_WAIT)
 
 
-async def _quietly(services: Services, job: Callable[[Connection], None]) -> None:
+async def _expire(services: Services, packet: packets.Due) -> bool:
+    """Refund one packet; False if that is not possible now. Who is out of the group hears of it from nowhere else."""
+    command = Command(Actor(packet.sender_id, packet.sender), None, packets.expire_packet(packet.packet_id))
+    try:
+        balance = await services.channels.run(packet.group_id, command)
+    except Refusal as refused:
+        services.log.warning("a packet could not be refunded yet", packet_id=packet.packet_id, reason=refused.message)
+        return False
+    if balance and not services.bus.hears(packet.sender_id, packet.group_id):
+        services.bus.tell(packet.sender_id, Blob(encode(WalletChanged(*balance)), 1))
+    return True
+
+
+async def _quietly(services: Services, job: Callable[[Connection], None]) -> bool:
+    """Whether the job was stored; what keeps it from being stored is logged."""
     try:
         await services.storage.write(job)
     except Refusal as refused:
         services.log.warning("housekeeping waits", reason=refused.message)
+        return False
+    return True
 
 
 async def pay_out(services: Services, provider: PaymentProvider) -> None:
     """Ask the provider about payouts that are due, forever, one at a time."""
     while True:
-        for payout in await _due(services, services.clock.now_ms()):
-            answer = Answer.LATER
-            with trio.move_on_after(PAY_TIMEOUT):
-                answer = await provider.pay(payout)
-            await _book(services, payout, answer)
-        await trio.sleep(1.0)
+        booked = False
+        try:
+            booked = await _pay_due(services, provider)
+        except Refusal as refused:
+            services.log.warning("payouts cannot be looked through now", reason=refused.message)
+        # What could not be booked is still due: the provider must not be asked about it every second.
+        await trio.sleep(1.0 if booked else LONGEST_WAIT)
 
 
-async def _due(services: Services, now_ms: int) -> list[Payout]:
-    return await services.storage.read(lambda conn: payouts.due(conn, now_ms, AT_ONCE))
-
-
-async def _book(services: Services, payout: Payout, answer: Answer) -> None:
-    """Store what the provider said. Until it is stored the provider is asked again, with the same id."""
+async def _pay_due(services: Services, provider: PaymentProvider) -> bool:
+    """Ask about each payout that is due; whether every answer was stored."""
     now_ms = services.clock.now_ms()
+    all_booked = True
+    for payout in await services.storage.read(lambda conn: payouts.due(conn, now_ms, AT_ONCE, LAST_RETRY_MS)):
+        answer = Answer.LATER
+        with trio.move_on_after(PAY_TIMEOUT) as asking:
+            answer = await provider.pay(payout)
+        if asking.cancelled_caught:
+            services.log.warning("the payment provider did not answer in time", withdrawal_id=payout.withdrawal_id)
+        all_booked = await _book(services, payout, answer) and all_booked
+    return all_booked
+
+
+async def _book(services: Services, payout: Payout, answer: Answer) -> bool:
+    """Store what the provider said, and whether that was possible. Until then the provider is asked again, with the same id."""
     if answer is Answer.LATER:
-        wait = min(FIRST_RETRY_MS << min(payout.attempts, 20), LAST_RETRY_MS)
-        await _quietly(services, lambda conn: payouts.try_later(conn, payout.withdrawal_id, now_ms + wait))
-        return
+        return await _later(services, payout)
+    now_ms = services.clock.now_ms()
 
     def conclude(conn: Connection) -> int | None:
         return payouts.conclude(conn, payout.withdrawal_id, services.ids, now_ms, paid=answer is Answer.PAID)
@@ -90,6 +123,12 @@ async def _book(services: Services, payout: Payout, answer: Answer) -> None:
         balance = await services.storage.write(conclude)
     except Refusal as refused:
         services.log.warning("a payout could not be booked", withdrawal_id=payout.withdrawal_id, reason=refused.message)
-        return
+        return await _later(services, payout)
     if balance is not None:
         services.bus.tell(payout.user_id, Blob(encode(WalletChanged(balance)), 1))
+    return True
+
+
+async def _later(services: Services, payout: Payout) -> bool:
+    at_ms = services.clock.now_ms() + min(FIRST_RETRY_MS << min(payout.attempts, 20), LAST_RETRY_MS)
+    return await _quietly(services, lambda conn: payouts.try_later(conn, payout.withdrawal_id, at_ms))
