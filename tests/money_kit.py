@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
+import structlog
 import trio
 
 from chatsrv.commands.context import Services
+from chatsrv.log import Log
 from chatsrv_protocol import NEED_DATA, NUMBER_OF, Connection, Received, Role, is_reply, session
 from chatsrv_redpack import grant
 from chatsrv_storage import accounts, audit, history, ledger, packets, sessions
@@ -123,3 +125,15 @@ def sum_of_accounts(conn: Database) -> int:
     """Zero, at every commit."""
     (total,) = conn.execute("select coalesce(sum(balance), 0) from account").fetchone()
     return total
+
+
+def log_of(lines: list[Any]) -> Log:
+    """A log that keeps its entries, as dictionaries with their level."""
+
+    def keep(_logger: Any, level: str, entry: Any) -> Any:
+        lines.append({**entry, "level": level})
+        raise structlog.DropEvent
+
+    return structlog.wrap_logger(
+        structlog.ReturnLogger(), processors=[keep], wrapper_class=structlog.make_filtering_bound_logger(0)
+    )

@@ -5,14 +5,12 @@ from typing import Any
 
 import attrs
 import pytest
-import structlog
 import trio
-from money_kit import client_ids, people_of, problems
+from money_kit import client_ids, log_of, people_of, problems
 
 from chatsrv.app import money
 from chatsrv.app.money import pay_out
 from chatsrv.clock import VirtualClock
-from chatsrv.log import Log
 from chatsrv.payments import Answer
 from chatsrv.testing import QUICK, open_test_server
 from chatsrv_protocol import redpack as wire
@@ -89,24 +87,12 @@ async def test_a_payout_that_is_refused_comes_back(autojump_clock: Any) -> None:
     assert len(asked) == 3
 
 
-def _log_of(lines: list[Any]) -> Log:
-    """A log that keeps its entries."""
-
-    def keep(_logger: Any, level: str, entry: Any) -> Any:
-        lines.append({**entry, "level": level})
-        raise structlog.DropEvent
-
-    return structlog.wrap_logger(
-        structlog.ReturnLogger(), processors=[keep], wrapper_class=structlog.make_filtering_bound_logger(0)
-    )
-
-
 async def test_packets_that_cannot_be_refunded_hold_up_no_others_and_do_not_fill_the_log(
     autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(money, "AT_ONCE", 2)
     lines: list[Any] = []
-    async with open_test_server(log=_log_of(lines)) as server:
+    async with open_test_server(log=log_of(lines)) as server:
         storage, new_id = server.server.services.storage, client_ids(server.clock.now_ms)
         (ann,) = await people_of(server.server.services, ["ann"], 500)
         await ann.connect(server.dial)

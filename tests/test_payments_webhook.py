@@ -2,16 +2,20 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import attrs
 import httpx
 import pytest
+import trio
+from money_kit import log_of
 
 from chatsrv.clock import SystemClock
+from chatsrv.log import Log, quiet_log
 from chatsrv.payments import Answer, WebhookProvider, signature
+from chatsrv.payments.webhook import MAX_ANSWER
 from chatsrv_storage.payouts import Payout
 
 PAYOUT = Payout(90, 7, "安", 1250, 0, 1_790_000_000_000)
@@ -53,9 +57,10 @@ def bank() -> Iterator[Bank]:
     server.server_close()
 
 
-async def pay(bank: Bank) -> Answer:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        return await WebhookProvider(client, bank.url, "a secret", SystemClock()).pay(PAYOUT)
+async def pay(bank: Bank, transport: httpx.AsyncBaseTransport | None = None, log: Log | None = None) -> Answer:
+    async with httpx.AsyncClient(trust_env=False, transport=transport) as client:
+        provider = WebhookProvider(client, bank.url, "a secret", SystemClock(), log or quiet_log())
+        return await provider.pay(PAYOUT)
 
 
 async def test_what_is_posted(bank: Bank) -> None:
@@ -93,3 +98,46 @@ async def test_what_an_answer_means(bank: Bank, status: int, answer: bytes, expe
 
 async def test_nobody_there_is_later() -> None:
     assert await pay(Bank("http://127.0.0.1:9/")) is Answer.LATER
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:x/", "nowhere", "ftp://127.0.0.1/", "http://"])
+async def test_a_url_that_is_none_is_later_and_ends_nothing(url: str) -> None:
+    assert await pay(Bank(url)) is Answer.LATER
+
+
+async def test_an_answer_that_python_cannot_nest_is_later(bank: Bank) -> None:
+    bank.answer = b"[" * 60_000
+    assert await pay(bank) is Answer.LATER
+
+
+async def test_an_endless_answer_is_not_read_to_its_end(bank: Bank) -> None:
+    read = 0
+
+    async def endless() -> AsyncGenerator[bytes]:
+        nonlocal read
+        while read < 100 * MAX_ANSWER:
+            read += 4096
+            await trio.lowlevel.checkpoint()
+            yield b" " * 4096
+
+    async def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=endless())
+
+    assert await pay(bank, httpx.MockTransport(answer)) is Answer.LATER
+    assert read <= MAX_ANSWER + 2 * 4096
+
+
+async def test_why_a_payout_waits_is_logged_and_no_secret_with_it(bank: Bank) -> None:
+    lines: list[Any] = []
+    bank.status = 503
+    assert await pay(bank, log=log_of(lines)) is Answer.LATER
+    assert await pay(Bank("http://user:hunter2@127.0.0.1:9/"), log=log_of(lines)) is Answer.LATER
+    bank.status, bank.answer = 202, b'{"status": "pending"}'
+    assert await pay(bank, log=log_of(lines)) is Answer.LATER
+    assert [(line["level"], line["withdrawal_id"]) for line in lines] == [
+        ("warning", 90),
+        ("warning", 90),
+        ("info", 90),
+    ]
+    assert "503" in lines[0]["reason"]
+    assert not [word for word in ("a secret", "hunter2") if word in repr(lines)]

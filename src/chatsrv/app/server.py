@@ -259,7 +259,8 @@ async def _pay_out(services: Services) -> None:
     config = services.config
     if config.payout_url:
         async with httpx.AsyncClient(timeout=PAY_TIMEOUT) as client:
-            await pay_out(services, WebhookProvider(client, config.payout_url, config.payout_secret, services.clock))
+            provider = WebhookProvider(client, config.payout_url, config.payout_secret, services.clock, services.log)
+            await pay_out(services, provider)
 
 
 async def _accept(

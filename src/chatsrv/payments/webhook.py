@@ -20,11 +20,12 @@ import httpx
 
 from chatsrv.clock import Clock
 from chatsrv.http_calls import call
+from chatsrv.log import Log
 from chatsrv.payments.port import Answer
 from chatsrv_storage.payouts import Payout
 
 MAX_ANSWER = 64 * 1024
-"""Bytes of an answer; one that is longer counts for none."""
+"""Bytes of an answer that are looked at."""
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
@@ -32,17 +33,36 @@ def signature(secret: str, timestamp: int, body: bytes) -> str:
     return "v1=" + hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
 
 
+class _NoAnswer(Exception):
+    """An answer that says nothing about the payout; the sentence is for the log."""
+
+
 class WebhookProvider:
     """Posts payouts to one URL."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, secret: str, clock: Clock) -> None:
+    def __init__(self, client: httpx.AsyncClient, url: str, secret: str, clock: Clock, log: Log) -> None:
         self._client = client
         self._url = url
         self._secret = secret
         self._clock = clock
+        self._log = log
 
     async def pay(self, payout: Payout) -> Answer:
-        """Post once; an error of any kind means later."""
+        """Post once; an error of any kind means later, and is logged (never the URL, which may hold a password)."""
+        try:
+            answer: Any = json.loads(await self._post(payout))
+        except (_NoAnswer, httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
+            reason = f"{type(error).__name__.strip('_')}: {error}"
+            self._log.warning("the payment provider failed", withdrawal_id=payout.withdrawal_id, reason=reason)
+            return Answer.LATER
+        status = cast("dict[str, Any]", answer).get("status") if isinstance(answer, dict) else None
+        if status not in ("paid", "refused"):
+            self._log.info("the payment provider needs more time", withdrawal_id=payout.withdrawal_id)
+            return Answer.LATER
+        return Answer(status)
+
+    async def _post(self, payout: Payout) -> bytes:
+        """The body of a 2xx answer, read as far as its bound. Raises _NoAnswer, and what httpx raises."""
         body = json.dumps(
             {
                 "withdrawal_id": str(payout.withdrawal_id),
@@ -55,18 +75,13 @@ class WebhookProvider:
         ).encode()
         timestamp = self._clock.now_ms() // 1000
         headers = {
-            "Accept-Encoding": "identity",
             "Content-Type": "application/json",
+            "Accept-Encoding": "identity",  # a few bytes could unpack to any number of them
             "Idempotency-Key": str(payout.withdrawal_id),
             "Chatsrv-Timestamp": str(timestamp),
             "Chatsrv-Signature": signature(self._secret, timestamp, body),
         }
-        try:
-            told = await call(self._client, "POST", self._url, headers=headers, content=body, most=MAX_ANSWER)
-            if not 200 <= told.status < 300:
-                return Answer.LATER
-            answer = json.loads(told.body)
-        except (httpx.HTTPError, ValueError, RecursionError):
-            return Answer.LATER
-        status = cast("dict[str, Any]", answer).get("status") if isinstance(answer, dict) else None
-        return {"paid": Answer.PAID, "refused": Answer.REFUSED}.get(str(status), Answer.LATER)
+        told = await call(self._client, "POST", self._url, headers=headers, content=body, most=MAX_ANSWER)
+        if not 200 <= told.status < 300:
+            raise _NoAnswer(f"it answered with status {told.status}")
+        return told.body
