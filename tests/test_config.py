@@ -136,3 +136,33 @@ def test_a_proxy_that_no_connection_would_ever_match_is_refused(proxy: str) -> N
     with pytest.raises(ConfigError, match=r"trusted_proxies holds .*takes single addresses"):
         Config(trusted_proxies=("127.0.0.1", proxy))
     assert Config(trusted_proxies="127.0.0.1, ::1").trusted_proxies == ("127.0.0.1", "::1")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"redpack_min_average": 200, "redpack_max_average": 100}, "redpack_min_average"),
+        ({"redpack_max_average": 2**53}, "redpack_max_average"),
+        ({"redpack_hours": 1e12}, "redpack_hours"),
+        ({"payout_url": "https://pay.example/"}, "payout_secret"),
+        ({"payout_url": "pay.example", "payout_secret": "s"}, "payout_url"),
+        ({"payout_url": "http://[::1", "payout_secret": "s"}, "payout_url"),
+        ({"payout_url": "https://pay.example:x/", "payout_secret": "s"}, "payout_url"),
+        ({"payout_url": "ftp://pay.example/", "payout_secret": "s"}, "payout_url"),
+        ({"payout_url": "https://", "payout_secret": "s"}, "payout_url"),
+    ],
+)
+def test_settings_of_money_that_contradict_each_other(setting: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config(**setting)
+
+
+def test_a_payment_provider_that_can_be_asked() -> None:
+    assert load_config(payout_url="https://pay.example:8443/in", payout_secret="s").payout_secret == "s"
+
+
+def test_a_secret_of_the_wrong_type_is_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("payout_secret = 8675309\n")
+    with pytest.raises(ConfigError, match="payout_secret is something else, and must be text") as caught:
+        load_config(tmp_path / "c.toml")
+    assert "8675309" not in str(caught.value)

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 import attrs
 from attrs import validators as check
@@ -84,6 +85,15 @@ def _ip_addresses(_instance: object, attribute: "attrs.Attribute[Any]", value: t
         if text != shown:
             sentence = f"{attribute.name} holds '{text}', and takes single addresses such as 127.0.0.1 or ::1"
             raise ConfigError(sentence)
+
+
+def _is_web_url(text: str) -> bool:
+    """Whether something can be posted there, as far as the URL says."""
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is none, half an IPv6 address
+        return False
 
 
 def _at_least(low: float) -> Any:
@@ -177,7 +187,7 @@ class Config:
     """How a lucky packet is split: at each opening, or all at once when it is sent."""
     redpack_show_amounts: bool = True
     """Members see how much others had; otherwise each sees only their own."""
-    redpack_hours: float = attrs.field(default=24.0, validator=_at_least(0.2))
+    redpack_hours: float = attrs.field(default=24.0, validator=[_at_least(0.2), check.le(24 * 366)])
     redpack_min_average: int = attrs.field(default=1, validator=_at_least(1))
     redpack_max_average: int = attrs.field(default=20_000, validator=_at_least(1))
     """Cents per share, on the average; a single draw has no cap, which would bend the mean."""
@@ -224,6 +234,15 @@ class Config:
             )
         if self.media_store == "s3" and not (self.media_s3_endpoint and self.media_s3_bucket):
             raise ConfigError("media in S3 need media_s3_endpoint and media_s3_bucket")
+        if self.redpack_min_average > self.redpack_max_average:
+            raise ConfigError("redpack_min_average must not exceed redpack_max_average: no packet would fit")
+        if self.redpack_max_average * self.redpack_max_shares > limits.MAX_CENTS:
+            raise ConfigError(f"redpack_max_average times redpack_max_shares must not exceed {limits.MAX_CENTS} cents")
+        if self.payout_url:
+            if not _is_web_url(self.payout_url):
+                raise ConfigError("payout_url must be a URL such as https://pay.example/chatsrv")
+            if not self.payout_secret:
+                raise ConfigError("payout_url needs payout_secret: without a key anybody could order payouts there")
 
 
 _FIELDS = {field.name: field for field in attrs.fields(Config)}
@@ -250,7 +269,8 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise ConfigError(f"{where}: there is no setting '{name}'; {hint}")
         wanted = _misfit(_FIELDS[name].default, value)
         if wanted:
-            raise ConfigError(f"{where}: {name} is {value!r}, and must be {wanted}")
+            shown = repr(value) if _FIELDS[name].repr else "something else"  # a key of digits alone is a secret, too
+            raise ConfigError(f"{where}: {name} is {shown}, and must be {wanted}")
     return dict(values)
 
 
