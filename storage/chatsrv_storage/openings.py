@@ -16,7 +16,7 @@ from chatsrv_storage import ledger, records
 from chatsrv_storage.accounts import names_of
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once, conflict, earlier_results, keep_all, result_in
-from chatsrv_storage.packets import had_shares, load_all, records_of, refused_by, save_all
+from chatsrv_storage.packets import had_shares, load_all, records_of, refused_by, save_all, unknown
 from chatsrv_storage.records import Actor
 from chatsrv_storage.rights import Operation
 from chatsrv_storage.rows import execute_rows
@@ -107,10 +107,13 @@ class _Run:
         had = had_shares(turn.conn, [(self._commands[place].packet_id, claims[place].user_id) for place in claims])
         drawn: dict[int, _Drawn] = {}
         for packet_id, places in asked.items():
-            packet = packets[packet_id]
-            if isinstance(packet, Refusal):
-                self._outcomes |= dict.fromkeys(places, packet)
+            found = packets.get(packet_id, unknown())
+            if isinstance(found, Refusal):
+                self._outcomes |= dict.fromkeys(places, found)
                 continue
+            packet, seq = found
+            self._outcomes |= {place: unknown() for place in places if not self._sees(place, seq)}
+            places = [place for place in places if place not in self._outcomes]
             these = [replace(claims[place], already_had=(packet_id, claims[place].user_id) in had) for place in places]
             try:
                 # A clock that was set back must not date an opening before its packet.
@@ -122,15 +125,20 @@ class _Run:
             drawn[packet_id] = _Drawn(openings.packet, packet.remaining_count, dict(zip(places, shares, strict=True)))
         return drawn
 
+    def _sees(self, place: int, seq: int) -> bool:
+        """Whether they may read the packet's message: not who came later, to a group that keeps its past to itself."""
+        member = self._turn.member(self._commands[place].actor.user_id)
+        return member is not None and seq > member.visible_from
+
     def _tell(self, drawn: dict[int, _Drawn], claims: dict[int, Claim]) -> list[records.Record]:
         """The events, in the order of the commands, which is the order in which the group will hear them."""
         turn = self._turn
         events: list[records.Record] = []
         for place in claims:
             command = self._commands[place]
-            packet = drawn.get(command.packet_id)
-            if packet is None:
+            if place in self._outcomes:
                 continue
+            packet = drawn[command.packet_id]
             share = packet.shares[place]
             if isinstance(share, Refusal):
                 self._outcomes[place] = share

@@ -55,7 +55,8 @@ def refused_by(error: RedpackError) -> Refusal:
     )
 
 
-def _unknown() -> Refusal:
+def unknown() -> Refusal:
+    """What everybody hears who may not see a packet, whether it exists or not."""
     return Refusal("packet_unknown", "there is no such packet in this group", "packet_id")
 
 
@@ -65,20 +66,22 @@ def load(conn: Connection, group_id: int, packet_id: int) -> tuple[Packet, int, 
         f"select {_PACKET}, seq, greeting from redpack where id = ? and group_id = ?", (packet_id, group_id)
     ).fetchone()
     if row is None:
-        raise _unknown()
+        raise unknown()
     *fields, seq, greeting = row
     return _packet_of(fields), seq, greeting
 
 
-def load_all(conn: Connection, group_id: int, packet_ids: Sequence[int]) -> dict[int, Packet | Refusal]:
-    """Packets of this group by id, or why there is none or nothing to be had of it."""
-    found: dict[int, Packet | Refusal] = {packet_id: _unknown() for packet_id in packet_ids}
-    for row in select_in(conn, f"select {_PACKET}, group_id from redpack where id in", packet_ids):
-        if row[-1] == group_id:
+def load_all(conn: Connection, group_id: int, packet_ids: Sequence[int]) -> dict[int, tuple[Packet, int] | Refusal]:
+    """(the packet, the seq of its message) of packets of this group by id; why nothing is to be had of the damaged."""
+    found: dict[int, tuple[Packet, int] | Refusal] = {}
+    for *fields, seq, its_group in select_in(
+        conn, f"select {_PACKET}, seq, group_id from redpack where id in", packet_ids
+    ):
+        if its_group == group_id:
             try:
-                found[row[0]] = _packet_of(row[:-1])
+                found[fields[0]] = _packet_of(fields), seq
             except RedpackError as error:
-                found[row[0]] = refused_by(error)
+                found[fields[0]] = refused_by(error)
     return found
 
 
@@ -176,7 +179,7 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limit
             (packet_id, turn.group_id, actor.user_id),
         ).fetchone()
         if row is None:
-            raise _unknown()
+            raise unknown()
         try:
             fields: dict[str, Any] = dict(zip(_PREPARED, row, strict=True))
             fields["mode"] = Mode(row[4])
@@ -223,8 +226,10 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limit
 
 def grab_packet(conn: Connection, user_id: int, group_id: int, packet_id: int, now_ms: int) -> tuple[str, int]:
     """(whether there is something for this member, what they had). A read. Raises Refusal for a stranger."""
-    reader(conn, user_id, group_id, operation=Operation.OPEN_PACKET)
-    packet, _, _ = load(conn, group_id, packet_id)
+    _, member = reader(conn, user_id, group_id, operation=Operation.OPEN_PACKET)
+    packet, seq, _ = load(conn, group_id, packet_id)
+    if seq <= member.visible_from:
+        raise unknown()
     had = had_shares(conn, ((packet_id, user_id),))
     cents = had.get((packet_id, user_id), 0)
     return grab(packet, user_id, now_ms, already_had=bool(cents)).value, cents
@@ -324,12 +329,14 @@ def show(conn: Connection, user_id: int, packet_id: int) -> PacketView:
     """All about a packet, for a member of its group. Raises Refusal; (number, user, name, cents, time) per opening."""
     row = conn.execute("select group_id from redpack where id = ?", (packet_id,)).fetchone()
     if row is None:
-        raise _unknown()
+        raise unknown()
     try:
-        reader(conn, user_id, row[0], operation=Operation.OPEN_PACKET)
+        _, member = reader(conn, user_id, row[0], operation=Operation.OPEN_PACKET)
     except Refusal:
-        raise _unknown() from None
+        raise unknown() from None
     packet, seq, greeting = load(conn, row[0], packet_id)
+    if seq <= member.visible_from:
+        raise unknown()
     openings = conn.execute(
         "select r.number, r.user_id, u.name, r.cents, r.opened_at from redpack_record r join user u on u.id = r.user_id"
         " where r.packet_id = ? order by r.number",
