@@ -9,6 +9,7 @@ import pytest
 import trio
 from money_kit import Someone, client_ids, people_of, problems, sum_of_accounts
 
+from chatsrv import open_client
 from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv_protocol import ProtocolError
 from chatsrv_protocol import redpack as wire
@@ -18,7 +19,10 @@ from chatsrv_protocol.messages import PACKET, Message
 from chatsrv_protocol.sync import History, ListGroups
 from chatsrv_redpack import parse_reveal, verify
 from chatsrv_redpack.reveal import FORMAT
-from chatsrv_storage import accounts
+from chatsrv_storage import accounts, openings
+from chatsrv_storage.idempotency import Once
+from chatsrv_storage.records import Actor
+from chatsrv_storage.turn import Turn
 
 SEED = bytes(range(32))
 
@@ -332,3 +336,64 @@ async def test_a_burst_is_a_handful_of_transactions(autojump_clock: Any, monkeyp
         assert len(commits) < 20
         listed = await crowd[0].ask(ListGroups())
         assert listed.groups[0].ordinal == 1, "openings are nothing to read"
+
+
+async def test_a_retry_of_an_opening_is_answered_after_one_is_out(autojump_clock: Any) -> None:
+    async with table() as t:
+        packet_id = await t.send(1000, 4)
+        opening = wire.OpenPacket(t.new_id(), t.group_id, packet_id)
+        share = await t["bob"].ask(opening)
+        await t["ann"].ask(RemoveMember(t.new_id(), t.group_id, t["bob"].user_id))
+        assert await t["bob"].ask(opening) == share
+        assert code(await t.open("bob", packet_id)) == "group_unknown"
+
+
+async def test_who_came_later_and_may_not_read_back_gets_nothing_of_what_was_there(autojump_clock: Any) -> None:
+    async with table() as t:
+        made = await t["ann"].ask(MakeGroup(t.new_id(), "private", (t["bob"].user_id,), history=False))
+        t.group_id = made.group_id
+        before = await t.send(1000, 4)
+        await t["ann"].ask(AddMembers(t.new_id(), t.group_id, (t["chen"].user_id,)))
+        for ask in (
+            wire.GrabPacket(t.group_id, before),
+            wire.OpenPacket(t.new_id(), t.group_id, before),
+            wire.ShowPacket(before),
+        ):
+            assert code(await t["chen"].ask(ask)) == "packet_unknown"
+        after = await t.send(1000, 4)
+        assert isinstance(await t.open("chen", after), wire.PacketShare)
+        assert isinstance(await t.open("bob", before), wire.PacketShare)
+
+
+async def test_hidden_amounts_do_not_follow_from_what_remains(autojump_clock: Any) -> None:
+    async with table(attrs.evolve(QUICK, redpack_show_amounts=False)) as t:
+        packet_id = await t.send(1000, 3)
+        await t.open("bob", packet_id)
+        assert (await t["chen"].ask(wire.ShowPacket(packet_id))).remaining == 0
+        for name in ("chen", "emil"):
+            await t.open(name, packet_id)
+        shown = await t["chen"].ask(wire.ShowPacket(packet_id))
+        assert sum(opening.cents for opening in shown.openings) == 1000
+
+
+async def test_a_packet_of_many_with_long_names_is_shown_in_pages(autojump_clock: Any) -> None:
+    async with table() as t:
+        storage, ids = t.server.server.services.storage, t.server.server.services.ids
+        crowd = await people_of(t.server.server.services, [f"{n:03}" + "🧧" * 29 for n in range(490)])
+        for at in range(0, len(crowd), 245):
+            await t["ann"].ask(AddMembers(t.new_id(), t.group_id, tuple(p.user_id for p in crowd[at : at + 245])))
+        packet_id = await t.send(1000, 490)
+        commands = [
+            openings.Open(Actor(p.user_id, p.name), Once(p.user_id, t.new_id(), b"h"), packet_id, show_cents=True)
+            for p in crowd
+        ]
+        await storage.write(lambda conn: Turn(conn, t.group_id, t.server.clock.now_ms(), ids).run(commands))
+        page = await t["bob"].ask(wire.ShowPacket(packet_id))
+        found = page.openings
+        while page.more:
+            page = await t["bob"].ask(wire.ShowPacket(packet_id, len(found)))
+            found += page.openings
+        assert [opening.number for opening in found] == list(range(490))
+        assert sum(opening.cents for opening in found) == 1000
+        async with open_client(t.server.dial, token=t["chen"].token) as client:
+            assert (await client.show_packet(packet_id)).openings == found

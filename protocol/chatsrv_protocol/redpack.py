@@ -192,7 +192,8 @@ class Opening:
 class PacketShown:
     """All about a packet. `luckiest` is the number of the luckiest opening; the server's seed is empty until it ended.
 
-    `state`: live, exhausted or expired. `openings` is in the order of opening.
+    `state`: live, exhausted or expired. `openings` is in the order of opening; `more` may follow the page. `remaining`
+    is 0 of a live packet where the server keeps amounts to their owners.
     """
 
     packet_id: int = field(ID)
@@ -214,13 +215,15 @@ class PacketShown:
     server_seed: bytes = field(SEED_OR_NONE)
     luckiest: int | None = field(Optional(COUNT))
     openings: tuple[Opening, ...] = field(ListOf(Struct(Opening)))
+    more: bool = field(FLAG, default=False)
 
 
 @command(0x0605, reply=PacketShown, errors=_OF_PACKET)
 class ShowPacket:
-    """Who took what and when? For members of the packet's group."""
+    """Who took what and when? For members of the packet's group. `after` is how many openings earlier pages showed."""
 
     packet_id: int = field(ID)
+    after: int = field(COUNT, default=0)
 
 
 @reply(0x0644)

@@ -145,7 +145,7 @@ def reveal_of(shown: "PacketShown") -> dict[str, Any]:
             }
             for opening in shown.openings
         ],
-        "remaining_cents": shown.remaining,
+        "remaining_cents": shown.remaining if shown.remaining or shown.state != "live" else None,
         "refunded_cents": shown.refunded,
         "luckiest": shown.luckiest,
         "sent_at": shown.sent_at,
@@ -166,7 +166,8 @@ async def show(here: Online, packet_id: PacketId) -> None:
         return
     here.out.line(f"{shown.sender.name}: {shown.greeting}")
     taken = f"{len(shown.openings)} of {shown.count} shares opened"
-    here.out.line(f"{money(shown.total)}, {taken}, {shown.state}; {money(shown.remaining)} left")
+    left = "" if shown.state == "live" and not shown.remaining else f"; {money(shown.remaining)} left"
+    here.out.line(f"{money(shown.total)}, {taken}, {shown.state}{left}")
     if shown.refunded:
         here.out.line(f"{money(shown.refunded)} went back to {shown.sender.name}")
     rows = [

@@ -2,6 +2,8 @@
 
 import os
 
+import attrs
+
 from chatsrv.client.commands import Commands
 from chatsrv_protocol.limits import MAX_ID
 from chatsrv_protocol.redpack import (
@@ -51,8 +53,14 @@ class RedpackCommands(Commands):
         return await self.request(self.change(OpenPacket, group_id, packet_id), PacketShare)
 
     async def show_packet(self, packet_id: int) -> PacketShown:
-        """Who took what, and (when it is over) the seed that proves it."""
-        return await self.request(self.build(ShowPacket, packet_id), PacketShown)
+        """Who took what, and (when it is over) the seed that proves it: all pages in one."""
+        shown: PacketShown = await self.request(self.build(ShowPacket, packet_id), PacketShown)
+        while shown.more:
+            page: PacketShown = await self.request(self.build(ShowPacket, packet_id, len(shown.openings)), PacketShown)
+            if page.state != shown.state:  # over since: now it shows amounts that it hid before
+                return await self.show_packet(packet_id)
+            shown = attrs.evolve(page, openings=shown.openings + page.openings)
+        return shown
 
     async def balance(self) -> int:
         """Cents in my wallet."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from chatsrv.bus import Blob
 from chatsrv.commands.context import Request
+from chatsrv.commands.paging import within
 from chatsrv.groups import Submission
 from chatsrv.groups.wire import MODES
 from chatsrv_protocol import encode
@@ -11,7 +12,8 @@ from chatsrv_protocol import redpack as wire
 from chatsrv_protocol.session import Person
 from chatsrv_redpack import Limits, Mode
 from chatsrv_redpack.ledger import wallet
-from chatsrv_storage import ledger, openings, packets, payouts
+from chatsrv_storage import ledger, packets, payouts
+from chatsrv_storage.openings import Open
 from chatsrv_storage.turn import Accepted, Outcome
 
 OPENING_SIZE = 160
@@ -71,19 +73,22 @@ async def open_packet(request: Request, command: wire.OpenPacket) -> None:
         reply = wire.PacketShare(*outcome.reply) if isinstance(outcome, Accepted) else outcome
         caller.answer(request.request_id, reply)
 
-    opening = openings.Open(
-        caller.actor, request.once(command), command.packet_id, services.config.redpack_show_amounts
-    )
+    opening = Open(caller.actor, request.once(command), command.packet_id, services.config.redpack_show_amounts)
     await services.channels.submit(command.group_id, Submission(opening, OPENING_SIZE, done))
 
 
 async def show_packet(request: Request, command: wire.ShowPacket) -> wire.PacketShown:
-    """A packet with its openings; others' amounts only where the server shows them or the packet is over."""
+    """A packet with a page of its openings; others' amounts only where the server shows them or the packet is over."""
     user_id = request.caller.actor.user_id
     view = await request.services.storage.read(lambda conn: packets.show(conn, user_id, command.packet_id))
     packet = view.packet
     over = packet.state.value != "live"
     show_all = request.services.config.redpack_show_amounts or over
+    openings = [
+        wire.Opening(number, opener, name, cents if show_all or opener == user_id else 0, at)
+        for number, opener, name, cents, at in view.openings[command.after :]
+    ]
+    page = within(openings, lambda opening: (opening.name,))
     return wire.PacketShown(
         packet_id=packet.packet_id,
         group_id=view.group_id,
@@ -95,7 +100,7 @@ async def show_packet(request: Request, command: wire.ShowPacket) -> wire.Packet
         mode=MODES[packet.mode.value],
         receiver_id=packet.receiver_id or 0,
         state=packet.state.value,
-        remaining=packet.remaining_cents,
+        remaining=packet.remaining_cents if show_all else 0,
         refunded=packet.refunded_cents,
         sent_at=packet.sent_ms,
         expires_at=packet.expires_ms,
@@ -103,10 +108,8 @@ async def show_packet(request: Request, command: wire.ShowPacket) -> wire.Packet
         client_seed=packet.client_seed,
         server_seed=packet.server_seed if over else b"",
         luckiest=view.luckiest,
-        openings=tuple(
-            wire.Opening(number, opener, name, cents if show_all or opener == user_id else 0, at)
-            for number, opener, name, cents, at in view.openings
-        ),
+        openings=page,
+        more=len(page) < len(openings),
     )
 
 
