@@ -12,7 +12,7 @@ from chatsrv.commands.context import Services
 from chatsrv.log import Log
 from chatsrv_protocol import NEED_DATA, NUMBER_OF, Connection, Received, Role, is_reply, session
 from chatsrv_redpack import grant
-from chatsrv_storage import accounts, audit, history, ledger, packets, sessions
+from chatsrv_storage import accounts, audit, history, ledger, packet_audit, payouts, sessions
 from chatsrv_storage.port import Connection as Database
 from chatsrv_storage.snowflake import Snowflake
 
@@ -118,7 +118,8 @@ async def people_of(services: Services, names: Sequence[str], cents: int = 0) ->
 
 def problems(conn: Database) -> list[str]:
     """Everything that is wrong with a database, in words."""
-    return [*ledger.check(conn), *packets.check(conn), *history.check(conn), *audit.check(conn)]
+    checks = (ledger.check, packet_audit.check, payouts.check, history.check, audit.check)
+    return [problem for check in checks for problem in check(conn)]
 
 
 def sum_of_accounts(conn: Database) -> int:

@@ -46,12 +46,17 @@ def test_further_checks_speak_and_cannot_break_it(folder: Path) -> None:
         while True:
             yield "again"
 
+    def stumbles(connection: Connection) -> Iterable[str]:
+        yield "one thing"
+        raise ValueError("'x' is no mode")
+
     with sqlite3.connect(folder / "chat.sqlite3") as connection:
         connection.execute("INSERT INTO note VALUES (1000, 'HELLO')")
     connection.close()
-    problems = check_folder(folder, [writes, no_shouting, endless], migrations=SCHEMA)
+    problems = check_folder(folder, [writes, no_shouting, stumbles, endless], migrations=SCHEMA)
     assert problems[0].startswith("writes could not look: attempt to write a readonly database")
     assert problems[1] == "note 1000 shouts"
+    assert problems[2:4] == ["one thing", "stumbles could not look at everything: 'x' is no mode, ValueError"]
     assert problems[-1] == "endless found more than 100 problems; the rest is not listed"
 
 

@@ -76,3 +76,5 @@ def _problems_of(check: Check, connection: Connection) -> Iterator[str]:
             yield problem
     except sqlite3.Error as error:
         yield f"{name} could not look: {describe(error)}"
+    except Exception as error:  # noqa: BLE001  (what lies in a damaged row can break anything; the other checks go on)
+        yield f"{name} could not look at everything: {describe(error)}"

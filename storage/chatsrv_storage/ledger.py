@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from chatsrv_redpack import Account, AccountKind, RefusedError, Transfer, TransferRow, audit
-from chatsrv_redpack.ledger import ISSUER, apply
+from chatsrv_redpack import Account, AccountKind, InvalidError, RefusedError, Transfer, TransferRow, audit
+from chatsrv_redpack.ledger import apply
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
 from chatsrv_storage.rows import execute_rows
@@ -83,10 +83,12 @@ def statement(conn: Connection, user_id: int, before: int, limit: int) -> list[t
 
 def check(conn: Connection) -> Iterator[str]:
     """Recompute everything from the transfers, and say in words what is wrong; nothing means that the books are right."""
-    balances = {
-        Account(AccountKind(kind), account_id) if kind != "issuer" else ISSUER: cents
-        for kind, account_id, cents in conn.execute("select kind, id, balance from account")
-    }
+    balances: dict[Account, int] = {}
+    for kind, account_id, cents in conn.execute("select kind, id, balance from account"):
+        try:
+            balances[Account(AccountKind(kind), account_id)] = cents
+        except (ValueError, InvalidError):
+            yield f"ledger: {_name(kind, account_id)} is no account there can be, and holds {cents} cents"
     yield from (f"ledger: {problem}" for problem in audit(_rows(conn), balances).problems)
     for *fields, stored in conn.execute("select * from transfer order by id"):
         if _checksum(tuple(fields)) != stored:
@@ -117,7 +119,8 @@ def _rows(conn: Connection) -> Iterator[TransferRow]:
     for number, kind, giver, giver_id, receiver, receiver_id, cents, at, _ in conn.execute(
         "select * from transfer order by id"
     ):
-        postings = [(_name(giver, giver_id), -cents), (_name(receiver, receiver_id), cents)]
+        taken = -cents if isinstance(cents, int) else cents  # what is no number is for the audit to name
+        postings = [(_name(giver, giver_id), taken), (_name(receiver, receiver_id), cents)]
         yield TransferRow(number, kind, postings, at)
 
 

@@ -4,7 +4,7 @@ The draws, the states and the transfers are chatsrv_redpack's. What is checked h
 who is in the group, what is in the wallet, and who had a share already.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import attrs
@@ -19,7 +19,6 @@ from chatsrv_redpack import (
     RedpackError,
     RefusedError,
     State,
-    check_packet,
     expire,
     grab,
     luckiest,
@@ -167,6 +166,20 @@ def prepare_packet(
     return script
 
 
+def head_of(packet: Packet) -> dict[str, Any]:
+    """What the message of a packet says of it."""
+    return {
+        "id": packet.packet_id,
+        "total": packet.total,
+        "count": packet.count,
+        "mode": packet.mode.value,
+        "receiver": packet.receiver_id,
+        "expires_at": packet.expires_ms,
+        "commitment": packet.commitment.hex(),
+        "client_seed": packet.client_seed.hex(),
+    }
+
+
 def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limits) -> Script:
     """Pay for a prepared packet and write its message. Replies [group_id, seq, id, ordinal, sent_at, packet_id]."""
 
@@ -198,17 +211,7 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limit
         ledger.post(conn, settled.transfer)
         conn.execute("delete from redpack_prepared where id = ?", (packet_id,))
         packet = settled.packet
-        head = {
-            "id": packet_id,
-            "total": packet.total,
-            "count": packet.count,
-            "mode": packet.mode.value,
-            "receiver": packet.receiver_id,
-            "expires_at": packet.expires_ms,
-            "commitment": packet.commitment.hex(),
-            "client_seed": client_seed.hex(),
-        }
-        record = turn.append(actor, "redpack", greeting, {"packet": head}, counts=True)
+        record = turn.append(actor, "redpack", greeting, {"packet": head_of(packet)}, counts=True)
         marks = ", ".join("?" * 20)
         conn.execute(
             f"insert into redpack values ({marks})",
@@ -347,19 +350,3 @@ def show(conn: Connection, user_id: int, packet_id: int) -> PacketView:
     return PacketView(
         packet, row[0], seq, (packet.sender_id, name), greeting, openings, None if winner is None else winner.number
     )
-
-
-def check(conn: Connection) -> Iterable[str]:
-    """Every packet that does not pay out exactly its total, or whose draws do not follow from its seed, in words."""
-    for packet_id, group_id in conn.execute("select id, group_id from redpack").fetchall():
-        try:
-            packet, _, _ = load(conn, group_id, packet_id)
-        except RedpackError as error:
-            yield f"red packet {packet_id}: {error.message}"
-            continue
-        held = conn.execute("select balance from account where kind = 'escrow' and id = ?", (packet_id,)).fetchone()
-        if held is None or held[0] != packet.remaining_cents:
-            yield f"red packet {packet_id}: {packet.remaining_cents} cents remain, and its escrow holds {held and held[0]}"
-        yield from (
-            f"red packet {packet_id}: {problem}" for problem in check_packet(packet, records_of(conn, packet_id))
-        )

@@ -4,7 +4,8 @@ Ids of transfers are taken inside the job: jobs run one after the other, so ids 
 is the order in which an audit replays them.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 import attrs
 
@@ -102,3 +103,39 @@ def conclude(conn: Connection, withdrawal_id: int, ids: Snowflake, now_ms: int, 
     ledger.post(conn, transfer)
     conn.execute("update payout set state = ? where id = ?", ("settled" if paid else "reversed", withdrawal_id))
     return ledger.balance_of(conn, wallet(user_id))
+
+
+_CHECKS: Final = (
+    (
+        "select id from account where kind = 'wallet' and id not in (select id from user)",
+        "ledger: wallet:{} is nobody's",
+    ),
+    (
+        "select t.id from transfer t left join payout p on p.id = t.id and (p.user_id, p.cents) = (t.giver_id, t.cents)"
+        " where t.kind = 'withdraw' and p.id is null",
+        "withdrawal {}: the outbox does not hold it as it was booked",
+    ),
+    (
+        "select p.id from payout p left join account a on a.kind = 'pending' and a.id = p.id"
+        " where coalesce(a.balance, 0) <> case p.state when 'pending' then p.cents else 0 end",
+        "withdrawal {}: what its account holds does not fit its state",
+    ),
+    (
+        "select id from payout where state <> 'pending' and (id, state) not in"
+        " (select giver_id, kind from transfer where kind in ('settled', 'reversed'))",
+        "withdrawal {}: no transfer concludes it as its state says",
+    ),
+    (
+        "select a.id from audit a left join transfer t on t.kind = 'grant'"
+        " and t.id = cast(substr(a.detail, instr(a.detail, 'transfer ') + 9) as integer)"
+        " where a.action = 'wallet_grant' and t.id is null",
+        "row {} of the audit log: the transfer of this wallet_grant is not there",
+    ),
+)
+
+
+def check(conn: Connection) -> Iterator[str]:
+    """Every withdrawal whose rows contradict each other, lost grants, and wallets without a user."""
+    for query, sentence in _CHECKS:
+        for (number,) in conn.execute(query):
+            yield sentence.format(number)

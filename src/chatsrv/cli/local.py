@@ -40,9 +40,10 @@ def check(
     books.
     Exit code 1 if anything is wrong.
     """
-    from chatsrv_storage import audit, history, ledger, media, packets
+    from chatsrv_storage import audit, history, ledger, media, packet_audit, payouts
 
-    _look_over(_output(ctx, json), folder, [history.check, audit.check, ledger.check, packets.check, media.check])
+    books = [ledger.check, packet_audit.check, payouts.check]
+    _look_over(_output(ctx, json), folder, [history.check, audit.check, *books, media.check])
 
 
 def _look_over(out: "Output", folder: Path, checks: "Sequence[Check]") -> None:
@@ -66,13 +67,13 @@ def audit(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data folder.", show_default=False)],
     json: Json = False,
 ) -> None:
-    """Recompute every balance, packet and draw from the ledger while no server runs; names what is wrong.
+    """Recompute every balance, packet, draw and payout from the ledger while no server runs; names what is wrong.
 
     Exit code 1 if anything is wrong.
     """
-    from chatsrv_storage import ledger, packets
+    from chatsrv_storage import ledger, packet_audit, payouts
 
-    _look_over(_output(ctx, json), folder, [ledger.check, packets.check])
+    _look_over(_output(ctx, json), folder, [ledger.check, packet_audit.check, payouts.check])
 
 
 @operator.command("add")
