@@ -112,6 +112,7 @@ def _say(data: Path, words: bytes) -> bytes:
         b"[" * 4000 + b"\n",
         b"\xff\xfe\n",
         b'{"do": "add", "name": "' + b"a" * 8000 + b'"}\n',
+        b'{"do": "add", "name": "\\ud800"}\n',
     ],
 )
 def test_nonsense_on_the_operator_socket_is_refused(served: Callable[[bytes], bytes], words: bytes) -> None:

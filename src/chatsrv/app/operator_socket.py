@@ -120,6 +120,7 @@ def _parse(line: bytes) -> tuple[str, str]:
     try:
         asked: Any = json.loads(line)
         do, name = asked["do"], asked["name"]
+        str(name).encode()  # half of a surrogate pair, which JSON can hold, no database takes
     except (ValueError, KeyError, TypeError, RecursionError):
         do, name = None, None
     if do not in ("add", "remove") or not isinstance(name, str) or len(line) > MAX_LINE:
