@@ -35,10 +35,20 @@ async def test_nobody_matches_nothing_at_the_same_cost() -> None:
 
 
 @pytest.mark.parametrize("stored", ["!", "", "$argon2id$broken", "x" * 1000])
-async def test_what_is_no_hash_matches_nothing(stored: str) -> None:
+async def test_what_is_no_hash_matches_nothing_at_the_same_cost(stored: str) -> None:
     passwords = Passwords(1, 8, 0)
-    assert not await passwords.matches(stored or None, "")
-    assert not await passwords.matches(stored or None, stored or "x")
+    calls: list[str] = []
+    real = passwords._hasher.verify
+
+    def counted(stored: str, password: str) -> bool:
+        calls.append(stored)
+        return real(stored, password)
+
+    passwords._hasher = type("Hasher", (), {"verify": staticmethod(counted)})()  # type: ignore[assignment]
+    assert not await passwords.matches(stored, "nobody has this password")
+    assert calls[-1] == passwords._nobody, "an account that no password opens is not told by its time"
+    assert not await passwords.matches(stored, "")
+    assert not await passwords.matches(stored, stored or "x")
 
 
 async def test_at_most_so_many_at_a_time() -> None:
