@@ -186,6 +186,51 @@ async def test_guesses_are_throttled_per_address_too(autojump_clock: object) -> 
         assert 10 <= codes.count("bad_credentials") < 20
 
 
+async def guest_from(server: TestServer, peer: str) -> Client:
+    ours, theirs = memory_pair()
+    server.server.connect(MemoryTransport(theirs, peer))
+    client = Client(ours)
+    await client.hello()
+    return client
+
+
+async def test_a_network_of_ipv6_is_one_address(autojump_clock: object) -> None:
+    config = attrs.evolve(QUICK, login_attempts=2)
+    async with open_test_server(config) as server:
+        codes: list[str] = []
+        for n in range(40):
+            client = await guest_from(server, f"2001:db8:0:1:{n:x}::1")
+            codes.append(await client.refused(Login(f"nobody{n}", "wrong password", "")))
+        assert codes[-1] == "rate_limited"
+        other = await guest_from(server, "2001:db8:0:2::1")
+        assert await other.refused(Login("nobody", "wrong password", "")) == "bad_credentials"
+        for n in range(30):
+            await (await guest_from(server, f"2001:db8:0:1:{n:x}::2")).ask(Register(f"user{n}", PASSWORD, ""))
+        late = await guest_from(server, "2001:db8:0:1:ffff::1")
+        assert await late.refused(Register("ann", PASSWORD, "")) == "rate_limited"
+
+
+async def test_an_address_without_attempts_left_uses_up_nobody_elses(autojump_clock: object) -> None:
+    async with open_test_server(attrs.evolve(QUICK, login_attempts=2)) as server:
+        await enter(server, "ann")
+        greedy = await guest_from(server, "192.0.2.1")
+        codes = [await greedy.refused(Login(f"nobody{n}", "wrong password", "")) for n in range(25)]
+        assert codes[-1] == "rate_limited"
+        for _ in range(5):
+            assert await greedy.refused(Login("ann", "wrong password", "")) == "rate_limited"
+        ann = await guest_from(server, "192.0.2.2")
+        await ann.ask(Login("ann", PASSWORD, ""))
+
+
+async def test_an_office_that_comes_in_together_has_guessed_nothing(autojump_clock: object) -> None:
+    async with open_test_server(attrs.evolve(QUICK, login_attempts=2)) as server:
+        await enter(server, "ann")
+        for _ in range(40):
+            client = await guest_from(server, "192.0.2.1")
+            await client.ask(Login("ann", PASSWORD, ""))
+            await client.ask(Logout())
+
+
 async def test_registrations_are_throttled_per_address(autojump_clock: object) -> None:
     async with open_test_server() as server:
         for n in range(30):

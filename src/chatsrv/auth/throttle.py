@@ -30,10 +30,10 @@ class Throttle:
         self._put(key, level - amount if wait == 0.0 else level, now)
         return wait
 
-    def give_back(self, key: object, now: float) -> None:
-        """The last `take` was none: put one back."""
+    def give_back(self, key: object, now: float, amount: float = 1.0) -> None:
+        """The last `take` was none: put it back."""
         level, then = self._buckets.pop(key, (self.burst, now))
-        self._put(key, min(self.burst, level + max(now - then, 0.0) * self.rate + 1), now)
+        self._put(key, min(self.burst, level + max(now - then, 0.0) * self.rate + amount), now)
 
     def _put(self, key: object, level: float, now: float) -> None:
         self._buckets[key] = (level, now)

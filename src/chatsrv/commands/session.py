@@ -88,11 +88,11 @@ async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
     """Log in by password: the same answer in the same time, whether the name or the password is wrong."""
     services, caller = request.services, request.caller
     _check_password_path(request)
-    # Attempts are counted before argon2 runs, per user and (ten times as many) per address.
+    # Attempts are counted before argon2 runs, per user and (ten times as many) per address; the address first, so that
+    # one that has none left uses up nobody else's.
     now = trio.current_time()
-    key = accounts.name_key(command.name)
-    wait = services.logins.take(("user", key), now)
-    wait = wait or services.logins.take(("address", source_of(caller.peer)), now, 0.1)
+    user, address = ("user", accounts.name_key(command.name)), ("address", source_of(caller.peer))
+    wait = services.logins.take(address, now, 0.1) or services.logins.take(user, now)
     if wait:
         raise _throttled(wait)
     account = await services.storage.read(lambda conn: accounts.by_name(conn, command.name))
@@ -105,7 +105,8 @@ async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
         account = await _known_elsewhere(request, command.name)
     if not verdict or account is None or account.disabled:
         raise Refusal(ErrorCode.BAD_CREDENTIALS, "the name or the password is wrong")
-    services.logins.give_back(("user", key), now)  # who gets in has not guessed
+    services.logins.give_back(user, now)  # who gets in has not guessed
+    services.logins.give_back(address, now, 0.1)
     return await _new_session(request, account, command.device)
 
 
