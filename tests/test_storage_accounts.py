@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatsrv_storage import accounts, audit, clock_floor, sessions
+from chatsrv_redpack import grant
+from chatsrv_storage import accounts, audit, clock_floor, ledger, sessions
 from chatsrv_storage.accounts import name_key
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection, Storage, open_memory_storage
+from chatsrv_storage.snowflake import Snowflake
 
 DAY = 86_400_000
+NOW = 1_790_000_000_000
 
 
 @pytest.fixture
@@ -167,3 +170,14 @@ async def test_time_for_ids_is_reserved_and_never_given_back(storage: Storage) -
     for until in (1000, 500):
         await storage.write(lambda conn, until=until: clock_floor.reserve(conn, until))
         assert await storage.read(clock_floor.read) == 1000
+
+
+async def test_ids_begin_above_every_transfer_whatever_was_reserved(storage: Storage) -> None:
+    """A clock that jumped a day ahead between two reservations, and a crash: the next transfer must have a greater id."""
+    ahead = Snowflake()
+    last = 0
+    for _ in range(5):
+        last = ahead.next(NOW + 86_400_000)
+    await storage.write(lambda conn: ledger.post(conn, grant(last, 7, 5, NOW)))
+    await storage.write(lambda conn: clock_floor.reserve(conn, NOW))
+    assert Snowflake(0, await storage.read(clock_floor.read)).next(NOW) > last

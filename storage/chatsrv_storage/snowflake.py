@@ -11,6 +11,11 @@ _NODE_BITS: Final = 10
 MAX_NODE: Final = (1 << _NODE_BITS) - 1
 
 
+def time_of(snowflake: int) -> int:
+    """The milliseconds since 1970 in an id."""
+    return (snowflake >> (_NODE_BITS + _COUNTER_BITS)) + EPOCH_MS
+
+
 class Snowflake:
     """Gives out ids that are unique for a node and rise, whatever its clock does.
 
