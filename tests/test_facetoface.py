@@ -317,3 +317,16 @@ async def test_sweepers_over_connections_learn_no_name(autojump_clock):
         assert await names(pair[1], EnterCode("0030", NEXT_ROOM)) == ["bob", "ann"]
         for host in hosts:
             assert await names(host, ShowLobby()) == [me(host).name]
+
+
+async def test_a_retry_of_entering_a_group_does_nothing_to_where_one_waits_now(autojump_clock):
+    async with open_test_server(PATIENT) as server:
+        ann = await come(server, "ann")
+        await ann.ask(EnterCode("1234"))
+        enter = EnterGroup(client_id())
+        made = await ann.ask(enter)
+        await ann.ask(EnterCode("5678"))
+        assert (await ann.ask(enter)).group_id == made.group_id
+        assert [each.entered for each in (await ann.ask(ShowLobby())).people] == [False]
+        other = await ann.ask(EnterGroup(client_id()))
+        assert other.group_id != made.group_id

@@ -3,13 +3,12 @@
 from typing import Any
 
 from chatsrv.commands.context import Request
-from chatsrv_protocol import ErrorCode, encode
+from chatsrv_protocol import encode
 from chatsrv_protocol import facetoface as wire
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.governing import Entered
 from chatsrv_protocol.limits import MAX_TITLE
 from chatsrv_storage import random_codes
-from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import earlier_result
 
 
@@ -45,13 +44,12 @@ async def enter_group(request: Request, command: wire.EnterGroup) -> Entered:
     """Into the group of my lobby: the channel of its id makes it for the first who comes, and lets the others in."""
     services, user_id = request.services, request.caller.actor.user_id
     room = services.waiting_room
-    lobby = room.lobbies.of(user_id, room.now)
-    if lobby is None:
-        once, now_ms = request.once(command), request.now_ms
-        earlier = await services.storage.read(lambda conn: earlier_result(conn, once, now_ms))
-        if earlier is None:
-            raise Refusal(ErrorCode.LOBBY_OVER, "you wait under no code: enter it again")
+    once, now_ms = request.once(command), request.now_ms
+    # First of all: a retry must not enter the group of the lobby that one waits in since.
+    earlier = await services.storage.read(lambda conn: earlier_result(conn, once, now_ms))
+    if earlier is not None:
         return Entered(*earlier)
+    lobby = room.require(user_id)
     code = room.code_of(lobby, services.ids.next(request.now_ms))
     name = _title([guest.name for guest in lobby.guests.values()])
     script = random_codes.come_in(code, name, services.config.max_group_members)
