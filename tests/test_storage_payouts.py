@@ -109,3 +109,13 @@ def test_a_concluded_payout_says_how_and_when(conn: sqlite3.Connection, paid: bo
     assert conn.execute("select at from transfer order by id desc limit 1").fetchone() == (NOW + 5,)
     assert payouts.due(conn, NOW + 10**9, 10, 10**6) == []
     assert payouts.conclude(conn, withdrawal_id, ids, NOW + 6, paid=not paid) is None
+
+
+def test_an_account_that_is_disabled_withdraws_nothing_but_hears_of_what_it_did(conn: sqlite3.Connection) -> None:
+    reply = payouts.withdraw_money(conn, once(conn, "ann", 1), user(conn, "ann"), 400, ids, NOW)
+    accounts.set_enabled(conn, "test", "ann", False, NOW)
+    with pytest.raises(Refusal) as refused:
+        payouts.withdraw_money(conn, once(conn, "ann", 2), user(conn, "ann"), 1, ids, NOW)
+    assert refused.value.code == "session_ended"
+    assert payouts.withdraw_money(conn, once(conn, "ann", 1), user(conn, "ann"), 400, ids, NOW) == reply
+    assert balance(conn, "ann") == 600

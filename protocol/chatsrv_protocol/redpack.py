@@ -286,7 +286,7 @@ class Withdrawn:
     cents: int = field(CENTS)
 
 
-@command(0x0609, reply=Withdrawn, errors=(ErrorCode.INSUFFICIENT_FUNDS,))
+@command(0x0609, reply=Withdrawn, errors=(ErrorCode.INSUFFICIENT_FUNDS, ErrorCode.SESSION_ENDED))
 class Withdraw:
     """Pay money out of my wallet, through the server's payment provider. `cents` of the reply is what is left."""
 

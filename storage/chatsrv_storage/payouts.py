@@ -12,7 +12,7 @@ import attrs
 from chatsrv_redpack import grant, reverse, settle, withdraw
 from chatsrv_redpack.ledger import wallet
 from chatsrv_storage import audit, ledger
-from chatsrv_storage.accounts import by_name, require_operator
+from chatsrv_storage.accounts import by_id, by_name, require_operator
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once, run_once
 from chatsrv_storage.port import Connection
@@ -53,6 +53,10 @@ def withdraw_money(conn: Connection, once: Once, user_id: int, cents: int, ids: 
     """Set money aside and put the payout into the outbox. Replies [withdrawal_id, balance left]. Raises Refusal."""
 
     def script() -> list[Any]:
+        # It may have been disabled while this waited for its turn, to keep out just who is asking.
+        account = by_id(conn, user_id)
+        if account is None or account.disabled:
+            raise Refusal("session_ended", "this account is disabled")
         transfer_id = ids.next(now_ms)
         balances = ledger.post(conn, withdraw(transfer_id, user_id, cents, now_ms))
         conn.execute(
