@@ -397,3 +397,15 @@ async def test_a_packet_of_many_with_long_names_is_shown_in_pages(autojump_clock
         assert sum(opening.cents for opening in found) == 1000
         async with open_client(t.server.dial, token=t["chen"].token) as client:
             assert (await client.show_packet(packet_id)).openings == found
+
+
+async def test_a_retried_grant_tells_what_the_wallet_holds_now(autojump_clock: Any) -> None:
+    async with table() as t:
+        storage = t.server.server.services.storage
+        await storage.write(lambda conn: accounts.set_operator(conn, "test", "dora", True, 1))
+        grant = wire.GrantMoney(t.new_id(), "ann", 500)
+        assert await t["dora"].ask(grant) == wire.Balance(10_500)
+        assert (await t["ann"].hear(wire.WalletChanged)).cents == 10_500
+        await t.send(300, 3)
+        assert await t["dora"].ask(grant) == wire.Balance(10_500), "the first reply"
+        assert (await t["ann"].hear(wire.WalletChanged)).cents == 10_200

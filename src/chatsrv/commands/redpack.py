@@ -14,6 +14,7 @@ from chatsrv_redpack import Limits, Mode
 from chatsrv_redpack.ledger import wallet
 from chatsrv_storage import ledger, packets, payouts
 from chatsrv_storage.openings import Open
+from chatsrv_storage.port import Connection
 from chatsrv_storage.turn import Accepted, Outcome
 
 OPENING_SIZE = 160
@@ -137,10 +138,13 @@ async def grant_money(request: Request, command: wire.GrantMoney) -> wire.Balanc
     """Top somebody's wallet up: an operator's right."""
     services, once, now_ms = request.services, request.once(command), request.now_ms
     operator_id = request.caller.actor.user_id
-    user_id, cents = await services.storage.write(
-        lambda conn: payouts.grant_money(conn, once, operator_id, command.name, command.cents, services.ids, now_ms)
-    )
-    services.bus.tell(user_id, Blob(encode(wire.WalletChanged(cents)), 1))
+
+    def grant(conn: Connection) -> tuple[int, int, int]:
+        user_id, cents = payouts.grant_money(conn, once, operator_id, command.name, command.cents, services.ids, now_ms)
+        return user_id, cents, ledger.balance_of(conn, wallet(user_id))
+
+    user_id, cents, now_held = await services.storage.write(grant)
+    services.bus.tell(user_id, Blob(encode(wire.WalletChanged(now_held)), 1))  # `cents` is the first try's, in a retry
     return wire.Balance(cents)
 
 
