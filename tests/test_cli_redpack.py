@@ -99,6 +99,12 @@ def test_a_packet_from_hand_to_hand(site: Site, tmp_path: Path) -> None:
     file.write_text(site.ann.call("redpack", "show", packet, "--json").out)
     alone = Shell(tmp_path)
     assert alone.call("redpack", "verify", str(file), "--json").record["ok"] is True
+    # Against what the message said before anybody opened it: a server that swaps seed and commitment is caught.
+    seen = ("--commitment", sent["commitment"], "--client-seed", shown["client_seed"])
+    assert alone.call("redpack", "verify", str(file), *seen, "--json").record["ok"] is True
+    assert refused(alone, "redpack", "verify", str(file), "--commitment", "00" * 32) == "not_fair"
+    assert refused(alone, "redpack", "verify", str(file), "--client-seed", "00" * 32) == "not_fair"
+    assert "64 hexadecimal digits" in alone.call("redpack", "verify", str(file), "--commitment", "00", code=2).err
     for change in ({"server_seed": "00" * 32}, {"client_seed": "00" * 32}, {"total_cents": 889}, {"luckiest": 5}):
         file.write_text(json.dumps({**shown, **change}))
         assert alone.call("redpack", "verify", str(file), code=1).out == ""
@@ -113,6 +119,8 @@ def test_a_file_that_is_no_packet(tmp_path: Path, content: str | None, error: st
     if content is not None:
         file.write_text(content)
     assert refused(Shell(tmp_path), "redpack", "verify", str(file)) == error
+    file.write_text("[" * 100_000)
+    assert refused(Shell(tmp_path), "redpack", "verify", str(file)) == "file"
     file.write_text('{"server_seed": "00"}')
     assert refused(Shell(tmp_path), "redpack", "verify", str(file)) == "bad_reveal"
 

@@ -29,7 +29,7 @@ def cents_of(amount: str) -> int:
     try:
         return parse_cents(amount)
     except RedpackError as error:
-        raise usage(f"'{amount}' is no amount: {error.message}") from None
+        raise usage(error.message) from None
 
 
 def money(cents: int) -> str:
@@ -190,11 +190,21 @@ def _reveal_in(what: str) -> dict[str, Any]:
         data = json.loads(Path(what).read_text())
     except OSError as error:
         raise Failure(f"{what} cannot be read: {error.strerror}", code="file") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Failure(f"{what} is not JSON: write it with `chatsrv redpack show ID --json`", code="file") from None
     if not isinstance(data, dict):
         raise Failure(f"{what} holds no packet", code="file")
     return data  # pyright: ignore[reportUnknownVariableType]
+
+
+def _seen(text: str | None, option: str) -> bytes | None:
+    try:
+        seen = None if text is None else bytes.fromhex(text)
+    except ValueError:
+        seen = b""
+    if seen is not None and len(seen) != 32:
+        raise usage(f"{option} takes 64 hexadecimal digits")
+    return seen
 
 
 @redpack.command("verify")
@@ -207,8 +217,18 @@ async def verify_packet(
             metavar="ID|FILE", help="A packet's id, or a file that `show --json` wrote.", show_default=False
         ),
     ],
+    commitment: Annotated[
+        str | None, typer.Option("--commitment", metavar="HEX", help="What stood in its message.", show_default=False)
+    ] = None,
+    client_seed: Annotated[
+        str | None, typer.Option("--client-seed", metavar="HEX", help="What its sender gave.", show_default=False)
+    ] = None,
 ) -> None:
-    """Recompute the commitment and every share of a finished packet from its revealed seed; a file needs no server."""
+    """Recompute the commitment and every share of a finished packet from its revealed seed; a file needs no server.
+
+    Without --commitment this shows that the packet agrees with itself. With what you saw in the message before it was
+    opened (`history --json`), it shows that the server changed nothing since.
+    """
     from chatsrv_redpack import RedpackError, parse_reveal
     from chatsrv_redpack import verify as check
 
@@ -220,7 +240,11 @@ async def verify_packet(
     if data.get("server_seed") is None:
         raise Failure("the seed is revealed when the packet is exhausted or has expired: wait", code="not_yet")
     try:
-        verdict = check(parse_reveal(data))
+        verdict = check(
+            parse_reveal(data),
+            seen_commitment=_seen(commitment, "--commitment"),
+            seen_client_seed=_seen(client_seed, "--client-seed"),
+        )
     except RedpackError as error:
         raise Failure(f"this is no complete packet: {error.message}", code="bad_reveal") from None
     if not verdict.ok:
