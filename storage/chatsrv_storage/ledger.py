@@ -98,20 +98,26 @@ def check(conn: Connection) -> Iterator[str]:
 def wrong_balances(conn: Connection, most: int = 3) -> list[str]:
     """The first balances that are not what the transfers make, in words; for every start: a second per million transfers.
 
-    `check` reads each transfer by itself and says more.
+    `check` reads each transfer by itself and says more. Accounts that come to nothing are forgotten on the way, so this
+    takes memory for those that hold something; sorting all postings in the database took 96 MiB per million transfers.
     """
-    rows = conn.execute(
-        """
-        with posting (kind, id, cents) as (
-          select giver_kind, giver_id, -cents from transfer
-          union all select receiver_kind, receiver_id, cents from transfer
-          union all select kind, id, -balance from account
-        )
-        select kind, id, sum(cents) from posting group by kind, id having sum(cents) <> 0 limit ?
-        """,
-        (most,),
-    )
-    return [f"{_name(kind, number)} differs from its transfers by {abs(cents)} cents" for kind, number, cents in rows]
+    made: dict[tuple[str, int], int] = {}
+    for giver, giver_id, receiver, receiver_id, cents in conn.execute(
+        "select giver_kind, giver_id, receiver_kind, receiver_id, cents from transfer"
+    ):
+        for account, change in (((giver, giver_id), -cents), ((receiver, receiver_id), cents)):
+            held = made.get(account, 0) + change
+            if held:
+                made[account] = held
+            else:
+                made.pop(account, None)
+    wrong: list[str] = []
+    for kind, account_id, balance in conn.execute("select kind, id, balance from account"):
+        difference = balance - made.pop((kind, account_id), 0)
+        if difference and len(wrong) < most:
+            wrong.append(f"{_name(kind, account_id)} differs from its transfers by {abs(difference)} cents")
+    lost = (f"{_name(*account)} differs from its transfers by {abs(cents)} cents" for account, cents in made.items())
+    return [*wrong, *lost][:most]
 
 
 def _rows(conn: Connection) -> Iterator[TransferRow]:
