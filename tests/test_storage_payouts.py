@@ -119,3 +119,15 @@ def test_an_account_that_is_disabled_withdraws_nothing_but_hears_of_what_it_did(
     assert refused.value.code == "session_ended"
     assert payouts.withdraw_money(conn, once(conn, "ann", 1), user(conn, "ann"), 400, ids, NOW) == reply
     assert balance(conn, "ann") == 600
+
+
+def test_what_is_due_is_sought_in_an_index(conn: sqlite3.Connection) -> None:
+    statements: list[str] = []
+    conn.set_trace_callback(statements.append)
+    payouts.due(conn, NOW, 10, 1000)
+    conn.set_trace_callback(None)
+    assert len(statements) == 2
+    for statement in statements:
+        plan = [row[3] for row in conn.execute(f"explain query plan {statement}")]
+        assert plan[0] == "SEARCH p USING INDEX payout_due (next_try_at>? AND next_try_at<?)"
+        assert not [step for step in plan if "TEMP B-TREE" in step]
