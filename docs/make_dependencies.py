@@ -17,6 +17,8 @@ FREE = re.compile(
     re.IGNORECASE,
 )
 """MPL-2.0 asks only that changes of its own files are published."""
+BINDING = re.compile(r"GPL|SSPL|BUSL|Business Source|Commons Clause|Proprietary|EUPL|CDDL", re.IGNORECASE)
+"""Licences that ask more than that, which may stand beside a free one in an expression such as `MIT AND GPL-3.0-only`."""
 
 HEAD = """# Dependencies and their licences
 
@@ -45,6 +47,11 @@ def licence_of(name: str) -> str:
     return ", ".join(named) or str(found.get("License") or "").partition("\n")[0]
 
 
+def is_free(licence: str) -> bool:
+    """Whether each part of an expression, or one of the alternatives it offers, allows any use."""
+    return any(FREE.search(choice) and not BINDING.search(choice) for choice in re.split(r"\bOR\b", licence))
+
+
 def needed(root: str) -> dict[str, list[str]]:
     """Every distribution that one needs, directly or not, on this interpreter, and who needs it."""
     users: dict[str, list[str]] = {}
@@ -68,7 +75,7 @@ def page() -> tuple[str, list[str]]:
     """The page, and what is wrong with it: packages whose licence is not known to allow any use."""
     users = needed("chatsrv")
     rows = [(name, licence_of(name), ", ".join(sorted(users[name]))) for name in sorted(users)]
-    wrong = [f"{name}: {licence or 'no licence named'}" for name, licence, _ in rows if not FREE.search(licence)]
+    wrong = [f"{name}: {licence or 'no licence named'}" for name, licence, _ in rows if not is_free(licence)]
     return HEAD + "".join(f"| {name} | {licence} | {by} |\n" for name, licence, by in rows), wrong
 
 

@@ -72,6 +72,7 @@ def test_operator_through_the_running_server(shell: Shell, data: Path) -> None:
         here = Shell(shell.home, url, "ann")
         here.call("login", "ann", "--password-stdin", stdin=PASSWORD)
         assert here.call("whoami", "--json").record["operator"] is False
+        assert (data / "operator.sock").stat().st_mode & 0o777 == 0o600
         assert here.call("operator", "add", "ann", "--data", str(data)).out == "ann is an operator now\n"
         assert here.call("whoami", "--json").record["operator"] is True
         refused = here.call("operator", "add", "bob", "--data", str(data), code=1)

@@ -51,6 +51,36 @@ async def test_a_reply_carries_what_it_answers(autojump_clock):
         assert await bo.refused(Send(client_id(), group_id, " ", SendExtra(first.seq))) == "text_empty"
 
 
+async def test_what_was_said_before_one_came_is_out_of_reach_but_what_others_quote_of_it(autojump_clock):
+    async with open_test_server() as server:
+        ann, bo = await enter(server, "ann", "bo")
+        group_id = await ann.make_group("home", history=False)
+        first = (await ann.say(group_id, "secret plan")).seq
+        await ann.ask(wire.Pin(client_id(), group_id, first))
+        await ann.add(group_id, bo)
+        await ann.ask(SetRole(client_id(), group_id, bo.user_id, ROLE_ADMIN))
+        for command in (
+            Send(client_id(), group_id, "?", SendExtra(first)),
+            wire.React(client_id(), group_id, first, "👍"),
+            wire.Pin(client_id(), group_id, first),
+            wire.Recall(client_id(), group_id, first),
+            wire.Forward(client_id(), group_id, group_id, first),
+            wire.ListReactions(group_id, first),
+            wire.ListReceipts(group_id, first),
+            wire.ListVersions(group_id, first),
+        ):
+            assert await bo.refused(command) == "message_unknown", command
+        assert (await bo.ask(wire.ListPins(group_id))).pins == ()
+        assert (await found(bo, "plan"))[0] == []
+        request_id = await bo.start(ListGroups())
+        closing = await bo.answer(request_id)
+        assert "secret plan" not in str((closing, bo.streamed))
+        # Who answers a message shows it to everybody who is there now: the excerpt is part of the answer.
+        await reply(ann, group_id, first, "about this")
+        quoting = (await bo.history(group_id))[-1]
+        assert quoting.extra.reply_to.excerpt == "secret plan"
+
+
 async def test_an_edit_is_what_everybody_finds(autojump_clock):
     async with open_test_server(BRIEF) as server:
         ann, bo = await enter(server, "ann", "bo")

@@ -6,11 +6,14 @@ from typing import Any
 
 import attrs
 import pytest
-from server_kit import PASSWORD, connect, enter
+from server_kit import PASSWORD, client_id, connect, enter
 
 from chatsrv.testing import QUICK, TestServer, open_test_server
+from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.common import Ping
 from chatsrv_protocol.operator import Backup, EnableUser, ResetPassword
+from chatsrv_protocol.redpack import GrantMoney
+from chatsrv_protocol.registry import REFUSALS
 from chatsrv_protocol.session import Login, Resume, SessionOver
 from chatsrv_storage import accounts, audit, history
 from chatsrv_storage.check import check_folder
@@ -44,6 +47,25 @@ async def test_nobody_else_may(command: Any, autojump_clock: object) -> None:
         assert [action for _, action, _ in await audited(server)] == ["operator_add", "operator_remove"]
         await (await connect(server)).login("ann")
     assert not Path("/tmp/never.sqlite3").exists()
+
+
+async def test_every_command_for_operators_alone_is_audited(tmp_path: Path, autojump_clock: object) -> None:
+    async with open_test_server() as server:
+        ann, _ = await enter(server, "ann", "bob")
+        await promote(server, "ann")
+        path = str(tmp_path / "backup.sqlite3")
+        commands = {
+            "backup": Backup(path),
+            "user_disable": EnableUser("bob", False),
+            "user_reset_password": ResetPassword("bob", "a new password"),
+            "wallet_grant": GrantMoney(client_id(server.clock.now_ms()), "bob", 100),
+        }
+        assert {type(command) for command in commands.values()} == {
+            cls for cls, codes in REFUSALS.items() if ErrorCode.OPERATOR_ONLY in codes
+        }
+        for command in commands.values():
+            await ann.ask(command)
+        assert [row[:2] for row in (await audited(server))[1:]] == [("ann", action) for action in commands]
 
 
 async def test_a_disabled_account_is_out_until_it_is_enabled_again(autojump_clock: object) -> None:

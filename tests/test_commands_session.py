@@ -1,5 +1,6 @@
 """Handshake, accounts, logins, sessions: who gets in, who does not, and what ends whose connections."""
 
+import base64
 from pathlib import Path
 
 import attrs
@@ -8,10 +9,13 @@ import trio
 import trio.testing
 from server_kit import PASSWORD, Client, RefusedError, connect, enter, said
 
+from chatsrv.app import open_server
+from chatsrv.clock import VirtualClock
 from chatsrv.commands.context import Hooks
+from chatsrv.log import make_log
 from chatsrv.testing import QUICK, TestServer, open_test_server
-from chatsrv.transport.memory import MemoryTransport, memory_pair
-from chatsrv_protocol import limits
+from chatsrv.transport.memory import WINDOW, MemoryTransport, memory_pair
+from chatsrv_protocol import NUMBER_OF, is_command, limits
 from chatsrv_protocol.common import Ping, Pong
 from chatsrv_protocol.session import (
     ChangePassword,
@@ -27,6 +31,7 @@ from chatsrv_protocol.session import (
     SessionOver,
 )
 from chatsrv_storage import accounts
+from chatsrv_storage.port import open_memory_storage
 
 NEW = "another long one"
 
@@ -279,6 +284,43 @@ async def test_tokens_and_passwords_are_stored_nowhere(tmp_path: Path, autojump_
     assert b"ann" in stored
     assert me(ann).token not in stored
     assert PASSWORD.encode() not in stored
+
+
+async def test_tokens_and_passwords_are_in_no_log(autojump_clock: object, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = VirtualClock()
+    async with open_server(
+        QUICK, log=make_log("debug"), clock=clock, storage=open_memory_storage(inline=True)
+    ) as opened:
+        server = TestServer(opened, clock, WINDOW)
+        ann, bob = await enter(server, "ann", "bob")
+        assert await (await guest(server)).refused(Login("ann", "wrong password", "")) == "bad_credentials"
+        await ann.ask(ChangePassword(PASSWORD, NEW))
+        twin = await (await connect(server)).resume(me(ann).token)
+        await twin.stream.send_all(b"\xff" * 4)
+        await twin.until_end()
+        await bob.ask(Logout())
+        secrets = [PASSWORD, NEW, "wrong password"]
+        for client in (ann, bob):
+            token = me(client).token
+            secrets += [
+                token.hex(),
+                str(token)[2:-1],
+                base64.b64encode(token).decode(),
+                base64.urlsafe_b64encode(token).decode(),
+            ]
+    logged = capsys.readouterr().err
+    assert "server ready" in logged
+    assert [secret for secret in secrets if secret in logged] == []
+
+
+def test_no_event_has_a_field_for_a_token_or_a_password() -> None:
+    carrying = {
+        cls
+        for cls, number in NUMBER_OF.items()
+        if any("token" in field.name or "password" in field.name for field in attrs.fields(cls))
+        and not is_command(number)
+    }
+    assert carrying == {LoggedIn}, "a reply to who has just proved who they are, and nothing else"
 
 
 async def test_logout_ends_every_connection_of_the_session_and_no_other(autojump_clock: object) -> None:
