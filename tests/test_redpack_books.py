@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsrv_redpack.books import TransferRow, audit, read_row, row_of
-from chatsrv_redpack.errors import InvalidError
+from chatsrv_redpack.errors import Code, InvalidError
 from chatsrv_redpack.ledger import (
     ISSUER,
     Account,
@@ -26,6 +26,7 @@ from chatsrv_redpack.ledger import (
     wallet,
     withdraw,
 )
+from chatsrv_redpack.money import MAX_CENTS
 
 STORY = [
     grant(1, 7, 1000, 0),
@@ -93,14 +94,32 @@ def test_a_balance_that_is_no_number_is_named(stored: Any) -> None:
     assert ("wrong_balance", "wallet:8") in codes(rows(), books() | {wallet(8): stored})
 
 
-def test_a_transfer_applied_twice_is_named() -> None:
-    assert codes([*rows(), rows()[2]], books()) == [("duplicate_transfer", "transfer 3")]
+def test_an_account_that_holds_nothing_may_have_no_row() -> None:
+    stored = books()
+    del stored[escrow(3)]
+    assert codes(rows(), stored | {wallet(99): 0}) == []
+
+
+def test_a_balance_beyond_the_bound_is_named_even_if_the_transfers_make_it() -> None:
+    most = [grant(1, 7, MAX_CENTS, 0)]
+    assert codes(map(row_of, most), {wallet(7): MAX_CENTS, ISSUER: -MAX_CENTS}) == []
+    most.append(grant(2, 7, 1, 0))
+    found = audit(map(row_of, most), {wallet(7): MAX_CENTS + 1, ISSUER: -MAX_CENTS - 1}).problems
+    assert [problem.subject for problem in found] == ["issuer", "wallet:7"]
+    assert all("not a whole number of cents" in problem.message for problem in found)
+
+
+def test_a_transfer_applied_twice_is_named_and_those_after_it_are_read() -> None:
+    assert codes([*rows()[:4], rows()[2], *rows()[4:]], books()) == [("duplicate_transfer", "transfer 3")]
 
 
 def test_an_overdraft_on_the_way_is_named_once_even_if_it_ends_well() -> None:
     story = [fund_packet(1, 7, 3, 60, 0), fund_packet(2, 7, 3, 60, 0), grant(3, 7, 500, 1)]
     stored = {ISSUER: -500, wallet(7): 380, escrow(3): 120}
     assert codes([row_of(transfer) for transfer in story], stored) == [("overdraft", "wallet:7")]
+    story, stored = [fund_packet(1, 7, 3, 1, 0), grant(2, 7, 1, 1)], {ISSUER: -1, escrow(3): 1}
+    (problem,) = audit([row_of(transfer) for transfer in story], stored).problems
+    assert str(problem) == "wallet:7: transfer 1 left it at -1 cents"
 
 
 @pytest.mark.parametrize(
@@ -108,6 +127,7 @@ def test_an_overdraft_on_the_way_is_named_once_even_if_it_ends_well() -> None:
     [
         {"kind": "gift"},
         {"kind": None},
+        {"kind": ["open"]},
         {"id": 0},
         {"id": "3"},
         {"id": True},
@@ -128,9 +148,26 @@ def test_a_damaged_row_is_named_and_its_money_missing(damage: dict[str, Any]) ->
     found = codes(damaged, books())
     assert found[0][0] == "bad_transfer"
     assert found[0][1] == f"transfer {damage.get('id', 3)!r}"
-    assert ("wrong_balance", "escrow:3") in found
+    assert {subject for code, subject in found[1:] if code == "wrong_balance"} == {"escrow:3", "wallet:8"}
     with pytest.raises(InvalidError):
         read_row(damaged[2])
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "field", "says"),
+    [
+        ({"kind": "gift"}, Code.BAD_TRANSFER, "kind", "unknown kind 'gift'"),
+        ({"postings": ()}, Code.BAD_TRANSFER, "postings", "0 postings where a transfer has two"),
+        ({"id": "3"}, Code.BAD_VALUE, None, "'3' is not a whole number"),
+    ],
+)
+def test_what_is_damaged_is_said(damage: dict[str, Any], code: Code, field: str | None, says: str) -> None:
+    damaged = rows()
+    damaged[2] = damaged[2]._replace(**damage)
+    with pytest.raises(InvalidError, match=says) as refused:
+        read_row(damaged[2])
+    assert (refused.value.code, refused.value.field) == (code, field)
+    assert says in audit(damaged, books()).problems[0].message
 
 
 @given(st.integers(0, 7), st.sampled_from([-1, 1, 10**6]))

@@ -21,6 +21,8 @@ def test_an_error_says_what_where_and_why() -> None:
     assert not isinstance(error, RefusedError)
     assert CorruptError("the books are torn").code is Code.CORRUPT
     assert CorruptError("the books are torn").field is None
+    torn = CorruptError("the books are torn", "balances")
+    assert (torn.message, torn.field) == ("the books are torn", "balances")
 
 
 def test_every_code_is_used() -> None:
@@ -34,7 +36,9 @@ def test_a_refused_grab_and_its_error_share_a_code() -> None:
             with pytest.raises(KeyError):
                 refusal(answer)
         else:
-            assert refusal(answer).code == answer.value
+            refused = refusal(answer)
+            assert (refused.code, refused.field) == (answer.value, "packet_id")
+            assert "this packet" in refused.message
 
 
 def test_a_problem_reads_as_a_sentence() -> None:

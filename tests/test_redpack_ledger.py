@@ -65,7 +65,17 @@ def test_accounts_are_written_and_read(kind: AccountKind, number: int) -> None:
     "text",
     [
         *("", "wallet", "wallet:", "wallet:0", "wallet:-1", "wallet:07", "wallet:+7", "wallet: 7", "wallet:7 "),
-        *("Wallet:7", "bank:7", "issuer:0", "issuer:1", "issuer:", "wallet:7:8", "wallet:٧", f"wallet:{2**63}"),
+        *(
+            "Wallet:7",
+            "bank:7",
+            "issuer:0",
+            "issuer:1",
+            "issuer:",
+            "wallet:7:8",
+            "wallet:٧",
+            "wallet:²",
+            f"wallet:{2**63}",
+        ),
         *("pending:0", "wallet:" + "9" * 5_000, None, 7, b"wallet:7", True),
     ],
 )

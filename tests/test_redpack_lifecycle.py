@@ -157,6 +157,11 @@ def test_one_person_twice_in_one_batch_gets_one_share() -> None:
     assert [record.user_id for record in records_of(openings.outcomes)] == [8, 9]
 
 
+def test_who_took_the_last_share_is_told_so_and_not_that_all_are_gone() -> None:
+    again = open_many(live(count=1), [Claim(8, 900), Claim(8, 901), Claim(9, 902)], 60)
+    assert again.outcomes[1:] == (Grab.ALREADY_HAD, Grab.EXHAUSTED)
+
+
 @pytest.mark.parametrize("mode", [Mode.LUCKY, Mode.SHUFFLED, Mode.EQUAL])
 def test_five_hundred_at_once_for_a_hundred_shares(mode: Mode) -> None:
     openings = open_many(live(mode, 10_000, 100), [Claim(100 + i, 1000 + i) for i in range(500)], 60)
