@@ -247,9 +247,11 @@ def test_the_luckiest_is_named_when_all_is_taken() -> None:
     part, some = opened_by(live(), 9)
     assert luckiest(part, some) is None
     assert luckiest(*opened_by(live(Mode.EQUAL), 10)) is None
-    for wrong in (records[:-1], [*records, records[0]], [replace(records[0], cents=5000), *records[1:]]):
-        with pytest.raises(CorruptError):
+    twice = [replace(records[0], number=1), *records[1:]]
+    for wrong in (records[:-1], [*records, records[0]], [replace(records[0], cents=5000), *records[1:]], twice):
+        with pytest.raises(CorruptError) as caught:
             luckiest(packet, wrong)
+        assert caught.value.field == "records"
 
 
 def test_ties_are_drawn_from_the_seed_evenly() -> None:
@@ -271,8 +273,12 @@ def test_damaged_pregenerated_shares_are_never_paid() -> None:
         (999).to_bytes(8, "big") * 10,
         (100).to_bytes(8, "big") * 9 + b"\0" * 7 + b"\1",
     ):
-        with pytest.raises(CorruptError):
+        with pytest.raises(CorruptError) as caught:
             opened_by(replace(packet, shares=damaged), 10)
+        assert caught.value.field in {"shares", "state"}
+    with pytest.raises(CorruptError, match="share number 0 does not fit") as caught:
+        opened_by(replace(packet, shares=b"\xff" * 80), 1)
+    assert caught.value.field == "shares"
 
 
 @pytest.mark.parametrize("claim", [Claim(0, 900), Claim(True, 900), Claim(8, 0), Claim(8, True), Claim(8, 2**63)])

@@ -85,7 +85,9 @@ def test_an_accepted_text_means_its_decimal_value(text: str) -> None:
         assert Decimal(re.sub("^[\u00a5\uffe5]", "", text)) * 100 == cents
 
 
-@pytest.mark.parametrize(("cents", "text"), [(0, "0.00"), (1, "0.01"), (-5, "-0.05"), (-1234, "-12.34"), (100, "1.00")])
+@pytest.mark.parametrize(
+    ("cents", "text"), [(0, "0.00"), (1, "0.01"), (-1, "-0.01"), (-5, "-0.05"), (-1234, "-12.34"), (100, "1.00")]
+)
 def test_amounts_are_written_with_two_decimals(cents: int, text: str) -> None:
     assert format_cents(cents) == text
 

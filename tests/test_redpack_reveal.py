@@ -15,7 +15,7 @@ from chatsrv_redpack.errors import Code, CorruptError, InvalidError, RedpackErro
 from chatsrv_redpack.lifecycle import Claim, Opened, expire, open_many, prepare, send
 from chatsrv_redpack.limits import MAX_SHARES, Limits, Mode
 from chatsrv_redpack.packet import Packet, Record
-from chatsrv_redpack.reveal import Revealed, parse_reveal, reveal_packet
+from chatsrv_redpack.reveal import Revealed, Taken, parse_reveal, reveal_packet
 
 LIMITS = Limits(packet_ms=1000, prepared_ms=100)
 
@@ -44,6 +44,15 @@ def played(
 
 
 GOOD: dict[str, Any] = reveal_packet(*played(10)).to_json()
+
+CODES = {
+    "total_cents": Code.BAD_AMOUNT,
+    "refunded_cents": Code.BAD_AMOUNT,
+    "cents": Code.BAD_AMOUNT,
+    "count": Code.BAD_COUNT,
+    "mode": Code.BAD_MODE,
+}
+"""What a field of the wrong type is refused with; BAD_REVEAL where nothing is said here."""
 
 
 def test_a_live_packet_keeps_its_secret() -> None:
@@ -85,7 +94,48 @@ def test_the_number_of_shares_is_bounded() -> None:
     share = parse_reveal(GOOD).taken[0]
     with pytest.raises(InvalidError) as caught:
         replace(parse_reveal(GOOD), taken=(share,) * (MAX_SHARES + 1))
-    assert caught.value.code is Code.BAD_REVEAL
+    assert (caught.value.code, caught.value.field) == (Code.BAD_REVEAL, "opened")
+    assert len(replace(parse_reveal(GOOD), taken=(share,) * MAX_SHARES).taken) == MAX_SHARES
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"packet_id": -1}, Code.BAD_ID),
+        ({"total": 0}, Code.BAD_AMOUNT),
+        ({"commitment": "0" * 32}, Code.BAD_SEED),
+        ({"server_seed": bytes(31)}, Code.BAD_SEED),
+        ({"client_seed": None}, Code.BAD_SEED),
+        ({"refunded_cents": -1}, Code.BAD_AMOUNT),
+        ({"luckiest": -1}, Code.BAD_REVEAL),
+        ({"luckiest": MAX_SHARES}, Code.BAD_REVEAL),
+    ],
+)
+def test_a_reveal_is_well_formed_from_construction(change: dict[str, Any], code: Code) -> None:
+    with pytest.raises(InvalidError) as caught:
+        replace(parse_reveal(GOOD), **change)
+    assert (caught.value.code, caught.value.field) == (code, next(iter(change)))
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"number": -1}, Code.BAD_REVEAL),
+        ({"number": MAX_SHARES}, Code.BAD_REVEAL),
+        ({"user_id": 0}, Code.BAD_ID),
+        ({"cents": 0}, Code.BAD_AMOUNT),
+    ],
+)
+def test_a_share_is_well_formed_from_construction(change: dict[str, Any], code: Code) -> None:
+    with pytest.raises(InvalidError) as caught:
+        replace(Taken(0, 7, 5), **change)
+    assert (caught.value.code, caught.value.field) == (code, next(iter(change)))
+
+
+def test_the_last_number_of_the_largest_packet_is_one() -> None:
+    last = Taken(MAX_SHARES - 1, 7, 1)
+    whole = replace(parse_reveal(GOOD), taken=(last,), luckiest=last.number).to_json()
+    assert parse_reveal(whole).luckiest == parse_reveal(whole).taken[0].number == MAX_SHARES - 1
 
 
 def test_unknown_keys_are_left_alone() -> None:
@@ -93,11 +143,19 @@ def test_unknown_keys_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("field", sorted(GOOD))
-@pytest.mark.parametrize("wrong", [True, 1.5, -1, "x", "", {}, "0" * 63, "G" * 64, 10**30, "9" * 5000, [None], [{}]])
+@pytest.mark.parametrize(
+    "wrong", [True, 1.5, -1, "x", "²", "", {}, "0" * 63, "G" * 64, "X" * 64, 10**30, "9" * 5000, [None]]
+)
 def test_a_wrong_field_is_refused(field: str, wrong: object) -> None:
     with pytest.raises(InvalidError) as caught:
         parse_reveal(GOOD | {field: wrong})
-    assert caught.value.field is not None
+    assert (caught.value.code, caught.value.field) == (CODES.get(field, Code.BAD_REVEAL), field)
+
+
+def test_nothing_cannot_be_shared() -> None:
+    with pytest.raises(InvalidError) as caught:
+        parse_reveal(GOOD | {"total_cents": 0})
+    assert caught.value.field == "total_cents"
 
 
 @pytest.mark.parametrize("field", sorted(GOOD))
@@ -114,7 +172,7 @@ def test_a_wrong_share_is_refused(field: str, wrong: object) -> None:
     broken["opened"][3][field] = wrong
     with pytest.raises(InvalidError) as caught:
         parse_reveal(broken)
-    assert caught.value.field == field
+    assert (caught.value.code, caught.value.field) == (CODES.get(field, Code.BAD_REVEAL), field)
 
 
 JSON = st.recursive(

@@ -36,7 +36,7 @@ from chatsrv_redpack.lifecycle import expire, grab, prepare, send
 from chatsrv_redpack.limits import MAX_SHARES, Limits, Mode, check_shape
 from chatsrv_redpack.money import MAX_CENTS, parse_cents
 from chatsrv_redpack.packet import Event, Record, State, after
-from chatsrv_redpack.reveal import reveal_packet
+from chatsrv_redpack.reveal import parse_reveal, reveal_packet
 from chatsrv_redpack.split import all_shares, draw_share, find_luckiest, lucky_shares
 from chatsrv_redpack.verifier import check_packet, verify
 
@@ -165,6 +165,8 @@ def test_a_transfer_that_takes_a_wrong_way_is_told_the_right_one() -> None:
         (lambda: apply({wallet(7): WRONG}, withdraw(1, 7, 60, 0)), "balances", "the stored balance of wallet:7"),
         (lambda: check_shape(2, 3, Mode.LUCKY), "count", "3 shares need at least 0.03"),
         (lambda: check_shape(100, 3, Mode.EQUAL), "total", "1.00 cannot be divided into 3 equal shares"),
+        (lambda: parse_reveal([]), "reveal", "reveal must be a JSON object"),
+        (lambda: parse_reveal(HONEST.to_json() | {"format": "x"}), "format", "no reveal of the format"),
         (lambda: LIMITS.check(60_001, 3, Mode.LUCKY), "total", "3 shares take from 0.03 to 600.00 in all"),
     ],
 )
@@ -182,24 +184,24 @@ def test_values_at_their_bounds_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "bounds"),
+    ("code", "field", "bounds"),
     [
-        ("min_average", {"min_average": 0}),
-        ("max_average", {"max_average": 0}),
-        ("max_shares", {"max_shares": 0}),
-        ("max_shares", {"max_shares": MAX_SHARES + 1}),
-        ("packet_ms", {"packet_ms": "soon"}),
-        ("prepared_ms", {"prepared_ms": "soon"}),
-        ("min_average", {"min_average": 5, "max_average": 4}),
-        ("max_average", {"max_average": 2**53 - 1}),
-        ("prepared_ms", {"packet_ms": 1000, "prepared_ms": 1000}),
-        ("prepared_ms", {"prepared_ms": 0}),
+        (Code.BAD_AMOUNT, "min_average", {"min_average": 0}),
+        (Code.BAD_AMOUNT, "max_average", {"max_average": 0}),
+        (Code.BAD_LIMITS, "max_shares", {"max_shares": 0}),
+        (Code.BAD_LIMITS, "max_shares", {"max_shares": MAX_SHARES + 1}),
+        (Code.BAD_TIME, "packet_ms", {"packet_ms": "soon"}),
+        (Code.BAD_TIME, "prepared_ms", {"prepared_ms": "soon"}),
+        (Code.BAD_LIMITS, "min_average", {"min_average": 5, "max_average": 4}),
+        (Code.BAD_LIMITS, "max_average", {"max_average": 2**53 - 1}),
+        (Code.BAD_LIMITS, "prepared_ms", {"packet_ms": 1000, "prepared_ms": 1000}),
+        (Code.BAD_LIMITS, "prepared_ms", {"prepared_ms": 0}),
     ],
 )
-def test_the_bound_that_is_wrong_is_named(field: str, bounds: dict[str, Any]) -> None:
+def test_the_bound_that_is_wrong_is_named(code: Code, field: str, bounds: dict[str, Any]) -> None:
     with pytest.raises(RedpackError) as refused:
         Limits(**bounds)
-    assert refused.value.field == field
+    assert (refused.value.code, refused.value.field) == (code, field)
     assert field in refused.value.message
 
 
@@ -208,6 +210,8 @@ def test_bounds_may_meet() -> None:
     assert Limits(packet_ms=1000, prepared_ms=999).prepared_ms == 999
     assert Limits(max_average=(2**53 - 1) // 500).max_shares == 500
     assert Limits(prepared_ms=1).prepared_ms == 1
+    assert Limits(max_average=1, max_shares=1).max_shares == 1
+    assert Limits(max_average=MAX_CENTS, max_shares=1).max_average == MAX_CENTS
 
 
 @pytest.mark.parametrize(

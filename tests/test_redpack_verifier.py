@@ -57,7 +57,8 @@ def test_each_lie_is_named() -> None:
     assert codes(changed(NAMED, 0, user_id=101)) == {"receiver"}
     assert codes(HONEST, seen_commitment=FLIPPED) == {"commitment"}
     assert codes(HONEST, seen_client_seed=FLIPPED) == {"client_seed"}
-    assert "count" in codes(replace(HONEST, taken=(*HONEST.taken, Taken(10, 5, 1))))
+    too_many = verify(replace(HONEST, taken=(*HONEST.taken, Taken(10, 5, 1)))).problems
+    assert ("count", "shares") in {(problem.code, problem.subject) for problem in too_many}
     swapped = (HONEST.taken[1], HONEST.taken[0], *HONEST.taken[2:])
     assert codes(replace(HONEST, taken=swapped)) == {"number"}
     assert codes(replace(HONEST, taken=HONEST.taken[:9])) == {"refund", "luckiest"}
@@ -86,7 +87,10 @@ def test_damage_to_a_stored_packet_is_named() -> None:
     shuffled, drawn = played(4, mode=Mode.SHUFFLED)
 
     def found(changed_packet: Any, changed_records: Any) -> set[str]:
-        return {problem.code for problem in check_packet(changed_packet, changed_records)}
+        problems = check_packet(changed_packet, changed_records)
+        assert all(problem.subject.startswith(f"packet {packet.packet_id}") for problem in problems)
+        assert all(len(problem.message.split()) > 3 for problem in problems)
+        return {problem.code for problem in problems}
 
     assert found(replace(packet, next_draw=packet.next_draw + 1), records) == {"next_draw"}
     assert found(replace(shuffled, next_draw=0), drawn) == {"next_draw"}
@@ -100,6 +104,7 @@ def test_damage_to_a_stored_packet_is_named() -> None:
     assert found(packet, [replace(records[0], user_id=records[1].user_id), *records[1:]]) == {"user_twice"}
     assert found(packet, [replace(records[0], packet_id=1), *records[1:]]) == {"record"}
     assert found(packet, [*records[:3], replace(records[3], opened_ms=packet.expires_ms)]) == {"record"}
+    assert found(packet, [replace(records[0], opened_ms=packet.sent_ms), *records[1:]]) == set()
     assert found(packet, [*records[:3], replace(records[3], number=5)]) == {"number"}
     assert found(replace(shuffled, shares=bytes(80)), drawn) == {"pregenerated"}
     other = replace(packet, client_seed=FLIPPED)
