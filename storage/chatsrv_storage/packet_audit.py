@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from chatsrv_redpack import Packet, RedpackError, check_packet
+from chatsrv_storage.errors import Refusal
 from chatsrv_storage.packets import head_of, load, records_of
 from chatsrv_storage.port import Connection
 
@@ -55,7 +56,7 @@ def check(conn: Connection) -> Iterator[str]:
     for packet_id, group_id in conn.execute("select id, group_id from redpack").fetchall():
         try:
             yield from (f"red packet {packet_id}: {problem}" for problem in _problems(conn, group_id, packet_id))
-        except (RedpackError, ValueError, TypeError) as error:
+        except (Refusal, RedpackError, ValueError, TypeError) as error:
             yield f"red packet {packet_id}: its row cannot be read, or one of its records: {error}"
     for query, sentence in _CROSS_CHECKS:
         for pair in conn.execute(query):

@@ -49,6 +49,10 @@ def refused_by(error: RedpackError) -> Refusal:
     """What the library refuses, as the wire says it; state that contradicts itself is the server's own fault."""
     if isinstance(error, (RefusedError, InvalidError)):
         return Refusal(error.code, error.message, error.field)
+    return _damaged(error)
+
+
+def _damaged(error: RedpackError) -> Refusal:
     return Refusal(
         "internal", f"this packet's rows contradict each other, and nothing is paid from it: {error.message}"
     )
@@ -60,7 +64,7 @@ def unknown() -> Refusal:
 
 
 def load(conn: Connection, group_id: int, packet_id: int) -> tuple[Packet, int, str]:
-    """(the packet, the seq of its message, its greeting) of a packet of this group."""
+    """(the packet, the seq of its message, its greeting) of a packet of this group. Raises Refusal, for damaged rows too."""
     row = conn.execute(
         f"select {_PACKET}, seq, greeting from redpack where id = ? and group_id = ?", (packet_id, group_id)
     ).fetchone()
@@ -79,16 +83,19 @@ def load_all(conn: Connection, group_id: int, packet_ids: Sequence[int]) -> dict
         if its_group == group_id:
             try:
                 found[fields[0]] = _packet_of(fields), seq
-            except RedpackError as error:
-                found[fields[0]] = refused_by(error)
+            except Refusal as damaged:
+                found[fields[0]] = damaged
     return found
 
 
 def _packet_of(fields: Sequence[Any]) -> Packet:
-    """The packet of _PACKET's columns. Raises RedpackError where they contradict each other."""
+    """The packet of _PACKET's columns. Raises Refusal where they contradict each other."""
     values = list(fields)
     values[4], values[12] = Mode(values[4]), State(values[12])
-    return Packet(*values)
+    try:
+        return Packet(*values)
+    except RedpackError as error:  # even where it says that a value is invalid: it was valid when it was stored
+        raise _damaged(error) from None
 
 
 def save(conn: Connection, packet: Packet) -> None:

@@ -4,7 +4,8 @@ The tests are collected once. Each mutant lives in a fork, in which the changed 
 at import the fork collects anew. A mutant meets the tests that call its function, the quickest first, and is killed by
 the first that fails. A test that takes 20 times as long as without a mutant, and two seconds more, has not ended: the
 mutant counts as stopped. RESULTS gets a line of JSON for each mutant; those that stand in it already are not run again.
-With `--full` Hypothesis runs as in the suite, and those that survived are run again.
+With `--again` those that survived are run again, and with `--full` Hypothesis gives as many examples as in the suite. With
+RESULTS alone it is shown.
 """
 
 import gc
@@ -18,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
@@ -25,8 +27,8 @@ from typing import Any, NoReturn
 
 import hypothesis
 import pytest
-import trio  # noqa: F401  # what the tests import anyway is imported once, before the forks
 from _pytest.runner import runtestprotocol
+from hypothesis import HealthCheck
 
 from mutation.mutants import Mutant, mutants_of
 
@@ -42,8 +44,11 @@ _FEW = hypothesis.settings(
     deadline=None,
     database=None,
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
-    suppress_health_check=list(hypothesis.HealthCheck),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
+
+
+importlib.import_module("trio")  # what the tests import anyway is imported once, before the forks
 
 
 class Results:
@@ -52,13 +57,23 @@ class Results:
     def __init__(self, path: Path, *, again: bool) -> None:
         self._path = path
         lines = path.read_text().splitlines() if path.exists() else []
-        latest: dict[str, Any] = {found["name"]: found for found in map(json.loads, lines)}
+        self._latest: dict[str, Any] = {found["name"]: found for found in map(json.loads, lines)}
         self._again = again
-        self._known = {name: found["verdict"] for name, found in latest.items()}
 
     def due(self, mutant: Mutant) -> bool:
-        verdict = self._known.get(mutant.name)
+        verdict = self._latest.get(mutant.name, {}).get("verdict")
         return verdict in {"survived", "not called"} if self._again else verdict is None
+
+    def lines(self) -> list[str]:
+        """Counts by module, then what was not killed."""
+        by_module: dict[str, Counter[str]] = {}
+        for found in self._latest.values():
+            by_module.setdefault(found["name"].partition(":")[0], Counter())[found["verdict"]] += 1
+        left = [found for found in self._latest.values() if found["verdict"] != "killed"]
+        return [f"{module}: {counts.total()} mutants, {dict(counts)}" for module, counts in by_module.items()] + [
+            f"{found['name']} line {found['line']} {found['owner']}: {found['verdict']}: {found['what']}"
+            for found in left
+        ]
 
     def note(self, mutant: Mutant, verdict: str, by: str = "") -> None:
         line = {"name": mutant.name, "owner": mutant.owner, "line": mutant.line, "what": mutant.what}
@@ -183,7 +198,7 @@ def _answer(job: Callable[[], Any], writing: int) -> NoReturn:
     os._exit(0)
 
 
-def _judge_import(mutant: Mutant, path: Path, tests: list[str], limit: float) -> str | None:
+def _judge_import(mutant: Mutant, path: Path, tests: list[str], limit: float, *, full: bool) -> str | None:
     """Which test fails when the module itself is another from its import on; the tests are collected in the fork."""
 
     class Verdict:
@@ -203,7 +218,7 @@ def _judge_import(mutant: Mutant, path: Path, tests: list[str], limit: float) ->
         loader.get_code = get_code
         signal.setitimer(signal.ITIMER_REAL, limit)
         verdict = Verdict()
-        code = pytest.main([*tests, "-x", *_OPTIONS], plugins=[verdict, Few()])
+        code = pytest.main([*tests, "-x", *_OPTIONS], plugins=[verdict] if full else [verdict, Few()])
         return verdict.failed or ("the import" if code else "")
 
     return _in_fork(attempt)
@@ -217,10 +232,13 @@ class Few:
 
 
 def main(arguments: list[str]) -> None:
-    full = "--full" in arguments
-    arguments = [argument for argument in arguments if argument != "--full"]
+    full, again = "--full" in arguments, "--again" in arguments
+    arguments = [argument for argument in arguments if argument not in {"--full", "--again"}]
+    results = Results(Path(arguments[0]).absolute(), again=again)
+    if arguments[1:] == []:
+        print("\n".join(results.lines()))
+        return
     cut = arguments.index("--")
-    results = Results(Path(arguments[0]).absolute(), again=full)
     tests = arguments[cut + 1 :]
     at_call: dict[Path, list[Mutant]] = {}
     at_import: list[tuple[Path, Mutant]] = []
@@ -243,12 +261,12 @@ def main(arguments: list[str]) -> None:
         return
     begun = time.perf_counter()
     unchanged = Mutant("unchanged", "", 0, "", compile("", "", "exec"))
-    failed = _judge_import(unchanged, Path("nowhere"), tests, 600)
+    failed = _judge_import(unchanged, Path("nowhere"), tests, 600, full=full)
     assert failed == "", f"a test fails without a mutant: {failed}"
     limit = _SLACK_S + _TIMES * (time.perf_counter() - begun)
     for path, mutant in at_import:
         if results.due(mutant):
-            killer = _judge_import(mutant, path, tests, limit)
+            killer = _judge_import(mutant, path, tests, limit, full=full)
             results.note(mutant, "stopped" if killer is None else "killed" if killer else "survived", killer or "")
 
 

@@ -133,7 +133,8 @@ def _is_fixed(node: ast.AST) -> bool:
         case ast.JoinedStr(values=values):
             texts = [str(value.value) for value in values if isinstance(value, ast.Constant)]
             return any(" " in text for text in texts) and not _SQL.match(texts[0])
-    return False
+        case _:
+            return False
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
