@@ -1,6 +1,7 @@
 """The books in the database: what is posted, what is refused, and what an audit finds."""
 
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def test_what_one_account_loses_the_other_gains(books: sqlite3.Connection) -> No
 def test_no_overdraft(books: sqlite3.Connection) -> None:
     with pytest.raises(Refusal) as refused:
         ledger.post(books, fund_packet(2, 7, 9, 1001, 6))
-    assert refused.value.code == "insufficient_funds"
+    assert (refused.value.code, refused.value.field) == ("insufficient_funds", "cents")
     assert balances(books) == (-1000, 1000, 0)
     # Even a statement that forgets the rule is stopped by the table.
     with pytest.raises(sqlite3.IntegrityError):
@@ -77,6 +78,22 @@ def test_a_statement_has_the_signs_of_its_owner(books: sqlite3.Connection) -> No
     ]
     assert [line[0] for line in ledger.statement(books, 7, 3, 1)] == [2]
     assert ledger.statement(books, 8, 2**63 - 1, 10) == []
+
+
+def test_a_statement_begins_with_the_latest_however_short_it_is(books: sqlite3.Connection) -> None:
+    for number in range(2, 8, 2):
+        ledger.post(books, fund_packet(number, 7, 9, 100, 6))
+        ledger.post(books, refund(number + 1, 9, 7, 100, 7))
+    for limit in range(1, 8):
+        whole = [line[0] for line in ledger.statement(books, 7, 2**63 - 1, limit)]
+        assert whole == [7, 6, 5, 4, 3, 2, 1][:limit]
+    assert [line[0] for line in ledger.statement(books, 7, 6, 2)] == [5, 4]
+
+
+def test_a_row_and_its_checksum_stay_what_they_were(books: sqlite3.Connection) -> None:
+    """Databases of today are read by the servers of tomorrow."""
+    (row,) = books.execute("select * from transfer").fetchall()
+    assert row == (1, "grant", "issuer", 0, "wallet", 7, 1000, 5, zlib.crc32(b"1/grant/issuer/0/wallet/7/1000/5"))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.migrate import load_migrations
 from chatsrv_storage.records import Actor
+from chatsrv_storage.records import Record as StoredRecord
 from chatsrv_storage.snowflake import Snowflake
 from chatsrv_storage.turn import Accepted, Command, Outcome, Turn
 
@@ -311,18 +312,79 @@ def test_a_damaged_row_is_named_and_nothing_is_paid_from_it(damage: str) -> None
         with pytest.raises(Refusal) as caught:
             ask()
         for one in (refused, unpaid, caught.value):
+            assert isinstance(one, Refusal)
             assert one.code == "internal"
             assert "nothing is paid from it" in one.message
 
 
-def test_an_escrow_that_holds_something_else_is_named() -> None:
+def test_every_packet_that_is_wrong_is_named() -> None:
+    t = table()
+    damaged, short, altered = promised(t), promised(t), promised(t)
+    for packet_id in (damaged, short, altered):
+        sent(t, packet_id)
+    opened(t, altered, 1)
+    t.conn.execute("update redpack set remaining_cents = 99 where id = ?", (damaged,))
+    t.conn.execute("update account set balance = 7 where kind = 'escrow' and id = ?", (short,))
+    t.conn.execute("update redpack_record set number = 1")
+    first, second, third = packet_audit.check(t.conn)
+    assert first.startswith(f"red packet {damaged}: ")
+    assert second == f"red packet {short}: 100 cents remain, and its escrow holds 7"
+    assert third.startswith(f"red packet {altered}: packet {altered}, share 1: ")
+    t.conn.execute("delete from account where kind = 'escrow' and id = ?", (short,))
+    assert list(packet_audit.check(t.conn))[1] == f"red packet {short}: 100 cents remain, and its escrow holds None"
+
+
+@pytest.mark.parametrize("mode", [Mode.LUCKY, Mode.EQUAL])
+def test_the_last_opening_names_the_luckiest_and_uncovers_the_seed(mode: Mode) -> None:
+    t = table()
+    packet_id = promised(t, mode=mode)
+    sent(t, packet_id)
+    first, last = opened(t, packet_id, 3, 1)
+    assert [effect.data for effect in first.effects] == [{"packet": packet_id, "cents": first.reply[1], "left": 1}]
+    share, over = last.effects
+    assert share.data == {"packet": packet_id, "cents": last.reply[1], "left": 0}
+    best, person = max((first.reply[1], 3), (last.reply[1], 1))
+    name = [t.people[person].user_id, f"p{person}"]
+    lucky: dict[str, Any] = {"luckiest": name, "cents": best} if mode is Mode.LUCKY else {"luckiest": None, "cents": 0}
+    assert (over.kind, over.data) == ("exhausted", {"packet": packet_id, "seed": SEED.hex()} | lucky)
+
+
+def test_amounts_are_told_only_where_they_are_shown() -> None:
     t = table()
     packet_id = promised(t)
     sent(t, packet_id)
-    t.conn.execute("update account set balance = 7 where kind = 'escrow'")
-    assert list(packet_audit.check(t.conn)) == [f"red packet {packet_id}: 100 cents remain, and its escrow holds 7"]
-    t.conn.execute("delete from account where kind = 'escrow'")
-    assert list(packet_audit.check(t.conn)) == [f"red packet {packet_id}: 100 cents remain, and its escrow holds None"]
+    (outcome,) = t.turn([openings.Open(t.actors[1], t.once(1), packet_id, show_cents=False)])
+    assert isinstance(outcome, Accepted)
+    (event,) = outcome.effects
+    assert isinstance(event, StoredRecord)
+    assert event.data == {"packet": packet_id, "cents": 0, "left": 1}
+    assert outcome.reply[1] > 0
+
+
+def test_one_batch_answers_each_as_if_it_came_alone() -> None:
+    """New ones, one who had a share, one who is no member, a retry from before, and a retry within the batch."""
+    t = table()
+    packet_id = promised(t, count=4)
+    sent(t, packet_id)
+    earlier = openings.Open(t.actors[1], t.once(1), packet_id, show_cents=True)
+    (before,) = t.turn([earlier])
+    assert t.one(4, groups.leave) is not None
+    new = openings.Open(t.actors[2], t.once(2), packet_id, show_cents=True)
+    again = openings.Open(t.actors[1], t.once(1), packet_id, show_cents=True)
+    stranger = openings.Open(t.actors[4], t.once(4), packet_id, show_cents=True)
+    other = openings.Open(t.actors[3], t.once(3), packet_id + 1, show_cents=True)
+    last = openings.Open(t.actors[0], t.once(0), packet_id, show_cents=True)
+    outcomes = t.turn([earlier, stranger, new, again, other, new, last])
+    assert isinstance(before, Accepted)
+    assert outcomes[0] == Accepted(before.reply)
+    codes = [outcome.code if isinstance(outcome, Refusal) else "" for outcome in outcomes]
+    assert codes == ["", "group_unknown", "", "already_had", "packet_unknown", "", ""]
+    first, twin, closing = outcomes[2], outcomes[5], outcomes[6]
+    assert isinstance(first, Accepted)
+    assert isinstance(closing, Accepted)
+    assert twin == Accepted(first.reply)
+    assert [outcome.reply[2:] for outcome in (before, first, closing)] == [[0, 3], [1, 2], [2, 1]]
+    assert [len(outcome.effects) for outcome in (before, first, closing)] == [1, 1, 1]
 
 
 def test_a_refusal_of_the_library_keeps_its_code_and_its_field() -> None:
