@@ -131,3 +131,14 @@ def test_what_is_due_is_sought_in_an_index(conn: sqlite3.Connection) -> None:
         plan = [row[3] for row in conn.execute(f"explain query plan {statement}")]
         assert plan[0] == "SEARCH p USING INDEX payout_due (next_try_at>? AND next_try_at<?)"
         assert not [step for step in plan if "TEMP B-TREE" in step]
+
+
+def test_who_is_put_off_comes_later_and_nobody_else_is(conn: sqlite3.Connection) -> None:
+    first, second = (
+        payouts.withdraw_money(conn, once(conn, "ann", number), user(conn, "ann"), 100, ids, NOW)[0]
+        for number in (1, 2)
+    )
+    payouts.try_later(conn, first, NOW + 10)
+    rows = conn.execute("select id, attempts, next_try_at from payout order by id").fetchall()
+    assert rows == [(first, 1, NOW + 10), (second, 0, NOW)]
+    assert [payout.withdrawal_id for payout in payouts.due(conn, NOW + 20, 10, 1000)] == [second, first]
