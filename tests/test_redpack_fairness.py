@@ -210,6 +210,9 @@ def test_ids_and_draw_numbers_are_bounded() -> None:
     for number in (-1, 2**63, True):
         with pytest.raises(InvalidError):
             Stream(bytes(32), number)
+    last = Stream(bytes(32), 2**63 - 1)
+    last.draw()
+    assert last.next_draw == 2**63
 
 
 def test_modes_without_luck_name_nobody() -> None:
