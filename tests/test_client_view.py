@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chatsrv.client.view import GroupView, Unread, unread_label, unread_of
 from chatsrv.groups.wire import group_of
 from chatsrv_protocol.groups import Group
-from chatsrv_storage import conversation, groups, history, marks, search
+from chatsrv_storage import conversation, history, marks, search, unread
 from chatsrv_storage.errors import Refusal
 
 LATE = 10**9
@@ -86,7 +86,7 @@ class World:
                     self.lossy.apply(event)
 
     def listed(self):
-        views, _ = groups.listed(self.storage.conn, self.people[1].user_id, 0, 0, 10)
+        views, _ = unread.listed(self.storage.conn, self.people[1].user_id, 0, 0, 10)
         return group_of(views[0])
 
 

@@ -57,8 +57,10 @@ class _Plan:
         values: list[Any] = [self.get(message)] if self.single else list(self.get(message))
         for place, convert in self.to_wire:
             values[place] = convert(values[place])
-        while len(values) > self.required and values[-1] == self.defaults[len(values) - 1]:
-            values.pop()
+        defaults, required, last = self.defaults, self.required, self.width - 1
+        while last >= required and values[last] == defaults[last]:
+            last -= 1
+        del values[last + 1 :]
         return values
 
     def build(self, values: list[Any]) -> Any:

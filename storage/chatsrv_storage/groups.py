@@ -5,14 +5,14 @@ from typing import Any
 
 import attrs
 
+from chatsrv_storage import unread
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.membership import admit, close, enter, part, people
 from chatsrv_storage.port import Connection
 from chatsrv_storage.records import GROUP, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, Actor, GroupView, Rules
 from chatsrv_storage.rights import Operation, reader
-from chatsrv_storage.standing import LISTED, GroupState, listed_view, view
+from chatsrv_storage.standing import GroupState
 from chatsrv_storage.turn import Script, Turn
-from chatsrv_storage.unread import besides
 
 
 def make(name: str, members: Sequence[int], *, history: bool, max_members: int) -> Script:
@@ -106,18 +106,6 @@ def memberships(conn: Connection, user_id: int, session_id: int) -> tuple[int, l
     return version, [row[0] for row in rows]
 
 
-def listed(conn: Connection, user_id: int, since: int, after: int, limit: int) -> tuple[list[GroupView], int]:
-    """A page of the user's groups by id, with those they left since `since` (0: without), and the user's version."""
-    (version,) = conn.execute("select version from user where id = ?", (user_id,)).fetchone()
-    rows = conn.execute(
-        f"{LISTED} where m.user_id = ? and m.group_id > ? and (m.role > 0 or (? > 0 and m.version > ?))"
-        " order by m.group_id limit ?",
-        (user_id, after, since, since, limit),
-    ).fetchall()
-    beside = besides(conn, user_id, rows[0][0], rows[-1][0]) if rows else {}
-    return [listed_view(row, beside) for row in rows], version
-
-
 @attrs.frozen(slots=True)
 class Notice:
     """A group's announcement; the text is empty where there is none."""
@@ -129,10 +117,9 @@ class Notice:
 
 def shown(conn: Connection, user_id: int, group_id: int) -> tuple[GroupView, Notice]:
     """One group of the user, with its notice. Raises Refusal where they are not in it."""
-    group, member = reader(conn, user_id, group_id)
+    reader(conn, user_id, group_id)
     row = conn.execute("select notice, notice_by, notice_at from chat_group where id = ?", (group_id,)).fetchone()
-    beside = besides(conn, user_id, group_id, group_id)[group_id]
-    return view(group_id, group, member, None, beside), Notice(*row)
+    return unread.one(conn, user_id, group_id), Notice(*row)
 
 
 def members(

@@ -47,7 +47,7 @@ class Record:
     data: dict[str, Any] | None
 
 
-@attrs.frozen(slots=True)
+@attrs.frozen(slots=True, cache_hash=True)
 class Rules:
     """What goes in a group. `invite`, `pin` and `mention_all` are the least role that may; `slow_mode` is in seconds."""
 

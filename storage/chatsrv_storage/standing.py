@@ -1,6 +1,7 @@
 """How a group stands, and how somebody stands in it: the two rows that every decision needs, each read in one statement."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import attrs
@@ -8,28 +9,26 @@ import attrs
 from chatsrv_storage.port import Connection
 from chatsrv_storage.records import GROUP, GroupView, Rules
 from chatsrv_storage.rows import select_in
-from chatsrv_storage.unread import Beside
 
-_RULES: Final = (
-    "who_invites, approval, history, mute_all, slow_mode, max_members, who_pins, who_mentions_all, keep_edits"
-)
-"""The columns of Rules, in its order."""
+_COLUMNS: Final = (
+    "who_invites", "approval", "history", "mute_all", "slow_mode", "max_members", "who_pins", "who_mentions_all",
+    "keep_edits",
+)  # fmt: skip
 
-RULE_COLUMNS: Final = dict(zip((field.name for field in attrs.fields(Rules)), _RULES.split(", "), strict=True))
+RULE_COLUMNS: Final = dict(zip((field.name for field in attrs.fields(Rules)), _COLUMNS, strict=True))
 """The column of each rule."""
 
-GROUP_COLUMNS: Final = (
-    f"g.seq, g.ordinal, g.members, g.kind, g.dissolved_at, g.last_seq, g.avatar, g.{_RULES.replace(', ', ', g.')}"
-)
+RULES: Final = ", ".join(f"g.{column}" for column in _COLUMNS)
+"""What `rules_of` is made of."""
+
+GROUP_COLUMNS: Final = f"g.seq, g.ordinal, g.members, g.kind, g.dissolved_at, g.last_seq, g.avatar, {RULES}"
 MEMBER_COLUMNS: Final = "m.role, m.visible_from, m.read_seq, m.read_ordinal, m.nickname, m.muted_until, m.sent_at"
 """What `group_of` (after the name) and MemberState are made of."""
 
 GROUP_WIDTH: Final = 2 + GROUP_COLUMNS.count(",")
 """Values of a group's row: its name and GROUP_COLUMNS."""
 
-_RULES_WIDTH: Final = len(RULE_COLUMNS)
-
-_NAME: Final = (
+NAME: Final = (
     "case g.kind when 2 then (select u.name from group_member o join user u on u.id = o.user_id"
     " where o.group_id = g.id and o.user_id <> m.user_id) else g.name end"
 )
@@ -66,7 +65,9 @@ class MemberState:
     sent_at: int = 0
 
 
-def _rules(row: Sequence[Any]) -> Rules:
+@lru_cache(1024)  # most groups have the same few
+def rules_of(row: tuple[Any, ...]) -> Rules:
+    """The rules from the columns RULES."""
     invite, approval, history, mute_all, slow_mode, max_members, pin, mention_all, keep_edits = row
     return Rules(
         invite,
@@ -83,7 +84,7 @@ def _rules(row: Sequence[Any]) -> Rules:
 
 def group_of(row: Sequence[Any]) -> GroupState:
     """The group from its name and GROUP_COLUMNS."""
-    return GroupState(*row[:-_RULES_WIDTH], rules=_rules(row[-_RULES_WIDTH:]))
+    return GroupState(*row[: -len(_COLUMNS)], rules=rules_of(tuple(row[-len(_COLUMNS) :])))
 
 
 def group_state(conn: Connection, group_id: int) -> GroupState | None:
@@ -113,42 +114,17 @@ def member_states(conn: Connection, group_id: int, user_ids: Sequence[int]) -> d
 def both_states(conn: Connection, group_id: int, user_id: int) -> tuple[GroupState, MemberState] | None:
     """The group (called as this member calls it) and the member, for a read; None for a stranger."""
     row = conn.execute(
-        f"select {_NAME}, {GROUP_COLUMNS}, {MEMBER_COLUMNS} from group_member m join chat_group g on g.id = m.group_id"
+        f"select {NAME}, {GROUP_COLUMNS}, {MEMBER_COLUMNS} from group_member m join chat_group g on g.id = m.group_id"
         " where m.group_id = ? and m.user_id = ? and m.role > 0",
         (group_id, user_id),
     ).fetchone()
     return None if row is None else (group_of(row[:GROUP_WIDTH]), MemberState(*row[GROUP_WIDTH:]))
 
 
-def view(
-    group_id: int,
-    group: GroupState,
-    member: MemberState,
-    name: str | None = None,
-    beside: Beside = (0, False, 0, None),
-) -> GroupView:
-    """The group as this member has it."""
+def view(group_id: int, group: GroupState, member: MemberState, name: str) -> GroupView:
+    """The group as a new member has it, who calls it by this name: nothing is unread."""
     return GroupView(
-        group_id, name or group.name, member.role, group.members, group.seq, group.ordinal,
+        group_id, name, member.role, group.members, group.seq, group.ordinal,
         member.read_seq, member.read_ordinal, member.visible_from, group.rules.history,
-        group.kind, group.rules, member.nickname, member.muted_until, *beside, group.avatar,
-    )  # fmt: skip
-
-
-LISTED: Final = (
-    f"select m.group_id, m.left_seq, m.left_name, {_NAME}, {GROUP_COLUMNS}, {MEMBER_COLUMNS}"
-    " from group_member m join chat_group g on g.id = m.group_id"
-)
-"""Rows for `listed_view`, also of groups that the user left."""
-
-
-def listed_view(row: tuple[Any, ...], beside: dict[int, Beside]) -> GroupView:
-    """A group in somebody's list. Who is out learns nothing of it that came after."""
-    group_id, left_seq, left_name = row[:3]
-    group, member = group_of(row[3 : 3 + GROUP_WIDTH]), MemberState(*row[3 + GROUP_WIDTH :])
-    if member.role:
-        return view(group_id, group, member, None, beside[group_id])
-    return GroupView(
-        group_id, left_name or group.name, 0, 0, left_seq, member.read_ordinal,
-        member.read_seq, member.read_ordinal, member.visible_from, history=False, kind=group.kind,
+        group.kind, group.rules, member.nickname, member.muted_until, avatar=group.avatar,
     )  # fmt: skip

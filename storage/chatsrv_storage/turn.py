@@ -218,7 +218,7 @@ class Turn:
         group, member = self.group, self.member(user_id)
         assert group is not None
         assert member is not None
-        self._effects.append(Joined(user_id, view(self.group_id, group, member, name), version))
+        self._effects.append(Joined(user_id, view(self.group_id, group, member, name or group.name), version))
 
     def parted(self, user_id: int, seq: int, reason: int) -> None:
         """This user is out from here on; `seq` is that of the event that says so."""

@@ -1,9 +1,14 @@
-"""What a list of groups says besides where each stands: who called me, the last message, what I keep quiet."""
+"""Groups as one member has them in their list: where each stands, what is unread, who called, the last message.
 
-from typing import Final, TypeAlias
+One statement for all of them, so that a list of 200 groups is one bounded query.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
 
 from chatsrv_storage.port import Connection
-from chatsrv_storage.records import Preview
+from chatsrv_storage.records import GroupView, Preview
+from chatsrv_storage.standing import NAME, RULES, rules_of
 
 PREVIEW: Final = 60
 """Characters of a preview: 200 of them fit into a frame, in Chinese too."""
@@ -11,33 +16,52 @@ PREVIEW: Final = 60
 MOST_MENTIONS: Final = 100
 """Counting stops here; nobody is shown more than 99+."""
 
-Beside: TypeAlias = tuple[int, bool, int, Preview | None]
-"""The last fields of a GroupView: mentions, quiet, delivered_seq, last."""
-
 _MENTIONS: Final = (
     "(select count(*) from (select 1 from mention n where n.user_id = {} and n.group_id = m.group_id and n.seq > m.read_seq"
     f" limit {MOST_MENTIONS}))"
 )
 _SELECT: Final = (
-    f"select m.group_id, {_MENTIONS.format('m.user_id')} + {_MENTIONS.format('0')}, m.quiet,"
-    " max(m.delivered_seq, m.read_seq), l.seq, l.sender_id, s.name, l.sent_at, l.kind, substr(l.text, 1, ?),"
+    f"select m.left_seq, m.left_name, m.group_id, {NAME}, m.role, g.members, g.seq, g.ordinal, m.read_seq, m.read_ordinal,"
+    f" m.visible_from, g.kind, {RULES}, m.nickname, m.muted_until, g.avatar,"
+    f" {_MENTIONS.format('m.user_id')} + {_MENTIONS.format('0')}, m.quiet, max(m.delivered_seq, m.read_seq),"
+    f" l.seq, l.sender_id, s.name, l.sent_at, l.kind, substr(l.text, 1, {PREVIEW}),"
     """ l.data is '{"recalled":true}'"""
     " from group_member m join chat_group g on g.id = m.group_id"
     " left join message l on l.group_id = m.group_id and l.seq = g.last_seq and l.seq > m.visible_from"
     " left join user s on s.id = l.sender_id"
-    " where m.user_id = ? and m.group_id between ? and ? and m.role > 0"
 )
 
 
-def besides(conn: Connection, user_id: int, first: int, last: int) -> dict[int, Beside]:
-    """For the user's groups from one id to another, what only they see of each: one statement for all."""
-    rows = conn.execute(_SELECT, (PREVIEW, user_id, first, last))
-    return {
-        row[0]: (
-            min(row[1], MOST_MENTIONS),
-            bool(row[2]),
-            row[3],
-            None if row[4] is None else Preview(*row[4:10], recalled=bool(row[10])),
-        )
-        for row in rows
-    }
+def listed(conn: Connection, user_id: int, since: int, after: int, limit: int) -> tuple[list[GroupView], int]:
+    """A page of the user's groups by id, with those they left since `since` (0: without), and the user's version."""
+    (version,) = conn.execute("select version from user where id = ?", (user_id,)).fetchone()
+    rows = conn.execute(
+        f"{_SELECT} where m.user_id = ? and m.group_id > ? and (m.role > 0 or (? > 0 and m.version > ?))"
+        " order by m.group_id limit ?",
+        (user_id, after, since, since, limit),
+    ).fetchall()
+    return [_view(row) for row in rows], version
+
+
+def one(conn: Connection, user_id: int, group_id: int) -> GroupView:
+    """One group of the user, who is in it."""
+    return _view(conn.execute(f"{_SELECT} where m.user_id = ? and m.group_id = ?", (user_id, group_id)).fetchone())
+
+
+def _view(row: Sequence[Any]) -> GroupView:
+    """A group in somebody's list. Who is out learns nothing of it that came after."""
+    left_seq, left_name, group_id, name, role = row[:5]
+    if not role:
+        read_seq, read_ordinal, visible_from, kind = row[8:12]
+        return GroupView(
+            group_id, left_name or name, 0, 0, left_seq, read_ordinal, read_seq, read_ordinal, visible_from,
+            history=False, kind=kind,
+        )  # fmt: skip
+    members, seq, ordinal, read_seq, read_ordinal, visible_from, kind = row[5:12]
+    rules = rules_of(tuple(row[12:21]))
+    nickname, muted_until, avatar, mentions, quiet, delivered_seq = row[21:27]
+    last = None if row[27] is None else Preview(*row[27:33], recalled=bool(row[33]))
+    return GroupView(
+        group_id, name, role, members, seq, ordinal, read_seq, read_ordinal, visible_from, rules.history, kind, rules,
+        nickname, muted_until, min(mentions, MOST_MENTIONS), bool(quiet), delivered_seq, last, avatar,
+    )  # fmt: skip

@@ -71,11 +71,9 @@ def event_of(record: Record) -> Any:
 def group_of(view: GroupView) -> groups.Group:
     """The wire's structure for a group as one member has it."""
     return groups.Group(
-        view.group_id, view.name, view.role, view.members, view.seq, view.ordinal,
-        view.read_seq, view.read_ordinal, view.visible_from, view.history,
-        kind=view.kind, rules=rules_of(view.rules), nickname=view.nickname, muted_until=view.muted_until,
-        mentions=view.mentions, quiet=view.quiet, delivered_seq=view.delivered_seq, last=conversation.preview_of(view.last),
-        avatar=view.avatar,
+        view.group_id, view.name, view.role, view.members, view.seq, view.ordinal, view.read_seq, view.read_ordinal,
+        view.visible_from, view.history, view.mentions, view.quiet, view.delivered_seq, conversation.preview_of(view.last),
+        view.kind, rules_of(view.rules), view.nickname, view.muted_until, view.avatar,
     )  # fmt: skip
 
 
