@@ -1,5 +1,7 @@
 """The search index: what it finds, how far it came, and that what was taken back leaves it."""
 
+import random
+
 import pytest
 from conversation_kit import Storage
 
@@ -74,6 +76,40 @@ def test_pages_go_on_where_the_last_one_ended():
         before = records[-1].id
     assert found == [f"word {place}" for place in reversed(range(30))]
     assert len(texts(storage, ann, "word", max_bytes=500)) == 3
+
+
+@pytest.mark.parametrize("few", [0, 2000])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_latest_of_many_groups_come_first_whatever_way_they_are_found(monkeypatch, seed, few):
+    """Groups that fell silent long ago, groups where the word is rare, newcomers, and windows that end within them."""
+    monkeypatch.setattr(search, "FEW", few)
+    monkeypatch.setattr(search, "WINDOW", 4)
+    dice = random.Random(seed)
+    storage = Storage()
+    ann, bo = storage.person("ann"), storage.person("bo")
+    homes = [storage.group(bo, history=False) for _ in range(8)]
+    said = []
+    for place in range(300):
+        storage.now_ms += 1
+        group = dice.randrange(8)
+        if place % 20 == 0 and place < 140:  # the last group she never joins
+            storage.run(homes[place // 20], bo, groups.add([ann.user_id]))
+        if dice.random() < 0.7 and place < 60 * (group + 1):
+            text = f"word {place}" if dice.random() < 0.5 / (group + 1) else f"other {place}"
+            storage.post(homes[group], bo, text)
+            said.append(storage.page(homes[group], bo, 0)[-1])
+    storage.index()
+    visible = {event.id for home in homes[:7] for event in storage.page(home, ann, 0)}
+    expected = [event.text for event in reversed(said) if event.text.startswith("word") and event.id in visible]
+    found, before = [], ALL
+    while True:
+        records, more = search.find(storage.conn, ann.user_id, "word", 0, before, 3, 1 << 20)
+        found += [record.text for record in records]
+        if not more:
+            break
+        before = records[-1].id
+    assert found == expected
+    assert len(found) > 5
 
 
 def test_membership_and_what_one_may_read_bound_the_search():

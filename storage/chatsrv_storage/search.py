@@ -8,8 +8,8 @@ SQLite's own; another database brings its own index.
 
 import heapq
 import re
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
 from chatsrv_storage.current import SAID, filled_in
 from chatsrv_storage.errors import Refusal
@@ -147,19 +147,61 @@ def find(
     if group_id and not places:
         reader(conn, user_id, group_id)
     few = None if group_id else _all_if_few(conn, match)
-    if few is None:
-        found_in = [_hits(conn, match, before, limit + 1, *place) for place in places]
-    else:
-        found_in = [_known(conn, few, before, *place) for place in places if place[1] in few]
-    hits = heapq.merge(*found_in, key=lambda record: -record.id)
+    if few is not None:
+        places = [place for place in places if place[1] in few]
+    ranges = [_range(conn, before, *place) for place in places]
+
+    def hits(where: _Range) -> Iterable[int]:
+        if few is None:
+            return _hits(conn, match, where)
+        return (seq for seq in reversed(few[where.number]) if where.low < seq <= where.high)
+
     found: list[Record] = []
     size = 0
-    for record in hits:
+    for in_group, seq in _latest(conn, ranges, hits, limit + 1):
+        record = record_of(conn.execute(SELECT, (in_group, seq - 1, seq + 1)).fetchone())
         size += 128 + len(record.text) * 3
         if len(found) == limit or (found and size > max_bytes):
             return found, True
         found.append(filled_in(conn, record))
     return found, False
+
+
+class _Range(NamedTuple):
+    """What one may read of a group, and has to be looked through: events after `low` up to `high`, whose id is `newest`."""
+
+    newest: int
+    group_id: int
+    number: int
+    low: int
+    high: int
+
+
+def _latest(
+    conn: Connection, ranges: list[_Range], hits: Callable[[_Range], Iterable[int]], count: int
+) -> list[tuple[int, int]]:
+    """(group, seq) of at most `count` hits with the greatest ids, the latest first; `hits` are those of one range.
+
+    The range that ends last is asked first; those that end before the last of what is found are not asked.
+    """
+    best: list[tuple[int, int, int]] = []
+    for where in sorted(ranges, reverse=True):
+        if len(best) == count and where.newest < best[0][0]:
+            break
+        for seq in hits(where):
+            hit = _id_of(conn, where.group_id, seq), where.group_id, seq
+            if len(best) < count:
+                heapq.heappush(best, hit)
+            elif hit > best[0]:
+                heapq.heapreplace(best, hit)
+            else:
+                break
+    return [hit[1:] for hit in sorted(best, reverse=True)]
+
+
+def _id_of(conn: Connection, group_id: int, seq: int) -> int:
+    (message_id,) = conn.execute("select id from message where group_id = ? and seq = ?", (group_id, seq)).fetchone()
+    return message_id
 
 
 def _all_if_few(conn: Connection, match: str) -> dict[int, list[int]] | None:
@@ -176,53 +218,35 @@ def _all_if_few(conn: Connection, match: str) -> dict[int, list[int]] | None:
     return found
 
 
-def _known(
-    conn: Connection, few: dict[int, list[int]], before: int, group_id: int, number: int, visible_from: int, head: int
-) -> Iterator[Record]:
-    """Those hits of one group that its member may read, the latest first."""
-    last = _last_before(conn, group_id, head, before)
-    for seq in reversed(few[number]):
-        if visible_from < seq <= last:
-            yield from _record(conn, group_id, seq)
-
-
-def _record(conn: Connection, group_id: int, seq: int) -> Iterator[Record]:
-    row = conn.execute(SELECT, (group_id, seq - 1, seq + 1)).fetchone()
-    if row is not None:
-        yield record_of(row)
-
-
-def _hits(
-    conn: Connection, match: str, before: int, limit: int, group_id: int, number: int, visible_from: int, head: int
-) -> Iterator[Record]:
-    """At most `limit` hits in one group, the latest first; a row is read when it is asked for.
+def _hits(conn: Connection, match: str, where: _Range) -> Iterator[int]:
+    """The seqs of hits in one group, the latest first, read as they are asked for.
 
     Window by window backwards, each asked for upwards: FTS5 takes 0.24 ms for a phrase of frequent characters in a range
     upwards, and 1.5 ms downwards (1,000,000 messages, an index of 13 segments).
     """
-    high, width = _last_before(conn, group_id, head, before), WINDOW
-    while high > visible_from and limit > 0:
-        low = max(visible_from, high - width)
+    high, width = where.high, WINDOW
+    while high > where.low:
+        low = max(where.low, high - width)
         rows = conn.execute(
             "select rowid from search where search match ? and rowid between ? and ?",
-            (match, number << _SHIFT | low + 1, number << _SHIFT | high),
+            (match, where.number << _SHIFT | low + 1, where.number << _SHIFT | high),
         ).fetchall()
-        for (rowid,) in rows[: -limit - 1 : -1]:
-            yield from _record(conn, group_id, rowid & (1 << _SHIFT) - 1)
-        limit -= len(rows)
+        for (rowid,) in reversed(rows):
+            yield rowid & (1 << _SHIFT) - 1
         high, width = low, width * 8
 
 
-def _last_before(conn: Connection, group_id: int, head: int, before: int) -> int:
-    """The greatest seq whose id is below `before`; ids rise with seq, so it takes as many looks as the head has bits."""
-    low, high = 0, head + 1
-    row = conn.execute("select id from message where group_id = ? and seq = ?", (group_id, head)).fetchone()
-    if row is None or row[0] < before:
-        return head
-    while high - low > 1:
-        middle = (low + high) // 2
-        (middle_id,) = conn.execute(
-            "select id from message where group_id = ? and seq = ?", (group_id, middle)
-        ).fetchone()
-        low, high = (middle, high) if middle_id < before else (low, middle)
-    return low
+def _range(conn: Connection, before: int, group_id: int, number: int, visible_from: int, head: int) -> _Range:
+    """What a member may read of a group below the message id `before`.
+
+    Ids rise with seq, so finding where that is takes as many looks as the head has bits.
+    """
+    newest = _id_of(conn, group_id, head) if head else 0
+    if newest >= before:
+        low, high = 0, head
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if _id_of(conn, group_id, middle) < before else (low, middle)
+        head = low
+        newest = before - 1  # at most
+    return _Range(newest, group_id, number, visible_from, head)
