@@ -133,6 +133,20 @@ async def test_syncs_every_4_mib_then_before_and_after_the_rename(tmp_path, monk
     assert synced == [4 * MEBI, 8 * MEBI, 9 * MEBI, "folder", "folder"]
 
 
+async def test_the_folders_of_a_new_store_survive_a_power_cut(tmp_path, monkeypatch):
+    """A blob's own folder is synced with it; the folders above have to be there as well."""
+    synced = set()
+    real = os.fsync
+
+    def noted(fd):
+        synced.add(Path(f"/proc/self/fd/{fd}").readlink())
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    await open_local_store(tmp_path / "media")
+    assert synced == {tmp_path.resolve(), (tmp_path / "media").resolve()}
+
+
 async def test_files_are_the_owners_alone(tmp_path):
     old = os.umask(0)
     try:

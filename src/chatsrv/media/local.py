@@ -39,6 +39,8 @@ async def open_local_store(
     limiter = trio.CapacityLimiter(DISK_THREADS)
     for folder in (root, root / "partial", root / "blobs"):
         await in_thread(limiter, make_folder, folder)
+    for folder in (root.parent, root):  # else a power cut could take the folder of blobs with all that are in it
+        await in_thread(limiter, sync_folder, folder)
     store = LocalStore(root, limiter=limiter, now=now)
     await store.spool.sweep(older_than=partial_age)
     return store
