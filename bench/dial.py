@@ -25,14 +25,14 @@ class Dial(Link):
         self._connected = self._encrypted = self._asked = False
         error = self._socket.connect_ex((self._host, port))
         if error not in (0, errno.EINPROGRESS):
-            raise LoginFailed(f"a connection was refused: {errno.errorcode.get(error, error)}")
+            raise self._refused(error)
 
     def go_on(self) -> int:
         """What to poll for before the next call (EPOLLIN or EPOLLOUT); 0: it is open. Raises LoginFailed."""
         if not self._connected:
             error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if error:
-                raise LoginFailed(f"a connection was refused: {errno.errorcode.get(error, error)}")
+                raise self._refused(error)
             self._connected = True
             if self.tls:  # the same file number: the TLS socket takes the plain one's place
                 self._socket = tls_context().wrap_socket(
@@ -48,6 +48,10 @@ class Dial(Link):
                 return select.EPOLLOUT
             self._encrypted = True
         return self._upgraded() if self.websocket else 0
+
+    def _refused(self, error: int) -> LoginFailed:
+        self._socket.close()
+        return LoginFailed(f"a connection was refused: {errno.errorcode.get(error, error)}")
 
     def _upgraded(self) -> int:
         if not self._asked:

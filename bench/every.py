@@ -48,7 +48,7 @@ def _fanouts() -> list[Step]:
         steps.append(
             Step(
                 f"fanout-{members}",
-                f"fanout --members {members} --floor turn",
+                f"fanout --members {members} --seconds 8 --floor turn",
                 f"fanout --members {quick} --window 16 --floor turn",
                 alone(targets.saturated),
             )
@@ -57,7 +57,7 @@ def _fanouts() -> list[Step]:
         steps.append(
             Step(
                 f"fanout-{members}-paced",
-                f"fanout --members {members} --rate 20 --seconds 10 --floor turn",
+                f"fanout --members {members} --rate 20 --seconds 15 --floor turn",
                 f"fanout --members {quick} --rate 50 --floor turn",
                 alone(targets.paced),
             )
@@ -75,7 +75,7 @@ def _fanouts() -> list[Step]:
     return steps + [
         Step(
             f"fanout-500-paced-{transport}",
-            f"fanout --members 500 --rate 20 --seconds 10 --transport {transport}",
+            f"fanout --members 500 --rate 20 --seconds 15 --transport {transport}",
             f"fanout --members 20 --rate 50 --transport {transport}",
             targets.over,
             beside="fanout-500-paced",
@@ -88,7 +88,7 @@ STEPS: Final = (
     *_fanouts(),
     Step(
         "many-groups",
-        "many-groups --floor turn",
+        "many-groups --seconds 8 --floor turn",
         "many-groups --groups 5 --members 4 --window 8 --floor turn",
         alone(targets.many_groups),
     ),

@@ -1,6 +1,7 @@
 """Results for people: a Markdown table, and plots as plain SVG."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -112,29 +113,66 @@ def write(folder: Path, result: dict[str, Any]) -> None:
 
 
 def plots_of(result: dict[str, Any]) -> dict[str, str]:
-    """Bars for what the scenario has: throughput and CPU beside the floors, latency, memory, kinds of work."""
+    """Bars for what the scenario has: throughput and CPU beside the floors, latency, memory, kinds of work; or curves."""
     plots: dict[str, str] = {}
     sides = {"server": result, **{side: result[side] for side in _SIDES if side in result}}
     for key, title in (
         ("deliveries_per_second", "deliveries a second"),
         ("server_cpu_us_per_delivery", "µs of CPU a delivery"),
+        ("server_cpu_us_per_message", "µs of CPU a message"),
     ):
         if key in result:
             plots[key] = bars(title, [(side, figures[key] or 0.0) for side, figures in sides.items()])
     latency = [(name, value) for name, value in flat(result) if name.endswith(("p50_ms", "p99_ms", "p999_ms"))]
     if latency:
         plots["latency"] = bars("latency in ms", latency)
-    if result["scenario"] == "idle":
-        steps = [(f"{row['connections']:,}", row["bytes_per_connection"] / 1024) for row in result["steps"]]
-        plots["memory"] = bars("KiB a connection, by connections", steps)
-    if result["scenario"] == "growth":
-        plots |= _growth(result)
+    if result["scenario"] in _PLOTS:
+        plots |= _PLOTS[result["scenario"]](result)
     kinds = result.get("profile", {}).get("kinds", {})
     if kinds:
         plots["kinds"] = bars(
             "% of the samples by kind of work", [(kind, share * 100) for kind, share in kinds.items()]
         )
     return plots
+
+
+def _idle(result: dict[str, Any]) -> dict[str, str]:
+    """Memory by connections, the floor's beside it."""
+    sides = {"server": result, **{side: result[side] for side in _SIDES if side in result}}
+    steps = [
+        (f"{side}, {row['connections']:,}", row["bytes_per_connection"] / 1024)
+        for side, figures in sides.items()
+        for row in figures["steps"]
+    ]
+    return {"memory": bars("KiB a connection, by connections", steps)}
+
+
+def _deaf(result: dict[str, Any]) -> dict[str, str]:
+    """Memory beside its bound."""
+    values = [(words, result[key] / 2**20) for key, words in (("memory_grown", "grown"), ("memory_bound", "bound"))]
+    return {"memory": bars("MiB of memory beside the deaf", values)}
+
+
+def _startup(result: dict[str, Any]) -> dict[str, str]:
+    """Seconds until ready, and what reading costs with many messages and with few."""
+    ready = [(key, result[key]) for key in result if key.startswith("ready_seconds")]
+    reading = [
+        (f"{kind}, {which}", one[f"cpu_us_{which}"])
+        for kind, one in result["reading"].items()
+        for which in ("large", "small")
+    ]
+    return {"ready": bars("seconds until ready", ready), "reading": bars("µs of CPU a query", reading)}
+
+
+def _redpack(result: dict[str, Any]) -> dict[str, str]:
+    """Openings a second."""
+    return {"opens": bars("opens a second", [(part, result[part]["opens_per_second"]) for part in ("hot", "many")])}
+
+
+def _connect(result: dict[str, Any]) -> dict[str, str]:
+    """Logins a second, by token and by password."""
+    values = [(kind, result[kind]["logins_per_second"]) for kind in ("token", "password")]
+    return {"logins": bars("logins a second", values)}
 
 
 def _growth(result: dict[str, Any]) -> dict[str, str]:
@@ -151,3 +189,9 @@ def _growth(result: dict[str, Any]) -> dict[str, str]:
     memory = [(point["silent"], point["server_rss_grown"] / 2**20) for point in result["connections"]["points"]]
     plots["memory"] = curves("MiB of memory, by silent connections", "connections", {"server": memory})
     return plots
+
+
+_PLOTS: dict[str, Callable[[dict[str, Any]], dict[str, str]]] = {
+    "connect": _connect, "deaf": _deaf, "growth": _growth, "idle": _idle, "redpack": _redpack, "startup": _startup,
+}  # fmt: skip
+"""What a scenario shows besides what all show."""
