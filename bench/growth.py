@@ -23,7 +23,7 @@ GROUP: Final = 10
 
 
 def run(talk: Talk, *, transport: str = "tcp", scale: float = 1.0) -> dict[str, Any]:
-    """All three, with the window of `talk` (groups: at least as many as the others'). `scale` multiplies every size."""
+    """All three, with the window of `talk`; `scale` multiplies every size. A load that was the bottleneck is told."""
     members = scaled(MEMBERS, scale, 2)
     groups = scaled(GROUPS, scale, 1)
     connections = scaled(CONNECTIONS, scale, 4)
