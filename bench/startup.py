@@ -17,7 +17,7 @@ from bench.links import open_links
 from bench.talk import Failed
 from chatsrv_protocol import encode, limits
 from chatsrv_protocol.sync import History
-from chatsrv_storage import groups, history, sessions
+from chatsrv_storage import history, sessions, unread
 from chatsrv_storage.connection import JobConnection, configure_writer, connect
 
 GROUPS: Final = 200
@@ -126,7 +126,7 @@ def _query(conn: JobConnection, kind: str, drawn: random.Random) -> None:
     group_id = FIRST_GROUP + drawn.randrange(GROUPS)
     place = drawn.random()
     if kind == "list_groups":
-        views, _ = groups.listed(conn, ME, 0, 0, limits.MAX_PAGE + 1)
+        views, _ = unread.listed(conn, ME, 0, 0, limits.MAX_PAGE + 1)
         answered, wanted = len(views), min(GROUPS, limits.MAX_PAGE + 1)
     elif kind == "catch_up":
         ranges = [(FIRST_GROUP + number, _head(conn, FIRST_GROUP + number) - 5) for number in _some(group_id)]

@@ -16,6 +16,7 @@ from chatsrv.client import transfers
 from chatsrv.client.commands_media import HttpAccess
 from chatsrv.clock import SystemClock
 from chatsrv.http_calls import AnswerTooLong, begin, call, end_response
+from chatsrv.log import quiet_log
 from chatsrv.media.s3 import open_s3_store
 from chatsrv.payments import WebhookProvider
 from chatsrv_storage.payouts import Payout
@@ -113,7 +114,7 @@ async def test_a_cancelled_upload_to_s3(tmp_path: Path, monkeypatch: pytest.Monk
 async def test_a_cancelled_payout() -> None:
     payout = Payout(90, 7, "n" * MUCH, 1250, 0, 1_790_000_000_000)
     async with open_peer() as peer, httpx.AsyncClient() as http:
-        provider = WebhookProvider(http, peer.url, "secret", SystemClock())
+        provider = WebhookProvider(http, peer.url, "secret", SystemClock(), quiet_log())
         await assert_clean_when_cancelled(peer, lambda: provider.pay(payout))
 
 
