@@ -83,6 +83,37 @@ async def test_giving_up_after_a_time(autojump_clock: Any, fake: FakeServer) -> 
             await client.login(NAME, "long password")
 
 
+@pytest.mark.parametrize(("back_after", "comes_back"), [(29, True), (31, False)])
+async def test_it_gives_up_not_before_the_time_and_tries_once_more_then(
+    back_after: float, comes_back: bool, autojump_clock: Any, fake: FakeServer, nursery: trio.Nursery
+) -> None:
+    async def come_back() -> None:
+        await trio.sleep(back_after)
+        fake.unreachable = False
+
+    fake.join(5)
+    async with open_client(fake.dial, token=TOKEN, give_up_after=30, fraction=lambda: 1.0) as client:
+        fake.unreachable = True
+        fake.cut()
+        nursery.start_soon(come_back)
+        began = trio.current_time()
+        if comes_back:
+            await client.mark_read(5, 1)
+        else:
+            with pytest.raises(Unreachable, match="30 seconds"):
+                await client.mark_read(5, 1)
+        assert trio.current_time() - began == pytest.approx(30)
+
+
+async def test_a_server_that_says_to_come_back_next_year_is_not_obeyed(autojump_clock: Any, fake: FakeServer) -> None:
+    async with open_client(fake.dial, token=TOKEN, fraction=lambda: 1.0) as client:
+        fake.drain(2**53 - 1)
+        await trio.testing.wait_all_tasks_blocked()
+        fake.cut()
+        with trio.fail_after(200):
+            await client.mark_read(5, 1)
+
+
 async def test_draining_is_honoured(autojump_clock: Any, fake: FakeServer) -> None:
     fake.join(5)
     async with open_client(fake.dial, token=TOKEN, fraction=lambda: 0.5) as client:

@@ -26,6 +26,7 @@ def test_good_addresses(url: str, host: str, port: int, resource: str) -> None:
     [
         "", "127.0.0.1:7000", "http://chat.example:80", "tcp://chat.example", "tcp://:7000", "tcp://host:70000",
         "tcp://host:port", "tcp://host:7000/path", "tcp://ann:secret@host:7000", "ws://host/#part", "tcp://[::1:7000",
+        "tcp://a..b:7000", f"tcp://{'x' * 80}:7000", "ws://b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher..de",
     ],
 )  # fmt: skip
 def test_bad_addresses(url: str) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 import trio
 
-from chatsrv.client.backoff import Backoff
+from chatsrv.client.backoff import LONGEST, Backoff
 from chatsrv.client.buffer import Buffer
 from chatsrv.client.calls import Call
 from chatsrv.client.client_ids import ServerClock
@@ -131,8 +131,9 @@ class Keeper:
         now = trio.current_time()
         come_back_at = link.come_back_at if link is not None else 0.0
         failures = self._backoff.failures
-        delay = self._backoff.next(max(0.0, come_back_at - now))
-        if now + delay - down_since > self.settings.give_up_after:
+        left = down_since + self.settings.give_up_after - now
+        delay = min(self._backoff.next(max(0.0, come_back_at - now)), left)  # the last try is at the very end
+        if left <= 0:
             self._give_up(Unreachable(f"no connection for {self.settings.give_up_after:g} seconds: {failure}"))
             return False
         self.buffer.put_notice("state", Reconnecting(delay, failures))
@@ -231,7 +232,7 @@ class Keeper:
     async def _leave_when_told(self, link: Link) -> None:
         """A server that stops wants us gone within a time: go at a random moment of it, with nothing unanswered."""
         await link.told_to_leave.wait()
-        within = link.draining / 1000
+        within = min(link.draining / 1000, LONGEST)
         link.come_back_at = trio.current_time() + within * self._fraction()
         await trio.sleep_until(link.come_back_at)
         with trio.move_on_after(max(within, 1.0)):

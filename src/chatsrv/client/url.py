@@ -50,6 +50,10 @@ def parse_url(url: str) -> Target:
         raise BadUrl(f"'{url}' is not an address: write tcp://HOST:PORT, tls://, ws:// or wss://")
     if not parts.hostname:
         raise BadUrl(f"'{url}' names no host: write {parts.scheme}://HOST:PORT")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:  # what looking it up would raise
+        raise BadUrl(f"'{url}' names no host: a part between two dots is empty or too long") from None
     if parts.username is not None or parts.fragment:
         raise BadUrl(f"'{url}' holds a user or a fragment: names and passwords do not stand in addresses")
     scheme = cast("Scheme", parts.scheme)
