@@ -102,6 +102,20 @@ async def test_a_web_server_is_no_chat_server(status: bytes, nursery: trio.Nurse
             pytest.fail("it is a web server")
 
 
+async def test_a_websocket_that_is_closed_before_it_is_one_fails_at_once(nursery: trio.Nursery) -> None:
+    """It is how a full server turns somebody away."""
+
+    async def close(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.aclose()
+
+    (listener, *_) = await nursery.start(trio.serve_tcp, close, 0)
+    port = listener.socket.getsockname()[1]
+    with pytest.raises(Unreachable, match="closed"), trio.fail_after(60):
+        async with chatsrv.open_client(f"ws://127.0.0.1:{port}", connect_timeout=600):
+            pytest.fail("nobody is there")
+
+
 async def test_a_websocket_closes_in_order_and_waits_for_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "CLOSING", 120.0)
     monkeypatch.setattr(link, "GOODBYE", 120.0)

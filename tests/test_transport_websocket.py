@@ -138,6 +138,15 @@ async def wait_closed(client: Client, code: int) -> None:
     assert closed.value.reason.code == code
 
 
+@pytest.mark.parametrize("lines", [0, 3])
+async def test_who_leaves_before_the_handshake_is_gone_at_once(lines: int) -> None:
+    async with listening() as server:
+        async with await trio.open_tcp_stream("127.0.0.1", port_of(server.urls[0])) as stream:
+            await stream.send_all("\r\n".join(upgrade(OURS)[:lines]).encode())
+            await until(lambda: server._acceptor._accepted == 1)
+        await until(lambda: server._acceptor._accepted == 0)
+
+
 @pytest.fixture
 def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Last words are bounded by a second, which a busy machine may spend before they are written."""

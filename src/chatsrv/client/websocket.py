@@ -32,6 +32,7 @@ class _Counted(trio.abc.Stream):
 
     def __init__(self, raw: trio.abc.Stream) -> None:
         self.raw = raw
+        self.opened = False
         self.unfinished = 0
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -42,6 +43,8 @@ class _Counted(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         data = bytes(await self.raw.receive_some(max_bytes))
+        if not data and not self.opened:
+            raise ConnectionResetError("the server closed the connection")  # the library would wait for the rest
         self.unfinished += len(data)
         if self.unfinished > MAX_UNFINISHED_BYTES:
             raise trio.BrokenResourceError("more bytes than any message may have, and no message")
@@ -146,6 +149,7 @@ async def _keep_websocket(
                 max_message_size=limits.MAX_WEBSOCKET_MESSAGE,
                 receive_buffer_size=READ_BYTES,
             )
+            below.opened = True
             if websocket.subprotocol == limits.SUBPROTOCOL:
                 opened.append(WebSocketStream(websocket, below, done))
                 settled.set()

@@ -30,7 +30,7 @@ CLOSING = 1.0
 
 
 class HandshakeRefused(Exception):
-    """The peer is no WebSocket client of ours; it was told why."""
+    """The peer is no WebSocket client of ours, and was told why if it is still there."""
 
 
 class _OutboxStream(trio.abc.Stream):
@@ -39,6 +39,7 @@ class _OutboxStream(trio.abc.Stream):
     def __init__(self, raw: trio.abc.Stream) -> None:
         self.raw = raw
         self.outbox: Outbox | None = None
+        self.opened = False
         self.unfinished = 0
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -53,6 +54,8 @@ class _OutboxStream(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         data = bytes(await self.raw.receive_some(max_bytes))
+        if not data and not self.opened:
+            raise HandshakeRefused("closed in the middle of it")  # the library would wait for the rest
         self.unfinished += len(data)
         if self.unfinished > MAX_UNFINISHED_BYTES:
             raise trio.BrokenResourceError("more bytes than any message may have, and no message")
@@ -147,4 +150,5 @@ async def accept_websocket(
         raise HandshakeRefused("no common subprotocol")
     peer, secure = client_of(headers, peer, trusted_proxies)
     websocket = await request.accept(subprotocol=limits.SUBPROTOCOL)
+    stream.opened = True
     return WebSocketTransport(stream, websocket, peer, secure=encrypted or secure)
