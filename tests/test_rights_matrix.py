@@ -13,6 +13,7 @@ answer, which then counts as `group_unknown`.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -21,7 +22,21 @@ from governing_kit import Person, Town, open_town
 from server_kit import client_id
 
 from chatsrv.commands.table import HANDLERS
-from chatsrv_protocol import REPLY_TO, conversation, governing, groups, media, messages, presence, redpack, sync
+from chatsrv_protocol import (
+    REPLY_TO,
+    common,
+    conversation,
+    facetoface,
+    governing,
+    groups,
+    media,
+    messages,
+    operator,
+    presence,
+    redpack,
+    session,
+    sync,
+)
 from chatsrv_protocol.fields import ListOf, Struct
 from chatsrv_redpack import Limits, Mode
 from chatsrv_storage import conversation as talk
@@ -182,6 +197,51 @@ def names_a_group(cls: type[Any]) -> bool:
 def test_every_command_that_names_a_group_has_a_row():
     missing = [cls.__name__ for cls in REPLY_TO if names_a_group(cls) and cls not in {row.of for row in ROWS}]
     assert not missing, f"say in ROWS of {__file__} who may {missing}"
+
+
+ELSEWHERE: dict[type[Any], str] = {
+    common.Ping: "test_net_connection.py::test_nothing_but_a_login_is_possible_before_the_login",
+    session.Hello: "test_commands_session.py::test_the_handshake_tells_the_limits_and_the_clock",
+    session.Register: "test_commands_session.py::test_registration_is_closed_and_passwords_need_a_safe_way",
+    session.Login: "test_commands_session.py::test_a_wrong_name_and_a_wrong_password_look_the_same",
+    session.Resume: "test_commands_session.py::test_a_token_that_never_was",
+    session.Logout: "test_commands_session.py::test_logout_ends_every_connection_of_the_session_and_no_other",
+    session.ChangePassword: "test_commands_session.py::test_who_is_being_thrown_out_cannot_set_a_password_meanwhile",
+    session.ListSessions: "test_commands_session.py::test_sessions_are_listed_and_ended_one_by_one",
+    session.EndSession: "test_commands_session.py::test_sessions_are_listed_and_ended_one_by_one",
+    session.FindPeople: "test_commands_session.py::test_people_are_found_by_their_whole_names",
+    groups.MakeGroup: "test_profiles.py::test_who_is_blocked_neither_opens_nor_writes",
+    sync.ListGroups: "test_commands_sync.py::test_who_is_out_learns_nothing_that_came_after",
+    redpack.ShowPacket: "test_commands_redpack.py::test_strangers_and_those_who_left_get_nothing",
+    redpack.ShowBalance: "test_commands_redpack.py::test_a_wallet_that_does_not_suffice",
+    redpack.ShowStatement: "test_commands_redpack.py::test_a_statement_comes_in_pages",
+    redpack.GrantMoney: "test_commands_redpack.py::test_only_an_operator_makes_money",
+    redpack.Withdraw: "test_app_money.py::test_a_payout_is_asked_for_until_it_is_settled",
+    governing.JoinGroup: "test_invites.py::test_codes_end",
+    governing.OpenDirect: "test_direct.py::test_what_is_refused",
+    facetoface.EnterCode: "test_facetoface.py::test_only_the_place_admits",
+    facetoface.ShowLobby: "test_facetoface.py::test_sweepers_over_connections_learn_no_name",
+    facetoface.LeaveLobby: "test_facetoface.py::test_leaving_moving_and_being_gone_are_told",
+    facetoface.EnterGroup: "test_facetoface.py::test_who_is_banned_or_comes_to_a_group_that_is_gone_stays_out",
+    media.MediaUrl: "test_commands_media.py::test_it_is_for_those_who_may_read_the_message",
+    operator.Backup: "test_commands_operator.py::test_nobody_else_may",
+    operator.EnableUser: "test_commands_operator.py::test_nobody_else_may",
+    operator.ResetPassword: "test_commands_operator.py::test_nobody_else_may",
+    presence.SetProfile: "test_profiles.py::test_a_profile_changes_by_parts_and_reaches_my_devices",
+    presence.GetProfiles: "test_bus_presence.py::test_strangers_and_who_hides_look_like_nobody",
+    presence.Block: "test_profiles.py::test_who_is_blocked_neither_opens_nor_writes",
+    presence.ListBlocked: "test_profiles.py::test_the_block_list_is_bounded",
+    presence.WatchPresence: "test_bus_presence.py::test_strangers_and_who_hides_look_like_nobody",
+}
+"""What names no group: about oneself, about people, by a code or an id; and the test of who may, or sees what."""
+
+
+def test_every_other_command_says_where_its_rights_are_tested():
+    others = {cls for cls in REPLY_TO if not names_a_group(cls)}
+    assert set(ELSEWHERE) == others, "say in ELSEWHERE where it is tested who may do it"
+    for where in ELSEWHERE.values():
+        file, _, test = where.partition("::")
+        assert f"def {test}(" in (Path(__file__).parent / file).read_text(), where
 
 
 class _Builder:
