@@ -71,7 +71,7 @@ def on_screen(
 
 async def until(is_so: Callable[[], bool], pilot: Pilot[None]) -> None:
     """Wait for the screen to show something."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 120
     while not is_so():
         assert time.monotonic() < deadline, "it never came"
         await pilot.pause(0.02)

@@ -92,7 +92,7 @@ def test_a_folder_held_by_something_that_does_not_answer(shell: Shell, data: Pat
 
 def _say(data: Path, words: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(10)
+        client.settimeout(120)
         folder = os.open(data, os.O_RDONLY)
         client.connect(f"/proc/self/fd/{folder}/operator.sock")
         os.close(folder)

@@ -66,7 +66,7 @@ async def test_kill_at_random_moments(tmp_path: Path) -> None:
     token, group_id = b"", 0
     for number in range(ROUNDS):
         process, url = await serve(data)
-        with trio.fail_after(30):
+        with trio.fail_after(120):
             async with open_client(url, token=token or None, follow=False, give_up_after=1) as client:
                 if not token:
                     await client.register("ann", PASSWORD)

@@ -170,7 +170,9 @@ async def test_a_cut_connection(tmp_path: Path) -> None:
             + PATCH["content-type"]
         )
         stream = await raw_upload(server, ann, head, data[:70_000])
-        await trio.sleep(0.1)
+        with trio.fail_after(60):
+            while not any(path.stat().st_size == 70_000 for path in files_in(tmp_path / "d" / "media")):
+                await trio.sleep(0.02)
         await stream.aclose()
         with trio.fail_after(60):
             while (response := await ann.http.head(path, headers={**ann.auth, **TUS})).status_code == 423:

@@ -93,7 +93,7 @@ async def one_round(folder: Path, talkers: list[Talker], acks: int) -> None:
             for talker in talkers:
                 nursery.start_soon(_live, talker, talkers, url)
             enough = sum(len(talker.acked) for talker in talkers) + acks
-            with trio.fail_after(20):
+            with trio.fail_after(120):
                 while sum(len(talker.acked) for talker in talkers) < enough:
                     await trio.sleep(0.002)
             process.send_signal(signal.SIGKILL)

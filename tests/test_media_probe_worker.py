@@ -13,7 +13,7 @@ CONFINED = "import os, socket, subprocess, sys\nfrom chatsrv.media.probe_worker 
 def run(body: str) -> subprocess.CompletedProcess[str]:
     environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", CONFINED + body]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ async def serving(folder: Path) -> AsyncGenerator[Process]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
             assert process.stdout is not None
-            with trio.fail_after(30):
+            with trio.fail_after(120):
                 line = (await trio.to_thread.run_sync(process.stdout.readline, abandon_on_cancel=True)).decode()
             yield Process(process, line.split()[1])
         finally:

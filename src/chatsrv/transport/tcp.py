@@ -103,7 +103,7 @@ class StreamTransport:
         return blob.frames
 
     async def say_goodbye(self) -> None:
-        """End the stream's own protocol: TLS says that it closes."""
+        """Close: what was written is on its way, and TLS says nothing more (as browsers do not expect it to)."""
         await self._stream.aclose()
 
     async def aclose(self) -> None:
