@@ -104,7 +104,12 @@ async def _wait(here: Online, client: "Client", page: "InLobby") -> None:
                     await _closed(here, client, event)
                     break
                 if isinstance(event, LobbyChanged):
-                    before, page = page, await client.show_lobby()
+                    try:
+                        before, page = page, await client.show_lobby()
+                    except RequestRefused as refusal:
+                        if refusal.code != "lobby_over":
+                            raise
+                        continue  # it ended meanwhile, and why is what comes next
                     if page.people != before.people:
                         _show(here, page)
         except RequestRefused as refusal:
