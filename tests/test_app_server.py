@@ -22,7 +22,7 @@ from chatsrv_protocol.common import Draining, Ping
 from chatsrv_protocol.groups import GroupCreated
 from chatsrv_protocol.messages import Message, Send, Sent
 from chatsrv_protocol.session import SessionOver
-from chatsrv_storage import audit, history
+from chatsrv_storage import audit, clock_readings, history
 from chatsrv_storage.errors import FolderInUse, SchemaTooNew, StorageFailed, StorageFull
 from chatsrv_storage.port import open_storage
 
@@ -360,6 +360,10 @@ async def test_housekeeping_notes_which_sessions_are_used_and_drops_what_expired
             await trio.sleep(20)
             await ann.ask(Ping())
         server.clock.jump_ms = 91 * 86_400_000
+        a_week_of = [(n, server.clock.now_ms() - 3_600_000) for n in range(1, clock_readings.READINGS)]
+        await storage.write(
+            lambda conn: conn.executemany("insert into clock_reading values (?, ?)", a_week_of) and None
+        )
         for _ in range(4 * 60):
             await trio.sleep(20)
             await ann.ask(Ping())
