@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from money_kit import make_people, problems, sum_of_accounts
 
 from chatsrv_redpack import Code, InvalidError, Limits, Mode, wallet
-from chatsrv_storage import groups, ledger, openings, packet_audit, packets
+from chatsrv_storage import clock_floor, groups, ledger, openings, packet_audit, packets
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.migrate import load_migrations
@@ -116,10 +116,38 @@ class Packets(RuleBasedStateMachine):
                 assert isinstance(twin, Accepted)
                 assert (twin.reply, twin.effects) == (outcome.reply, ())
 
+    @rule(packet_id=sent, user=person)
+    def grab(self, packet_id: int, user: int) -> None:
+        """What a grab answers is what an opening right after it would say."""
+        someone = self.people[user].user_id
+        try:
+            answer, cents = packets.grab_packet(self.conn, someone, GROUP, packet_id, self.now)
+        except Refusal as refusal:
+            answer, cents = refusal.code, 0
+        assert cents == self.paid.get((packet_id, user), 0)
+        opening = openings.Open(self.actors[user], self.once(user), packet_id, show_cents=True)
+        (outcome,) = self.turn([opening], crash=True)
+        expected = "open_to_you" if isinstance(outcome, Accepted) else outcome.code
+        assert answer == expected
+
     @rule(packet_id=sent)
     def expire(self, packet_id: int) -> None:
         command = Command(self.actors[0], None, packets.expire_packet(packet_id))
         self.turn([command, command])
+
+    @rule(in_the_middle=st.booleans())
+    def restart(self, in_the_middle: bool) -> None:
+        """Only what was committed is there, and ids begin above it, whatever the clock says."""
+        if in_the_middle:
+            self.conn.execute("begin immediate")
+            self.conn.execute("delete from redpack_record")
+            self.conn.execute("rollback")  # what recovery does with a transaction that a crash cut off
+        clock_floor.reserve(self.conn, self.ids.latest_ms + 1)  # housekeeping does it ahead of the ids
+        stored = self.conn.serialize()
+        self.conn.close()
+        self.conn = sqlite3.connect(":memory:", isolation_level=None)
+        self.conn.deserialize(stored)
+        self.ids = Snowflake(0, clock_floor.read(self.conn))
 
     @rule(hours=st.sampled_from([-30, -1, 1, 12, 24, 200]))
     def clock_jumps(self, hours: int) -> None:
