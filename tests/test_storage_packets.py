@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 from money_kit import make_people, problems, sum_of_accounts
 
-from chatsrv_redpack import Code, InvalidError, Limits, Mode, wallet
+from chatsrv_redpack import Code, CorruptError, InvalidError, Limits, Mode, wallet
 from chatsrv_storage import clock_floor, groups, ledger, openings, packet_audit, packets
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
@@ -248,6 +248,10 @@ def test_who_has_left_sends_nothing_and_is_sent_nothing() -> None:
     assert t.one(1, groups.leave) is not None
     assert sent(t, hers, 1).code == "group_unknown"
     assert sent(t, for_her).code == "not_member"
+    script = packets.prepare_packet(100, 1, Mode.NAMED, t.people[1].user_id, 5, SEED, LIMITS)
+    (refused,) = t.turn([Command(t.actors[0], t.once(0), script)])
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.field) == ("not_member", "receiver_id")
     assert sum_of_accounts(t.conn) == 0
 
 
@@ -284,6 +288,8 @@ def test_a_packet_expires_to_the_millisecond_and_once() -> None:
     in_time = expired(t, packet_id)
     assert (in_time.reply, state_of(t, packet_id)) == ([CENTS], "expired")
     assert in_time.effects[0].data == {"packet": packet_id, "refunded": 100, "left": 2, "seed": SEED.hex()}
+    (refused,) = opened(t, packet_id, 1)
+    assert refused.code == "expired"
     for _ in range(2):
         late = expired(t, packet_id)
         assert (late.reply, late.effects) == ([], ())
@@ -418,3 +424,6 @@ def test_one_batch_answers_each_as_if_it_came_alone() -> None:
 def test_a_refusal_of_the_library_keeps_its_code_and_its_field() -> None:
     refused = packets.refused_by(InvalidError(Code.BAD_COUNT, "too many", "count"))
     assert (refused.code, refused.message, refused.field) == ("bad_count", "too many", "count")
+    refused = packets.refused_by(CorruptError("torn", "shares"))
+    assert (refused.code, refused.field) == ("internal", None)
+    assert refused.message.endswith("nothing is paid from it: torn")
