@@ -230,6 +230,7 @@ async def test_strangers_and_those_who_left_get_nothing(autojump_clock: Any) -> 
             wire.GrabPacket(t.group_id, packet_id),
             wire.OpenPacket(t.new_id(), t.group_id, packet_id),
             wire.PreparePacket(t.new_id(), t.group_id, 100, 1),
+            wire.SendPacket(t.new_id(), t.group_id, packet_id, SEED),
         ):
             assert code(await t["dora"].ask(ask)) == "group_unknown"
         assert code(await t["dora"].ask(wire.ShowPacket(packet_id))) == "packet_unknown"
@@ -264,7 +265,7 @@ async def test_promises_lapse_and_are_few(autojump_clock: Any) -> None:
     async with table() as t:
         first = await t.prepare(100, 1)
         for _ in range(4):
-            await t.prepare(100, 1)
+            assert isinstance(await t.prepare(100, 1), wire.PacketPrepared)
         assert code(await t.prepare(100, 1)) == "too_many_prepared"
         t.server.clock.jump_ms += 10 * 60_000
         answer = await t["ann"].ask(wire.SendPacket(t.new_id(), t.group_id, first.packet_id, SEED))

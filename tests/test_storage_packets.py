@@ -351,6 +351,19 @@ def test_a_damaged_row_is_named_and_nothing_is_paid_from_it(damage: str) -> None
             assert "nothing is paid from it" in one.message
 
 
+def test_damaged_shares_are_not_paid_and_cost_others_nothing() -> None:
+    t = table()
+    damaged, sound = promised(t, mode=Mode.SHUFFLED), promised(t)
+    for packet_id in (damaged, sound):
+        sent(t, packet_id)
+    t.conn.execute("update redpack set shares = ? where id = ?", (b"\xff" * 16, damaged))
+    places = [(1, damaged), (2, damaged), (1, sound)]
+    outcomes = t.turn([openings.Open(t.actors[user], t.once(user), which, show_cents=True) for user, which in places])
+    codes = [outcome.code if isinstance(outcome, Refusal) else "" for outcome in outcomes]
+    assert codes == ["internal", "internal", ""]
+    assert t.conn.execute("select packet_id from redpack_record").fetchall() == [(sound,)]
+
+
 def test_every_packet_that_is_wrong_is_named() -> None:
     t = table()
     damaged, short, altered = promised(t), promised(t), promised(t)
