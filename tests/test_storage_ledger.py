@@ -123,3 +123,5 @@ def test_a_balance_that_its_transfers_do_not_make_is_named(books: sqlite3.Connec
     books.execute("update account set balance = -5 where kind = 'issuer'")
     assert len(ledger.wrong_balances(books)) == 3
     assert len(ledger.wrong_balances(books, 1)) == 1
+    books.execute("insert into account values ('wallet', 12, 5)")
+    assert (len(ledger.wrong_balances(books)), len(ledger.wrong_balances(books, 9))) == (3, 4)
