@@ -32,7 +32,7 @@ def test_ids_and_times_have_their_codes() -> None:
     assert check_id(1, "user_id") == 1
     assert check_id(MAX_ID, "user_id") == 2**63 - 1
     assert check_id(0, "packet_id", low=0) == 0
-    assert check_ms(0, "now_ms") == 0
+    assert [check_ms(value, "now_ms") for value in (0, 2**53 - 1)] == [0, MAX_MS]
     for check, value, code in [
         (check_id, 0, Code.BAD_ID),
         (check_id, MAX_ID + 1, Code.BAD_ID),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
 import chatsrv_redpack
 from chatsrv_redpack.errors import Code, CorruptError, InvalidError, Problem, RedpackError, RefusedError
+from chatsrv_redpack.ledger import AccountKind, TransferKind
 from chatsrv_redpack.lifecycle import Grab, refusal
+from chatsrv_redpack.limits import Mode
+from chatsrv_redpack.packet import Event, State
 
 PACKAGE = Path(chatsrv_redpack.__file__).parent
 
@@ -39,6 +43,11 @@ def test_a_refused_grab_and_its_error_share_a_code() -> None:
             refused = refusal(answer)
             assert (refused.code, refused.field) == (answer.value, "packet_id")
             assert "this packet" in refused.message
+
+
+@pytest.mark.parametrize("words", [Code, State, Event, Grab, Mode, AccountKind, TransferKind])
+def test_a_word_that_is_stored_or_sent_is_its_name(words: type[StrEnum]) -> None:
+    assert [word.value for word in words] == [word.name.lower() for word in words]
 
 
 def test_a_problem_reads_as_a_sentence() -> None:
