@@ -48,6 +48,7 @@ def test_the_smallest_and_the_largest_packet() -> None:
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
+    assert MAX_SHARES == 10_000
     limits = Limits()
     assert (limits.min_average, limits.max_average, limits.max_shares) == (1, 200_00, 500)
     assert limits.packet_ms == 24 * 3600 * 1000
