@@ -217,6 +217,7 @@ def test_line_by_line(ann: Shell, bob: Shell) -> None:
     texts = [record.get("text") for record in ann.call("history", "wire", "--json").records]
     assert texts[1:] == ["earlier", "hello", "/slash", "good morning", "last"]
     assert "ann: earlier" in done.out
+    assert done.err.count("bob @ ") == 1
     assert "bob: last" in done.out
     assert "✗ there is no command /nope" in done.out
     assert "/members: Show who is in a group" in done.out

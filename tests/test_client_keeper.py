@@ -141,6 +141,8 @@ async def test_a_server_that_drains_and_closes_at_once_is_not_stormed(autojump_c
         await trio.sleep(1)
         assert fake.dials == 2
         await client.mark_read(5, 1)
+        told = [event.reason for event in await collect(client, 1) if type(event) is Disconnected]
+        assert told == ["the server is stopping"]
 
 
 @pytest.mark.parametrize("live", [True, False])

@@ -250,7 +250,10 @@ class Link:
     def _last_reason(self, otherwise: str) -> str:
         if self.last_words is not None:
             return f"{self.last_words.message} ({self.last_words.code})"
-        return f"the server ended it: {self.ended_by.reason}" if self.ended_by is not None else otherwise
+        if self.ended_by is None:
+            return otherwise
+        stopping = self.ended_by.reason == ErrorCode.SERVER_STOPPING.value
+        return "the server is stopping" if stopping else f"the server ended it: {self.ended_by.reason}"
 
     def _answered(self, request_id: int, message: Any) -> None:
         kind = cast("type[Any]", type(message))

@@ -21,6 +21,7 @@ class PlainScreen:
     def __init__(self, here: Online) -> None:
         self._out = here.out
         self._current: Room | None = None
+        self._status = ""
 
     def show_room(self, room: Room) -> None:
         """Its name, and what was said last."""
@@ -40,9 +41,11 @@ class PlainScreen:
         """Nothing: `/who` tells."""
 
     def show_status(self, sentence: str, *, connected: bool) -> None:
-        """A remark, on standard error."""
+        """A remark, on standard error, where it changed."""
         del connected
-        self._out.note(sentence)
+        if sentence != self._status:
+            self._status = sentence
+            self._out.note(sentence)
 
     def show_note(self, what: "str | Text | Table") -> None:
         """The answer to a command."""
