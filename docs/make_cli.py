@@ -79,11 +79,19 @@ def _section(words: str, callback: Callable[..., Any]) -> str:
     described = [(one, _info(one)) for one in parameters]
     arguments = [(one, info) for one, info in described if isinstance(info, typer.models.ArgumentInfo)]
     options = [(one, info) for one, info in described if isinstance(info, typer.models.OptionInfo)]
-    usage = " ".join([words, *(str(info.metavar or one.name.upper()) for one, info in arguments)])
+    usage = " ".join([words, *(_argument(one, info) for one, info in arguments)])
     lines = [f"## {words}", "", f"    {usage}{' [OPTIONS]' if options else ''}", "", inspect.getdoc(callback) or ""]
-    rows = [f"- `{info.metavar or one.name.upper()}`: {_help(info.help)}" for one, info in arguments if info.help]
+    rows = [f"- `{_argument(one, info)}`: {_help(info.help)}" for one, info in arguments if info.help]
     rows += [f"- `{_flag(one, info)}`: {_help(info.help)}" for one, info in options]
     return "\n".join([*lines, *([""] if rows else []), *rows])
+
+
+def _argument(parameter: inspect.Parameter, info: Any) -> str:
+    """An argument as a usage line has it: in brackets if it may be left out."""
+    name = str(info.metavar or parameter.name.upper())
+    if parameter.default is inspect.Parameter.empty:
+        return name
+    return f"[{name}...]" if "list[" in str(parameter.annotation) else f"[{name}]"
 
 
 def _info(parameter: inspect.Parameter) -> Any:

@@ -20,7 +20,7 @@ MOST_FOUND: Final = 200
 async def read(
     here: Online,
     which: Which,
-    seq: Annotated[int | None, typer.Argument(metavar="[N]", min=1, help="Up to this number; else everything.")] = None,
+    seq: Annotated[int | None, typer.Argument(metavar="N", min=1, help="Up to this number; else everything.")] = None,
 ) -> None:
     """Mark a group as read, on all your devices."""
     from chatsrv.cli.lookup import find_group
@@ -157,7 +157,7 @@ async def react(
     here: Online,
     which: Which,
     of: Of,
-    emoji: Annotated[str | None, typer.Argument(metavar="[EMOJI]", help="The emoji; without one, list them.")] = None,
+    emoji: Annotated[str | None, typer.Argument(metavar="EMOJI", help="The emoji; without one, list them.")] = None,
     off: Off = False,
 ) -> None:
     """Put an emoji under a message, or list those it has."""
@@ -184,7 +184,7 @@ async def react(
 async def pin(
     here: Online,
     which: Which,
-    of: Annotated[int | None, typer.Argument(metavar="[N]", min=1, help="The message; without it, list them.")] = None,
+    of: Annotated[int | None, typer.Argument(metavar="N", min=1, help="The message; without it, list them.")] = None,
     off: Off = False,
 ) -> None:
     """Pin a message, or list what is pinned."""

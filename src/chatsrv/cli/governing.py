@@ -263,7 +263,7 @@ async def approve(
     which: Which,
     users: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[USER...]", help="Who asks; nobody: show who does.", show_default=False),
+        typer.Argument(metavar="USER", help="Who asks; nobody: show who does.", show_default=False),
     ] = None,
     reject: Annotated[bool, typer.Option("--reject", help="Do not let them in.")] = False,
 ) -> None:
@@ -298,9 +298,7 @@ async def approve(
 async def notice(
     here: Online,
     which: Which,
-    text: Annotated[
-        str | None, typer.Argument(metavar="[TEXT|-]", help="What it says; - reads standard input.")
-    ] = None,
+    text: Annotated[str | None, typer.Argument(metavar="TEXT|-", help="What it says; - reads standard input.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take it down.")] = False,
 ) -> None:
     """Show the notice of a group, put it up or take it down."""
@@ -330,9 +328,7 @@ async def notice(
 async def nickname(
     here: Online,
     which: Which,
-    name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="How you are called there; nothing: by your name.")
-    ] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="How you are called there; nothing: by your name.")] = "",
 ) -> None:
     """Say how you are called in a group."""
     from chatsrv.cli.lookup import find_group
@@ -347,7 +343,7 @@ async def nickname(
 async def dm(
     here: Online,
     user: User,
-    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to say there at once.")] = None,
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What to say there at once.")] = None,
 ) -> None:
     """Open the conversation with one person, and say something there; `send`, `history` and `tail` take their name too."""
     from chatsrv.cli.events import record_of

@@ -41,7 +41,7 @@ async def create(
     here: Online,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the group is called.", show_default=False)],
     users: Annotated[
-        list[str] | None, typer.Argument(metavar="[USER...]", help="Who is in it from the start.", show_default=False)
+        list[str] | None, typer.Argument(metavar="USER", help="Who is in it from the start.", show_default=False)
     ] = None,
     history: Annotated[
         bool, typer.Option("--history/--no-history", help="Those who join later read what was said before.")

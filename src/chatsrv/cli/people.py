@@ -37,7 +37,7 @@ async def profile(
     here: Online,
     users: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[USER...]", help="Whose profiles; nobody means mine.", show_default=False),
+        typer.Argument(metavar="USER", help="Whose profiles; nobody means mine.", show_default=False),
     ] = None,
     nickname: Annotated[
         str | None,
@@ -139,7 +139,7 @@ def _session_record(one: "Session") -> dict[str, Any]:
 async def block(
     here: Online,
     user: Annotated[
-        str | None, typer.Argument(metavar="[USER]", help="Whom; nobody: list them.", show_default=False)
+        str | None, typer.Argument(metavar="USER", help="Whom; nobody: list them.", show_default=False)
     ] = None,
 ) -> None:
     """Let somebody no longer write to you in a conversation of two, or list whom you block."""

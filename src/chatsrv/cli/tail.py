@@ -18,7 +18,7 @@ async def tail(
     here: Online,
     which: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[G...]", help="The groups, by name or id; none means all.", show_default=False),
+        typer.Argument(metavar="G", help="The groups, by name or id; none means all.", show_default=False),
     ] = None,
     after: Annotated[
         int | None, typer.Option("--after", metavar="N", min=0, help="Begin after #N instead of with what comes now.")

@@ -35,7 +35,7 @@ async def send(
     which: Which,
     text: Annotated[
         str | None,
-        typer.Argument(metavar="[TEXT|-]", help="What to say; `-` or nothing sends each line of standard input."),
+        typer.Argument(metavar="TEXT|-", help="What to say; `-` or nothing sends each line of standard input."),
     ] = None,
     file: Annotated[
         Path | None,

@@ -11,7 +11,7 @@ from chatsrv.cli.online import Common, Json, Online, Profile, Server
 def chat(
     ctx: typer.Context,
     which: Annotated[
-        str | None, typer.Argument(metavar="[G]", help="The group to begin with.", show_default=False)
+        str | None, typer.Argument(metavar="G", help="The group to begin with.", show_default=False)
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Line by line, for pipes and simple terminals.")] = False,
     server: Server = None,
