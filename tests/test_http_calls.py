@@ -137,6 +137,46 @@ async def test_a_body_that_is_cut_or_refused_in_the_middle() -> None:
                     assert answer.status == 413
 
 
+async def test_a_download_that_ends_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut and gone on with, cancelled, and with a disk that fails."""
+    asked: list[bytes] = []
+    half = trio.Event()
+
+    async def talk(stream: trio.SocketStream) -> None:
+        asked.append(bytes(await stream.receive_some()))
+        if len(asked) == 1:
+            await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n01234")
+            await stream.aclose()
+            return
+        status = b"206 Partial" if b"range: bytes=5-" in asked[-1].lower() else b"200 OK"
+        await stream.send_all(b"HTTP/1.1 " + status + b"\r\ncontent-length: 5\r\n\r\n567")
+        if len(asked) > 2:
+            half.set()
+            await trio.sleep_forever()
+        await stream.send_all(b"89")
+
+    def full(_: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(transfers._Pauses, "rest", no_rest)
+    monkeypatch.setattr(transfers, "READ", 1)
+    async with open_peer(talk) as peer:
+        access = HttpAccess(peer.url, bytes(32))
+        pieces: list[bytes] = []
+        with nothing_left():
+            assert await transfers.download(access, "/media/1", pieces.append, None) == 10
+        assert b"".join(pieces) == b"0123456789"
+        assert len(asked) == 2
+        peer.reached = half
+        await assert_clean_when_cancelled(peer, lambda: transfers.download(access, "/media/1", pieces.append, None))
+        with nothing_left(), pytest.raises(OSError, match="No space"):
+            await transfers.download(access, "/media/1", full, None)
+
+
+async def no_rest(_: object, error: BaseException) -> None:
+    await trio.lowlevel.checkpoint()
+
+
 async def test_an_answer_is_read_whole_and_no_further_than_allowed() -> None:
     async def talk(stream: trio.SocketStream) -> None:
         while await stream.receive_some():

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import media_files
+import pytest
 import trio
 from http_kit import Person, error_of, open_http, url_of
 from media_kit import files_in
@@ -84,6 +85,30 @@ async def test_more_than_announced_ends_it(tmp_path: Path) -> None:
         lie = (await create(ann, 9000, kind="image")).headers["location"]
         assert error_of(await patch(ann, lie, 0, bytes(9000))) == "media_kind_mismatch"
         assert files_in(tmp_path / "d" / "media") == []
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "code"),
+    [
+        (media_files.picture()[:200], "", "media_broken"),
+        (media_files.png_bomb(), "", "media_too_many_pixels"),
+        (media_files.gif_bomb(), "", "media_too_many_frames"),
+        (media_files.picture("GIF") + b"PK\x05\x06" + bytes(18), "image", "media_polyglot"),
+        (media_files.film()[:1000], "video", "media_broken"),
+        (media_files.wav(), "video", "media_kind_mismatch"),
+    ],
+    ids=["truncated", "png-bomb", "gif-bomb", "polyglot", "truncated-film", "other-kind"],
+)
+async def test_wrong_files_leave_nothing(data: bytes, kind: str, code: str, tmp_path: Path) -> None:
+    async with open_http("ann", data=tmp_path / "d") as (_, ann):
+        path = (await create(ann, len(data), "../../\0\u202e" + "x" * 1000, kind)).headers["location"]
+        assert error_of(await patch(ann, path, 0, data)) == code
+        assert (await ann.http.head(path, headers={**ann.auth, **TUS})).status_code == 404
+        assert files_in(tmp_path / "d" / "media") == []
+        named = (await create(ann, 1, "../../\0\u202e" + "x" * 1000)).headers["location"]
+        done = await patch(ann, named, 0, b"x")
+        got = await ann.get(f"/media/{done.headers['upload-media']}")
+        assert got.headers["content-disposition"].startswith(f'attachment; filename="{"x" * 200}"')
 
 
 async def test_checksums() -> None:
