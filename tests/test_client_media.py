@@ -18,6 +18,7 @@ from server_kit import PASSWORD
 from chatsrv.app import Server, open_server
 from chatsrv.client import Client, RequestRefused, open_client
 from chatsrv.client import transfers as module
+from chatsrv_protocol.limits import MAX_ID
 from chatsrv_protocol.messages import AUDIO, IMAGE, Message
 
 
@@ -112,6 +113,15 @@ async def test_an_upload_goes_on_after_lost_connections(monkeypatch: pytest.Monk
 
         await ann.download(media_id, pieces.append, progress=cut_once)
         assert hashlib.sha256(b"".join(pieces)).digest() == hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize("media_id", [1, MAX_ID])
+async def test_ids_of_any_length(media_id: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("chatsrv.media.intake.random_id", lambda _: media_id)
+    async with open_pair() as (_, ann, _):
+        assert await ann.upload(io.BytesIO(b"x")) == media_id
+        assert await ann.download(media_id, tmp_path / "x") == 1
+        assert (await ann.media_urls(media_id)).url
 
 
 async def test_without_http_there_are_no_media() -> None:

@@ -20,6 +20,7 @@ import trio
 from chatsrv.client.errors import ClientError, ProtocolViolation, RequestRefused, Unreachable
 from chatsrv.http_calls import Answer, Content, begin, call, end_response, read_answer
 from chatsrv_protocol import ErrorCode
+from chatsrv_protocol.limits import MAX_ID
 
 if TYPE_CHECKING:
     from chatsrv.client.commands_media import HttpAccess, Progress, Source
@@ -48,7 +49,7 @@ _DOUBTS: Final = (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND)
 """It stands elsewhere than thought; it is lost."""
 
 _TUS: Final = {"tus-resumable": "1.0.0"}
-_NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
+_NUMBER: Final = re.compile(r"\d{1,19}", re.ASCII)
 
 
 class Upload:
@@ -299,7 +300,7 @@ def _media_id(answer: Answer) -> int | None:
 
 def _number(headers: Mapping[str, str], name: str) -> int:
     text = headers.get(name, "")
-    if _NUMBER.fullmatch(text) is None:
+    if _NUMBER.fullmatch(text) is None or int(text) > MAX_ID:
         raise ProtocolViolation(f"the server's HTTP side says no number in {name}")
     return int(text)
 
