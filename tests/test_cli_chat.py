@@ -132,6 +132,57 @@ def test_a_conversation_on_the_screen(ann: Shell, bob: Shell, monkeypatch: pytes
     assert (left["park"], left["quiet"]) == (0, 0)
 
 
+def test_the_screen_shows_who_calls_me_and_what_is_quiet(
+    ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann.call("group", "create", "lake", "bob")
+    ann.call("group", "create", "wood", "bob")
+    ann.call("send", "wood", "hey @bob")
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: "@1 1 wood" in rooms(app), pilot)
+        await asyncio.to_thread(ann.run, "send", "wood", "@all and once more")
+        await until(lambda: "@2 2 wood" in rooms(app), pilot)
+        await asyncio.to_thread(bob.run, "quiet", "wood")
+        await until(lambda: "@2 (2) wood" in rooms(app), pilot)
+        await asyncio.to_thread(bob.run, "read", "wood", "2")
+        await until(lambda: "@1 (1) wood" in rooms(app), pilot)
+        await type_line(pilot, "@ann come")
+        await until(lambda: "bob: @ann come" in said(app), pilot)
+        assert "@you" not in said(app)
+        await asyncio.to_thread(ann.run, "send", "lake", "coming, @bob")
+        await until(lambda: "ann: coming, @bob  @you" in said(app), pilot)
+        await type_line(pilot, "/go wood")
+        await until(lambda: "once more" in said(app), pilot)
+        await until(lambda: "wood" in rooms(app), pilot)
+
+    on_screen(bob, "lake", play, monkeypatch)
+    (sent,) = [one for one in ann.call("history", "lake", "--json").records if one.get("text") == "@ann come"]
+    assert len(sent["extra"]["mentions"]) == 1
+
+
+def test_others_see_that_one_types(
+    ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann.call("group", "create", "desk", "bob")
+    listener = ann.start("chat", "desk", "--plain")
+    assert listener.stdin is not None
+    assert listener.stderr is not None
+    notes = listener.stderr
+    while "desk" not in notes.readline():
+        pass
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: app.talk.current is not None, pilot)
+        await pilot.press("slash", "h")
+        await pilot.press("backspace", "backspace", "h", "i")
+        while "bob is typing" not in await asyncio.to_thread(notes.readline):
+            pass
+
+    on_screen(bob, "desk", play, monkeypatch)
+    stop(listener)
+
+
 def test_a_red_packet_is_opened_with_one_key(
     data: Path, ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from chatsrv.cli.online import Online
+from chatsrv.cli.talk import Everybody, Mention, calling
 
 if TYPE_CHECKING:
     from chatsrv.cli.output import Output
@@ -112,18 +113,16 @@ async def reply(
     which: Which,
     of: Annotated[int, typer.Argument(metavar="N", min=0, help="The message to answer: its number; 0 for none.")],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
-    mention: Annotated[list[str] | None, typer.Option("--mention", metavar="USER", help="Call somebody.")] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Call everybody; a right.")] = False,
+    mention: Mention = None,
+    everybody: Everybody = False,
 ) -> None:
-    """Answer a message, and call people by name."""
-    from chatsrv.cli.lookup import find_group, find_people
+    """Answer a message, and call people by name: also by `@name` in the text."""
+    from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
         group = await find_group(client, which)
-        people = await find_people(client, mention) if mention else []
-        sent = await client.reply(
-            group.group_id, of, text, mentions=[person.user_id for person in people], mention_all=everybody
-        )
+        call = await calling(client, group, mention, everybody=everybody)
+        sent = await client.reply(group.group_id, of, text, **await call(text))
     _acked(here.out, sent, f"#{sent.seq} in '{group.name}'")
 
 

@@ -3,9 +3,10 @@
 import math
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict
 
 import typer
 
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
     from chatsrv_protocol.groups import Group
 
 Which = Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)]
+
+Mention = Annotated[list[str] | None, typer.Option("--mention", metavar="USER", help="Call somebody.")]
+Everybody = Annotated[bool, typer.Option("--all", help="Call everybody; a right.")]
+
+
+class Calls(TypedDict):
+    """Whom a message calls, as the client library takes it."""
+
+    mentions: tuple[int, ...]
+    mention_all: bool
+
+
+Call: TypeAlias = Callable[[str], Awaitable[Calls]]
+"""Whom a text calls, besides those whom the command names."""
 
 GO_ON: Final = frozenset(("text_empty", "bad_field", "message_refused"))
 """Refusals of one line; the next may be accepted. Anything else ends `send G -`."""
@@ -45,27 +60,46 @@ async def send(
     ] = None,
     caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="What to say with the file.")] = "",
     as_file: Annotated[bool, typer.Option("--as-file", help="Send it as it is, without a preview.")] = False,
+    mention: Mention = None,
+    everybody: Everybody = False,
 ) -> None:
     """Say something in a group, or send a file; done once the server has stored it.
 
-    A lost connection is made again and nothing is sent twice. With `-` each line of standard input is a message, in
-    that order; empty lines are left out.
+    `@name` in a text calls that member, and `@all` everybody where you may. A lost connection is made again and nothing
+    is sent twice. With `-` each line of standard input is a message, in that order; empty lines are left out.
     """
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
         group = await find_group(client, which)
+        call = await calling(client, group, mention, everybody=everybody)
         if file is not None:
             from chatsrv.cli.media import upload
 
             media_id = await upload(here.out, client, file, kind="file" if as_file else "")
-            _acked(here.out, group, await client.send_media(group.group_id, media_id, caption or text or ""))
+            words = caption or text or ""
+            _acked(here.out, group, await client.send_media(group.group_id, media_id, words, **await call(words)))
             return
         if text is not None and text != "-":
-            _acked(here.out, group, await client.send(group.group_id, text))
+            _acked(here.out, group, await client.send(group.group_id, text, **await call(text)))
             return
-        if await _send_lines(here.out, client, group):
+        if await _send_lines(here.out, client, group, call):
             raise Failure("not every line was sent", code="message_refused")
+
+
+async def calling(client: "Client", group: "Group", names: list[str] | None, *, everybody: bool) -> Call:
+    """What a text has to be sent with: the people named by options, and those whom it names itself. Raises Failure."""
+    from chatsrv.cli.lookup import find_people
+    from chatsrv.cli.mentions import whom
+
+    people = await find_people(client, names) if names else []
+
+    async def call(text: str) -> Calls:
+        called, all_of_them = await whom(client, group.group_id, text)
+        mentions = dict.fromkeys([*(person.user_id for person in people), *called])
+        return {"mentions": tuple(mentions), "mention_all": everybody or all_of_them}
+
+    return call
 
 
 def _acked(out: "Output", group: "Group", sent: Any) -> None:
@@ -77,7 +111,7 @@ def _acked(out: "Output", group: "Group", sent: Any) -> None:
         out.line(f"#{sent.seq} in '{group.name}'")
 
 
-async def _send_lines(out: "Output", client: "Client", group: "Group") -> int:
+async def _send_lines(out: "Output", client: "Client", group: "Group", call: Call) -> int:
     """Every line of standard input, one after the other; answers how many were refused.
 
     One at a time: of several on their way one could be refused for the rate, and a later one accepted before it is
@@ -93,7 +127,7 @@ async def _send_lines(out: "Output", client: "Client", group: "Group") -> int:
             number += 1
             while line.strip():
                 try:
-                    _acked(out, group, await client.send(group.group_id, line))
+                    _acked(out, group, await client.send(group.group_id, line, **await call(line)))
                 except RequestRefused as refusal:
                     if refusal.code == "rate_limited":
                         await trio.sleep(max(refusal.retry_after, 1.0))

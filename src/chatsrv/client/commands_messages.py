@@ -1,24 +1,28 @@
 """What people say, what was said, and how far I have read it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from chatsrv.client.commands import Commands
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.limits import MAX_ID, MAX_PAGE
-from chatsrv_protocol.messages import Send, Sent
+from chatsrv_protocol.messages import Send, SendExtra, Sent
 from chatsrv_protocol.sync import History, MarkRead, Page
 
 
 class MessageCommands(Commands):
     """Methods of a client about messages."""
 
-    async def send(self, group_id: int, text: str) -> Sent:
+    async def send(self, group_id: int, text: str, *, mentions: Sequence[int] = (), mention_all: bool = False) -> Sent:
         """Say something; returns once it is stored, with its id and sequence number.
+
+        `mentions` calls members by their ids, `mention_all` everybody (a right).
 
         It is stored once, over any number of connections. Messages that wait for a connection go out in the order of
         their calls. `text` has 1 to 16,384 bytes of UTF-8. A cancel leaves open whether it is stored.
         """
-        return await self.request(self.change(Send, group_id, text), Sent)
+        extra = self.build(SendExtra, 0, tuple(mentions), mention_all) if mentions or mention_all else None
+        return await self.request(self.change(Send, group_id, text, extra), Sent)
 
     async def history(
         self, group_id: int, *, after: int = 0, before: int = MAX_ID, limit: int = MAX_PAGE, newest: bool = False

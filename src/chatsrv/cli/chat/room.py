@@ -4,9 +4,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
+from chatsrv_protocol.messages import Message
+
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
+
+    from chatsrv_protocol.groups import Group
 
 KEPT: Final = 1000
 """Events kept of a group; older ones are a `/history` away."""
@@ -14,13 +18,16 @@ KEPT: Final = 1000
 
 @attrs.define(slots=True)
 class Room:
-    """A group as this chat knows it. `events` by sequence number; `role` 0 for one that one is not in any more."""
+    """A group as this chat knows it, for the user `me`. `events` by sequence number; `mentions` are those unread."""
 
+    me: int
     group_id: int
     name: str
-    head: int
-    ordinal: int
-    read_ordinal: int
+    head: int = 0
+    ordinal: int = 0
+    read_ordinal: int = 0
+    mentions: int = 0
+    quiet: bool = False
     events: dict[int, Any] = attrs.field(factory=dict[int, Any])
     opened: bool = False
     marked: int = 0
@@ -29,6 +36,22 @@ class Room:
     def unread(self) -> int:
         """How many messages there are above one's cursor."""
         return max(self.ordinal - self.read_ordinal, 0)
+
+    def listed(self, group: "Group") -> None:
+        """How it stands in the list of groups."""
+        self.name, self.mentions, self.quiet = group.name, group.mentions, group.quiet
+        self.head, self.ordinal = max(self.head, group.seq), max(self.ordinal, group.ordinal)
+        self.read_ordinal = max(self.read_ordinal, group.read_ordinal)
+
+    def calls_me(self, event: Any) -> bool:
+        """Whether a message of somebody else mentions me, or everybody."""
+        if not isinstance(event, Message) or event.extra is None or event.sender_id == self.me:
+            return False
+        return event.extra.mention_all or self.me in event.extra.mentions
+
+    def read(self) -> None:
+        """All of it is read."""
+        self.read_ordinal, self.mentions = self.ordinal, 0
 
     def take(self, event: Any) -> bool:
         """Keep an event; False if it is known."""

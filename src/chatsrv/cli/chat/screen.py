@@ -23,6 +23,7 @@ from chatsrv.cli.media import half_blocks
 from chatsrv.cli.online import Online
 from chatsrv.cli.output import colour_of
 from chatsrv.cli.safe import neutralise, neutralise_lines
+from chatsrv.client.view import unread_label
 from chatsrv_protocol.messages import Message
 
 if TYPE_CHECKING:
@@ -110,6 +111,11 @@ class ChatApp(App[None]):
         else:
             self.bell()
 
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """A message is being typed."""
+        if event.value and not event.value.startswith("/"):
+            self.talk.typing()
+
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A group was clicked."""
         self.talk.go(int(event.option.id or 0))
@@ -152,22 +158,25 @@ class ChatApp(App[None]):
         self.lines.clear()
         self.title = neutralise(room.name)
         for seq in sorted(room.events):
-            self._write(_line(room.events[seq]))
+            self._write(_line(room, room.events[seq]))
 
     def show_event(self, room: Room, event: Any) -> None:
         """Something was said."""
         if room is self.talk.current:
-            self._write(_line(event))
+            self._write(_line(room, event))
 
     def show_rooms(self, rooms: list[Room], current: Room | None) -> None:
         """The groups, with what is unread."""
         options = self.query_one("#rooms", OptionList)
         options.clear_options()
         for room in rooms:
-            unread = "99+" if room.unread > 99 else str(room.unread or "")
-            text = Text(neutralise(room.name), style="bold" if unread else "", no_wrap=True, overflow="ellipsis")
+            unread = unread_label(room.unread)
+            loud = bool(unread) and not room.quiet
+            text = Text(neutralise(room.name), style="bold" if loud else "", no_wrap=True, overflow="ellipsis")
             if unread:
-                text = Text.assemble((f"{unread} ", "bold yellow"), text)
+                text = Text.assemble((f"({unread}) ", "dim") if room.quiet else (f"{unread} ", "bold yellow"), text)
+            if room.mentions:
+                text = Text.assemble((f"@{unread_label(room.mentions)} ", "bold red"), text)
             options.add_option(Option(text, id=str(room.group_id)))
         if current in rooms:
             options.highlighted = rooms.index(current)
@@ -199,7 +208,7 @@ class ChatApp(App[None]):
         self.lines.append(str(what))
 
 
-def _line(event: Any) -> Text:
+def _line(room: Room, event: Any) -> Text:
     """An event, safe to show."""
     who, what, notice = sentence_of(event)
     who, what = neutralise(who), neutralise_lines(what)
@@ -208,6 +217,8 @@ def _line(event: Any) -> Text:
     if notice:
         return line.append(f"* {who} {what}", "dim italic")
     line.append(f"{who}: ", f"bold {colour_of(who)}").append(what)
+    if room.calls_me(event):
+        line.append("  @you", "bold red")
     if isinstance(event, Message) and event.packet is not None:
         line.append("  (control-G opens it)", "bold red")
     picture = half_blocks(event.media, PICTURE_COLUMNS) if isinstance(event, Message) else None

@@ -17,9 +17,11 @@ from chatsrv.cli.chat.slash import OWN, help_lines, prepare
 from chatsrv.cli.ending import ending_of
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.lookup import choose_group
+from chatsrv.cli.mentions import whom
 from chatsrv.cli.online import Online
 from chatsrv.client import ClientError, Connected, Disconnected, Reconnecting
 from chatsrv_protocol import NUMBER_OF, UnknownEvent, is_sequence_event
+from chatsrv_protocol.conversation import QuietSet
 from chatsrv_protocol.groups import Added, Group, GroupRenamed, Removed
 from chatsrv_protocol.presence import PresenceChanged, TypingNow
 from chatsrv_protocol.sync import ReadMoved
@@ -36,6 +38,9 @@ WAITING: Final = 100
 LAST_LOOK: Final = 2.0
 """Seconds to wait for one's own last message to be shown, when nothing more is typed."""
 
+TYPING_EVERY: Final = 3.0
+"""Seconds between two words to the others that one is typing."""
+
 READ_EVERY: Final = 0.5
 """Seconds between two notes to the server of how far one has read."""
 
@@ -47,6 +52,7 @@ class Talk:
         self.rooms: dict[int, Room] = {}
         self.current: Room | None = None
         self.me = ""
+        self._user_id = 0
         self._here = here
         self._screen = screen
         self._wanted = wanted
@@ -57,6 +63,7 @@ class Talk:
         self._scope = trio.CancelScope()
         self._wake = trio.Event()
         self._sent = 0
+        self._typed_at = -TYPING_EVERY
         self._failure: Exception | None = None
 
     # From the keyboard.
@@ -72,6 +79,17 @@ class Talk:
     async def put(self, line: str) -> None:
         """The same, and wait for room."""
         await self._typed.send(line.rstrip())
+
+    def typing(self) -> None:
+        """A message is being typed: the others are told, now and then."""
+        room = self.current
+        if room is not None and trio.current_time() >= self._typed_at + TYPING_EVERY:
+            self._typed_at = trio.current_time()
+            self._soon(lambda: self._tell_typing(room.group_id))
+
+    async def _tell_typing(self, group_id: int) -> None:
+        with suppress(ClientError):  # nobody misses it
+            await self._client.typing(group_id)
 
     def go(self, group_id: int) -> None:
         """Another group was chosen."""
@@ -108,7 +126,7 @@ class Talk:
                 self._client = client
                 self._chat = ChatOnline(self._here, client, self._output)
                 assert client.me is not None
-                self.me = client.me.name
+                self.me, self._user_id = client.me.name, client.me.user_id
                 for group in await client.list_groups():
                     self._add(group)
                 async with trio.open_nursery() as self._nursery:
@@ -138,8 +156,8 @@ class Talk:
             self._output.note("you are in no group yet: /create NAME makes one")
 
     def _add(self, group: Group) -> Room:
-        room = Room(group.group_id, group.name, group.seq, group.ordinal, group.read_ordinal)
-        self.rooms[group.group_id] = room
+        room = self.rooms[group.group_id] = Room(self._user_id, group.group_id, group.name)
+        room.listed(group)
         return room
 
     async def _guarded(self, job: Callable[[], Awaitable[None]]) -> None:
@@ -157,7 +175,9 @@ class Talk:
         if self.current is None:
             raise Failure("choose a group first: /go G, or make one: /create NAME")
         text = line.removeprefix("/") if line.startswith("//") else line
-        self._sent = (await self._client.send(self.current.group_id, text)).seq
+        group_id = self.current.group_id
+        mentions, everybody = await whom(self._client, group_id, text)
+        self._sent = (await self._client.send(group_id, text, mentions=mentions, mention_all=everybody)).seq
 
     async def _command(self, line: str) -> None:
         word, _, rest = line.partition(" ")
@@ -199,7 +219,7 @@ class Talk:
 
     def _read(self, room: Room) -> None:
         """What is on the screen is read."""
-        room.read_ordinal = room.ordinal
+        room.read()
         self._screen.show_rooms(list(self.rooms.values()), self.current)
         self._wake.set()
 
@@ -213,6 +233,13 @@ class Talk:
                 room.marked = room.head
                 await self._guarded(lambda room=room: self._client.mark_read(room.group_id, room.head))
             await trio.sleep(READ_EVERY)
+
+    async def _recount(self) -> None:
+        """How much is unread, where one device read and another has to know how many mentions are left."""
+        for group in await self._client.list_groups():
+            if group.group_id in self.rooms:
+                self.rooms[group.group_id].listed(group)
+        self._screen.show_rooms(list(self.rooms.values()), self.current)
 
     async def _look_around(self, room: Room) -> None:
         """Who is in the group, and who of them is there."""
@@ -247,7 +274,8 @@ class Talk:
         if isinstance(event, GroupRenamed):
             room.name = event.name
         if getattr(event, "sender", None) == self.me:
-            room.read_ordinal = room.ordinal
+            room.read()
+        room.mentions += room.calls_me(event)
         self._screen.show_event(room, event)
         if room is self.current:
             self._read(room)
@@ -274,6 +302,10 @@ class Talk:
             case ReadMoved() if event.group_id in self.rooms:
                 room = self.rooms[event.group_id]
                 room.read_ordinal = max(room.read_ordinal, event.read_ordinal)
+                if room.mentions:
+                    self._soon(self._recount)
+            case QuietSet() if event.group_id in self.rooms:
+                self.rooms[event.group_id].quiet = event.quiet
             case Disconnected():
                 self._screen.show_status(f"disconnected: {event.reason}", connected=False)
             case Reconnecting():
