@@ -161,9 +161,7 @@ def test_the_screen_shows_who_calls_me_and_what_is_quiet(
     assert len(sent["extra"]["mentions"]) == 1
 
 
-def test_others_see_that_one_types(
-    ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_others_see_that_one_types(ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     ann.call("group", "create", "desk", "bob")
     listener = ann.start("chat", "desk", "--plain")
     assert listener.stdin is not None

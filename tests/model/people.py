@@ -74,6 +74,12 @@ class People(Base):
                 self.world.call(device.catch_up)
 
     @rule(device=devices)
+    def fetch(self, device: Device) -> None:
+        """While events are on their way, which come after what was fetched and may be older than it."""
+        if device in self.live:
+            self.world.call(device.catch_up)
+
+    @rule(device=devices)
     def hear(self, device: Device) -> None:
         if device in self.live:
             self._check_heard(device)

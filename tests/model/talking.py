@@ -15,7 +15,14 @@ from .device import Device
 from .people import WHO, People
 from .truth import ADMIN, EDIT_WITHIN, RECALL_WITHIN, Group, Said
 
-SEQ = st.integers(1, 25)
+WHICH = st.integers(0, 9)
+
+
+def pointed_at(group: Group, which: int) -> int:
+    """One of the latest messages; now and then an event that is none, or one that does not exist."""
+    if which > 7 or not group.said:
+        return 1 if which % 2 else len(group.log) + 1
+    return sorted(group.said)[-1 - which % len(group.said)]
 
 
 class Talking(People):
@@ -56,11 +63,12 @@ class Talking(People):
                 self._said(group, Said(mine, command.text, now_ms), reply)
                 device.account.done.append((command, reply))
 
-    @rule(device=devices, group=groups, of=st.just(0) | SEQ, who=st.sets(WHO, max_size=2), everybody=st.booleans())
-    def answer(self, device: Device, group: Group, of: int, who: set[int], everybody: bool) -> None:
+    @rule(device=devices, group=groups, which=st.none() | WHICH, who=st.sets(WHO, max_size=2), everybody=st.booleans())
+    def answer(self, device: Device, group: Group, which: int | None, who: set[int], everybody: bool) -> None:
         """Answer a message, and call people, or everybody, which is a right."""
         device = self._usable(device)
         mine, now_ms = device.account.user_id, self._now()[0]
+        of = 0 if which is None else pointed_at(group, which)
         called = tuple(self._account(each).user_id for each in sorted(who))
         command = Send(self._new_id(device), group.group_id, f"to {of}", SendExtra(of, called, everybody))
         reply = self._ask(device, command)
@@ -83,9 +91,10 @@ class Talking(People):
         said = group.there(mine, of)
         return said, "message_unknown" if said is None else None
 
-    @rule(device=devices, group=groups, of=SEQ, text=st.sampled_from(["better", "好", " "]))
-    def edit(self, device: Device, group: Group, of: int, text: str) -> None:
+    @rule(device=devices, group=groups, which=WHICH, text=st.sampled_from(["better", "好", " "]))
+    def edit(self, device: Device, group: Group, which: int, text: str) -> None:
         device = self._usable(device)
+        of = pointed_at(group, which)
         mine, now_ms = device.account.user_id, self._now()[0]
         reply = self._ask(device, Edit(self._new_id(device), group.group_id, of, text))
         said, refusal = self._pointed(group, mine, of, group.silenced(mine, now_ms))
@@ -103,9 +112,10 @@ class Talking(People):
             said.text, said.edited_seq = text, len(group.log) + 1
             self._changed(group, reply, "Edited", mine, of)
 
-    @rule(device=devices, group=groups, of=SEQ)
-    def recall(self, device: Device, group: Group, of: int) -> None:
+    @rule(device=devices, group=groups, which=WHICH)
+    def recall(self, device: Device, group: Group, which: int) -> None:
         device = self._usable(device)
+        of = pointed_at(group, which)
         mine, now_ms = device.account.user_id, self._now()[0]
         reply = self._ask(device, Recall(self._new_id(device), group.group_id, of))
         said, refusal = self._pointed(group, mine, of, group.refusal(mine))
@@ -126,9 +136,10 @@ class Talking(People):
         said.versions.clear()
         self._changed(group, reply, "Recalled", mine, of)
 
-    @rule(device=devices, group=groups, of=SEQ, emoji=st.sampled_from("👍🧧"), on=st.booleans())
-    def react(self, device: Device, group: Group, of: int, emoji: str, on: bool) -> None:
+    @rule(device=devices, group=groups, which=WHICH, emoji=st.sampled_from("👍🧧"), on=st.booleans())
+    def react(self, device: Device, group: Group, which: int, emoji: str, on: bool) -> None:
         device = self._usable(device)
+        of = pointed_at(group, which)
         mine = device.account.user_id
         reply = self._ask(device, React(self._new_id(device), group.group_id, of, emoji, on))
         said, refusal = self._pointed(group, mine, of, group.silenced(mine, self._now()[0]))
@@ -143,9 +154,10 @@ class Talking(People):
             else:
                 del said.reactions[mine, emoji]
 
-    @rule(device=devices, group=groups, of=SEQ, on=st.booleans())
-    def pin(self, device: Device, group: Group, of: int, on: bool) -> None:
+    @rule(device=devices, group=groups, which=WHICH, on=st.booleans())
+    def pin(self, device: Device, group: Group, which: int, on: bool) -> None:
         device = self._usable(device)
+        of = pointed_at(group, which)
         mine = device.account.user_id
         reply = self._ask(device, Pin(self._new_id(device), group.group_id, of, on))
         said, refusal = self._pointed(group, mine, of, group.refusal(mine, group.rules.pin))

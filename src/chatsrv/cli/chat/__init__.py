@@ -21,8 +21,7 @@ def chat(
     """Chat: your groups, what is new in them, who is there, and a line to type in.
 
     What you type is sent to the group, and `@name` calls a member; what begins with a slash is a command, `/help` shows
-    which. Without a terminal
-    it is --plain: each line of standard input is sent, and with the last one it ends.
+    which. Without a terminal it is --plain: each line of standard input is sent, and with the last one it ends.
     """
     from chatsrv.cli.output import Output
 
