@@ -32,7 +32,7 @@ arguments, which everybody on the machine can see.
 **For programs.** With `--json` every command prints one JSON object per line. Ids are strings, since JavaScript and jq
 round 63-bit numbers; times are milliseconds since 1970; `kind` says what an event is (`text`, `image`, …, or what
 happened: `members_added`). Errors are one object on standard error: `{"error": CODE, "message": SENTENCE}`, with
-`at`, the field at fault, where there is one. `null` and default values are left out.
+`at`, the field at fault, and `retry_after`, the seconds to wait, where there are any. `null` and default values are left out.
 
 | exit code | meaning |
 | --- | --- |

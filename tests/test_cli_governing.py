@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from collections.abc import Generator
 from typing import Any
@@ -12,7 +13,7 @@ from cli_kit import PASSWORD, serving
 
 from chatsrv.cli.durations import milliseconds
 from chatsrv.cli.ending import run
-from chatsrv.cli.errors import Failure
+from chatsrv.cli.errors import Failure, duration
 
 
 @attrs.frozen
@@ -51,6 +52,34 @@ def people(tmp_path, monkeypatch, capsys) -> Generator[dict[str, Typing]]:
         for name, typing in found.items():
             typing("register", name, "--password-stdin", stdin=PASSWORD + "\n")
         yield found
+
+
+def test_a_refusal_says_when_to_come_back_and_lists_say_who_is_muted(people):
+    ann, bob, _ = people.values()
+    ann("group", "create", "slow", "bob")
+    ann("group", "rules", "slow", "--slow-mode", "300")
+    bob("send", "slow", "first")
+    assert re.search(r"one message in 300 seconds here: again in \d min\n$", bob("send", "slow", "second", code=1))
+    refused = json.loads(bob("send", "slow", "second", "--json", code=1))
+    assert refused["message"] == "one message in 300 seconds here"
+    assert 200 < refused["retry_after"] <= 300
+    bob("group", "nickname", "slow", "Bobby")
+    ann("group", "mute", "slow", "bob", "--for", "2h")
+    assert re.search(r"bob +Bobby +member .* muted until ", ann("group", "members", "slow"))
+    _, listed = map(json.loads, ann("group", "members", "slow", "--json").splitlines())
+    assert (listed["nickname"], listed["muted_until"] > 0) == ("Bobby", True)
+    assert re.search(r"\* ann muted bob until \d", ann("history", "slow"))
+    ann("group", "mute", "slow", "bob", "--for", "forever")
+    assert "muted bob\n" in ann("history", "slow")
+    assert "you are muted in this group\n" in bob("send", "slow", "third", code=1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.2, "1 s"), (119.5, "120 s"), (121, "3 min"), (7200, "120 min"), (7201, "3 h"), (10**6, "12 days")],
+)
+def test_a_wait_is_rounded_up(seconds, shown):
+    assert duration(seconds) == shown
 
 
 def test_governing_from_the_command_line(people):

@@ -76,6 +76,11 @@ def test_f2f_and_who(shell: Shell) -> None:
     assert [one["name"] for one in shell.call("who", "ann, bob", "--json").records] == ["ann"]
     result = shell.call("who", "ann, bob")
     assert (result.out, result.err) == ("ann\n", "1 of 2 are there\n")
+    there, away = shell.call("who", "ann, bob", "--all", "--json").records
+    assert ("online" in there, away["name"], away["online"], away["seen_at"] > 0) == (False, "bob", False, True)
+    assert "bob, last seen " in shell.call("who", "ann, bob", "--all").out
+    bob.call("profile", "--hide")
+    assert "bob" not in shell.call("who", "ann, bob", "--all").out
 
 
 def test_f2f_leaves_at_control_c(shell: Shell) -> None:

@@ -53,7 +53,7 @@ def _of_client(error: BaseException) -> Ending | None:
     from chatsrv_protocol import ProtocolError
 
     if isinstance(error, client.RequestRefused):
-        return Ending(REFUSED, str(error.code), error.message, error.field)
+        return Ending(REFUSED, str(error.code), error.message, error.field, error.retry_after)
     if isinstance(error, (client.Unreachable, client.OutcomeUnknown)):
         return Ending(UNREACHABLE, "unreachable", f"the server cannot be reached: {_reason(error)}")
     if isinstance(error, client.ProtocolViolation):

@@ -3,6 +3,7 @@
 One place turns every exception into a code and a sentence; commands only raise.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, cast
 
@@ -28,17 +29,35 @@ def usage(sentence: str) -> Failure:
 
 
 class Ending(NamedTuple):
-    """What is said, and the exit code."""
+    """What is said, and the exit code. `retry_after`: the least wait in seconds before it can succeed; 0: unknown."""
 
     exit_code: int
     code: str
-    sentence: str
+    message: str
     at: str | None = None
+    retry_after: float = 0.0
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        return self.message + (f": again in {duration(self.retry_after)}" if self.retry_after else "")
 
     def record(self) -> dict[str, Any]:
         """The same for a program."""
-        record = {"error": self.code, "message": self.sentence}
-        return record if self.at is None else {**record, "at": self.at}
+        record: dict[str, Any] = {"error": self.code, "message": self.message}
+        if self.at is not None:
+            record["at"] = self.at
+        if self.retry_after:
+            record["retry_after"] = self.retry_after
+        return record
+
+
+def duration(seconds: float) -> str:
+    """A wait for a person, rounded up: `12 s`, `3 min`, `2 h`, `5 days`."""
+    for size, unit, most in ((1, "s", 120), (60, "min", 120), (3600, "h", 48)):
+        if (count := math.ceil(seconds / size)) <= most:
+            return f"{count} {unit}"
+    return f"{math.ceil(seconds / 86_400)} days"
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

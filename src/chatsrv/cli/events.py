@@ -13,6 +13,7 @@ import attrs
 
 from chatsrv_protocol import UnknownEvent
 from chatsrv_protocol.fields import ID, ListOf
+from chatsrv_protocol.governing import FOREVER
 from chatsrv_protocol.groups import ROLE_NAMES
 from chatsrv_protocol.messages import KIND_NAMES, Message
 
@@ -72,6 +73,11 @@ def clock(sent_at: int, now: datetime | None = None) -> str:
     return then.strftime("%H:%M:%S" if then.date() == today else "%Y-%m-%d %H:%M:%S")
 
 
+def until_when(until: int) -> str:
+    """The end of a time, for a person; nothing for one that does not end."""
+    return "" if until >= FOREVER else f" until {clock(until)}"
+
+
 def _people(event: Any) -> str:
     return ", ".join(person.name for person in event.members)
 
@@ -103,8 +109,10 @@ _SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
     "RoleChanged": lambda event: f"made {event.member.name} {_role(event.role)}",
     "OwnerChanged": lambda event: f"handed the group over to {event.member.name}",
     "GroupDissolved": lambda _: "dissolved the group",
-    "MemberMuted": lambda event: f"muted {event.member.name}" if event.until else f"unmuted {event.member.name}",
-    "UserBanned": lambda event: f"banned {event.member.name}",
+    "MemberMuted": lambda event: (
+        f"muted {event.member.name}{until_when(event.until)}" if event.until else f"unmuted {event.member.name}"
+    ),
+    "UserBanned": lambda event: f"banned {event.member.name}{until_when(event.until)}",
     "UserUnbanned": lambda event: f"lifted the ban of {event.member.name}",
     "NicknameChanged": lambda event: f"goes by '{event.nickname}' here" if event.nickname else "dropped their nickname",
     "NoticeChanged": lambda event: f"put up a notice: {event.text}" if event.text else "took the notice down",

@@ -13,7 +13,7 @@ from chatsrv.cli.online import Online
 
 if TYPE_CHECKING:
     from chatsrv.client import Client
-    from chatsrv_protocol.facetoface import InLobby, LobbyClosed
+    from chatsrv_protocol.facetoface import InLobby, LobbyClosed, Waiting
     from chatsrv_protocol.governing import Entered
 
 
@@ -152,11 +152,15 @@ def _show(here: Online, page: "InLobby") -> None:
         }
         for each in page.people
     ]
-    shown = [
-        (f"{each.nickname} ({each.name})" if each.nickname else each.name) + (" (in the group)" if each.entered else "")
-        for each in page.people
-    ]
-    here.out.say(f"{page.code}: {', '.join(shown)}", code=page.code, expires_at=page.expires_at, people=people)
+    shown = ", ".join(_guest(each) for each in page.people)
+    here.out.say(f"{page.code}: {shown}", code=page.code, expires_at=page.expires_at, people=people)
+
+
+def _guest(one: "Waiting") -> str:
+    """Somebody on the page: a terminal shows the number of their picture, for `media get`."""
+    name = f"{one.nickname} ({one.name})" if one.nickname else one.name
+    avatar = f" [picture {one.avatar}]" if one.avatar else ""
+    return name + avatar + (" (in the group)" if one.entered else "")
 
 
 def _entered(here: Online, entered: "Entered") -> None:

@@ -1,5 +1,6 @@
 """`chatsrv group …`: making groups, and who is in them."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,8 +118,18 @@ async def members(here: Online, which: Which) -> None:
         one = await find_group(client, which)
         found = await client.members(one.group_id)
     if not here.out.json:
-        rows = [(who.name, ROLE_NAMES.get(who.role, ""), clock(who.joined_at), str(who.user_id)) for who in found]
-        here.out.table(("name", "role", "since", "id"), rows)
+        rows = [
+            (
+                who.name,
+                who.nickname,
+                ROLE_NAMES.get(who.role, ""),
+                clock(who.joined_at),
+                _muted(who.muted_until),
+                str(who.user_id),
+            )
+            for who in found
+        ]
+        here.out.table(("name", "called", "role", "since", "", "id"), rows)
         return
     for who in found:
         here.out.record(
@@ -128,8 +139,17 @@ async def members(here: Online, which: Which) -> None:
                 "role": ROLE_NAMES.get(who.role, ""),
                 "joined_at": who.joined_at,
                 "group_id": str(one.group_id),
+                "nickname": who.nickname or None,
+                "muted_until": who.muted_until or None,
             }
         )
+
+
+def _muted(until: int) -> str:
+    """Until when somebody says nothing, if that is not over."""
+    from chatsrv.cli.events import until_when
+
+    return f"muted{until_when(until)}" if until > time.time() * 1000 else ""
 
 
 @group.command("add")

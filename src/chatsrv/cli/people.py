@@ -8,7 +8,8 @@ import typer
 from chatsrv.cli.online import Online
 
 if TYPE_CHECKING:
-    from chatsrv_protocol.presence import MyProfile, Profile
+    from chatsrv.client import Client
+    from chatsrv_protocol.presence import MyProfile, Presence, Profile
     from chatsrv_protocol.session import Session
 
 User = Annotated[str, typer.Argument(metavar="USER", help="Name of an account.", show_default=False)]
@@ -17,20 +18,40 @@ User = Annotated[str, typer.Argument(metavar="USER", help="Name of an account.",
 async def who(
     here: Online,
     which: Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)],
+    everybody: Annotated[bool, typer.Option("--all", help="Also who is not, and when they last were.")] = False,
 ) -> None:
     """Show which members of a group are there now; who hides is left out."""
+    from chatsrv.cli.events import clock
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
         group = await find_group(client, which)
         found = await client.who_is_here(group.group_id)
-    if here.out.json:
-        for person in found.people:
-            here.out.record({"user_id": str(person.user_id), "name": person.name, "group_id": str(group.group_id)})
-        return
+        away = await _away(client, group.group_id) if everybody else []
     for person in found.people:
-        here.out.line(person.name)
-    here.out.note(f"{found.online} of {group.members} are there")
+        here.out.say(person.name, user_id=str(person.user_id), name=person.name, group_id=str(group.group_id))
+    for name, one in away:
+        here.out.say(
+            f"{name}, last seen {clock(one.seen_at)}" if one.seen_at else f"{name}, not there",
+            user_id=str(one.user_id), name=name, group_id=str(group.group_id), online=False, seen_at=one.seen_at,
+        )  # fmt: skip
+    if not here.out.json:
+        here.out.note(f"{found.online} of {group.members} are there")
+
+
+async def _away(client: "Client", group_id: int) -> "list[tuple[str, Presence]]":
+    """Members who are not there, by name, with when they last were; those who hide are left out."""
+    from chatsrv_protocol.limits import MAX_PAGE
+
+    members = await client.members(group_id)
+    names = {one.user_id: one.name for one in members}
+    ids = list(names)
+    away: list[tuple[str, Presence]] = []
+    for at in range(0, len(ids), MAX_PAGE):
+        away += [
+            (names[one.user_id], one) for one in await client.watch_presence(ids[at : at + MAX_PAGE]) if not one.online
+        ]
+    return sorted(away, key=lambda each: each[0])
 
 
 async def profile(

@@ -16,12 +16,17 @@ FOUR: Final = ("ann", "bob", "chen", "dora")
 
 
 async def point_at(stage: Stage) -> None:
-    """A reply, a reaction, a correction, a recall, and who has read."""
+    """A mention, a reply, a reaction, a pin, a correction, a recall, and who has read."""
     group = stage.groups["weekend"]
     ann, bob, chen, dora = (stage.people[name].client for name in FOUR)
-    asked = await ann.send(group, "Who brings the stove?")
+    (called,) = await ann.find_people(["bob"])
+    asked = await ann.send(group, "Who brings the stove? @bob", mentions=[called.user_id])
+    if await _called(stage.people["bob"], group) != 1 or await _called(stage.people["chen"], group):
+        raise Failure("ann called bob and nobody else, and that is not what they are told")
+    stage.say("ann calls @bob: he alone is told")
     await bob.reply(group, asked.seq, "I do.")
     await chen.react(group, asked.seq, "👍")
+    await ann.pin(group, asked.seq)
     wrong = await dora.send(group, "I bring gass")
     await dora.edit(group, wrong.seq, "I bring gas")
     hasty = await dora.send(group, "Does anybody still like Bob's jokes?")
@@ -39,6 +44,10 @@ async def point_at(stage: Stage) -> None:
     if not unread or await _unread(stage.devices[-1], group):
         raise Failure("what was read on one device is unread on the other")
     stage.say("she reads them on her laptop: her phone counts none either")
+
+
+async def _called(person: Person, group_id: int) -> int:
+    return (await person.client.show_group(group_id)).mentions
 
 
 async def _unread(person: Person, group_id: int) -> int:
