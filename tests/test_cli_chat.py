@@ -289,6 +289,32 @@ def test_line_by_line_and_live(ann: Shell, bob: Shell) -> None:
     assert stop(chat, signal.SIGINT) == 130
 
 
+def test_face_to_face_inside_a_chat(ann: Shell, bob: Shell) -> None:
+    """The chat shows the page as it changes: it reads the events itself."""
+    ann.call("group", "create", "hall")
+    chat = ann.start("chat", "hall", "--plain")
+    assert chat.stdin is not None
+    assert chat.stdout is not None
+    chat.stdin.write("/f2f 2468\n")
+    chat.stdin.flush()
+
+    def until_line(part: str) -> None:
+        assert chat.stdout is not None
+        assert any(part in line for line in iter(chat.stdout.readline, "")), part
+
+    until_line("2468: ann")
+    other = bob.start("f2f", "2468", "--json")
+    until_line("2468: ann, bob")
+    chat.stdin.write("/f2f 2468 --enter\n")
+    chat.stdin.flush()
+    until_line("you are in 'ann, bob'")
+    bob.call("f2f", "2468", "--enter")
+    chat.stdin.close()
+    assert chat.wait(15) == 0
+    stop(chat)
+    stop(other)
+
+
 def test_every_command_of_a_server_is_a_slash_command() -> None:
     commands = slash_commands()
     assert {"members", "add", "history", "whoami", "rename"} <= set(commands)

@@ -36,13 +36,16 @@ async def f2f(
     if not (len(code) == 4 and code.isascii() and code.isdigit()):
         raise usage("a code is four digits, such as 0417")
     position = _position(lat, lon)
-    async with here.session(follow=not enter) as client, _leaving(client, interruptible=not enter):
+    waits = here.reads_events and not enter
+    async with here.session(follow=waits) as client, _leaving(client, interruptible=waits):
         page = await client.enter_code(code, position)
-        _show(here, page)
+        show_page(here, page)
         if enter:
             _entered(here, await client.enter_group())
-        else:
+        elif waits:
             await _wait(here, client, page)
+        else:
+            here.out.note(f"/f2f {code} --enter enters the group")
 
 
 @asynccontextmanager
@@ -111,7 +114,7 @@ async def _wait(here: Online, client: "Client", page: "InLobby") -> None:
                             raise
                         continue  # it ended meanwhile, and why is what comes next
                     if page.people != before.people:
-                        _show(here, page)
+                        show_page(here, page)
         except RequestRefused as refusal:
             if refusal.code != "lobby_over":
                 raise
@@ -129,8 +132,13 @@ async def _enter_on_return(client: "Client") -> None:
 async def _closed(here: Online, client: "Client", closed: "LobbyClosed") -> None:
     """Say how it ended: in the group, or not."""
     if not closed.group_id:
-        raise Failure(_REASONS.get(closed.reason, f"you wait no longer ({closed.reason})"), code=closed.reason)
+        raise Failure(why_closed(closed), code=closed.reason)
     _say(here, closed.group_id, (await client.show_group(closed.group_id)).name)
+
+
+def why_closed(closed: "LobbyClosed") -> str:
+    """Why one waits no longer, without being in the group."""
+    return _REASONS.get(closed.reason, f"you wait no longer ({closed.reason})")
 
 
 _REASONS = {
@@ -141,7 +149,8 @@ _REASONS = {
 }
 
 
-def _show(here: Online, page: "InLobby") -> None:
+def show_page(here: Online, page: "InLobby") -> None:
+    """Who waits under a code."""
     people: list[dict[str, Any]] = [
         {
             "user_id": str(each.user_id),

@@ -75,7 +75,9 @@ class Inside(Common):
 
 
 class Online:
-    """Where a command goes to, as whom, and where its results go."""
+    """Where a command goes to, as whom, and where its results go. `reads_events`: a command may read its connection's."""
+
+    reads_events = True
 
     def __init__(self, common: Common, output: "Output") -> None:
         self.server = (common.server or os.environ.get("CHATSRV_SERVER") or DEFAULT_SERVER).rstrip("/")

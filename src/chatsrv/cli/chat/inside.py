@@ -40,7 +40,9 @@ class ChatOutput(Output):
 
 
 class ChatOnline(Online):
-    """Commands inside a chat: over its connection."""
+    """Commands inside a chat: over its connection, whose events the chat reads."""
+
+    reads_events = False
 
     def __init__(self, here: Online, client: Client, output: Output) -> None:
         super().__init__(Common(here.server, here.profile, json=False), output)

@@ -16,12 +16,14 @@ from chatsrv.cli.chat.room import Here, Room, Screen
 from chatsrv.cli.chat.slash import OWN, help_lines, prepare
 from chatsrv.cli.ending import ending_of
 from chatsrv.cli.errors import Failure
+from chatsrv.cli.facetoface import show_page, why_closed
 from chatsrv.cli.lookup import choose_group
 from chatsrv.cli.mentions import whom
 from chatsrv.cli.online import Online
 from chatsrv.client import ClientError, Connected, Disconnected, Reconnecting
 from chatsrv_protocol import NUMBER_OF, UnknownEvent, is_sequence_event
 from chatsrv_protocol.conversation import QuietSet
+from chatsrv_protocol.facetoface import LobbyChanged, LobbyClosed
 from chatsrv_protocol.groups import Added, Group, GroupRenamed, Removed
 from chatsrv_protocol.presence import PresenceChanged, TypingNow
 from chatsrv_protocol.sync import ReadMoved
@@ -241,6 +243,9 @@ class Talk:
                 self.rooms[group.group_id].listed(group)
         self._screen.show_rooms(list(self.rooms.values()), self.current)
 
+    async def _show_lobby(self) -> None:
+        show_page(self._chat, await self._client.show_lobby())
+
     async def _look_around(self, room: Room) -> None:
         """Who is in the group, and who of them is there."""
         members = await self._client.members(room.group_id)
@@ -320,6 +325,10 @@ class Talk:
                     if one.user_id in self._people:
                         self._people[one.user_id] = attrs.evolve(self._people[one.user_id], online=one.online)
                 self._screen.show_people(list(self._people.values()))
+            case LobbyChanged() if event.went or any(one.user_id != self._user_id for one in event.came):
+                self._soon(self._show_lobby)
+            case LobbyClosed() if not event.group_id:
+                self._output.note(why_closed(event))
             case TypingNow() if self.current is not None and event.group_id == self.current.group_id:
                 names = ", ".join(person.name for person in event.people)
                 self._screen.show_status(f"{names} is typing…", connected=True)
