@@ -1,5 +1,6 @@
 """How connections are set up, and when the WAL is moved into the database."""
 
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from storage_kit import SCHEMA, notes
 
+import chatsrv_storage
 from chatsrv_storage.connection import Checkpointer, JobConnection, configure_reader, configure_writer, connect
 from chatsrv_storage.migrate import migrate
 
@@ -87,3 +89,9 @@ def test_reads_on_paths_with_odd_names(tmp_path: Path) -> None:
     migrate(connection, SCHEMA, odd)
     connection.close()
     assert odd.stat().st_size > 0
+
+
+def test_no_statement_numbers_its_parameters() -> None:
+    """sqlite3 takes `?1` for a name: with a sequence that is a warning from Python 3.12 on, and an error in 3.14."""
+    root = Path(chatsrv_storage.__file__).parent
+    assert [path.name for path in root.rglob("*.py") if re.search(r"\?[1-9]", path.read_text(encoding="utf-8"))] == []

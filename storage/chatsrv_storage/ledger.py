@@ -73,11 +73,11 @@ def statement(conn: Connection, user_id: int, before: int, limit: int) -> list[t
     """(transfer id, kind, cents with the user's sign, packet or withdrawal, time) of a wallet, the latest first."""
     return conn.execute(
         "select * from (select id, kind, -cents, receiver_id, at from transfer"
-        " where giver_kind = 'wallet' and giver_id = ?1 and id < ?2 order by id desc limit ?3)"
+        " where giver_kind = 'wallet' and giver_id = ? and id < ? order by id desc limit ?)"
         " union all select * from (select id, kind, cents, giver_id, at from transfer"
-        " where receiver_kind = 'wallet' and receiver_id = ?1 and id < ?2 order by id desc limit ?3)"
-        " order by 1 desc limit ?3",
-        (user_id, before, limit),
+        " where receiver_kind = 'wallet' and receiver_id = ? and id < ? order by id desc limit ?)"
+        " order by 1 desc limit ?",
+        (user_id, before, limit) * 2 + (limit,),
     ).fetchall()
 
 

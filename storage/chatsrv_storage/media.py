@@ -271,16 +271,17 @@ def remove_unused(conn: Connection, media_ids: Sequence[int]) -> int:
     gone: list[tuple[str]] = []
     for media_id in media_ids:
         used = conn.execute(
-            "select 1 where exists (select 1 from media_use where media_id = ?1)"
-            " or exists (select 1 from user where avatar = ?1 and avatar <> 0)"
-            " or exists (select 1 from chat_group where avatar = ?1 and avatar <> 0)",
-            (media_id,),
+            "select 1 where exists (select 1 from media_use where media_id = ?)"
+            " or exists (select 1 from user where avatar = ? and avatar <> 0)"
+            " or exists (select 1 from chat_group where avatar = ? and avatar <> 0)",
+            (media_id,) * 3,
         ).fetchone()
         if used is None:
             conn.execute("delete from media_upload where media_id = ?", (media_id,))
             gone += conn.execute("delete from media where id = ? returning sha256", (media_id,)).fetchall()
     conn.executemany(
-        "delete from media_thumbnail where sha256 = ?1 and not exists (select 1 from media d where d.sha256 = ?1)", gone
+        "delete from media_thumbnail where sha256 = ? and not exists (select 1 from media d where d.sha256 = ?)",
+        [(sha256, sha256) for (sha256,) in gone],
     )
     return len(gone)
 
