@@ -34,7 +34,7 @@ from chatsrv_redpack.ledger import (
 )
 from chatsrv_redpack.lifecycle import expire, grab, prepare, send
 from chatsrv_redpack.limits import MAX_SHARES, Limits, Mode, check_shape
-from chatsrv_redpack.money import MAX_CENTS, parse_cents
+from chatsrv_redpack.money import MAX_CENTS, check_cents, parse_cents
 from chatsrv_redpack.packet import Event, Record, State, after
 from chatsrv_redpack.reveal import parse_reveal, reveal_packet
 from chatsrv_redpack.split import all_shares, draw_share, find_luckiest, lucky_shares
@@ -94,6 +94,8 @@ def sent(**change: Any) -> Callable[[], object]:
         (lambda: Stream(WRONG), Code.BAD_SEED, "key"),
         (lambda: Stream(SEED, -1), Code.BAD_VALUE, "next_draw"),
         (lambda: Stream(SEED).below(0), Code.BAD_VALUE, "m"),
+        (lambda: check_cents(-1), Code.BAD_AMOUNT, "cents"),
+        (lambda: parse_cents("X12.34"), Code.BAD_AMOUNT, "amount"),
         (lambda: after(State.EXPIRED, Event.OPEN), Code.WRONG_STATE, "state"),
         (promise(packet_id=-1), Code.BAD_ID, "packet_id"),
         (promise(sender_id=0), Code.BAD_ID, "sender_id"),
@@ -165,6 +167,8 @@ def test_a_transfer_that_takes_a_wrong_way_is_told_the_right_one() -> None:
         (lambda: apply({wallet(7): WRONG}, withdraw(1, 7, 60, 0)), "balances", "the stored balance of wallet:7"),
         (lambda: check_shape(2, 3, Mode.LUCKY), "count", "3 shares need at least 0.03"),
         (lambda: check_shape(100, 3, Mode.EQUAL), "total", "1.00 cannot be divided into 3 equal shares"),
+        (lambda: parse_cents("1" * 18), "amount", "is not an amount"),
+        (lambda: parse_cents("1" * 19), "amount", "is too long"),
         (lambda: parse_reveal([]), "reveal", "reveal must be a JSON object"),
         (lambda: parse_reveal(HONEST.to_json() | {"format": "x"}), "format", "no reveal of the format"),
         (lambda: LIMITS.check(60_001, 3, Mode.LUCKY), "total", "3 shares take from 0.03 to 600.00 in all"),
