@@ -357,10 +357,11 @@ def test_damaged_shares_are_not_paid_and_cost_others_nothing() -> None:
     for packet_id in (damaged, sound):
         sent(t, packet_id)
     t.conn.execute("update redpack set shares = ? where id = ?", (b"\xff" * 16, damaged))
-    places = [(1, damaged), (2, damaged), (1, sound)]
+    assert t.one(4, groups.leave) is not None
+    places = [(4, sound), (1, damaged), (2, damaged), (1, sound)]
     outcomes = t.turn([openings.Open(t.actors[user], t.once(user), which, show_cents=True) for user, which in places])
     codes = [outcome.code if isinstance(outcome, Refusal) else "" for outcome in outcomes]
-    assert codes == ["internal", "internal", ""]
+    assert codes == ["group_unknown", "internal", "internal", ""]
     assert t.conn.execute("select packet_id from redpack_record").fetchall() == [(sound,)]
 
 
