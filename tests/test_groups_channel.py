@@ -1,9 +1,12 @@
 """The one task that orders a group's commands: batches, bounds, bugs, and who hears what of a batch."""
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
-from server_kit import client_id, enter, raw, said
+from money_kit import log_of
+from server_kit import RefusedError, client_id, enter, raw, said
 from test_bus_local import Ear
 
 from chatsrv.bus import LocalBus
@@ -16,6 +19,7 @@ from chatsrv_protocol.codec import decode
 from chatsrv_protocol.framing import FrameSplitter
 from chatsrv_protocol.groups import Added, AddMembers, MemberRemoved, Removed, RemoveMember
 from chatsrv_protocol.messages import Message, Send, Sent
+from chatsrv_storage import posting
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import shown
 from chatsrv_storage.idempotency import Once
@@ -257,3 +261,19 @@ async def test_added_removed_and_added_again_in_one_burst(autojump_clock: object
         assert await bob.texts(group_id) == ["m4"]
         view, _ = await server.server.services.storage.read(lambda conn: shown(conn, bob.user_id, group_id))
         assert view.seq - view.visible_from == 2
+
+
+async def test_what_people_say_is_never_logged(autojump_clock: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[Any] = []
+    async with open_test_server(log=log_of(lines)) as server:
+        (ann,) = await enter(server, "ann")
+        group_id = await ann.make_group()
+
+        def bug(*_: Any) -> Any:
+            raise ValueError("a bug")
+
+        monkeypatch.setattr(posting.Posts, "__call__", bug)
+        with pytest.raises(RefusedError):
+            await ann.ask(Send(client_id(), group_id, "my secret"))
+        assert [line["event"] for line in lines if line["level"] == "error"] == ["a command failed"]
+        assert "my secret" not in repr(lines)

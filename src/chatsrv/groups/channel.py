@@ -37,6 +37,12 @@ def _nobody(_group_id: int) -> None:
     """Nobody wants to know that a group changed."""
 
 
+def _kind_of(thing: object) -> str:
+    """What the log says of a command or an effect: never what somebody said."""
+    script = getattr(thing, "script", None)
+    return f"{type(thing).__name__} {getattr(script, '__qualname__', getattr(thing, 'kind', ''))}".strip()
+
+
 OnOutcome = Callable[[Outcome], None]
 
 
@@ -121,7 +127,7 @@ class _Channel:
         except Exception:  # a bug in one script must not refuse its neighbours
             if len(batch) > 1:
                 return any([await self._work([submission]) for submission in batch])
-            channels.log.exception("a command failed", group_id=self._group_id, command=repr(batch[0].command))
+            channels.log.exception("a command failed", group_id=self._group_id, command=_kind_of(batch[0].command))
             outcomes = [Refusal("internal", "the server made a mistake with this command; it is in its log")]
         committed = trio.current_time()
         for submission, outcome in zip(batch, outcomes, strict=True):
@@ -248,7 +254,7 @@ class Channels:
         try:
             return encode(make(effect))
         except Exception:  # a bug must not end the server; what is stored is stored, and who sees the gap fetches it
-            self.log.exception("an event cannot be told", effect=repr(effect)[:1000])
+            self.log.exception("an event cannot be told", effect=_kind_of(effect))
             return b""
 
     def _hold_back_newcomers(self, group_id: int, outcomes: Sequence[Outcome]) -> None:
