@@ -37,7 +37,7 @@ class Person:
     session_id: int = 1
     heard: list[Any] = attrs.field(factory=list)
     peer: str = "127.0.0.1"
-    may_send_passwords: bool = True
+    may_send_secrets: bool = True
     may_register: bool = True
     streamed: list[Any] = attrs.field(factory=list)
     _answers: dict[int, Any] = attrs.field(factory=dict)

@@ -33,7 +33,10 @@ def untrusted() -> ssl.SSLCertVerificationError:
         (ConnectionRefusedError(errno.ECONNREFUSED, "x"), "Connection refused"),
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
         (wrong_version(), "what answers there does not speak TLS"),
-        (untrusted(), "its certificate is not trusted: self-signed certificate"),
+        (
+            untrusted(),
+            "its certificate is not trusted (self-signed certificate); CHATSRV_CA_FILE names who vouches for it",
+        ),
         (ssl.SSLError(1, "[SSL: SOMETHING_ELSE] something else (_ssl.c:1)"), "TLS failed: [SSL: SOMETHING_ELSE]"),
     ],
 )

@@ -58,6 +58,7 @@ async def test_pieces_are_counted_as_messages() -> None:
 @pytest.mark.parametrize("trusted", [(), ("127.0.0.1",)])
 async def test_an_address_has_a_budget_and_a_trusted_proxy_says_whose(trusted: Any) -> None:
     settings: dict[str, Any] = {"address_per_second": SLOW, "address_burst": 2, "trusted_proxies": trusted}
+    settings["allow_plaintext"] = True  # who comes through a proxy that is not trusted is from afar
     async with open_http("ann", "bob", **settings) as (_, ann, bob):
         told = {"x-forwarded-for": "203.0.113.9, 192.0.2.7"}
         for person in (ann, bob):

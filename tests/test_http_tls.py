@@ -128,19 +128,22 @@ def test_on_the_command_line(certificates: Certificates, tmp_path: Path) -> None
 async def test_a_token_comes_in_the_clear_from_loopback_only_unless_the_operator_says_so(
     certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatsrv.http.callers.is_loopback", lambda _: False)
+    monkeypatch.setattr("chatsrv.auth.addresses.is_loopback", lambda _: False)
+    forwarded = {"x-forwarded-for": "192.0.2.7", "x-forwarded-proto": "https"}
     both = {**settings(certificates), "http": Address("127.0.0.1", 0)}
-    for plain, more in (
-        (403, {}),
-        (201, {"allow_plaintext": True}),
-        (201, {"trusted_proxies": ("127.0.0.1",)}),
+    for plain, more, headers in (
+        (403, {}, {}),
+        (201, {"allow_plaintext": True}, {}),
+        (201, {"trusted_proxies": ("127.0.0.1",)}, forwarded),
+        (403, {"trusted_proxies": ("127.0.0.1",)}, {"x-forwarded-for": "192.0.2.7"}),
+        (403, {}, forwarded),
     ):
         config = attrs.evolve(quick(), **both, **more)
         async with open_server(config) as server, open_client(url_of(server, "tcp"), insecure=True) as ann:
             await ann.register("ann", PASSWORD)
             access = await ann.http_access()
             assert access.base.startswith("https"), "where there are both, clients are told the safe one"
-            auth = {"authorization": f"Bearer {access.token.hex()}"}
+            auth = {"authorization": f"Bearer {access.token.hex()}", **headers}
             for scheme, status in (("http", plain), ("https", 201)):
                 async with httpx.AsyncClient(base_url=url_of(server, scheme), verify=certificates.trusting) as http:
                     answer = await http.post("/media", content=b"x", headers=auth)

@@ -19,7 +19,7 @@ from chatsrv.net.listeners import Listener, bind
 from chatsrv.testing import QUICK
 from chatsrv_protocol.common import Ping
 from chatsrv_protocol.messages import Message
-from chatsrv_protocol.session import Logout, Register
+from chatsrv_protocol.session import Logout, Register, Resume
 from chatsrv_protocol.sync import History
 
 ANY = "127.0.0.1:0"
@@ -97,7 +97,7 @@ async def test_a_silent_tls_socket_is_closed_at_the_deadline(certificates: Certi
                 assert await stream.receive_some() == b""
 
 
-async def test_passwords_travel_in_the_clear_on_loopback_only_unless_the_operator_says_so(
+async def test_secrets_travel_in_the_clear_on_loopback_only_unless_the_operator_says_so(
     certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def from_afar(stream: trio.SocketStream) -> str:
@@ -115,6 +115,7 @@ async def test_passwords_travel_in_the_clear_on_loopback_only_unless_the_operato
                         await client.ask(command)
                     else:
                         assert await client.refused(command) == "plaintext_refused"
+                        assert await client.refused(Resume(bytes(32))) == "plaintext_refused"
 
 
 async def test_a_port_in_use_is_a_config_error_and_nothing_stays_open(free_tcp_port: int) -> None:

@@ -286,7 +286,7 @@ async def test_a_clients_address_comes_from_a_trusted_proxy_only(
         (served,) = server._acceptor.connections
         assert served.peer == seen
         assert welcome.registration_open is (seen == "127.0.0.1")
-        assert served.may_send_passwords is secure
+        assert served.may_send_secrets is secure
 
 
 @pytest.mark.usefixtures("no_hurry")

@@ -60,7 +60,7 @@ class ErrorCode(StrEnum):
     )
     # Accounts and sessions.
     REGISTRATION_CLOSED = "registration_closed", "Ask the operator for an account."
-    PLAINTEXT_REFUSED = "plaintext_refused", "Connect with TLS: passwords do not travel in the clear here."
+    PLAINTEXT_REFUSED = "plaintext_refused", "Connect with TLS: passwords and tokens do not travel in the clear here."
     NAME_TAKEN = "name_taken", "Choose another name."
     BAD_CREDENTIALS = "bad_credentials", "Name or password is wrong: ask the person again."
     SESSION_ENDED = "session_ended", "The token is void: throw it away and log in by password."

@@ -90,7 +90,7 @@ class Login:
     device: str = field(LABEL)
 
 
-@command(0x0104, reply=LoggedIn, errors=(ErrorCode.SESSION_ENDED,))
+@command(0x0104, reply=LoggedIn, errors=(ErrorCode.PLAINTEXT_REFUSED, ErrorCode.SESSION_ENDED))
 class Resume:
     """Log in by the token of a session that has not ended."""
 
@@ -102,7 +102,7 @@ class Logout:
     """End this connection's session: its token is void, and every connection of it is closed."""
 
 
-@command(0x0106, reply=Done, errors=(ErrorCode.PLAINTEXT_REFUSED, ErrorCode.BAD_CREDENTIALS, ErrorCode.PASSWORD_WEAK))
+@command(0x0106, reply=Done, errors=(ErrorCode.BAD_CREDENTIALS, ErrorCode.PASSWORD_WEAK))
 class ChangePassword:
     """Set a new password and end all other sessions of this user."""
 

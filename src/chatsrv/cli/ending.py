@@ -73,10 +73,6 @@ def _reason(error: BaseException) -> str:
     said: dict[str, None] = {}
     while (cause := cause.__cause__) is not None:
         for leaf in leaves(cause):
-            if isinstance(leaf, ssl.SSLCertVerificationError):
-                return (
-                    f"its certificate is not trusted ({leaf.verify_message}); CHATSRV_CA_FILE names who vouches for it"
-                )
             if isinstance(leaf, OSError) and leaf.errno:
                 said[_said_by(leaf)] = None
     return ", ".join(said) or str(error)
@@ -84,9 +80,7 @@ def _reason(error: BaseException) -> str:
 
 def _said_by(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"its certificate is not trusted: {error.verify_message} (SSL_CERT_FILE can name an authority of your own)"
-        )
+        return f"its certificate is not trusted ({error.verify_message}); CHATSRV_CA_FILE names who vouches for it"
     if isinstance(error, ssl.SSLError):
         wrong = "WRONG_VERSION_NUMBER" in str(error)
         return "what answers there does not speak TLS" if wrong else f"TLS failed: {error.strerror}"

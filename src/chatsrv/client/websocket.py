@@ -173,6 +173,6 @@ def _as_ours(error: Exception) -> Exception:
         error = group.exceptions[0]
     if isinstance(error, ConnectionRejected):
         return ProtocolViolation(f"the server answered the WebSocket handshake with HTTP status {error.status_code}")
-    if isinstance(error, trio.BrokenResourceError):
+    if isinstance(error, (trio.BrokenResourceError, ConnectionResetError)):
         return trio.BrokenResourceError(f"the WebSocket handshake failed: {error}")
     return trio.BrokenResourceError("the WebSocket handshake failed: what answers there is no WebSocket server")

@@ -83,7 +83,7 @@ class Caller(Protocol):
         ...
 
     @property
-    def may_send_passwords(self) -> bool:
+    def may_send_secrets(self) -> bool:
         """Nobody between can read them, or the operator allows it."""
         ...
 

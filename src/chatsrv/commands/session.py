@@ -54,9 +54,10 @@ class RateLimited(Refusal):
         self.retry_after = retry_after
 
 
-def _check_password_path(request: Request) -> None:
-    if not request.caller.may_send_passwords:
-        sentence = "passwords travel only over TLS or loopback: use tls:// or wss://"
+def _check_secret_path(request: Request) -> None:
+    """For every way of coming in: who is in, came a safe way, and may change a password there too."""
+    if not request.caller.may_send_secrets:
+        sentence = "passwords and tokens travel only over TLS or loopback: use tls:// or wss://"
         raise Refusal(ErrorCode.PLAINTEXT_REFUSED, sentence)
 
 
@@ -70,7 +71,7 @@ async def register(request: Request, command: wire.Register) -> wire.LoggedIn:
     services, caller = request.services, request.caller
     if not caller.may_register:
         raise Refusal(ErrorCode.REGISTRATION_CLOSED, "this server's operator makes the accounts: ask for one")
-    _check_password_path(request)
+    _check_secret_path(request)
     _check_new_password(command.password, "password")
     wait = services.registrations.take(source_of(caller.peer), trio.current_time())
     if wait:
@@ -87,7 +88,7 @@ async def register(request: Request, command: wire.Register) -> wire.LoggedIn:
 async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
     """Log in by password: the same answer in the same time, whether the name or the password is wrong."""
     services, caller = request.services, request.caller
-    _check_password_path(request)
+    _check_secret_path(request)
     # Attempts are counted before argon2 runs, per user and (ten times as many) per address; the address first, so that
     # one that has none left uses up nobody else's.
     now = trio.current_time()
@@ -138,6 +139,7 @@ async def _new_session(request: Request, account: Account, device: str) -> wire.
 
 async def resume(request: Request, command: wire.Resume) -> wire.LoggedIn:
     """Log in by token."""
+    _check_secret_path(request)
     now_ms = request.now_ms
 
     def find(conn: Connection) -> tuple[int, Account | None]:
@@ -185,7 +187,6 @@ async def _end(request: Request, session_id: int) -> Done:
 async def change_password(request: Request, command: wire.ChangePassword) -> Done:
     """Set a new password; all other sessions end."""
     services, caller = request.services, request.caller
-    _check_password_path(request)
     _check_new_password(command.new, "new")
     wait = services.logins.take(("user", accounts.name_key(caller.actor.name)), trio.current_time())
     if wait:

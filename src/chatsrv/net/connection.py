@@ -105,7 +105,7 @@ class ClientConnection:
         return self
 
     @property
-    def may_send_passwords(self) -> bool:
+    def may_send_secrets(self) -> bool:
         """Nobody between can read them, or the operator allows it."""
         return self._transport.secure or self._services.config.allow_plaintext
 
