@@ -202,7 +202,7 @@ def test_every_command_that_names_a_group_has_a_row():
 ELSEWHERE: dict[type[Any], str] = {
     common.Ping: "test_net_connection.py::test_nothing_but_a_login_is_possible_before_the_login",
     session.Hello: "test_commands_session.py::test_the_handshake_tells_the_limits_and_the_clock",
-    session.Register: "test_commands_session.py::test_registration_is_closed_and_passwords_need_a_safe_way",
+    session.Register: "test_commands_session.py::test_registration_is_closed_and_secrets_need_a_safe_way",
     session.Login: "test_commands_session.py::test_a_wrong_name_and_a_wrong_password_look_the_same",
     session.Resume: "test_commands_session.py::test_a_token_that_never_was",
     session.Logout: "test_commands_session.py::test_logout_ends_every_connection_of_the_session_and_no_other",
