@@ -42,7 +42,7 @@ bench: REPORT ?= bench/report
 bench: setup
 	$(BIN)/python -m bench all --report $(REPORT)
 
-# The whole server with its clients on as many seeds as asked: make simulate SEEDS=100
+# The whole server with its clients on as many seeds as asked: make simulate SEEDS=100. One that fails is kept (docs/simulation.md).
 simulate: setup
 	cd tests && ../$(BIN)/python -m simulation $(SEEDS)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import httpx
 import media_files
 import pytest
 import trio
+import trio.testing
 from http_kit import quick, url_of
 from server_kit import PASSWORD
 
@@ -137,3 +138,16 @@ async def test_without_http_there_are_no_media() -> None:
         assert refused.value.code == "media_off"
         with trio.fail_after(60), pytest.raises(RequestRefused):
             await ann.media_urls(1)
+
+
+async def test_a_connection_lost_in_an_answer_worth_another_try(autojump_clock: trio.testing.MockClock) -> None:
+    """The body of a 503 breaks off: another try, and no error of httpx."""
+
+    class Broken(httpx.AsyncByteStream):
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            raise httpx.ReadError("the connection broke")
+
+    async def attempt() -> None:
+        await module._Arriving(lambda _: None, None).take(httpx.Response(503, stream=Broken()))
+
+    assert await module._again(attempt(), module._Pauses()) is None

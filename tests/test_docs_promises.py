@@ -27,7 +27,9 @@ def functions_of(file: str) -> frozenset[str]:
     return frozenset(names)
 
 
-@pytest.mark.parametrize("document", ["docs/promises.md", "SECURITY.md", "docs/limits.md", "docs/mutation.md"])
+@pytest.mark.parametrize(
+    "document", ["docs/promises.md", "SECURITY.md", "docs/limits.md", "docs/mutation.md", "docs/simulation.md"]
+)
 def test_every_test_that_is_named_exists(document: str) -> None:
     named = NAMED.findall((ROOT / document).read_text())
     assert named

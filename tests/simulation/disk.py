@@ -51,14 +51,21 @@ def _apply(cells: bytearray, offset: int, data: bytes | None) -> None:
 
 
 class Disk:
-    """All files of a server. `on_step` is called before each write and sync, and may freeze the disk or raise."""
+    """All files of a server. `on_step` is called before each write and sync, `on_synced` after each sync: they may freeze
+    the disk. `on_hit` is told when a fault of the disk is met, `on_commit` before each COMMIT."""
 
     def __init__(self) -> None:
         self.files: dict[str, MemoryFile] = {}
         self.frozen = False
         self.full = False
+        self.copies = False
+        """The file system copies on writing, so that no overwriting succeeds on a full disk either."""
         self.fail_syncs = 0
+        self.fail_writes = 0
         self.on_step: Callable[[str], None] = lambda _: None
+        self.on_synced: Callable[[], None] = lambda: None
+        self.on_hit: Callable[[str], None] = lambda _: None
+        self.on_commit: Callable[[apsw.Connection], None] = lambda _: None
         self._vfs = _MemoryVFS(self)
 
     def connect(self, path: Path) -> "Connected | ReaderView":
@@ -66,12 +73,35 @@ class Disk:
         since a VFS in Python has no shared memory, and inline jobs never overlap."""
         del path
         if self._writer is None or self._writer.closed:
-            self._writer = Connected(apsw.Connection("chat.sqlite3", vfs=self._vfs.name))
+            self._writer = Connected(apsw.Connection("chat.sqlite3", vfs=self._vfs.name), self)
             self._writer.execute("pragma locking_mode = exclusive")
             return self._writer
         return ReaderView(self._writer)
 
     _writer: "Connected | None" = None
+
+    def ask(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]] | None:
+        """A look at the database at this very moment; None where no server has it open."""
+        writer = self._writer
+        return None if writer is None or writer.closed or self.frozen else list(writer.execute(sql, params))
+
+    def about_to(self, step: str) -> None:
+        """A write or a sync is about to happen."""
+        if not self.frozen:
+            self.on_step(step)
+
+    def sync_fails(self) -> bool:
+        """Whether this sync is one of those that fail."""
+        if not self.fail_syncs:
+            return False
+        self.fail_syncs -= 1
+        self.on_hit("sync_fails")
+        return True
+
+    def heal(self) -> None:
+        """No more faults of its own."""
+        self.full = False
+        self.fail_syncs = self.fail_writes = 0
 
     def freeze(self) -> None:
         """From here on nothing is kept."""
@@ -100,9 +130,14 @@ class _File:
 
     def xWrite(self, data: bytes, offset: int) -> None:
         disk = self.disk
-        disk.on_step("write")
-        if disk.full and not disk.frozen and offset + len(data) > len(self.file.seen):
+        disk.about_to("write")
+        if disk.full and not disk.frozen and (disk.copies or offset + len(data) > len(self.file.seen)):
+            disk.on_hit("disk_full")
             raise apsw.FullError("no space left on the simulated disk")
+        if disk.fail_writes and not disk.frozen:
+            disk.fail_writes -= 1
+            disk.on_hit("write_fails")
+            raise apsw.IOError("the simulated disk did not write")
         _apply(self.file.seen, offset, bytes(data))
         if not disk.frozen:
             self.file.since.append((offset, bytes(data)))
@@ -115,15 +150,15 @@ class _File:
     def xSync(self, flags: int) -> None:
         del flags
         disk = self.disk
-        disk.on_step("sync")
+        disk.about_to("sync")
         if disk.frozen:
             return
-        if disk.fail_syncs:
-            disk.fail_syncs -= 1
+        if disk.sync_fails():
             raise apsw.IOError("the simulated disk did not sync")
         for offset, data in self.file.since:
             _apply(self.file.safe, offset, data)
         self.file.since = []
+        disk.on_synced()
 
     def xFileSize(self) -> int:
         return len(self.file.seen)
@@ -173,11 +208,14 @@ class _MemoryVFS(apsw.VFS):
 class Connected:
     """An apsw connection with the few methods and the errors of sqlite3 that the storage knows."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, disk: Disk) -> None:
         self._connection = connection
+        self._disk = disk
         self.closed = False
 
     def execute(self, sql: str, params: Any = (), /) -> Any:
+        if sql == "COMMIT":
+            self._disk.on_commit(self._connection)
         return self._run(lambda: self._connection.execute(sql, params))
 
     def executemany(self, sql: str, rows: Any, /) -> Any:

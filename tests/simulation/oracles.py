@@ -1,17 +1,88 @@
-"""What has to hold at the end, whatever happened: the promises, asked of the database and of every device."""
+"""What has to hold at every commit, after every restart and at the end: the promises, asked of the database and of
+every device.
+"""
 
+import gc
 import json
-from typing import Any
+from typing import Any, Final
 
 import trio
 from money_kit import problems, sum_of_accounts
 
+from chatsrv.app.money import LONGEST_WAIT
+from chatsrv_protocol.limits import MAX_OUTBOX_BYTES
+from chatsrv_storage import media
 from chatsrv_storage.port import Connection
-from simulation.devices import Device, Town
+from simulation.devices import Person
+from simulation.town import Town
 from simulation.world import World
 
-PATIENCE = 1800
+PATIENCE: Final = 1800
 """Virtual seconds within which everybody has everything once the faults stop."""
+
+TASKS_PER_STREAM: Final = 10
+"""A connection is at most three tasks of the server and five of its client; one of HTTP has some of Hypercorn's."""
+
+TASKS_PER_OPERATION: Final = 8
+"""Some open a client of their own, which may be between two connections."""
+
+TASKS_BESIDES: Final = 150
+"""The server's own, the people and their clients."""
+
+
+def at_a_commit(world: World, connection: Any) -> None:
+    """The sum of all accounts is zero at every commit."""
+    if not world.disk.frozen:
+        ((total,),) = connection.execute("select coalesce(sum(balance), 0) from account")
+        if total != 0:
+            world.break_off(f"a transaction is about to be committed in which the books are at {total}")
+
+
+async def after_a_restart(world: World, town: Town) -> None:
+    """What was acked before is there, and nothing is broken."""
+    await what_was_acked_is_stored(world, town)
+    await the_books_are_right(world)
+
+
+async def at_the_end(world: World, town: Town, people: list[Person]) -> None:
+    """Everything, once there are no more faults."""
+    await everybody_converges(world, people)
+    await nothing_was_skipped(world, people)
+    await what_was_heard_is_what_is_stored(world, people)
+    await what_was_acked_is_stored(world, town)
+    await only_members_spoke_and_once(world)
+    await the_books_are_right(world)
+
+
+async def everybody_is_there(people: list[Person]) -> None:
+    """Every device has a client."""
+    while any(person.client is None for person in people):
+        await trio.sleep(1)
+
+
+async def keep_within_bounds(world: World, town: Town) -> None:
+    """Tasks, and what waits for slow readers, at any time."""
+    while True:
+        await trio.sleep(2)
+        tasks, streams = trio.lowlevel.current_statistics().tasks_living, len(world.network.streams)
+        server = world.server
+        channels = 0 if server is None else len(server.services.channels)
+        if server is not None:  # HTTP connections live on for their keep-alive when the client is gone
+            streams = max(streams, server.connections + len(server._http._ports["http"]))
+        bound = TASKS_BESIDES + channels + TASKS_PER_STREAM * streams + TASKS_PER_OPERATION * town.running
+        assert tasks <= bound, (
+            f"{tasks} tasks with {streams} connections, {channels} channels and {town.running} operations"
+        )
+        if world.server is not None:
+            waiting, connections = world.server._acceptor._flusher.waiting, world.server.connections
+            assert waiting <= MAX_OUTBOX_BYTES * max(1, connections), f"{waiting} bytes wait for {connections} readers"
+
+
+async def tasks_of_a_server(world: World) -> int:
+    """How many tasks there are while nobody is there."""
+    await world.up.wait()
+    await trio.sleep(1)
+    return trio.lowlevel.current_statistics().tasks_living
 
 
 def memberships(conn: Connection) -> dict[int, dict[int, tuple[int, int]]]:
@@ -25,7 +96,7 @@ def memberships(conn: Connection) -> dict[int, dict[int, tuple[int, int]]]:
     return found
 
 
-async def everybody_converges(world: World, devices: list[Device]) -> None:
+async def everybody_converges(world: World, devices: list[Person]) -> None:
     """Every device has heard every group of its user up to the head, and keeps quiet about all others."""
     late: list[str] = []
     mine: Any = {}
@@ -46,7 +117,7 @@ async def everybody_converges(world: World, devices: list[Device]) -> None:
         assert not strange, f"{device.name} still follows {strange}, of which it is no member"
 
 
-async def what_was_heard_is_what_is_stored(world: World, devices: list[Device]) -> None:
+async def what_was_heard_is_what_is_stored(world: World, devices: list[Person]) -> None:
     """One order for all: the same event at the same place on every device and in the database."""
 
     def ids(conn: Connection) -> dict[tuple[int, int], int]:
@@ -59,7 +130,7 @@ async def what_was_heard_is_what_is_stored(world: World, devices: list[Device]) 
                 assert stored.get((group_id, seq)) == message_id, f"{device.name} heard another {group_id}/{seq}"
 
 
-async def nothing_was_skipped(world: World, devices: list[Device]) -> None:
+async def nothing_was_skipped(world: World, devices: list[Person]) -> None:
     """Who heard an event that does not follow the one before was out of the group in between."""
 
     def goings(conn: Connection) -> set[tuple[int, int, int]]:
@@ -94,7 +165,7 @@ async def what_was_acked_is_stored(world: World, town: Town) -> None:
 
     answer: Any = await world.look(look)
     messages, shares = answer
-    for group_id, seq, message_id, _ in town.sent:
+    for group_id, seq, message_id in town.sent:
         assert (group_id, seq) in messages, f"acked message {group_id}/{seq} is lost"
         assert messages[group_id, seq][0] == message_id, f"acked message {group_id}/{seq} is another one"
     for key, cents in town.shares.items():
@@ -114,35 +185,69 @@ async def only_members_spoke_and_once(world: World) -> None:
             content = json.loads(data) if data else {}
             if kind == "created":
                 members |= {sender, *(user for user, _ in content["members"])}
-            elif kind == "removed":
+            elif kind in ("removed", "banned"):
                 # Who leaves is out before the event is told.
                 members.discard(content["member"][0])
+            elif kind == "added" and sender in {user for user, _ in content["members"]}:
+                pass  # somebody came in by a code
             elif sender not in members and kind != "expired":
                 wrong.append(f"{group_id}/{seq}: {kind} by {sender}, who is no member")
             if kind == "added":
                 members |= {user for user, _ in content["members"]}
-            if kind == "text" and text.startswith("p"):
+            if kind == "text" and text.startswith("p") and "origin" not in content:
                 if (sender, text) in said:
                     wrong.append(f"{group_id}/{seq}: said twice")
                 said.add((sender, text))
         return wrong
 
-    assert await world.look(replay) == []
+    wrong: Any = await world.look(replay)
+    assert not wrong, f"{len(wrong)} events that should not be: {wrong[:3]}"
 
 
 async def the_books_are_right(world: World) -> None:
     """Everything an offline check would look at."""
-    assert await world.look(problems) == []
-    assert await world.look(sum_of_accounts) == 0
+    wrong = [*await world.look(problems), *await world.look(media.check)]
+    assert not wrong, f"{len(wrong)} things are wrong with the database: {wrong[:3]}"
+    total = await world.look(sum_of_accounts)
+    assert total == 0, f"the books are at {total}"
 
 
-async def nothing_is_left_over(world: World) -> None:
-    """Outboxes are empty once everybody has everything."""
+async def every_packet_comes_to_an_end(world: World) -> None:
+    """Long after, each packet is exhausted or has gone back, to the cent, and the wallets hold all the money."""
+
+    def at_an_end(conn: Connection) -> list[tuple[Any, ...]]:
+        return conn.execute(
+            "select r.id, r.state, r.total, r.refunded_cents, (select coalesce(sum(cents), 0) from redpack_record p"
+            " where p.packet_id = r.id) from redpack r"
+        ).fetchall()
+
+    await trio.sleep(LONGEST_WAIT + 5)
+    for packet_id, state, total, refunded, paid in await world.look(at_an_end):
+        name = world.name("packet", packet_id)
+        assert state != "live", f"{name} is still open long after its time"
+        assert refunded + paid == total, f"{name}: {paid} cents paid and {refunded} given back of {total}"
+    await the_books_are_right(world)
+
+
+async def nothing_is_left_over(world: World, idle: int) -> None:
+    """Once everybody is gone the server is as it was before they came, and nothing holds the servers of former lives."""
     await world.up.wait()
-    assert world.server is not None
-    services = world.server.services
-    for _ in range(60):
-        if all(channel_count < 200 for channel_count in (len(services.channels),)):
-            return
-        await trio.sleep(1)
-    raise AssertionError("channels pile up")
+    server = world.server
+    assert server is not None
+    left = ""
+    for _ in range(PATIENCE // 20):
+        library = server.services.library
+        assert library is not None
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        left = (
+            f"{server.connections} connections, {len(server.services.channels)} channels, {tasks} tasks (at first {idle}),"
+            f" {server._acceptor._flusher.waiting} bytes, {library.uploads._busy.total()} uploads, {len(world.network.streams)} streams"
+        )
+        if left == f"0 connections, 0 channels, {idle} tasks (at first {idle}), 0 bytes, 0 uploads, 0 streams":
+            break
+        await trio.sleep(10)
+    else:
+        raise AssertionError(f"left over when everybody is gone: {left}")
+    gc.collect()
+    former = [reference for reference in world.former if reference() not in (None, server)]
+    assert not former, f"{len(former)} servers of {world.lives} lives are still in memory"

@@ -1,10 +1,11 @@
-"""Ten bugs on purpose, each of which some seed has to find: a simulation that finds none of them proves nothing.
+"""Twelve bugs on purpose, each of which some seed has to find: a simulation that finds none of them proves nothing.
 
 `python -m simulation.planted [SEEDS]` plants one after the other and counts the seeds that find it.
 """
 
-import subprocess
+import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
@@ -18,24 +19,17 @@ from chatsrv.client.link import Link
 from chatsrv.client.position import Position
 from chatsrv.groups.channel import Channels, _Channel
 from chatsrv.groups.wire import event_of
+from chatsrv.media import local
 from chatsrv_protocol import encode
 from chatsrv_protocol.redpack import PacketShare
 from chatsrv_redpack import State
-from chatsrv_storage import batch, packets, standing, turn
+from chatsrv_storage import batch, media, packets, standing, turn
+from chatsrv_storage.connection import Synchronous
 from chatsrv_storage.inline import InlineStorage
 from chatsrv_storage.records import Record
-from simulation.story import tell
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Generator[None]:
-    """Another attribute for a while."""
-    original = owner.__dict__[name]
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)
+from simulation.hang import Hang, bounded_cpu
+from simulation.replaced import replaced
+from simulation.story import Found, tell
 
 
 def a_failed_sync_is_acked() -> AbstractContextManager[None]:
@@ -173,13 +167,29 @@ def events_are_told_that_were_never_stored() -> AbstractContextManager[None]:
     return replaced(Channels, "tell", tell_a_ghost)
 
 
+def a_medium_is_known_before_its_bytes_are_safe() -> AbstractContextManager[None]:
+    """An upload's bytes get their name, and nobody syncs them or the folder."""
+    original = local._publish
+
+    def publish(part: Any, blob: Any, at: float) -> None:
+        with replaced(local, "sync_folder", lambda _: None):
+            original(part, blob, at)
+
+    return replaced(local, "_publish", publish)
+
+
+def a_recalled_medium_can_still_be_fetched() -> AbstractContextManager[None]:
+    """A recall forgets the text, and not that the message carried a medium."""
+    return replaced(media, "forget_use", lambda *_: None)
+
+
 @contextmanager
 def nothing() -> Generator[None]:
     """No change of the code."""
     yield
 
 
-Planted = tuple[Callable[[], AbstractContextManager[None]], str]
+Planted = tuple[Callable[[], AbstractContextManager[None]], Synchronous]
 
 BUGS: Final[dict[str, Planted]] = {
     "NORMAL instead of FULL": (nothing, "NORMAL"),
@@ -192,43 +202,35 @@ BUGS: Final[dict[str, Planted]] = {
     "the head is sometimes forgotten": (the_head_is_sometimes_forgotten, "FULL"),
     "the client ignores gaps": (the_client_ignores_gaps, "FULL"),
     "events are told that were never stored": (events_are_told_that_were_never_stored, "FULL"),
+    "a medium's bytes are not synced": (a_medium_is_known_before_its_bytes_are_safe, "FULL"),
+    "a recalled medium can still be fetched": (a_recalled_medium_can_still_be_fetched, "FULL"),
 }
 
 
-def finds(bug: str, seed: int, seconds: float = 600.0) -> str | None:
+def finds(bug: str, seed: int) -> str | None:
     """What the seed says about the planted bug; None if it finds nothing."""
     plant, synchronous = BUGS[bug]
     try:
-        with plant():
-            tell(seed, seconds, synchronous)  # pyright: ignore[reportArgumentType]
-    except BaseExceptionGroup as group:
-        leaf: BaseException = group
-        while isinstance(leaf, BaseExceptionGroup):
-            leaf = leaf.exceptions[0]
-        return f"{type(leaf).__name__}: {leaf}"[:120]
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"[:120]
+        with plant(), bounded_cpu():
+            tell(seed, synchronous=synchronous, drilled=False)
+    except Found as found:
+        return found.what
+    except Hang as hang:
+        return f"Hang: {hang}"
     return None
 
 
 def main() -> None:
-    """Each in a process of its own, since a planted bug may also hang: then it is found, too."""
-    if sys.argv[1:2] == ["--one"]:
-        print(finds(sys.argv[2], int(sys.argv[3])) or "")
-        return
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    """A table for docs/simulation.md."""
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     for bug in BUGS:
-        found = [_in_a_process(bug, seed) for seed in range(seeds)]
-        said = next((what for what in found if what), "nothing")
-        print(f"{bug}: found in {sum(bool(what) for what in found)} of {seeds} seeds: {said}", flush=True)
-
-
-def _in_a_process(bug: str, seed: int) -> str:
-    command = [sys.executable, "-m", "simulation.planted", "--one", bug, str(seed)]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
-    except subprocess.TimeoutExpired:
-        return "it hangs"
+        said = [finds(bug, seed) for seed in range(seeds)]
+        kinds = Counter(re.sub(r"p\d\.\d|\d+", "…", what.splitlines()[0])[:70] for what in said if what)
+        print(
+            f"| {bug} | {sum(map(bool, said))} of {seeds} | {next(filter(None, said), 'nothing')[:110]} |", flush=True
+        )
+        for what, count in kinds.most_common():
+            print(f"      {count} x {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
