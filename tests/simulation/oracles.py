@@ -241,7 +241,8 @@ async def nothing_is_left_over(world: World, idle: int) -> None:
         tasks = trio.lowlevel.current_statistics().tasks_living
         left = (
             f"{server.connections} connections, {len(server.services.channels)} channels, {tasks} tasks (at first {idle}),"
-            f" {server._acceptor._flusher.waiting} bytes, {library.uploads._busy.total()} uploads, {len(world.network.streams)} streams"
+            f" {server._acceptor._flusher.waiting} bytes, {library.uploads._busy.total()} uploads,"
+            f" {len(world.network.streams)} streams"
         )
         if left == f"0 connections, 0 channels, {idle} tasks (at first {idle}), 0 bytes, 0 uploads, 0 streams":
             break
