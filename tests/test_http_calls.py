@@ -13,7 +13,7 @@ import trio
 from media_kit import put, settings
 
 from chatsrv.client import transfers
-from chatsrv.client.commands_media import HttpAccess
+from chatsrv.client.http_access import HttpAccess
 from chatsrv.clock import SystemClock
 from chatsrv.http_calls import AnswerTooLong, begin, call, end_response
 from chatsrv.log import quiet_log

@@ -12,7 +12,7 @@ from httpcore._backends.trio import TrioStream
 
 from chatsrv.app import Server
 from chatsrv.client import transfers
-from chatsrv.client.commands_media import HttpAccess
+from chatsrv.client.http_access import HttpAccess
 from chatsrv.transport.memory import MemoryStream
 from simulation.network import FaultyStream, Network
 

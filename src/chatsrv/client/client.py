@@ -25,7 +25,7 @@ from chatsrv.client.commands_conversation import ConversationCommands
 from chatsrv.client.commands_facetoface import FaceToFaceCommands
 from chatsrv.client.commands_governing import GoverningCommands
 from chatsrv.client.commands_groups import GroupCommands
-from chatsrv.client.commands_media import HttpAccess, MediaCommands
+from chatsrv.client.commands_media import MediaCommands
 from chatsrv.client.commands_messages import MessageCommands
 from chatsrv.client.commands_operator import OperatorCommands
 from chatsrv.client.commands_presence import PresenceCommands
@@ -34,6 +34,7 @@ from chatsrv.client.commands_session import SessionCommands
 from chatsrv.client.dial import Dialer, Trust, make_dial
 from chatsrv.client.errors import ClientError, NotLoggedIn, ProtocolViolation, RequestRefused, Unreachable
 from chatsrv.client.follow import Start
+from chatsrv.client.http_access import HttpAccess
 from chatsrv.client.keeper import Keeper, Settings
 from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.common import Ping

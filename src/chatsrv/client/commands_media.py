@@ -5,41 +5,20 @@ lost connections and restarts of the server, and has one effect however often it
 """
 
 import os
-import ssl
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import attrs
 import trio
 
 from chatsrv.client.commands import Commands
 from chatsrv.client.errors import ProtocolViolation
+from chatsrv.client.http_access import HttpAccess, Progress, Source
 from chatsrv_protocol.groups import Changed
 from chatsrv_protocol.limits import MAX_ID, MAX_PAGE
 from chatsrv_protocol.media import ListMedia, MediaPage, MediaUrl, MediaUrls, SendMedia, SetAvatar
 from chatsrv_protocol.messages import Message, SendExtra, Sent
-
-Progress = Callable[[int, int], object]
-"""Called with (bytes done, bytes altogether); it goes back where a lost connection took bytes with it."""
-
-
-class Source(Protocol):
-    """An open file in binary mode, at any place: it is read from its beginning, and again after a lost connection."""
-
-    def read(self, size: int, /) -> bytes: ...
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
-
-
-@attrs.frozen(slots=True)
-class HttpAccess:
-    """Where the server's HTTP side is, on whose behalf it is used, and whom to trust there and where it sends us."""
-
-    base: str
-    token: bytes
-    tls: ssl.SSLContext | None = None
-    elsewhere: Callable[[], ssl.SSLContext] = ssl.create_default_context
 
 
 class MediaCommands(Commands):

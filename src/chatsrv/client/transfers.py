@@ -12,18 +12,16 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 import trio
 
 from chatsrv.client.errors import ClientError, ProtocolViolation, RequestRefused, Unreachable
+from chatsrv.client.http_access import HttpAccess, Progress, Source
 from chatsrv.http_calls import Answer, Content, begin, call, end_response, read_answer
 from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.limits import MAX_ID
-
-if TYPE_CHECKING:
-    from chatsrv.client.commands_media import HttpAccess, Progress, Source
 
 T = TypeVar("T")
 
@@ -55,7 +53,7 @@ _NUMBER: Final = re.compile(r"\d{1,19}", re.ASCII)
 class Upload:
     """One file on its way, by the tus protocol."""
 
-    def __init__(self, access: "HttpAccess", file: "Source", name: str, kind: str, progress: "Progress | None") -> None:
+    def __init__(self, access: HttpAccess, file: Source, name: str, kind: str, progress: Progress | None) -> None:
         self._access = access
         self._auth = _auth(access)
         self._file = file
@@ -147,9 +145,7 @@ class Upload:
         return _checked(answer, *expected)
 
 
-async def download(
-    access: "HttpAccess", path: str, write: Callable[[bytes], object], progress: "Progress | None"
-) -> int:
+async def download(access: HttpAccess, path: str, write: Callable[[bytes], object], progress: Progress | None) -> int:
     """Read to the end, from where a lost connection left it; answers how many bytes."""
     arriving, pauses = _Arriving(write, progress), _Pauses()
     while arriving.done != arriving.total:
@@ -160,7 +156,7 @@ async def download(
     return arriving.done
 
 
-async def _read_on(access: "HttpAccess", path: str, arriving: "_Arriving") -> None:
+async def _read_on(access: HttpAccess, path: str, arriving: "_Arriving") -> None:
     """Get what is missing; where the server says that somebody else has it, there, and without the token."""
     headers = {"range": f"bytes={arriving.done}-"} if arriving.done else {}
     async with _http(access.base, access.tls) as http:
@@ -176,7 +172,7 @@ async def _read_on(access: "HttpAccess", path: str, arriving: "_Arriving") -> No
 class _Arriving:
     """A download: bytes that were written, and how many there are altogether (-1: not known yet)."""
 
-    def __init__(self, write: Callable[[bytes], object], progress: "Progress | None") -> None:
+    def __init__(self, write: Callable[[bytes], object], progress: Progress | None) -> None:
         self.done = 0
         self.total = -1
         self._write = write
@@ -200,7 +196,7 @@ class _Arriving:
             await end_response(response, chunks)
 
 
-def _auth(access: "HttpAccess") -> dict[str, str]:
+def _auth(access: HttpAccess) -> dict[str, str]:
     """On every request to the server, and on none to anybody else."""
     return {"authorization": f"Bearer {access.token.hex()}"}
 

@@ -3,8 +3,10 @@
 import io
 from typing import Final
 
+import trio
+
 from chatsrv.cli.demo.people import Person
-from chatsrv.cli.demo.stage import Stage
+from chatsrv.cli.demo.stage import PATIENCE, Stage
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.events import size_of
 from chatsrv.cli.redpack import money, reveal_of
@@ -137,6 +139,23 @@ async def face_to_face(stage: Stage) -> None:
 
 async def _is_in(person: Person, group: int) -> None:
     await person.until(lambda: group in person.begins_at, "the group of the code")
+
+
+async def find_again(stage: Stage) -> None:
+    """Words are found in everything that was said, one message goes on to another group, and who is there is told."""
+    group, beside = stage.groups["weekend"], stage.groups["face to face"]
+    dora = stage.people["dora"].client
+    with trio.fail_after(PATIENCE):  # the index is fed in the background
+        while not (found := (await dora.search("茶"))[0]):
+            await trio.sleep(0.05)
+    stage.say(f"dora searches all her groups for 茶: {found[0].sender} said '{found[0].text}'")
+    sent = await dora.forward(beside, group, found[0].seq)
+    await stage.everybody_heard(beside, sent.seq)
+    (person,) = await dora.find_people(["chen"])
+    (there,) = await dora.watch_presence([person.user_id])
+    if not there.online:
+        raise Failure("chen is there, and dora is told that he is not")
+    stage.say("she asks who is there, and sees that chen is online")
 
 
 async def picture(stage: Stage) -> None:

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import trio
 
-from chatsrv.cli.demo.features import face_to_face, govern, picture, point_at, red_packet
+from chatsrv.cli.demo.features import face_to_face, find_again, govern, picture, point_at, red_packet
 from chatsrv.cli.demo.stage import Stage
 from chatsrv.cli.errors import Failure
 from chatsrv_protocol.messages import Send, Sent
@@ -165,6 +165,7 @@ SCENES: Final = (
     Scene("A red packet", red_packet),
     Scene("Governing", govern),
     Scene("Face to face", face_to_face),
+    Scene("Found again, and who is there", find_again),
     Scene("A picture", picture),
     Scene("Out of the group", remove),
     Scene("A restart", restart),
