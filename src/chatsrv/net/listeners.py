@@ -7,6 +7,7 @@ import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal
 
 import attrs
@@ -87,12 +88,8 @@ class Acceptor:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Accept until cancelled; connections live in their own nursery, so that stopping can give them time."""
-
-        async def handle(stream: trio.SocketStream) -> None:
-            await self._handle(listener, stream)
-
         async with trio.open_nursery() as nursery:
-            await nursery.start(self._serve_sockets, handle, listener, connections)
+            await nursery.start(self._serve_sockets, partial(self._handle, listener), listener, connections)
             task_status.started()
 
     async def _serve_sockets(
@@ -153,12 +150,15 @@ class Acceptor:
 
     async def _serve_one(self, listener: Listener, stream: trio.SocketStream, peer: str) -> None:
         """Handshakes within their deadline, then the connection's life."""
+        if listener.scheme == "tcp":  # no handshake: a nursery for it would cost each connection 0.8 KiB
+            await self.serve_transport(TcpTransport(stream, peer), may_register=self._may_register(listener, peer))
+            return
         async with trio.open_nursery() as nursery:
             transport = None
             with trio.move_on_after(self._services.config.handshake_timeout):
                 transport = await self._transport(nursery, listener.scheme, stream, peer)
             if transport is not None and transport.peer == peer:
-                await self._serve_peer(listener, transport)
+                await self.serve_transport(transport, may_register=self._may_register(listener, peer))
             elif transport is not None:
                 if transport.peer == behind(peer) and peer not in self._warned_of:
                     self._warned_of[peer] = None
@@ -168,16 +168,16 @@ class Acceptor:
                 await self._serve_forwarded(listener, transport)
             nursery.cancel_scope.cancel()
 
-    async def _serve_peer(self, listener: Listener, transport: Transport) -> None:
+    def _may_register(self, listener: Listener, peer: str) -> bool:
         # Behind a trusted proxy on this machine, a client of a loopback listener may come from anywhere.
-        near = listener.address.is_loopback and is_loopback(transport.peer)
-        await self.serve_transport(transport, may_register=self._services.config.open_registration or near)
+        return self._services.config.open_registration or (listener.address.is_loopback and is_loopback(peer))
 
     async def _serve_forwarded(self, listener: Listener, transport: Transport) -> None:
         """Somebody who came through a proxy, and counts for the address that it says."""
         if self._has_room(transport.peer):
             with self._counted(transport.peer):
-                await self._serve_peer(listener, transport)
+                may_register = self._may_register(listener, transport.peer)
+                await self.serve_transport(transport, may_register=may_register)
             return
         with trio.move_on_after(1):
             await transport.say_goodbye()
@@ -190,8 +190,6 @@ class Acceptor:
             assert self._tls is not None, "a TLS listener needs a certificate"
             raw = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
             await raw.do_handshake()
-        if scheme == "tcp":
-            return TcpTransport(stream, peer)
         if scheme == "tls":
             return StreamTransport(raw, peer, secure=True)
         config = self._services.config
