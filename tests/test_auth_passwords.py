@@ -90,3 +90,26 @@ async def test_a_cancel_does_not_wait_for_the_hash() -> None:
         assert scope.cancelled_caught
     finally:
         go_on.set()
+
+
+async def test_who_goes_away_keeps_their_place_until_the_hash_is_done() -> None:
+    """Else whoever connects, asks and leaves, again and again, would leave a queue of hashes behind."""
+    passwords = Passwords(1, 8, 1)
+    go_on, calls = threading.Event(), 0
+
+    def stuck(password: str) -> str:
+        nonlocal calls
+        calls += 1
+        go_on.wait(60)
+        return password
+
+    passwords._hasher = type("Hasher", (), {"hash": staticmethod(stuck)})()  # type: ignore[assignment]
+    try:
+        for _ in range(5):
+            with trio.move_on_after(0.01):
+                await passwords.hash("x")
+    finally:
+        go_on.set()
+    with trio.fail_after(60):
+        assert await passwords.hash("y") == "y"
+    assert calls == 2, "the first, and the one who stayed"

@@ -21,7 +21,6 @@ Arguments = TypeVarTuple("Arguments")
 MIN_LENGTH = 8
 """Characters, after NIST SP 800-63B; length is the only rule that helps."""
 
-
 NICE: Final = 10
 """On Linux, where each thread has a priority of its own: with hashes on all cores, the p99 of a conversation was 2.8 times
 its value at rest without it."""
@@ -37,7 +36,7 @@ class Passwords:
         self._nobody = self._hasher.hash(secrets.token_hex())
 
     async def hash(self, password: str) -> str:
-        """The hash to store. A cancel while waiting for a thread is immediate; a running hash is abandoned."""
+        """The hash to store. A cancel while waiting for a thread is immediate; one that runs keeps its place to its end."""
         return await self._work(self._hasher.hash, password)
 
     async def matches(self, stored: str | None, password: str) -> bool:
@@ -50,17 +49,21 @@ class Passwords:
         if self._threads is None:
             await trio.lowlevel.checkpoint()
             return function(*args)
-        async with self._limiter:
-            done, token = trio.Event(), trio.lowlevel.current_trio_token()
+        done, token = trio.Event(), trio.lowlevel.current_trio_token()
+        await self._limiter.acquire_on_behalf_of(done)
 
-            def tell(_: object) -> None:
-                with suppress(trio.RunFinishedError):  # abandoned, and the run is over
-                    token.run_sync_soon(done.set)
+        def end() -> None:  # not before, whoever left meanwhile: so no more hashes wait for a thread than there are
+            self._limiter.release_on_behalf_of(done)
+            done.set()
 
-            future = self._threads.submit(function, *args)
-            future.add_done_callback(tell)
-            await done.wait()
-            return future.result()
+        def tell(_: object) -> None:
+            with suppress(trio.RunFinishedError):  # abandoned, and the run is over
+                token.run_sync_soon(end)
+
+        future = self._threads.submit(function, *args)
+        future.add_done_callback(tell)
+        await done.wait()
+        return future.result()
 
     def _check(self, stored: str, password: str) -> bool:
         try:
