@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from money_kit import log_of
 from server_kit import Client, dialled, port_of, until
 from tls_kit import Certificates, issue
 
@@ -214,6 +215,19 @@ async def test_behind_a_trusted_proxy_the_bound_is_per_client(monkeypatch: pytes
         await clients[1].hello()
         assert await clients[2].until_end() is None, "the second of one address"
         assert server.connections == 2
+
+
+async def test_the_log_warns_of_so_many_proxies_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[Any] = []
+    peers = iter(["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"])
+    monkeypatch.setattr(listeners, "peer_of", lambda _: next(peers))
+    monkeypatch.setattr(listeners, "MAX_WARNED", 2)
+    async with open_server(attrs.evolve(QUICK, ws=ANY), log=log_of(lines)) as server:
+        for _ in range(4):
+            async with dialled(server.urls[0], extra_headers=[(b"X-Forwarded-For", b"10.0.0.1")]) as client:
+                await client.hello()
+    warned = [line["proxy"] for line in lines if line["level"] == "warning"]
+    assert warned == ["192.0.2.1", "192.0.2.2"]
 
 
 async def test_registration_is_closed_but_on_loopback_listeners() -> None:

@@ -33,6 +33,9 @@ BACKLOG = 4096
 
 ADVICE = "name it in trusted_proxies and let it set X-Forwarded-For; until then all its clients are taken for strangers"
 
+MAX_WARNED = 100
+"""Proxies of which the log warns: anybody can send a proxy's headers, from any number of addresses."""
+
 PEERS_FAULT = (
     trio.BrokenResourceError,
     trio.ClosedResourceError,
@@ -160,7 +163,7 @@ class Acceptor:
             if transport is not None and transport.peer == peer:
                 await self.serve_transport(transport, may_register=self._may_register(listener, peer))
             elif transport is not None:
-                if transport.peer == behind(peer) and peer not in self._warned_of:
+                if transport.peer == behind(peer) and peer not in self._warned_of and len(self._warned_of) < MAX_WARNED:
                     self._warned_of[peer] = None
                     self._services.log.warning(
                         "a proxy tells no addresses that can be believed", proxy=peer, advice=ADVICE
