@@ -272,7 +272,7 @@ async def test_what_people_say_is_never_logged(autojump_clock: object, monkeypat
         def bug(*_: Any) -> Any:
             raise ValueError("a bug")
 
-        monkeypatch.setattr(posting.Posts, "__call__", bug)
+        monkeypatch.setattr(posting.GroupJob, "__call__", bug)
         with pytest.raises(RefusedError):
             await ann.ask(Send(client_id(), group_id, "my secret"))
         assert [line["event"] for line in lines if line["level"] == "error"] == ["a command failed"]

@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pytest
+import trio
 from server_kit import START_MS, client_id
 
 from chatsrv_storage import accounts, groups, history
@@ -11,7 +12,7 @@ from chatsrv_storage.batch import run_batch
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.port import Connection, Storage, open_memory_storage
-from chatsrv_storage.posting import Posts
+from chatsrv_storage.posting import GroupJob, post_together
 from chatsrv_storage.records import Actor
 from chatsrv_storage.rows import MOST, execute_rows, query_rows
 from chatsrv_storage.snowflake import Snowflake
@@ -43,10 +44,17 @@ async def peopled(storage: Storage) -> None:
     await storage.write(fill)
 
 
-def jobs_of(seed: int, used: list[Once]) -> list[Posts]:
+def job_of(group_id: int, posts: list[Post], now_ms: int = START_MS) -> GroupJob:
+    """A job that has begun."""
+    job = GroupJob(group_id, Snowflake(), lambda: (now_ms, posts))
+    job.begin()
+    return job
+
+
+def jobs_of(seed: int, used: list[Once]) -> list[GroupJob]:
     """Some messages to some groups, among them retries, conflicts, strangers, unknown groups and empty texts."""
     dice = random.Random(seed)
-    jobs: list[Posts] = []
+    jobs: list[GroupJob] = []
     for group_id in dice.sample([*GROUPS, 99], dice.randint(2, 7)):
         posts: list[Post] = []
         for _ in range(dice.choice([1, 1, 2, 40])):
@@ -60,7 +68,7 @@ def jobs_of(seed: int, used: list[Once]) -> list[Posts]:
                 )
             used.append(once)
             posts.append(Post(actor, once, text))
-        jobs.append(Posts(group_id, START_MS + seed, Snowflake(), posts))
+        jobs.append(job_of(group_id, posts, START_MS + seed))
     return jobs
 
 
@@ -87,7 +95,7 @@ async def test_together_is_the_same_as_one_by_one() -> None:
         for seed in range(40):
             jobs = jobs_of(seed, used)
             alone = [await one.write(job) for job in jobs]
-            result = await other.write(lambda conn, jobs=jobs: Posts.run_together(conn, jobs))
+            result = await other.write(lambda conn, jobs=jobs: post_together(conn, jobs))
             assert plainly(alone) == plainly(result), seed
             codes |= {each.code for several in alone for each in several if isinstance(each, Refusal)}
         assert await one.read(rows_of) == await other.read(rows_of)
@@ -99,7 +107,7 @@ def post_of(text: str) -> Post:
     return Post(ACTORS[0], Once(1, client_id(), b"h"), text)
 
 
-def nested_batch(conn: Any, jobs: list[Posts]) -> list[Any]:
+def nested_batch(conn: Any, jobs: list[GroupJob]) -> list[Any]:
     """A transaction of its own inside a job's."""
     conn.execute("COMMIT")
     found = run_batch(conn, jobs, lambda: False)
@@ -111,10 +119,7 @@ async def test_one_client_id_in_two_groups_of_one_transaction_is_a_conflict(capl
     async with open_memory_storage() as storage:
         await peopled(storage)
         key = client_id()
-        jobs = [
-            Posts(group_id, START_MS, Snowflake(), [Post(ACTORS[0], Once(1, key, bytes([group_id])), "x")])
-            for group_id in (10, 13)
-        ]
+        jobs = [job_of(group_id, [Post(ACTORS[0], Once(1, key, bytes([group_id])), "x")]) for group_id in (10, 13)]
 
         (first,), (second,) = await storage.write(lambda conn: nested_batch(conn, jobs))
         assert isinstance(first, Accepted)
@@ -129,10 +134,32 @@ async def test_jobs_that_cannot_run_together_run_alone_and_the_operator_hears_of
     async with open_memory_storage() as storage:
         await peopled(storage)
         monkeypatch.setattr("chatsrv_storage.posting._write", lambda *_: 1 / 0)
-        jobs = [Posts(group, START_MS, Snowflake(), [post_of("x")]) for group in (10, 13)]
+        jobs = [job_of(group, [post_of("x")]) for group in (10, 13)]
         outcomes = await storage.write(lambda conn: nested_batch(conn, jobs))
         assert [type(outcome) for (outcome,) in outcomes] == [Accepted, Accepted]
         assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+
+
+async def test_a_job_takes_what_came_while_it_was_in_line_and_runs_together_only_with_its_like() -> None:
+    waiting: list[Post | Command] = [post_of("first")]
+    job = GroupJob(10, Snowflake(), lambda: (START_MS, list(waiting)))
+    async with open_memory_storage() as storage:
+        await peopled(storage)
+        outcomes: list[Outcome] = []
+
+        async def write() -> None:
+            outcomes[:] = await storage.write(job)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write)
+            nursery.start_soon(storage.write, lambda _: waiting.append(post_of("too late")))
+            await trio.lowlevel.checkpoint()
+            waiting.append(post_of("second"))
+        assert [outcome.reply[1] for outcome in outcomes if isinstance(outcome, Accepted)] == [2, 3]
+    assert job.run_together is post_together
+    waiting.append(Command(ACTORS[0], None, groups.make("g", [], history=True, max_members=9)))
+    job.begin()
+    assert job.run_together is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, MOST, 2 * MOST + 7])

@@ -376,3 +376,63 @@ async def test_the_flusher_lets_others_run_between_many_writes(bench: Bench, aut
         await trio.lowlevel.checkpoint()
         seen.append(sum(socket.writes for socket in sockets))
     assert {WRITES_PER_TURN, 2 * WRITES_PER_TURN} & set(seen)
+
+
+async def test_a_transaction_waits_until_what_the_last_one_led_to_is_written(
+    bench: Bench, autojump_clock: object
+) -> None:
+    sockets = [Socket(window=PLENTY) for _ in range(3 * WRITES_PER_TURN)]
+    outboxes = [bench.outbox(socket) for socket in sockets]
+    written: list[int] = []
+    started = trio.Event()
+
+    def start() -> None:
+        written.append(sum(socket.writes for socket in sockets))
+        started.set()
+
+    bench.flusher.when_written(start)
+    for outbox in outboxes:  # as a channel does that was woken by the commit
+        outbox.put(b"x")
+    await started.wait()
+    assert written == [len(sockets)]
+
+
+async def test_a_transaction_starts_soon_where_nothing_is_said(bench: Bench, autojump_clock: object) -> None:
+    started = trio.Event()
+    bench.flusher.when_written(started.set)
+    assert not started.is_set()
+    await started.wait()
+
+
+async def test_a_transaction_waits_for_two_passes_at_most(bench: Bench, autojump_clock: object) -> None:
+    """Whoever always has something to say holds nobody up."""
+    started = trio.Event()
+    sockets = [Socket(window=PLENTY) for _ in range(2)]
+    first, second = (bench.outbox(socket) for socket in sockets)
+    turns = 0
+    first.put(b"x")
+    bench.flusher.when_written(started.set)
+    while not started.is_set():
+        (first, second)[turns % 2].put(b"x")
+        await trio.lowlevel.checkpoint()
+        turns += 1
+    assert turns < 20
+
+
+async def test_a_transaction_waits_for_no_flusher_that_has_ended(autojump_clock: object) -> None:
+    flusher = Flusher(PLENTY)
+    waiting, late = trio.Event(), trio.Event()
+    async with trio.open_nursery() as nursery:
+        bench = Bench(nursery, flusher)
+        nursery.start_soon(flusher.run)
+        outboxes = [bench.outbox(Socket(window=PLENTY)) for _ in range(50 * WRITES_PER_TURN)]
+        flusher.when_written(waiting.set)
+        for outbox in outboxes:
+            outbox.put(b"x")
+        for _ in range(10):
+            await trio.lowlevel.checkpoint()
+        assert not waiting.is_set()
+        nursery.cancel_scope.cancel()
+    await waiting.wait()
+    flusher.when_written(late.set)
+    await late.wait()

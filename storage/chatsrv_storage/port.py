@@ -18,6 +18,7 @@ from .inline import open_inline
 from .jobs import Connection, Cursor, Driver, Job, Parameters, Row, SqlValue
 from .migrate import Migration, load_migrations
 from .threaded import open_threaded
+from .writer import Pace, after_turns
 
 T = TypeVar("T")
 
@@ -69,6 +70,7 @@ def open_storage(
     synchronous: Synchronous = "FULL",
     readers: int = 2,
     inline: bool = False,
+    pace: Pace = after_turns,
     migrations: Sequence[Migration] | None = None,
     factory: type[JobConnection] = JobConnection,
     connect_to: Callable[[Path], Driver] | None = None,
@@ -78,6 +80,7 @@ def open_storage(
     synchronous: FULL survives a power cut. In 600 simulated ones NORMAL lost 2,207 of 8,537 acked commits, FULL none.
     readers:     threads that read beside the one that writes, at least 1; with `inline` there is none.
     inline:      run jobs in the calling thread (tests, simulations).
+    pace:        calls what it is given when the next transaction had better start (writer.py); not with `inline`.
     migrations, factory, connect_to: for tests. Another schema; a faulty connection class; with `inline`, whatever
                  opens a connection.
 
@@ -87,16 +90,18 @@ def open_storage(
     migrations = load_migrations() if migrations is None else migrations
     if inline:
         return open_inline(folder, migrations, synchronous=synchronous, factory=factory, connect_to=connect_to)
-    return open_threaded(folder, migrations, synchronous=synchronous, readers=readers, factory=factory)
+    return open_threaded(folder, migrations, synchronous=synchronous, readers=readers, pace=pace, factory=factory)
 
 
 @asynccontextmanager
 async def open_memory_storage(
-    inline: bool = True, *, migrations: Sequence[Migration] | None = None
+    inline: bool = True, *, pace: Pace = after_turns, migrations: Sequence[Migration] | None = None
 ) -> AsyncGenerator[Storage]:
     """A storage that is gone afterwards: a temporary folder, no fsync (a `:memory:` database has one connection)."""
     with tempfile.TemporaryDirectory(prefix="chatsrv-") as folder:
-        opened = open_storage(Path(folder), synchronous="OFF", readers=1, inline=inline, migrations=migrations)
+        opened = open_storage(
+            Path(folder), synchronous="OFF", readers=1, inline=inline, pace=pace, migrations=migrations
+        )
         async with opened as storage:
             yield storage
 
@@ -105,6 +110,7 @@ __all__ = [
     "Connection",
     "Cursor",
     "Job",
+    "Pace",
     "Parameters",
     "Row",
     "SqlValue",

@@ -6,38 +6,52 @@ know what earlier ones did. Nothing is refused by an exception here; should one 
 so, takes all of it back and runs the jobs one by one (batch.py).
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-import attrs
-
+from chatsrv_storage.jobs import Together
 from chatsrv_storage.port import Connection
 from chatsrv_storage.rows import execute_rows, query_rows
 from chatsrv_storage.snowflake import Snowflake
 from chatsrv_storage.standing import GROUP_COLUMNS, GROUP_WIDTH, MEMBER_COLUMNS, MemberState, group_of
-from chatsrv_storage.turn import Known, Outcome, Post, Turn
+from chatsrv_storage.turn import Batched, Command, Known, Outcome, Post, Turn
 
 
-@attrs.frozen(slots=True)
-class Posts:
-    """A job: plain messages to one group. Others like it that run in the same transaction run together."""
+class GroupJob:
+    """A job: commands to one group, in one turn. Those with plain messages alone run together with others like them.
 
-    group_id: int
-    now_ms: int
-    ids: Snowflake
-    posts: Sequence[Post]
+    `bind` is asked for the time (ms) and the commands when the transaction is about to start, so that what came while the
+    job was in line is in it. One that is done may be written again.
+    """
+
+    __slots__ = ("_bind", "commands", "group_id", "ids", "now_ms", "run_together")
+
+    def __init__(
+        self, group_id: int, ids: Snowflake, bind: Callable[[], tuple[int, Sequence[Command | Batched]]]
+    ) -> None:
+        self.group_id = group_id
+        self.ids = ids
+        self._bind = bind
+        self.now_ms = 0
+        self.commands: Sequence[Any] = ()
+        self.run_together: Together | None = None
+
+    def begin(self) -> None:
+        """See jobs.Beginning."""
+        self.now_ms, self.commands = self._bind()
+        self.run_together = post_together if all(type(each) is Post for each in self.commands) else None
 
     def __call__(self, conn: Connection) -> list[Outcome]:
         """Alone: what a turn does."""
-        return Turn(conn, self.group_id, self.now_ms, self.ids).run(self.posts)
+        return Turn(conn, self.group_id, self.now_ms, self.ids).run(self.commands)
 
-    @staticmethod
-    def run_together(conn: Connection, jobs: "Sequence[Posts]", /) -> list[list[Outcome]]:
-        """The outcomes of each job, in order. No two are of one group: its channel runs one at a time."""
-        known = _known(conn, jobs)
-        outcomes = [Turn(conn, job.group_id, job.now_ms, job.ids, known).run(job.posts) for job in jobs]
-        _write(conn, known)
-        return outcomes
+
+def post_together(conn: Connection, jobs: Sequence[GroupJob], /) -> list[list[Outcome]]:
+    """The outcomes of each job, in order. All commands are posts, and no two jobs of one group: it runs one at a time."""
+    known = _known(conn, jobs)
+    outcomes = [Turn(conn, job.group_id, job.now_ms, job.ids, known).run(job.commands) for job in jobs]
+    _write(conn, known)
+    return outcomes
 
 
 _ASKED: Final = "with asked (g, u, c) as ("
@@ -52,11 +66,11 @@ _GROUP_AT: Final = 5
 _MEMBER_AT: Final = _GROUP_AT + GROUP_WIDTH
 
 
-def _known(conn: Connection, jobs: Sequence[Posts]) -> Known:
+def _known(conn: Connection, jobs: Sequence[GroupJob]) -> Known:
     """Everything the turns of these jobs will ask for."""
     known = Known({job.group_id: None for job in jobs}, {job.group_id: {} for job in jobs})
     assert len(known.groups) == len(jobs), "two turns of one group at once"
-    asked = [(job.group_id, post.once.user_id, post.once.client_id) for job in jobs for post in job.posts]
+    asked = [(job.group_id, post.once.user_id, post.once.client_id) for job in jobs for post in job.commands]
     for row in query_rows(conn, _ASKED, asked, _FOUND):
         group_id, user_id, client_id, payload_hash, result = row[:_GROUP_AT]
         if result is not None:

@@ -16,7 +16,7 @@ from .jobs import Driver, Job
 from .migrate import Migration, migrate
 from .reading import Reader, ReaderPool
 from .waiting import WaitingJobs
-from .writer import BatchRunner, GroupCommitWriter
+from .writer import BatchRunner, GroupCommitWriter, Pace, after_turns
 
 T = TypeVar("T")
 
@@ -24,13 +24,13 @@ T = TypeVar("T")
 class ThreadedStorage:
     """See port.Storage. Made and closed by `open_threaded`."""
 
-    def __init__(self, folder: DataFolder, writer: BridgedConnection, readers: Sequence[Reader]) -> None:
+    def __init__(self, folder: DataFolder, writer: BridgedConnection, readers: Sequence[Reader], pace: Pace) -> None:
         self._folder = folder
         self._writer_connection = writer
         self._reader_connections = [reader.connection for reader in readers]
         self._waiting = WaitingJobs()
         self._runner = BatchRunner(folder.is_full)
-        self._writer = GroupCommitWriter(writer, self._waiting, self._runner)
+        self._writer = GroupCommitWriter(writer, self._waiting, self._runner, pace)
         self._readers = ReaderPool(readers, folder.is_full)
         self._one_backup = trio.CapacityLimiter(1)
         # The writer's own method, not a wrapper of it: saves a coroutine on the way of every message.
@@ -89,6 +89,7 @@ async def open_threaded(
     *,
     synchronous: Synchronous,
     readers: int,
+    pace: Pace = after_turns,
     factory: type[JobConnection] = JobConnection,
 ) -> AsyncGenerator[ThreadedStorage]:
     """Open a storage with `readers` + 1 threads; a cancel of the block still finishes the jobs in the line."""
@@ -111,7 +112,7 @@ async def open_threaded(
                     opened.append(await open_bridged(folder.database, read_only=True, factory=factory))
                     pool.append(Reader(opened[-1]))
                     await opened[-1].run(pool[-1].set_up)
-            storage = ThreadedStorage(folder, opened[0], pool)
+            storage = ThreadedStorage(folder, opened[0], pool, pace)
             yield storage
         finally:
             with trio.CancelScope(shield=True):

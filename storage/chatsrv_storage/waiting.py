@@ -96,8 +96,11 @@ class WaitingJobs:
             batch = [entry for entry, _ in zip(entries, range(MAX_BATCH), strict=False)]
             for entry in batch:
                 del entries[entry]
-        for _ in batch:
+        for entry in batch:
             self._room.release()
+            begin = getattr(entry.job, "begin", None)  # a Beginning; isinstance would cost a microsecond
+            if begin is not None:
+                begin()
         return batch
 
     def settle(self, batch: Sequence[Entry], result: BatchResult) -> None:

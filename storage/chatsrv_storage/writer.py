@@ -7,14 +7,17 @@ while a batch is at work is the next batch. (group_commit.py measured 29–48 th
 There is no writer task. The caller that finds the writer idle asks for a batch, and so does the callback that ends one
 after it woke its callers: a lone job costs one hop to the database thread and one wake-up.
 
-A batch starts a few scheduler turns after it was asked for (`TURNS`), not at once. Trio's thread and the database's
+A batch does not start as soon as it could: whoever opens the storage sets the pace. Trio's thread and the database's
 share the GIL; where both have something to do, they take it from each other at every system call and every step of a
-statement. So what the last batch led to is done first (acks, fan-out), and what has arrived meanwhile joins the batch.
+statement. So what the last batch led to is done first (acks, fan-out), and what has arrived meanwhile joins the batch: a
+server waits until its outboxes are written and whoever was acked may have spoken again. Against a start at once, that
+halves what a message costs: 1,000 groups of 10 from 290 to 190 µs of CPU, a group of 500 from 144 to 85
+(docs/performance.md).
 """
 
 import sqlite3
 from collections.abc import Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import outcome
 import trio
@@ -28,8 +31,19 @@ from .waiting import Entry, WaitingJobs
 T = TypeVar("T")
 
 TURNS: Final = 3
-"""One for the callers of the last batch, one for the flush of what they had to say, one for what was waiting to be read.
-Against none: CPU a message of 1,000 groups of 10 from 290 to 235 µs, of a group of 500 from 144 to 125 (2 cores)."""
+"""One for the callers of the last batch, one for what they had to say, one for what was waiting to be read."""
+
+Pace: TypeAlias = Callable[[Callable[[], None]], None]
+"""Calls what it is given, once, in a later turn: when what the last batch led to is done. It is never called twice at
+a time."""
+
+
+def after_turns(start: Callable[[], None], turns: int = TURNS) -> None:
+    """The pace of a storage that knows nothing of what its callers have to do."""
+    if turns > 1:
+        trio.lowlevel.current_trio_token().run_sync_soon(after_turns, start, turns - 1)
+    else:
+        trio.lowlevel.current_trio_token().run_sync_soon(start)
 
 
 class Worker(Protocol):
@@ -75,10 +89,11 @@ class BatchRunner:
 class GroupCommitWriter:
     """Runs jobs on a worker's connection. Made and closed by the storage that owns the worker."""
 
-    def __init__(self, worker: Worker, waiting: WaitingJobs, runner: BatchRunner) -> None:
+    def __init__(self, worker: Worker, waiting: WaitingJobs, runner: BatchRunner, pace: Pace = after_turns) -> None:
         self._worker = worker
         self._waiting = waiting
         self._runner = runner
+        self._pace = pace
         self._at_work: list[Entry] | None = None
         self._idle = trio.Event()
         self._idle.set()
@@ -101,20 +116,24 @@ class GroupCommitWriter:
             self._idle = trio.Event()
             await self._idle.wait()
 
-    def _soon(self, turns: int = TURNS) -> None:
-        """Start a batch after so many turns, if anybody waits then: until it starts, a job can be withdrawn."""
-        if not self._waiting:
-            self._at_work = None
-            self._idle.set()
-        elif turns:
+    def _soon(self) -> None:
+        """Ask for a batch, if anybody waits: until it starts, a job can be withdrawn."""
+        if self._waiting:
             self._at_work = []
-            trio.lowlevel.current_trio_token().run_sync_soon(self._soon, turns - 1)
+            self._pace(self._start)
         else:
-            self._start()
+            self._rest()
+
+    def _rest(self) -> None:
+        self._at_work = None
+        self._idle.set()
 
     def _start(self) -> None:
         batch = self._at_work = self._waiting.take()
-        self._worker.submit(lambda connection: self._runner.run(connection, batch), self._finished)
+        if batch:
+            self._worker.submit(lambda connection: self._runner.run(connection, batch), self._finished)
+        else:
+            self._rest()
 
     def _finished(self, result: outcome.Outcome[BatchResult]) -> None:
         batch = self._at_work

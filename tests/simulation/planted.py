@@ -26,6 +26,7 @@ from chatsrv_redpack import State
 from chatsrv_storage import batch, media, packets, standing, turn
 from chatsrv_storage.connection import Synchronous
 from chatsrv_storage.inline import InlineStorage
+from chatsrv_storage.posting import GroupJob
 from chatsrv_storage.records import Record
 from simulation.hang import Hang, bounded_cpu
 from simulation.replaced import replaced
@@ -56,17 +57,20 @@ def acks_come_before_the_commit() -> AbstractContextManager[None]:
     """The channel tries the batch, answers, and only then has it stored."""
     original = _Channel._work
 
-    async def work(self: Any, submissions: Any) -> bool:
+    async def work(self: Any, job: GroupJob) -> bool:
         storage: InlineStorage = self._channels.storage
         conn = storage._writer
         if not conn.in_transaction:
             conn.execute("begin immediate")
-            outcomes = self._job([submission.command for submission in submissions])(conn)
+            job.begin()
+            batch = self._batch
+            outcomes = job(conn)
             conn.execute("rollback")
-            for submission, outcome in zip(submissions, outcomes, strict=True):
+            for submission, outcome in zip(batch, outcomes, strict=True):
                 submission.done(outcome)
             await trio.sleep(0.2)
-        return await original(self, submissions)
+            job = GroupJob(job.group_id, job.ids, lambda: self._bind(batch))
+        return await original(self, job)
 
     return replaced(_Channel, "_work", work)
 

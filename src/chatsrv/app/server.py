@@ -42,7 +42,7 @@ from chatsrv.transport.port import Transport
 from chatsrv_storage import clock_floor, ledger
 from chatsrv_storage.connection import Synchronous
 from chatsrv_storage.errors import FolderDamaged
-from chatsrv_storage.port import Storage, open_memory_storage, open_storage
+from chatsrv_storage.port import Pace, Storage, open_memory_storage, open_storage
 from chatsrv_storage.snowflake import Snowflake
 
 SCHEMES: tuple[Scheme, ...] = ("tcp", "tls", "ws", "wss", *HTTP_SCHEMES)
@@ -163,8 +163,9 @@ async def _open_server(
     opened: AbstractAsyncContextManager[Storage] | None,
 ) -> AsyncGenerator[Server]:
     tls = _tls_context(config)
+    flusher = Flusher(config.outbox_budget)
     async with (
-        _storage(config, opened) as storage,
+        _storage(config, opened, flusher.when_written) as storage,
         _listening(config) as listeners,
         AsyncExitStack() as stack,
         _one_error() as of_block,
@@ -203,7 +204,6 @@ async def _open_server(
             stopping=trio.Event(),
             library=library,
         )
-        flusher = Flusher(config.outbox_budget)
         acceptor = Acceptor(services, flusher, tls)
         http = HttpSide(services, metrics, listeners, tls)
         services.channels.metrics = metrics
@@ -346,13 +346,13 @@ def _rates(config: Config) -> Rates:
 
 
 def _storage(
-    config: Config, opened: AbstractAsyncContextManager[Storage] | None
+    config: Config, opened: AbstractAsyncContextManager[Storage] | None, pace: Pace
 ) -> AbstractAsyncContextManager[Storage]:
     if opened is not None:
         return opened
     if config.data is None:
-        return open_memory_storage(inline=False)
-    return open_storage(config.data, synchronous=_SYNCHRONOUS[config.durability])
+        return open_memory_storage(inline=False, pace=pace)
+    return open_storage(config.data, synchronous=_SYNCHRONOUS[config.durability], pace=pace)
 
 
 def _tls_context(config: Config) -> ssl.SSLContext | None:

@@ -1,14 +1,14 @@
-"""The one task that orders a group's commands: drain, commit, ack, fan out, again.
+"""The one task that orders a group's commands: commit, ack, fan out, again.
 
-Batching comes from back-pressure alone: what queued up while the last batch was at work is the next batch, so an idle
-group delivers at once. A channel starts with the first command and is retired by a sweep when nothing came for a
+Batching comes from back-pressure alone: what has queued up when its transaction starts is the batch, so an idle group
+delivers at once. A channel starts with the first command and is retired by a sweep when nothing came for a
 while; who listens is plain data on the bus and costs no task. Overlapping the next commit with the fan-out was tried
 and was slower in all six cells on two cores.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import attrs
 import trio
@@ -20,11 +20,11 @@ from chatsrv.log import Log
 from chatsrv.metrics import Metrics
 from chatsrv_protocol import encode, limits
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.port import Connection, Storage
-from chatsrv_storage.posting import Posts
+from chatsrv_storage.port import Storage
+from chatsrv_storage.posting import GroupJob
 from chatsrv_storage.records import Effect, Joined, Parted, Record
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Batched, Command, Outcome, Post, Turn
+from chatsrv_storage.turn import Accepted, Batched, Command, Outcome
 
 MAX_QUEUE: Final = 4 * limits.MAX_BATCH_COMMANDS
 """Commands that wait for one group; at the bound, the readers of those who send more wait too."""
@@ -56,12 +56,14 @@ class Submission:
 
 
 class _Channel:
-    __slots__ = ("_channels", "_group_id", "_parked", "_queue", "_room", "idle_sweeps", "working")
+    __slots__ = ("_batch", "_channels", "_group_id", "_job", "_parked", "_queue", "_room", "idle_sweeps", "working")
 
     def __init__(self, channels: "Channels", group_id: int) -> None:
         self._channels = channels
         self._group_id = group_id
         self._queue: deque[Submission] = deque()
+        self._batch: list[Submission] = []
+        self._job = GroupJob(group_id, channels.ids, self._bind)
         self._parked = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
         self.idle_sweeps = 0
@@ -89,10 +91,8 @@ class _Channel:
                 if not self._queue:
                     return
             self.working = True
-            batch = self._take()
-            self._room.unpark_all()
             try:
-                accepted = await self._work(batch)
+                accepted = await self._work(self._job)
             except StorageFailed:
                 return  # nothing was acked; the server sees `failed` and stops
             self.working = False
@@ -111,24 +111,35 @@ class _Channel:
             batch.append(self._queue.popleft())
         return batch
 
-    async def _work(self, batch: list[Submission]) -> bool:
-        """Store, answer, tell; whether any command was accepted."""
+    def _bind(self, batch: list[Submission] | None = None) -> tuple[int, list[Command | Batched]]:
+        """The transaction is about to start: what is in the queue by now is its batch."""
+        self._batch = self._take() if batch is None else batch
+        self._room.unpark_all()
+        return self._channels.clock.now_ms(), [submission.command for submission in self._batch]
+
+    async def _work(self, job: GroupJob) -> bool:
+        """Store, answer, tell; whether any command was accepted.
+
+        A cancel before the transaction starts leaves the commands in the queue, unanswered. After that there is no
+        checkpoint, so the outcome reaches those who wait and those who listen.
+        """
         channels = self._channels
         outcomes: list[Outcome] = []
+        self._batch = []
         began = trio.current_time()
         try:
-            # Once the transaction runs, its outcome has to reach those who wait and those who listen.
-            with trio.CancelScope(shield=True):
-                outcomes = await channels.storage.write(self._job([submission.command for submission in batch]))
+            outcomes = await channels.storage.write(job)
         except StorageFailed:
             raise
         except Refusal as refusal:  # the whole batch: the disk is full
-            outcomes = [refusal] * len(batch)
+            outcomes = [refusal] * len(self._batch)
         except Exception:  # a bug in one script must not refuse its neighbours
+            batch = self._batch = self._batch or self._take()
             if len(batch) > 1:
-                return any([await self._work([submission]) for submission in batch])
+                return any([await self._work(self._alone(submission)) for submission in batch])
             channels.log.exception("a command failed", group_id=self._group_id, command=_kind_of(batch[0].command))
             outcomes = [Refusal("internal", "the server made a mistake with this command; it is in its log")]
+        batch = self._batch
         committed = trio.current_time()
         for submission, outcome in zip(batch, outcomes, strict=True):
             try:
@@ -142,12 +153,8 @@ class _Channel:
             channels.metrics.batch(len(batch), refused, committed - began)
         return refused < len(outcomes)
 
-    def _job(self, commands: Sequence[Command | Batched]) -> Callable[[Connection], list[Outcome]]:
-        channels, group_id = self._channels, self._group_id
-        now_ms = channels.clock.now_ms()
-        if all(type(command) is Post for command in commands):
-            return Posts(group_id, now_ms, channels.ids, cast("Sequence[Post]", commands))
-        return lambda conn: Turn(conn, group_id, now_ms, channels.ids).run(commands)
+    def _alone(self, submission: Submission) -> GroupJob:
+        return GroupJob(self._group_id, self._channels.ids, lambda: self._bind([submission]))
 
 
 class Channels:

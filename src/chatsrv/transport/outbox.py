@@ -11,7 +11,7 @@ of all when their sum exceeds the server's budget. Nobody ever waits for a slow 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVarTuple
 
 import trio
 
@@ -22,6 +22,14 @@ from chatsrv_protocol.common import Lagging
 
 WRITES_PER_TURN: Final = 100
 """Direct writes before the flusher lets others run: about 1 ms."""
+
+Args = TypeVarTuple("Args")
+
+TURNS_TO_SPEAK: Final = 2
+"""Scheduler turns after which those who were woken have marked what they have to say."""
+
+TURNS_TO_HEAR: Final = 2
+"""Scheduler turns after the last write in which whoever got an answer may speak again."""
 
 PAUSE_READING: Final = limits.MAX_PAGE_BYTES
 """While more than this waits to be written, the connection's requests are not read."""
@@ -36,6 +44,32 @@ class Flusher:
         self._dirty: dict[Outbox, None] = {}
         self._full: dict[Outbox, None] = {}
         self._parked = trio.lowlevel.ParkingLot()
+        self._running = False
+        self._passing = False
+        self._then: Callable[[], None] | None = None
+        self._passes_left = 0
+
+    def when_written(self, go: Callable[[], None]) -> None:
+        """Call `go` in a later turn: once what is about to be said is written, as far as the sockets take it.
+
+        For the storage, which had better not start a transaction before (writer.py); one at a time. At most two passes
+        are waited for, so nobody is held up by those who always have something to say.
+        """
+        _in_turns(TURNS_TO_SPEAK, self._look, go)
+
+    def _look(self, go: Callable[[], None]) -> None:
+        if self._running and (self._passing or self._dirty):
+            self._then = go
+            self._passes_left = 2
+        else:
+            _in_turns(TURNS_TO_HEAR, go)
+
+    def _passed(self) -> None:
+        self._passing = False
+        self._passes_left -= 1
+        if self._then is not None and not (self._running and self._dirty and self._passes_left > 0):
+            _in_turns(TURNS_TO_HEAR, self._then)
+            self._then = None
 
     def mark(self, outbox: "Outbox") -> None:
         """This outbox has something to write."""
@@ -64,15 +98,31 @@ class Flusher:
         self._full.pop(outbox, None)
 
     async def run(self) -> None:
-        """Write, forever."""
-        while True:
-            if not self._dirty:
-                await self._parked.park()
-            dirty, self._dirty = self._dirty, {}
-            for number, outbox in enumerate(dirty, 1):
-                outbox.flush()
-                if number % WRITES_PER_TURN == 0:
-                    await trio.lowlevel.checkpoint()
+        """Write, forever. Once this is cancelled nobody waits for it any more."""
+        self._running = True
+        try:
+            while True:
+                if not self._dirty:
+                    await self._parked.park()
+                dirty, self._dirty = self._dirty, {}
+                self._passing = True
+                for number, outbox in enumerate(dirty, 1):
+                    outbox.flush()
+                    if number % WRITES_PER_TURN == 0:
+                        await trio.lowlevel.checkpoint()
+                self._passed()
+        finally:
+            self._running = False
+            self._passed()
+
+
+def _in_turns(turns: int, call: Callable[[*Args], None], *args: *Args) -> None:
+    """Call something so many scheduler turns from now."""
+    soon = trio.lowlevel.current_trio_token().run_sync_soon
+    if turns > 1:
+        soon(_in_turns, turns - 1, call, *args)
+    else:
+        soon(call, *args)
 
 
 def _over(_reason: str) -> None:
