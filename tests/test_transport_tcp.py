@@ -46,15 +46,15 @@ async def test_a_full_socket_takes_a_part_and_then_nothing() -> None:
 async def test_a_closed_socket_whose_number_was_reused_is_never_written_to() -> None:
     """A kept file number belongs to the next connection, which would read somebody else's message."""
     transport, theirs = pair()
-    number = transport._socket.fileno()
+    number = transport._fd
     await transport.aclose()
     theirs.close()
     stranger, strangers_peer = pair()
     with strangers_peer:
-        assert number in (stranger._socket.fileno(), strangers_peer.fileno()), "the kernel gives the lowest free number"
+        assert number in (stranger._fd, strangers_peer.fileno()), "the kernel gives the lowest free number"
         with pytest.raises(OSError, match="Bad file descriptor"):
             transport.try_write(b"a secret")
-        for end in (strangers_peer.fileno(), stranger._socket.fileno()):
+        for end in (strangers_peer.fileno(), stranger._fd):
             with pytest.raises(BlockingIOError):
                 os.read(end, 100)
         await stranger.aclose()

@@ -1,8 +1,11 @@
 """The audiences of one node: which connections each user has, and which connections hear each group."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from chatsrv.bus.port import Blob, Listener, Subscriber
+
+_NOBODY: Final[dict[Subscriber, Callable[[Blob], None]]] = {}
 
 
 class LocalBus:
@@ -12,7 +15,8 @@ class LocalBus:
 
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
-        self._groups: dict[int, dict[Subscriber, None]] = {}
+        # By group, who hears it and where they take events: one call for each delivery, and not one more.
+        self._groups: dict[int, dict[Subscriber, Callable[[Blob], None]]] = {}
         # The groups each connection is attached to; None until `attach`, while its login is under way.
         self._users: dict[int, dict[Subscriber, dict[int, None] | None]] = {}
         self._versions: dict[int, int] = {}
@@ -52,7 +56,7 @@ class LocalBus:
             if group_id not in wanted:
                 self._leave(subscriber, group_id)
         for group_id in wanted:
-            self._groups.setdefault(group_id, {})[subscriber] = None
+            self._groups.setdefault(group_id, {})[subscriber] = subscriber.put_event
 
     def join(self, user_id: int, group_id: int, version: int) -> None:
         """All connections of the user hear the group from here on."""
@@ -60,7 +64,7 @@ class LocalBus:
         for subscriber, attached in self._users.get(user_id, {}).items():
             if attached is not None:
                 attached[group_id] = None
-                self._groups.setdefault(group_id, {})[subscriber] = None
+                self._groups.setdefault(group_id, {})[subscriber] = subscriber.put_event
 
     def part(self, user_id: int, group_id: int, version: int) -> None:
         """No connection of the user hears the group from here on."""
@@ -92,8 +96,8 @@ class LocalBus:
 
     def publish(self, group_id: int, blob: Blob) -> None:
         """Hand frames to everybody who hears the group."""
-        for subscriber in self._groups.get(group_id, ()):
-            subscriber.put_event(blob)
+        for put_event in self._groups.get(group_id, _NOBODY).values():
+            put_event(blob)
 
     def tell(self, user_id: int, blob: Blob) -> None:
         """Hand frames to all connections of a user."""

@@ -43,7 +43,7 @@ class Subscriber(Protocol):
         """Which of the user's sessions."""
         ...
 
-    def put_event(self, blob: Blob) -> None:
+    def put_event(self, blob: Blob, /) -> None:
         """Take these frames, or (the reader being too slow) drop them and say so later. Never blocks, never raises."""
         ...
 

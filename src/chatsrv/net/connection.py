@@ -65,7 +65,7 @@ class ClientConnection:
 
     __slots__ = (
         "_bad_frames", "_ended", "_leaving", "_meter", "_nursery", "_outbox", "_protocol", "_room", "_scope", "_services",
-        "_transport", "_unanswered", "_unanswered_bytes", "actor", "heard_at", "may_register", "session_id",
+        "_transport", "_unanswered", "_unanswered_bytes", "actor", "heard_at", "may_register", "put_event", "session_id",
     )  # fmt: skip
 
     def __init__(self, services: Services, transport: Transport, *, may_register: bool) -> None:
@@ -118,6 +118,7 @@ class ClientConnection:
                 self._outbox = Outbox(
                     self._transport, flusher, self._start, self.cut, self._services.config.drain_timeout
                 )
+                self.put_event = self._outbox.put_event
                 use = getattr(self._transport, "use", None)
                 if use is not None:
                     use(self._outbox)
@@ -270,10 +271,6 @@ class ClientConnection:
     def stream(self, frames: bytes) -> None:
         """Send events of an answer."""
         self._outbox.put(frames)
-
-    def put_event(self, blob: Blob) -> None:
-        """Take live frames from the bus."""
-        self._outbox.put_event(blob)
 
     def put_hint(self, blob: Blob) -> bool:
         """Take live frames that may be lost."""

@@ -41,7 +41,7 @@ class Flusher:
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.waiting = 0
-        self._dirty: dict[Outbox, None] = {}
+        self._dirty: list[Outbox] = []
         self._full: dict[Outbox, None] = {}
         self._parked = trio.lowlevel.ParkingLot()
         self._running = False
@@ -72,10 +72,10 @@ class Flusher:
             self._then = None
 
     def mark(self, outbox: "Outbox") -> None:
-        """This outbox has something to write."""
+        """This outbox has something to write, and had nothing before."""
         if not self._dirty:
             self._parked.unpark()
-        self._dirty[outbox] = None
+        self._dirty.append(outbox)
 
     def shed(self) -> None:
         """The sum is over the budget: cut the largest outboxes that cannot be written out."""
@@ -94,7 +94,6 @@ class Flusher:
     def forget(self, outbox: "Outbox", size: int) -> None:
         """The outbox is closed, and what it held with it."""
         self.waiting -= size
-        self._dirty.pop(outbox, None)
         self._full.pop(outbox, None)
 
     async def run(self) -> None:
@@ -104,7 +103,7 @@ class Flusher:
             while True:
                 if not self._dirty:
                     await self._parked.park()
-                dirty, self._dirty = self._dirty, {}
+                dirty, self._dirty = self._dirty, []
                 self._passing = True
                 for number, outbox in enumerate(dirty, 1):
                     outbox.flush()
@@ -134,18 +133,26 @@ def _not_started(_function: Callable[[], Awaitable[None]]) -> None:
 
 
 class Outbox:
-    """One connection's. `start` runs a function in the connection's nursery, `cut` ends the connection with a reason."""
+    """One connection's. `start` runs a function in the connection's nursery, `cut` ends the connection with a reason.
+
+    Mostly one piece comes and is written in the same turn: `_first` is for that, `_rest` for what comes after it, or while
+    the socket is full. `size` counts all of them; so something waits if it is not 0, and then it is known to the flusher
+    or to `_drain`.
+    """
 
     __slots__ = (
         "_closed",
         "_draining",
         "_dropped",
+        "_first",
         "_flusher",
-        "_pieces",
+        "_rest",
         "_room",
         "_start",
         "_timeout",
         "_transport",
+        "_try_write",
+        "_wrap_shared",
         "cut",
         "size",
     )
@@ -159,11 +166,14 @@ class Outbox:
         drain_timeout: float,
     ) -> None:
         self._transport = transport
+        self._try_write = transport.try_write
+        self._wrap_shared = transport.wrap_shared
         self._flusher = flusher
         self._start = start
         self.cut = cut
         self._timeout = drain_timeout
-        self._pieces: list[bytes] = []
+        self._first: bytes | None = None
+        self._rest: list[bytes] = []
         self.size = 0
         self._draining = False
         self._closed = False
@@ -181,16 +191,16 @@ class Outbox:
 
     def put_event(self, blob: Blob) -> None:
         """Take frames that others get too, or drop them where the reader is too slow."""
-        if self._dropped or self.size + len(blob.frames) > limits.MAX_OUTBOX_BYTES:
+        if self.size and (self._dropped or self.size + len(blob.frames) > limits.MAX_OUTBOX_BYTES):
             self._dropped += blob.events
-            return
-        self.put_raw(self._transport.wrap_shared(blob))
+        else:
+            self.put_raw(self._wrap_shared(blob))
 
     def put_hint(self, blob: Blob) -> bool:
         """Take frames that may be lost, if nothing waits here: they are the first to be dropped under load."""
-        if self.size or self._draining or self._dropped or self._closed:
+        if self.size or self._closed:
             return False
-        self.put_raw(self._transport.wrap_shared(blob))
+        self.put_raw(self._wrap_shared(blob))
         return True
 
     def put_raw(self, data: bytes) -> None:
@@ -198,41 +208,41 @@ class Outbox:
         if self._closed:
             return
         flusher, size = self._flusher, len(data)
-        self._pieces.append(data)
+        if self.size:
+            self._rest.append(data)
+        else:
+            self._first = data
+            flusher.mark(self)
         self.size += size
         flusher.waiting += size
         if flusher.waiting > flusher.budget:
             flusher.shed()
-        if not self._draining and not self._closed:
-            flusher.mark(self)
 
     def flush(self) -> None:
         """Write what the socket takes now; leave the rest to a task of the connection."""
-        if self._draining or not self._pieces:
+        data = self._first
+        if data is None:  # closed since it was marked
             return
-        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        if self._rest:
+            data = b"".join((data, *self._rest))
+            self._rest.clear()
         try:
-            written = self._transport.try_write(data)
+            written = self._try_write(data)
         except OSError:
             self.cut("the connection is broken")
             return
-        self._sent(written)
-        if written == len(data):
-            self._pieces.clear()
-            if self._dropped:  # more came within one turn than an outbox may hold
-                self._tell_dropped()
-            elif self._room is not None:
-                self._emptied()
-            return
-        self._pieces = [data[written:]]
-        self._draining = True
-        self._flusher.note_full(self, True)
-        self._start(self._drain)
-
-    def _sent(self, count: int) -> None:
-        if not self._closed:  # else `close` gave it all back
-            self.size -= count
-            self._flusher.waiting -= count
+        self._first = None
+        self.size -= written
+        self._flusher.waiting -= written
+        if self.size:
+            self._rest.append(data[written:])
+            self._draining = True
+            self._flusher.note_full(self, True)
+            self._start(self._drain)
+        elif self._dropped:  # more came within one turn than an outbox may hold
+            self._tell_dropped()
+        elif self._room is not None:
+            self._emptied()
 
     def _tell_dropped(self) -> None:
         """Everything is written, so the gap is here; from now on live events follow again."""
@@ -242,16 +252,19 @@ class Outbox:
     async def _drain(self) -> None:
         """Write until nothing is left: the only task that waits for a full socket."""
         try:
-            while self._pieces:
-                data, self._pieces = b"".join(self._pieces), []
+            while self._rest:
+                data, self._rest = b"".join(self._rest), []
                 with trio.move_on_after(self._timeout) as deadline:
                     await self._transport.write(data)
                 if deadline.cancelled_caught:
                     self.cut(f"it read nothing like {len(data)} bytes in {self._timeout:g} seconds")
                     return
-                self._sent(len(data))
-                if not self._pieces and self._dropped:
+                if self._closed:  # `close` gave back all of it
+                    return
+                if not self._rest and self._dropped:
                     self._tell_dropped()
+                self.size -= len(data)
+                self._flusher.waiting -= len(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.cut("the connection is broken")
             return
@@ -266,7 +279,7 @@ class Outbox:
 
     async def emptied(self) -> None:
         """Wait until everything is written. May be cancelled; the drain deadline bounds it."""
-        if (self._pieces or self._draining) and not self._closed:
+        if self.size and not self._closed:
             if self._room is None:
                 self._room = trio.Event()
             await self._room.wait()
@@ -276,7 +289,8 @@ class Outbox:
         if not self._closed:
             self._closed = True
             self._flusher.forget(self, self.size)
-            self._pieces.clear()
+            self._first = None
+            self._rest.clear()
             self.size = 0
             self._emptied()
             # They lead back to the connection: without them it is freed now, and not when garbage is collected.

@@ -37,7 +37,7 @@ class Transport(Protocol):
         """Whole frames as this transport's bytes."""
         ...
 
-    def wrap_shared(self, blob: Blob) -> bytes:
+    def wrap_shared(self, blob: Blob, /) -> bytes:
         """The same for frames that others get too."""
         ...
 

@@ -1,6 +1,9 @@
 """Frames back to back over a socket, in the clear or under TLS."""
 
 import os
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Final, cast
 
 import trio
 
@@ -8,6 +11,9 @@ from chatsrv.bus import Blob
 from chatsrv.config import is_loopback
 
 READ_BYTES = 65536
+
+FRAMES: Final = cast("Callable[[Blob], bytes]", attrgetter("frames"))
+"""Bytes of a blob that nothing wraps: without a frame of Python's for each delivery."""
 
 
 def try_write(socket: trio.socket.SocketType, data: bytes) -> int:
@@ -23,19 +29,26 @@ def try_write(socket: trio.socket.SocketType, data: bytes) -> int:
 
 
 class TcpTransport:
-    """A plain socket. Writes go straight to the kernel from whoever has something to say."""
+    """A plain socket. Writes go straight to the kernel from whoever has something to say.
 
-    __slots__ = ("_socket", "_stream", "peer", "secure")
+    It keeps the socket's file number, so it has to be the only one to close the stream while it lives: a number that is
+    closed belongs to the next connection, which would read somebody else's message.
+    """
+
+    __slots__ = ("_fd", "_stream", "peer", "secure")
 
     def __init__(self, stream: trio.SocketStream, peer: str) -> None:
         self._stream = stream
-        self._socket = stream.socket
+        self._fd = stream.socket.fileno()
         self.peer = peer
         self.secure = is_loopback(peer)
 
     def try_write(self, data: bytes) -> int:
         """One non-blocking write."""
-        return try_write(self._socket, data)
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
 
     async def write(self, data: bytes) -> None:
         """Write all, waiting for the socket."""
@@ -47,9 +60,9 @@ class TcpTransport:
         It waits before it reads: Trio's own receive tries first, in vain for whoever sends one message at a time.
         """
         while True:
-            await trio.lowlevel.wait_readable(self._socket)
             try:
-                return os.read(self._socket.fileno(), READ_BYTES)
+                await trio.lowlevel.wait_readable(self._fd)
+                return os.read(self._fd, READ_BYTES)
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -59,15 +72,14 @@ class TcpTransport:
         """The frames themselves."""
         return frames
 
-    def wrap_shared(self, blob: Blob) -> bytes:
-        """The frames themselves."""
-        return blob.frames
+    wrap_shared = staticmethod(FRAMES)
 
     async def say_goodbye(self) -> None:
         """TCP says nothing before closing."""
 
     async def aclose(self) -> None:
         """Close the socket."""
+        self._fd = -1
         await trio.aclose_forcefully(self._stream)
 
 
@@ -98,9 +110,7 @@ class StreamTransport:
         """The frames themselves."""
         return frames
 
-    def wrap_shared(self, blob: Blob) -> bytes:
-        """The frames themselves."""
-        return blob.frames
+    wrap_shared = staticmethod(FRAMES)
 
     async def say_goodbye(self) -> None:
         """Close: what was written is on its way, and TLS says nothing more (as browsers do not expect it to)."""

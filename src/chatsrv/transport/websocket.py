@@ -5,7 +5,9 @@ everything else; so its frames and ours, encoded once for all members, never int
 request with a non-ASCII Host header ends the whole server.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from operator import attrgetter
+from typing import Final, cast
 
 import trio
 import trio_websocket
@@ -21,6 +23,9 @@ from chatsrv_protocol import limits
 QUEUED_MESSAGES = 0
 """Messages the library may read ahead of us, besides the one it holds: then what it read and did not hand over is one
 message and the rest of one read, however long we are at work, and can be told from a message without an end."""
+
+MESSAGE: Final = cast("Callable[[Blob], bytes]", attrgetter("websocket"))
+"""A blob as one binary message, made once for all."""
 
 MAX_UNFINISHED_BYTES = 2 * limits.MAX_WEBSOCKET_MESSAGE + READ_BYTES
 """Bytes read since a message was taken: empty fragments and pings escape the library's own bound on a message."""
@@ -106,9 +111,7 @@ class WebSocketTransport:
         """One binary message."""
         return websocket_header(len(frames)) + frames
 
-    def wrap_shared(self, blob: Blob) -> bytes:
-        """One binary message, made once for all."""
-        return blob.websocket
+    wrap_shared = staticmethod(MESSAGE)
 
     async def say_goodbye(self) -> None:
         """The closing handshake. It waits for the peer: bound it."""
