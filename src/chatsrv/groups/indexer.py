@@ -23,7 +23,8 @@ SHARE: Final = 20
 a job, however slow the disk is and however much there is to do. At 1.25 ms a job that is 2,000 events a second."""
 
 SETTLE: Final = 0.5
-"""Seconds after a change before indexing begins: what comes together is indexed together."""
+"""Seconds after a change before indexing begins, and between jobs that find all that is new: what comes together is
+indexed together. Twenty messages a second would else have twenty jobs, each with a commit of its own."""
 
 PURGE_EVERY: Final = 3600.0
 """Seconds between merges that take removed words out of the index for good."""
@@ -58,15 +59,18 @@ class Indexer:
             await self._some.wait()
             await trio.sleep(SETTLE)
             self._some = trio.Event()
-            while self._behind:
+            caught_up = False
+            while self._behind and not caught_up:
                 began = trio.current_time()
-                await self._index()
+                caught_up = await self._index()
                 await trio.sleep(max(PAUSE, SHARE * (trio.current_time() - began)))
 
-    async def _index(self) -> None:
+    async def _index(self) -> bool:
+        """One job; whether it indexed all that was new when it began."""
         group_ids = list(self._behind)[:AT_ONCE]
         for group_id in group_ids:
             del self._behind[group_id]
+        more = bool(self._behind)
         try:
             left = await self._storage.write(lambda conn: search.index(conn, group_ids, AT_ONCE))
         except Refusal as refused:
@@ -80,6 +84,7 @@ class Indexer:
             left = []
         for group_id in left:
             self._behind[group_id] = None
+        return not left and not more
 
     async def purge(self) -> None:
         """Take removed words out of the index, now and then, in short steps, forever."""
