@@ -99,6 +99,7 @@ class Bench:
 async def bench(nursery: trio.Nursery) -> Bench:
     flusher = Flusher(PLENTY)
     nursery.start_soon(flusher.run)
+    await trio.testing.wait_all_tasks_blocked()
     return Bench(nursery, flusher)
 
 
@@ -425,6 +426,7 @@ async def test_a_transaction_waits_for_no_flusher_that_has_ended(autojump_clock:
     async with trio.open_nursery() as nursery:
         bench = Bench(nursery, flusher)
         nursery.start_soon(flusher.run)
+        await trio.testing.wait_all_tasks_blocked()
         outboxes = [bench.outbox(Socket(window=PLENTY)) for _ in range(50 * WRITES_PER_TURN)]
         flusher.when_written(waiting.set)
         for outbox in outboxes:

@@ -11,7 +11,7 @@ of all when their sum exceeds the server's budget. Nobody ever waits for a slow 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVarTuple
+from typing import Final
 
 import trio
 
@@ -23,9 +23,10 @@ from chatsrv_protocol.common import Lagging
 WRITES_PER_TURN: Final = 100
 """Direct writes before the flusher lets others run: about 1 ms."""
 
-Args = TypeVarTuple("Args")
+MOST_PASSES: Final = 2
+"""Passes that a transaction waits for."""
 
-TURNS_TO_SPEAK: Final = 2
+TURNS_TO_SPEAK: Final = 1
 """Scheduler turns after which those who were woken have marked what they have to say."""
 
 TURNS_TO_HEAR: Final = 2
@@ -45,9 +46,7 @@ class Flusher:
         self._full: dict[Outbox, None] = {}
         self._parked = trio.lowlevel.ParkingLot()
         self._running = False
-        self._passing = False
-        self._then: Callable[[], None] | None = None
-        self._passes_left = 0
+        self._go: Callable[[], None] | None = None
 
     def when_written(self, go: Callable[[], None]) -> None:
         """Call `go` in a later turn: once what is about to be said is written, as far as the sockets take it.
@@ -55,21 +54,11 @@ class Flusher:
         For the storage, which had better not start a transaction before (writer.py); one at a time. At most two passes
         are waited for, so nobody is held up by those who always have something to say.
         """
-        _in_turns(TURNS_TO_SPEAK, self._look, go)
-
-    def _look(self, go: Callable[[], None]) -> None:
-        if self._running and (self._passing or self._dirty):
-            self._then = go
-            self._passes_left = 2
+        if self._running:
+            self._go = go
+            self._parked.unpark()
         else:
-            _in_turns(TURNS_TO_HEAR, go)
-
-    def _passed(self) -> None:
-        self._passing = False
-        self._passes_left -= 1
-        if self._then is not None and not (self._running and self._dirty and self._passes_left > 0):
-            _in_turns(TURNS_TO_HEAR, self._then)
-            self._then = None
+            trio.lowlevel.current_trio_token().run_sync_soon(go)
 
     def mark(self, outbox: "Outbox") -> None:
         """This outbox has something to write, and had nothing before."""
@@ -101,27 +90,39 @@ class Flusher:
         self._running = True
         try:
             while True:
-                if not self._dirty:
+                if self._go is not None:
+                    await self._let_go()
+                elif not self._dirty:
                     await self._parked.park()
-                dirty, self._dirty = self._dirty, []
-                self._passing = True
-                for number, outbox in enumerate(dirty, 1):
-                    outbox.flush()
-                    if number % WRITES_PER_TURN == 0:
-                        await trio.lowlevel.checkpoint()
-                self._passed()
+                await self._pass()
         finally:
             self._running = False
-            self._passed()
+            if self._go is not None:
+                self._go()
+
+    async def _pass(self) -> None:
+        """Write each outbox that is marked by now."""
+        dirty, self._dirty = self._dirty, []
+        for number, outbox in enumerate(dirty, 1):
+            outbox.flush()
+            if number % WRITES_PER_TURN == 0:
+                await trio.lowlevel.checkpoint()
+
+    async def _let_go(self) -> None:
+        """Whoever was woken marks what they have to say, it is written, whoever got an answer may speak again: go on."""
+        await _turns(TURNS_TO_SPEAK)
+        if self._dirty:
+            for _ in range(MOST_PASSES):
+                await self._pass()
+            await _turns(TURNS_TO_HEAR)
+        go, self._go = self._go, None
+        assert go is not None
+        go()
 
 
-def _in_turns(turns: int, call: Callable[[*Args], None], *args: *Args) -> None:
-    """Call something so many scheduler turns from now."""
-    soon = trio.lowlevel.current_trio_token().run_sync_soon
-    if turns > 1:
-        soon(_in_turns, turns - 1, call, *args)
-    else:
-        soon(call, *args)
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await trio.lowlevel.checkpoint()
 
 
 def _over(_reason: str) -> None:
