@@ -5,6 +5,7 @@ import socket
 
 import pytest
 import trio
+import trio.testing
 
 from chatsrv.bus import Blob
 from chatsrv.transport.memory import memory_pair
@@ -16,7 +17,7 @@ def pair(peer: str = "127.0.0.1") -> tuple[TcpTransport, socket.socket]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
-    return TcpTransport(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), peer), theirs
+    return TcpTransport(ours, peer), theirs
 
 
 async def test_a_direct_write_arrives() -> None:
@@ -33,9 +34,9 @@ async def test_a_full_socket_takes_a_part_and_then_nothing() -> None:
         data = bytes(8 << 20)
         taken = transport.try_write(data)
         assert 0 < taken < len(data)
-        while more := transport.try_write(data):
-            taken += more
-        assert transport.try_write(b"x") == 0
+        with pytest.raises(BlockingIOError):
+            while True:
+                taken += transport.try_write(data)
         received = 0
         while received < taken:
             received += len(theirs.recv(1 << 20))
@@ -44,19 +45,22 @@ async def test_a_full_socket_takes_a_part_and_then_nothing() -> None:
 
 
 async def test_a_closed_socket_whose_number_was_reused_is_never_written_to() -> None:
-    """A kept file number belongs to the next connection, which would read somebody else's message."""
+    """A kept file number would belong to the next connection, which would read somebody else's message."""
     transport, theirs = pair()
-    number = transport._fd
+    number = transport._socket.fileno()
     await transport.aclose()
     theirs.close()
     stranger, strangers_peer = pair()
     with strangers_peer:
-        assert number in (stranger._fd, strangers_peer.fileno()), "the kernel gives the lowest free number"
+        ours = stranger._socket.fileno()
+        assert number in (ours, strangers_peer.fileno()), "the kernel gives the lowest free number"
         with pytest.raises(OSError, match="Bad file descriptor"):
             transport.try_write(b"a secret")
-        for end in (strangers_peer.fileno(), stranger._fd):
+        for end in (strangers_peer.fileno(), ours):
             with pytest.raises(BlockingIOError):
                 os.read(end, 100)
+        await transport.aclose()
+        assert stranger.try_write(b"still open") == 10
         await stranger.aclose()
 
 
@@ -76,6 +80,36 @@ async def test_reading_and_the_end() -> None:
     assert await transport.read() == b""
     await transport.say_goodbye()
     await transport.aclose()
+
+
+async def test_writing_all_waits_for_the_reader_and_ends_with_the_connection() -> None:
+    transport, theirs = pair()
+    data = bytes(8 << 20)
+    received = 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(transport.write, data)
+        while received < len(data):
+            await trio.lowlevel.wait_readable(theirs)
+            received += len(theirs.recv(1 << 20))
+    theirs.close()
+    with pytest.raises(trio.BrokenResourceError):
+        while True:
+            await transport.write(data)
+    await transport.aclose()
+
+
+async def test_closing_ends_who_waits() -> None:
+    transport, theirs = pair()
+    with theirs:
+        async with trio.open_nursery() as nursery:
+
+            async def read() -> None:
+                with pytest.raises(trio.ClosedResourceError):
+                    await transport.read()
+
+            nursery.start_soon(read)
+            await trio.testing.wait_all_tasks_blocked()
+            await transport.aclose()
 
 
 async def test_frames_travel_as_they_are() -> None:

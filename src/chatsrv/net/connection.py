@@ -123,7 +123,8 @@ class ClientConnection:
                 if use is not None:
                     use(self._outbox)
                 try:
-                    await self._read()
+                    if await self._log_in_time():
+                        await self._read_while(State.MEMBER)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     nursery.cancel_scope.cancel()  # the peer is gone, which is how most connections end
                 await self._say_goodbye()
@@ -145,8 +146,8 @@ class ClientConnection:
         if not self._scope.cancel_called:
             self._nursery.start_soon(function)
 
-    async def _read(self) -> None:
-        """Handshake, login, commands: until the peer closes, the connection is ended, or a frame is fatal.
+    async def _log_in_time(self) -> bool:
+        """Handshake and login: False if they did not come in time. What ended otherwise is over in any state.
 
         The deadline of a guest ends what waits for the client, whatever it said meanwhile; a login that came in time is
         finished. So when thousands come back at once, nobody is late because the server is; and nobody can stay
@@ -159,11 +160,14 @@ class ClientConnection:
                 in_time = await self._read_while(state, trio.current_time() + timeout)
             if not in_time:
                 self._say_last(ProtocolError(ErrorCode.TIMED_OUT, f"no login within {timeout:g} seconds"))
-                return
-        await self._read_while(State.MEMBER)
+                return False
+        return True
 
     async def _read_while(self, state: State, deadline: float | None = None) -> bool:
-        """Handle what comes in this state; False if the server waits for the client at the deadline."""
+        """Handle what comes in this state: until the peer closes, the connection is ended, or a frame is fatal.
+
+        False if the server waits for the client at the deadline.
+        """
         protocol, transport = self._protocol, self._transport
         handled = 0
         while protocol.state is state and self._ended is None:

@@ -5,8 +5,7 @@ The accept loop never waits for a handshake, and what a connection does wrong st
 
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Literal
 
@@ -21,7 +20,7 @@ from chatsrv.config import Address, ConfigError, is_loopback
 from chatsrv.net.connection import ClientConnection
 from chatsrv.transport.outbox import Flusher
 from chatsrv.transport.port import Transport
-from chatsrv.transport.tcp import StreamTransport, TcpTransport
+from chatsrv.transport.tcp import StreamTransport, TcpTransport, plain_socket
 from chatsrv.transport.websocket import HandshakeRefused, accept_websocket
 from chatsrv_protocol import ErrorCode, encode
 from chatsrv_protocol.common import Refused
@@ -72,6 +71,10 @@ async def bind(scheme: Scheme, address: Address) -> Listener:
     return Listener(scheme, tuple(sockets), Address(address.host, port))
 
 
+def _nobody_counts(_peer: str) -> None:
+    """It is counted elsewhere, or not at all."""
+
+
 class Acceptor:
     """Serves what the listeners accept, within the bounds on connections; knows all connections that live."""
 
@@ -92,7 +95,8 @@ class Acceptor:
     ) -> None:
         """Accept until cancelled; connections live in their own nursery, so that stopping can give them time."""
         async with trio.open_nursery() as nursery:
-            await nursery.start(self._serve_sockets, partial(self._handle, listener), listener, connections)
+            handle = partial(self._handle, listener, connections)
+            await nursery.start(self._serve_sockets, handle, listener, connections)
             task_status.started()
 
     async def _serve_sockets(
@@ -104,22 +108,42 @@ class Acceptor:
     ) -> None:
         await trio.serve_listeners(handle, list(listener.sockets), handler_nursery=connections, task_status=task_status)
 
-    async def _handle(self, listener: Listener, stream: trio.SocketStream) -> None:
+    async def _handle(self, listener: Listener, connections: trio.Nursery, stream: trio.SocketStream) -> None:
         peer = peer_of(stream)
         if self._accepted >= self._services.config.max_connections or not self._has_room(peer):
             await self._turn_away(listener, stream)
             return
-        self._accepted += 1
+        self._enter(peer)
+        if listener.scheme == "tcp":
+            # Without a handshake there is nothing for this task to do, and each coroutine between a task and its reader costs
+            # memory, and time whenever the reader wakes.
+            transport = TcpTransport(plain_socket(stream), peer)
+            serve = partial(self.serve_transport, may_register=self._may_register(listener, peer), leave=self._leave)
+            connections.start_soon(serve, transport)
+            return
         try:
-            with self._counted(peer):
-                await self._serve_one(listener, stream, peer)
+            await self._serve_one(listener, stream, peer)
         except* PEERS_FAULT as group:
             self._services.log.debug("no connection came about", peer=peer, error=repr(group.exceptions[0]))
         except* Exception:
             self._services.log.exception("a connection failed", peer=peer)
         finally:
-            self._accepted -= 1
+            self._leave(peer)
             await trio.aclose_forcefully(stream)
+
+    def _enter(self, peer: str) -> None:
+        self._accepted += 1
+        self._per_address[source_of(peer)] += 1
+
+    def _leave(self, peer: str) -> None:
+        self._accepted -= 1
+        self._forget(peer)
+
+    def _forget(self, peer: str) -> None:
+        source = source_of(peer)
+        self._per_address[source] -= 1
+        if not self._per_address[source]:
+            del self._per_address[source]
 
     def _has_room(self, peer: str) -> bool:
         """Another connection may come from this address: an IPv6 /64 is one, and whoever has one has all of it."""
@@ -127,17 +151,6 @@ class Acceptor:
         if is_loopback(peer) or peer in config.trusted_proxies:  # who comes through a proxy is counted by what it says
             return True
         return self._per_address[source_of(peer)] < config.max_connections_per_address
-
-    @contextmanager
-    def _counted(self, peer: str) -> Generator[None]:
-        source = source_of(peer)
-        self._per_address[source] += 1
-        try:
-            yield
-        finally:
-            self._per_address[source] -= 1
-            if not self._per_address[source]:
-                del self._per_address[source]
 
     async def _turn_away(self, listener: Listener, stream: trio.SocketStream) -> None:
         try:
@@ -153,9 +166,6 @@ class Acceptor:
 
     async def _serve_one(self, listener: Listener, stream: trio.SocketStream, peer: str) -> None:
         """Handshakes within their deadline, then the connection's life."""
-        if listener.scheme == "tcp":  # no handshake: a nursery for it would cost each connection 0.8 KiB
-            await self.serve_transport(TcpTransport(stream, peer), may_register=self._may_register(listener, peer))
-            return
         async with trio.open_nursery() as nursery:
             transport = None
             with trio.move_on_after(self._services.config.handshake_timeout):
@@ -178,9 +188,9 @@ class Acceptor:
     async def _serve_forwarded(self, listener: Listener, transport: Transport) -> None:
         """Somebody who came through a proxy, and counts for the address that it says."""
         if self._has_room(transport.peer):
-            with self._counted(transport.peer):
-                may_register = self._may_register(listener, transport.peer)
-                await self.serve_transport(transport, may_register=may_register)
+            self._per_address[source_of(transport.peer)] += 1
+            may_register = self._may_register(listener, transport.peer)
+            await self.serve_transport(transport, may_register=may_register, leave=self._forget)
             return
         with trio.move_on_after(1):
             await transport.say_goodbye()
@@ -205,8 +215,13 @@ class Acceptor:
             trusted_proxies=config.trusted_proxies,
         )
 
-    async def serve_transport(self, transport: Transport, *, may_register: bool) -> None:
-        """The life of a connection on any transport; a memory stream of a test comes in here."""
+    async def serve_transport(
+        self, transport: Transport, *, may_register: bool, leave: Callable[[str], None] = _nobody_counts
+    ) -> None:
+        """The life of a connection on any transport; a memory stream of a test comes in here.
+
+        At its end `leave` is called with the peer's address.
+        """
         connection = ClientConnection(self._services, transport, may_register=may_register)
         self.connections[connection] = None
         try:
@@ -215,6 +230,7 @@ class Acceptor:
             self._services.log.exception("a connection failed", peer=transport.peer)
         finally:
             del self.connections[connection]
+            leave(transport.peer)
 
     async def sweep(self) -> None:
         """Cut connections that were silent for two heartbeats, forever: one task for all."""

@@ -229,6 +229,8 @@ class Outbox:
             self._rest.clear()
         try:
             written = self._try_write(data)
+        except BlockingIOError:
+            written = 0
         except OSError:
             self.cut("the connection is broken")
             return

@@ -18,10 +18,10 @@ class Transport(Protocol):
         """Nobody between can read: TLS, or the connection never leaves this machine."""
         ...
 
-    def try_write(self, data: bytes) -> int:
-        """Write without blocking: how many bytes were taken; 0 where none can be now, or this transport cannot do it.
+    def try_write(self, data: bytes, /) -> int:
+        """Write without blocking: how many bytes were taken, perhaps none. Raises BlockingIOError where none can be.
 
-        Raises OSError where the connection is broken.
+        Raises another OSError where the connection is broken.
         """
         ...
 

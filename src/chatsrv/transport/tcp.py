@@ -1,6 +1,7 @@
 """Frames back to back over a socket, in the clear or under TLS."""
 
 import os
+import socket
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Final, cast
@@ -28,31 +29,42 @@ def try_write(socket: trio.socket.SocketType, data: bytes) -> int:
         return 0
 
 
+def plain_socket(stream: trio.SocketStream) -> socket.socket:
+    """The socket of an accepted stream, which is empty from here on; the caller closes what it gets."""
+    kind = stream.socket.family, stream.socket.type, stream.socket.proto
+    plain = socket.socket(*kind, fileno=stream.socket.detach())
+    plain.setblocking(False)
+    return plain
+
+
 class TcpTransport:
     """A plain socket. Writes go straight to the kernel from whoever has something to say.
 
-    It keeps the socket's file number, so it has to be the only one to close the stream while it lives: a number that is
-    closed belongs to the next connection, which would read somebody else's message.
+    It holds the standard library's non-blocking socket and not a stream of Trio's: so a connection is smaller, and a direct
+    write is a call of the socket's own `send`, with nothing in between.
     """
 
-    __slots__ = ("_fd", "_stream", "peer", "secure")
+    __slots__ = ("_socket", "peer", "secure", "try_write")
 
-    def __init__(self, stream: trio.SocketStream, peer: str) -> None:
-        self._stream = stream
-        self._fd = stream.socket.fileno()
+    def __init__(self, socket: socket.socket, peer: str) -> None:
+        self._socket = socket
+        self.try_write = socket.send
         self.peer = peer
         self.secure = is_loopback(peer)
 
-    def try_write(self, data: bytes) -> int:
-        """One non-blocking write."""
-        try:
-            return os.write(self._fd, data)
-        except BlockingIOError:
-            return 0
-
     async def write(self, data: bytes) -> None:
         """Write all, waiting for the socket."""
-        await self._stream.send_all(data)
+        rest = memoryview(data)
+        while True:
+            await trio.lowlevel.wait_writable(self._socket)
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise _broken(error) from None
+            if not rest:
+                return
 
     async def read(self) -> bytes:
         """What has arrived.
@@ -60,13 +72,13 @@ class TcpTransport:
         It waits before it reads: Trio's own receive tries first, in vain for whoever sends one message at a time.
         """
         while True:
+            await trio.lowlevel.wait_readable(self._socket)
             try:
-                await trio.lowlevel.wait_readable(self._fd)
-                return os.read(self._fd, READ_BYTES)
+                return self._socket.recv(READ_BYTES)
             except BlockingIOError:
                 continue
             except OSError as error:
-                raise trio.BrokenResourceError(f"the connection is broken: {error}") from None
+                raise _broken(error) from None
 
     def wrap(self, frames: bytes) -> bytes:
         """The frames themselves."""
@@ -79,8 +91,14 @@ class TcpTransport:
 
     async def aclose(self) -> None:
         """Close the socket."""
-        self._fd = -1
-        await trio.aclose_forcefully(self._stream)
+        if self._socket.fileno() != -1:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+        await trio.lowlevel.checkpoint()
+
+
+def _broken(error: OSError) -> trio.BrokenResourceError:
+    return trio.BrokenResourceError(f"the connection is broken: {error}")
 
 
 class StreamTransport:
