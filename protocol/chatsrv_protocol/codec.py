@@ -49,14 +49,15 @@ class _Plan:
         self.from_wire = [(place, both[0]) for place, both in converted if both is not None]
         self.to_wire = [(place, both[1]) for place, both in converted if both is not None]
         for place, convert in self.to_wire:
-            if place >= self.required:
+            if place >= self.required and self.defaults[place] is not None:
                 self.defaults[place] = convert(self.defaults[place])  # compared with what travels
 
     def values(self, message: Any) -> list[Any]:
         """The fields as msgpack takes them, without the defaults at the end."""
         values: list[Any] = [self.get(message)] if self.single else list(self.get(message))
         for place, convert in self.to_wire:
-            values[place] = convert(values[place])
+            if values[place] is not None:
+                values[place] = convert(values[place])
         defaults, required, last = self.defaults, self.required, self.width - 1
         while last >= required and values[last] == defaults[last]:
             last -= 1
@@ -112,9 +113,7 @@ def _converters(of: Any) -> tuple[_Convert, _Convert] | None:
         if inner is None:
             return None
         down, up = inner
-        return (lambda value: None if value is None else down(value)), (
-            lambda value: None if value is None else up(value)
-        )
+        return (lambda value: None if value is None else down(value)), up
     if isinstance(of, ListOf):
         inner = _converters(of.of)
         if inner is None:
@@ -136,7 +135,7 @@ def _converters(of: Any) -> tuple[_Convert, _Convert] | None:
 
 def encode(message: Any, request_id: int = 0) -> bytes:
     """A whole frame, length included. Raises ProtocolError (frame_too_large) when it exceeds MAX_FRAME."""
-    kind = cast("type[Any]", type(message))
+    kind: type[Any] = message.__class__
     body = _pack((NUMBER_OF[kind], request_id, *_plan(kind).values(message)))
     if len(body) > limits.MAX_FRAME:
         sentence = f"{kind.__name__} takes {len(body)} bytes, and a frame holds at most {limits.MAX_FRAME}"
@@ -179,7 +178,7 @@ def _broken(sentence: str) -> BadMessage:
 def decode(body: bytes) -> Decoded:
     """The message in one frame body. Raises BadMessage and nothing else, whatever the bytes are."""
     try:
-        fields = _unpackb(
+        fields: tuple[Any, ...] = _unpackb(
             body,
             use_list=False,
             max_array_len=limits.MAX_ARRAY,
@@ -195,9 +194,9 @@ def decode(body: bytes) -> Decoded:
             "the frame's body is cut off, or holds what is not in this protocol (a map, an extension, bad UTF-8 …)"
         )
         raise _broken(sentence) from error
-    if type(fields) is not tuple or len(cast("tuple[Any, ...]", fields)) < 2:
+    if type(fields) is not tuple or len(fields) < 2:
         raise _broken("a frame's body is a msgpack array that starts with type and request id")
-    number, request_id, *values = cast("tuple[Any, ...]", fields)
+    number, request_id, *values = fields
     if type(request_id) is not int or not 0 <= request_id <= limits.MAX_REQUEST_ID or type(number) is not int:
         raise _broken("type and request id must be integers, the request id from 0 to 4294967295")
     cls = BY_NUMBER.get(number)

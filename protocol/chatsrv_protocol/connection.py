@@ -18,7 +18,7 @@ The server's own commands to itself do not exist: every change of state follows 
 """
 
 from enum import Enum
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -190,7 +190,7 @@ class Connection:
         return self._check_command(request_id, message)
 
     def _check_command(self, request_id: int, message: Any) -> ProtocolError | None:
-        kind = cast("type[Any]", type(message))
+        kind: type[Any] = message.__class__
         if kind is UnknownEvent or not is_command(NUMBER_OF[kind]):
             return ProtocolError(ErrorCode.UNKNOWN_TYPE, f"{kind.__name__} is not a command: only the server sends it")
         if request_id <= 0:
@@ -217,7 +217,7 @@ class Connection:
         return None
 
     def _check_answer(self, request_id: int, message: Any) -> ProtocolError | None:
-        kind = cast("type[Any]", type(message))
+        kind: type[Any] = message.__class__
         number = message.number if kind is UnknownEvent else NUMBER_OF[kind]
         if is_command(number):
             return ProtocolError(

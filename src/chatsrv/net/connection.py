@@ -7,7 +7,7 @@ read from.
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import trio
 
@@ -218,18 +218,19 @@ class ClientConnection:
             return  # the session ended while this command waited
         self._unanswered[request_id] = size
         self._unanswered_bytes += size
-        if self._services.stopping.is_set() and type(command) is not Ping:
+        kind: type[Any] = command.__class__
+        if self._services.stopping.is_set() and kind is not Ping:
             sentence = "the server is about to stop: connect again after a moment, then retry"
             self.answer(request_id, Refusal(ErrorCode.SERVER_STOPPING, sentence))
             return
-        wait = self._meter.take(COSTS.get(cast("type[Any]", type(command)), Cost.CHANGE), self.heard_at)
+        wait = self._meter.take(COSTS.get(kind, Cost.CHANGE), self.heard_at)
         if wait:
             sentence = "too much at once: wait a moment, then retry"
             self.answer(request_id, Refusal(ErrorCode.RATE_LIMITED, sentence, retry_after=wait))
             return
         request = Request(self._services, self, request_id)
         try:
-            reply = await HANDLERS[type(command)](request, command)
+            reply = await HANDLERS[kind](request, command)
             if reply is not None:
                 self.answer(request_id, reply)
         except StorageFailed:
@@ -240,7 +241,7 @@ class ClientConnection:
         except ProtocolError as error:
             self._reject(request_id, error)
         except Exception:
-            self._services.log.exception("a handler failed", command=type(command).__name__)
+            self._services.log.exception("a handler failed", command=kind.__name__)
             self.answer(request_id, Refusal(ErrorCode.INTERNAL, "the server made a mistake; it is in its log"))
 
     def _reject(self, request_id: int, error: ProtocolError) -> None:
