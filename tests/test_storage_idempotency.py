@@ -85,11 +85,14 @@ async def test_a_sweep_drops_only_what_no_retry_can_reach(storage: Storage) -> N
             for age in ages:
                 once = Once(user_id, client_id(START_MS - age), b"x")
                 conn.execute("insert into idempotency values (?, ?, ?, '[]')", tuple(once))
-        assert sweep(conn, 1, droppable_before(START_MS, START_MS - KEEP_MS)) == 1
-        assert conn.execute("select count(*) from idempotency where user_id = 1").fetchone()[0] == 4
-        assert conn.execute("select count(*) from idempotency where user_id = 2").fetchone()[0] == 5
-        assert sweep(conn, 2, START_MS + 2 * KEEP_MS, limit=3) == 3
-        assert sweep(conn, 2, START_MS + 2 * KEEP_MS, limit=3) == 2
+        assert sweep(conn, droppable_before(START_MS, START_MS - KEEP_MS)) == 2
+        count = "select user_id, count(*) from idempotency group by 1 order by 1"
+        assert conn.execute(count).fetchall() == [(1, 4), (2, 4)]
+        assert sweep(conn, START_MS + 2 * KEEP_MS, limit=5) == 5
+        assert conn.execute(
+            "select distinct client_id > ? from idempotency", (client_id(START_MS - KEEP_MS),)
+        ).fetchall() == [(1,)], "the oldest go first"
+        assert sweep(conn, START_MS + 2 * KEEP_MS, limit=5) == 3
 
     await storage.write(job)
 

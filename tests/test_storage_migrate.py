@@ -111,3 +111,16 @@ def test_the_packages_own_migrations_run(connection: JobConnection) -> None:
         "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict AND name NOT LIKE 'sqlite%'"
     ).fetchall()
     assert plain == []
+
+
+def test_results_survive_the_change_of_their_key(connection: JobConnection) -> None:
+    own = load_migrations()
+    migrate(connection, own[:7], Path("here"))
+    rows = [(user, bytes([time]) * 16, b"hash", f"[{user}{time}]") for user in (1, 2) for time in (3, 1, 2)]
+    connection.executemany("insert into idempotency values (?, ?, ?, ?)", rows)
+    migrate(connection, own, Path("here"))
+    kept = connection.execute("select user_id, client_id, payload_hash, result from idempotency").fetchall()
+    assert kept == sorted(rows, key=lambda row: (row[1], row[0])), "in the order of time"
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute("insert into idempotency values (?, ?, ?, ?)", rows[0])
+    connection.execute("insert into idempotency values (?, ?, ?, ?)", (3, *rows[0][1:]))
