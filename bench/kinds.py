@@ -19,11 +19,14 @@ _IDLE = re.compile(r"_connection_worker_thread \(aiosqlite|_work \(trio/_core/_t
 _KINDS: Final = [
     (kind, re.compile(pattern))
     for kind, pattern in (
-        ("write to sockets", r"try_write|send_all"),
+        (
+            "write to sockets",
+            r"try_write|send_all|flush \(chatsrv/transport/outbox",
+        ),  # a plain socket's send has no frame
         ("wait for I/O (epoll)", r"get_events|epoll"),
         ("COMMIT (with its fsync)", r"_run_alone \(chatsrv_storage/batch.py|run_batch"),
         ("checkpoint", r"\(chatsrv_storage/connection"),
-        ("flush pass", r"(flush|run) \(chatsrv/transport/outbox"),
+        ("flush pass, pace", r"(_pass|run|_let_go|_turns) \(chatsrv/transport/outbox"),
         ("outbox put", r"\(chatsrv/transport/outbox|put_event \(chatsrv/net"),
         ("bus", r"\(chatsrv/bus"),
         ("WebSocket", r"trio_websocket|wsproto|chatsrv/transport/websocket"),
@@ -34,9 +37,13 @@ _KINDS: Final = [
         ("protocol state", r"\(chatsrv_protocol/"),
         ("SQL: idempotency", r"\(chatsrv_storage/idempotency|earlier"),
         ("SQL: rights, group, members", r"(member|members|require|__init__|load) \(chatsrv_storage/(turn|standing)"),
-        ("SQL: insert and the rest of the turn", r"\(chatsrv_storage/(turn|records|snowflake|groups|marks)"),
+        (
+            "SQL: insert and the rest of the turn",
+            r"\(chatsrv_storage/(turn|posting|rows|records|snowflake|groups|rights)",
+        ),
         ("SQL: BEGIN, savepoints", r"\(chatsrv_storage/batch"),
-        ("SQL: other scripts", r"\(chatsrv_storage/(sessions|accounts|history|redpack|redpacks|ledger)"),
+        ("SQL: indexing for search", r"\(chatsrv_storage/search"),
+        ("SQL: other scripts", r"\(chatsrv_storage/(sessions|accounts|history|packets|openings|ledger)"),
         ("hop to and from the database thread", r"aiosqlite|\(chatsrv_storage/"),
         ("handlers, submit, answer", r"\(chatsrv/(commands|groups|net)"),
         ("Trio's scheduler", r"\(trio/"),
