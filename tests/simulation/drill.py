@@ -43,7 +43,9 @@ async def drill(world: World, people: Sequence[Person]) -> None:
             wanted = missing(world.met, kind)
             if not wanted:
                 break
-            names = [name for name in OPERATIONS if not (world.uses[name] and world.uses[name].isdisjoint(wanted))]
+            # What an operation asks for is learned as it goes on: one that was never done may ask for more.
+            done = people[0].town.done
+            names = [name for name in OPERATIONS if not (done[name] and world.uses[name].isdisjoint(wanted))]
             await _round(world, people, kind, [*names * COPIES, *["send"] * COPIES], wanted)
 
 
