@@ -10,9 +10,8 @@ after it woke its callers: a lone job costs one hop to the database thread and o
 A batch does not start as soon as it could: whoever opens the storage sets the pace. Trio's thread and the database's
 share the GIL; where both have something to do, they take it from each other at every system call and every step of a
 statement. So what the last batch led to is done first (acks, fan-out), and what has arrived meanwhile joins the batch: a
-server waits until its outboxes are written and whoever was acked may have spoken again. Against a start at once, that
-halves what a message costs: 1,000 groups of 10 from 290 to 190 µs of CPU, a group of 500 from 144 to 85
-(docs/performance.md).
+server waits until its outboxes are written and whoever was acked may have spoken again. Against a start at once that
+takes two fifths off what a message costs (docs/performance.md).
 """
 
 import sqlite3
