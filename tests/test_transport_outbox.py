@@ -39,7 +39,11 @@ class Socket:
         self.writes += 1
         if self.broken:
             raise BrokenPipeError
-        return self._take(data) if self.direct else 0
+        if not self.direct:
+            return 0
+        if not self.window:
+            raise BlockingIOError
+        return self._take(data)
 
     def _take(self, data: bytes) -> int:
         taken = data[: self.window]
