@@ -1,9 +1,10 @@
 """The job of a group's channel, and plain messages of many groups in one go.
 
-One statement reads what all of them ask, four write what they leave. Turn by turn, the message of a small group costs some ten statements; with many groups active at once that is most of
-what a message costs. Each turn still decides for itself, inside the transaction, with the same code, and later turns
-know what earlier ones did. Nothing is refused by an exception here; should one come, it is a bug, and the writer says
-so, takes all of it back and runs the jobs one by one (batch.py).
+One statement reads what all of them ask, four write what they leave. Turn by turn, the message of a small group costs
+some ten statements; with many groups active at once that is most of what a message costs. Each turn still decides for
+itself, inside the transaction, with the same code, and later turns know what earlier ones did. Nothing is refused by an
+exception here; should one come, it is a bug, and the writer says so, takes all of it back and runs the jobs one by one
+(batch.py).
 """
 
 from collections.abc import Callable, Sequence
