@@ -192,22 +192,3 @@ async def test_leaving_waits_for_the_line_even_when_cancelled(tmp_path: Path) ->
                 scope.cancel()
                 token.run_sync_soon(go_on.set)
     assert results == {"at work": "done", "in line": 2}
-
-
-async def test_a_job_may_leave_until_the_pace_lets_its_batch_start(tmp_path: Path) -> None:
-    """And a batch that all have left is none: the next job asks for another, and closing waits for nothing."""
-    starts: list[Callable[[], None]] = []
-    async with open_storage(tmp_path / "data", synchronous="OFF", migrations=SCHEMA, pace=starts.append) as storage:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(storage.write, add("withdrawn"))
-            await trio.testing.wait_all_tasks_blocked()
-            nursery.cancel_scope.cancel()
-        starts.pop()()
-        async with trio.open_nursery() as nursery:
-            for name in ("first", "second"):
-                nursery.start_soon(storage.write, add(name))
-            await trio.testing.wait_all_tasks_blocked()
-            assert len(starts) == 1, "one at a time"
-            starts.pop()()
-        assert sorted(await storage.read(notes)) == ["first", "second"]
-    assert starts == []

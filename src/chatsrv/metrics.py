@@ -34,7 +34,7 @@ class _Spread:
         self.total += value
 
     def family(self, name: str, what: str) -> Metric:
-        names = [*(str(float(bound)) for bound in self.bounds), "+Inf"]  # as the library writes them
+        names = [*map(str, self.bounds), "+Inf"]
         return HistogramMetricFamily(
             name, what, buckets=list(zip(names, accumulate(self.counts), strict=True)), sum_value=self.total
         )

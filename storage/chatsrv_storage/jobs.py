@@ -42,8 +42,6 @@ class Driver(Connection, Protocol):
 
 
 Job: TypeAlias = Callable[[Connection], T]
-"""One that has a method `begin` is told, in the Trio thread, when it is taken from the line and cannot be withdrawn any
-more: so it may decide only then what to do. `begin` must not raise."""
 
 Together: TypeAlias = Callable[[Connection, Sequence[Any]], list[Any]]
 """What a kind of job may offer as `run_together`: neighbours of the kind in one call, and their values.
@@ -51,3 +49,11 @@ Together: TypeAlias = Callable[[Connection, Sequence[Any]], list[Any]]
 It must do what they do one after the other. A job of such a kind raises no Refusal but answers it, since whatever is
 raised takes back the whole call; then each job runs alone.
 """
+
+
+class Beginning(Protocol):
+    """What a job may have besides: it is told when its transaction is about to start, and decides then what to do."""
+
+    def begin(self) -> None:
+        """Called in the Trio thread. From here on the job cannot be withdrawn. Must not raise."""
+        ...

@@ -1,10 +1,9 @@
-"""The job of a group's channel, and plain messages of many groups in one go.
+"""Plain messages of many groups in one go: one statement reads what all of them ask, four write what they leave.
 
-One statement reads what all of them ask, four write what they leave. Turn by turn, the message of a small group costs
-some ten statements; with many groups active at once that is most of what a message costs. Each turn still decides for
-itself, inside the transaction, with the same code, and later turns know what earlier ones did. Nothing is refused by an
-exception here; should one come, it is a bug, and the writer says so, takes all of it back and runs the jobs one by one
-(batch.py).
+Turn by turn, the message of a small group costs some ten statements; with many groups active at once that is most of
+what a message costs. Each turn still decides for itself, inside the transaction, with the same code, and later turns
+know what earlier ones did. Nothing is refused by an exception here; should one come, it is a bug, and the writer says
+so, takes all of it back and runs the jobs one by one (batch.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +37,7 @@ class GroupJob:
         self.run_together: Together | None = None
 
     def begin(self) -> None:
-        """See jobs.Job."""
+        """See jobs.Beginning."""
         self.now_ms, self.commands = self._bind()
         self.run_together = post_together if all(type(each) is Post for each in self.commands) else None
 

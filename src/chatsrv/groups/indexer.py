@@ -62,30 +62,28 @@ class Indexer:
             caught_up = False
             while self._behind and not caught_up:
                 began = trio.current_time()
-                try:
-                    caught_up = await self._index()
-                    pause = max(PAUSE, SHARE * (trio.current_time() - began))
-                except Refusal as refused:
-                    self._log.warning("indexing waits", reason=refused.message)
-                    pause = FULL_DISK_WAIT
-                await trio.sleep(pause)
+                caught_up = await self._index()
+                await trio.sleep(max(PAUSE, SHARE * (trio.current_time() - began)))
 
     async def _index(self) -> bool:
-        """One job; whether it indexed all that was new when it began. A Refusal leaves everything to do."""
+        """One job; whether it indexed all that was new when it began."""
         group_ids = list(self._behind)[:AT_ONCE]
         for group_id in group_ids:
             del self._behind[group_id]
         more = bool(self._behind)
-        left = group_ids
         try:
             left = await self._storage.write(lambda conn: search.index(conn, group_ids, AT_ONCE))
-        except (Refusal, StorageFailed):
+        except Refusal as refused:
+            self._log.warning("indexing waits", reason=refused.message)
+            left = group_ids
+            await trio.sleep(FULL_DISK_WAIT)
+        except StorageFailed:
             raise
         except Exception:  # noqa: BLE001 - a bug must not end the server; these groups wait
             self._log.exception("indexing failed", group_ids=group_ids)
             left = []
-        finally:
-            self._behind |= dict.fromkeys(left)
+        for group_id in left:
+            self._behind[group_id] = None
         return not left and not more
 
     async def purge(self) -> None:

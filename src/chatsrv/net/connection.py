@@ -118,7 +118,7 @@ class ClientConnection:
                 self._outbox = Outbox(
                     self._transport, flusher, self._start, self.cut, self._services.config.drain_timeout
                 )
-                self.put_event = self._outbox.put_event  # its own method: a call less for each delivery
+                self.put_event = self._outbox.put_event
                 use = getattr(self._transport, "use", None)
                 if use is not None:
                     use(self._outbox)

@@ -133,14 +133,11 @@ class Acceptor:
 
     def _enter(self, peer: str) -> None:
         self._accepted += 1
-        self._count(peer)
+        self._per_address[source_of(peer)] += 1
 
     def _leave(self, peer: str) -> None:
         self._accepted -= 1
         self._forget(peer)
-
-    def _count(self, peer: str) -> None:
-        self._per_address[source_of(peer)] += 1
 
     def _forget(self, peer: str) -> None:
         source = source_of(peer)
@@ -191,7 +188,7 @@ class Acceptor:
     async def _serve_forwarded(self, listener: Listener, transport: Transport) -> None:
         """Somebody who came through a proxy, and counts for the address that it says."""
         if self._has_room(transport.peer):
-            self._count(transport.peer)
+            self._per_address[source_of(transport.peer)] += 1
             may_register = self._may_register(listener, transport.peer)
             await self.serve_transport(transport, may_register=may_register, leave=self._forget)
             return
