@@ -45,7 +45,7 @@ def fill(path: Path, groups: int, messages: int, *, mentions: int = 0) -> None:
     migrate(conn, load_migrations(), path)
     conn.execute("begin")
     conn.executemany(
-        "insert into user (id, name, name_key, password_hash, created_at) values (?, ?, ?, '', 0)",
+        "insert into person (id, name, name_key, password_hash, created_at) values (?, ?, ?, '', 0)",
         [(user_id, f"person{user_id}", f"person{user_id}") for user_id in (ME, *OTHERS)],
     )
     conn.executemany("insert into message values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _rows(groups, messages))

@@ -47,7 +47,7 @@ class Storage:
         """A new account."""
         actor = Actor(self.ids.next(self.now_ms), name)
         self.conn.execute(
-            "insert into user (id, name, name_key, password_hash, created_at) values (?, ?, ?, '', 0)",
+            "insert into person (id, name, name_key, password_hash, created_at) values (?, ?, ?, '', 0)",
             (actor.user_id, name, name),
         )
         self.people[actor.user_id] = actor

@@ -17,7 +17,7 @@ def rules(group_id, **changes):
 
 async def roles(town: Town, group_id: int) -> dict[str, int]:
     rows = await town.query(
-        "select u.name, m.role from group_member m join user u on u.id = m.user_id where m.group_id = ? order by u.id",
+        "select u.name, m.role from group_member m join person u on u.id = m.user_id where m.group_id = ? order by u.id",
         group_id,
     )
     return dict(rows)

@@ -30,7 +30,7 @@ def conn() -> Generator[Any]:
     connection.execute("pragma foreign_keys = on")
     for user_id, name in ((1, "ann"), (2, "bob"), (3, "eve")):
         connection.execute(
-            "insert into user (id, name, name_key, password_hash, created_at) values (?, ?, ?, 'x', 0)",
+            "insert into person (id, name, name_key, password_hash, created_at) values (?, ?, ?, 'x', 0)",
             (user_id, name, name),
         )
     run(connection, 1, groups.make("g", [2], history=True, max_members=10))
@@ -100,7 +100,7 @@ def test_the_sweep_takes_what_stands_nowhere(conn: Any) -> None:
         add(conn, number, sha256=str(number) * 64)
     conn.execute("update media set kind = 'image' where id in (3, 4)")
     seq = run(conn, 1, say("", 0, (), mention_all=False, media_id=1))[1]
-    conn.execute("update user set avatar = 3 where id = 2")
+    conn.execute("update person set avatar = 3 where id = 2")
     run(conn, 1, media.set_avatar(4))
     assert media.unused(conn, NOW + DAY - 1) == []
     assert media.unused(conn, NOW + DAY + 1) == [2, 5]

@@ -163,7 +163,7 @@ async def test_a_group_that_is_not_there(desk: Desk) -> None:
 
 
 async def test_the_versions_of_a_user_rise_with_each_change_of_their_list(desk: Desk) -> None:
-    assert await desk.scalar("select version from user where id = 2") == 1
+    assert await desk.scalar("select version from person where id = 2") == 1
     outcomes = await desk.run(
         desk.do(ANN, groups.remove(BOB.user_id)), desk.do(ANN, groups.add([BOB.user_id])), desk.do(BOB, groups.leave)
     )

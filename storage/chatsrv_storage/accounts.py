@@ -51,10 +51,10 @@ def register(conn: Connection, user_id: int, name: str, password_hash: str, now_
     key = name_key(name)
     if not key:
         raise Refusal("bad_field", "an account's name needs a character that can be seen", "name")
-    if conn.execute("select 1 from user where name_key = ?", (key,)).fetchone() is not None:
+    if conn.execute("select 1 from person where name_key = ?", (key,)).fetchone() is not None:
         raise Refusal("name_taken", f"the name '{name}' is taken: choose another", "name")
     conn.execute(
-        "insert into user (id, name, name_key, password_hash, created_at) values (?, ?, ?, ?, ?)",
+        "insert into person (id, name, name_key, password_hash, created_at) values (?, ?, ?, ?, ?)",
         (user_id, name, key, password_hash, now_ms),
     )
     return Account(user_id, name, password_hash, 0, operator=False, disabled=False)
@@ -66,18 +66,18 @@ def _account(row: tuple[int, str, str, int, int, int] | None) -> Account | None:
 
 def by_name(conn: Connection, name: str) -> Account | None:
     """The account with this name, regardless of case."""
-    return _account(conn.execute(f"select {_COLUMNS} from user where name_key = ?", (name_key(name),)).fetchone())
+    return _account(conn.execute(f"select {_COLUMNS} from person where name_key = ?", (name_key(name),)).fetchone())
 
 
 def by_id(conn: Connection, user_id: int) -> Account | None:
     """The account with this id."""
-    return _account(conn.execute(f"select {_COLUMNS} from user where id = ?", (user_id,)).fetchone())
+    return _account(conn.execute(f"select {_COLUMNS} from person where id = ?", (user_id,)).fetchone())
 
 
 def find(conn: Connection, names: Sequence[str]) -> list[tuple[int, str]]:
     """(id, name) of those who exist, in the order asked."""
     found = (
-        conn.execute("select id, name from user where name_key = ?", (name_key(name),)).fetchone() for name in names
+        conn.execute("select id, name from person where name_key = ?", (name_key(name),)).fetchone() for name in names
     )
     return [(row[0], row[1]) for row in found if row is not None]
 
@@ -85,12 +85,12 @@ def find(conn: Connection, names: Sequence[str]) -> list[tuple[int, str]]:
 def names_of(conn: Connection, user_ids: Sequence[int]) -> dict[int, str]:
     """The name of each user that exists."""
     marks = ",".join("?" * len(user_ids))
-    return dict(conn.execute(f"select id, name from user where id in ({marks})", tuple(user_ids)).fetchall())
+    return dict(conn.execute(f"select id, name from person where id in ({marks})", tuple(user_ids)).fetchall())
 
 
 def set_password(conn: Connection, user_id: int, password_hash: str, keep_session: int) -> list[int]:
     """Set a password and end the user's sessions but `keep_session` (0: all); answers the ids of those ended."""
-    conn.execute("update user set password_hash = ? where id = ?", (password_hash, user_id))
+    conn.execute("update person set password_hash = ? where id = ?", (password_hash, user_id))
     return _end_sessions(conn, user_id, keep_session)
 
 
@@ -118,7 +118,7 @@ def require_operator(conn: Connection, user_id: int) -> Account:
 def set_operator(conn: Connection, actor: str, name: str, operator: bool, now_ms: int) -> int:
     """Make somebody an operator or end it, audited; answers their id."""
     account = _require(conn, name)
-    conn.execute("update user set operator = ? where id = ?", (int(operator), account.user_id))
+    conn.execute("update person set operator = ? where id = ?", (int(operator), account.user_id))
     audit.note(conn, now_ms, actor, "operator_add" if operator else "operator_remove", account.name)
     return account.user_id
 
@@ -126,7 +126,7 @@ def set_operator(conn: Connection, actor: str, name: str, operator: bool, now_ms
 def set_enabled(conn: Connection, actor: str, name: str, enabled: bool, now_ms: int) -> tuple[int, list[int]]:
     """Disable an account or enable it again, audited; answers its id and the sessions that ended."""
     account = _require(conn, name)
-    conn.execute("update user set disabled = ? where id = ?", (int(not enabled), account.user_id))
+    conn.execute("update person set disabled = ? where id = ?", (int(not enabled), account.user_id))
     audit.note(conn, now_ms, actor, "user_enable" if enabled else "user_disable", account.name)
     return account.user_id, [] if enabled else _end_sessions(conn, account.user_id, 0)
 

@@ -44,7 +44,7 @@ def find(conn: Connection, group_id: int, seq: int, visible_from: int, field: st
     """The message with this seq. Raises Refusal where there is none that may be read, or none any more."""
     row = conn.execute(
         "select m.id, m.sender_id, u.name, m.sent_at, m.kind, m.text, m.data from message m"
-        " join user u on u.id = m.sender_id where m.group_id = ? and m.seq = ?",
+        " join person u on u.id = m.sender_id where m.group_id = ? and m.seq = ?",
         (group_id, seq),
     ).fetchone()
     if row is not None and seq > visible_from and row[4] in SAID:
@@ -72,7 +72,7 @@ def rewrite(conn: Connection, target: Target, text: str, data: dict[str, Any]) -
 def _now(conn: Connection, group_id: int, of: int, length: int) -> tuple[int, str, str, int, int]:
     """(sender id, sender, beginning of the text, edited_seq, edited_at) as the message stands."""
     row = conn.execute(
-        "select m.sender_id, u.name, substr(m.text, 1, ?), m.data from message m join user u on u.id = m.sender_id"
+        "select m.sender_id, u.name, substr(m.text, 1, ?), m.data from message m join person u on u.id = m.sender_id"
         " where m.group_id = ? and m.seq = ?",
         (length, group_id, of),
     ).fetchone()

@@ -146,8 +146,8 @@ def bans(
     """(user id, name, until, who decided it) of a page of those who are kept out now. Raises Refusal."""
     reader(conn, user_id, group_id, now_ms, Operation.LIFT_BAN)
     return conn.execute(
-        "select b.user_id, u.name, b.until, a.name from ban b join user u on u.id = b.user_id"
-        " join user a on a.id = b.banned_by"
+        "select b.user_id, u.name, b.until, a.name from ban b join person u on u.id = b.user_id"
+        " join person a on a.id = b.banned_by"
         " where b.group_id = ? and b.user_id > ? and b.until > ? order by b.user_id limit ?",
         (group_id, after, now_ms, limit),
     ).fetchall()

@@ -96,7 +96,7 @@ def memberships(conn: Connection, user_id: int, session_id: int) -> tuple[int, l
     later finds the connection.
     """
     row = conn.execute(
-        "select u.version from session s join user u on u.id = s.user_id where s.id = ? and u.id = ? and not u.disabled",
+        "select u.version from session s join person u on u.id = s.user_id where s.id = ? and u.id = ? and not u.disabled",
         (session_id, user_id),
     ).fetchone()
     if row is None:
@@ -129,7 +129,7 @@ def members(
     reader(conn, user_id, group_id)
     return conn.execute(
         "select m.user_id, u.name, m.role, m.joined_at, m.nickname, m.muted_until from group_member m"
-        " join user u on u.id = m.user_id"
+        " join person u on u.id = m.user_id"
         " where m.group_id = ? and m.user_id > ? and m.role > 0 order by m.user_id limit ?",
         (group_id, after, limit),
     ).fetchall()

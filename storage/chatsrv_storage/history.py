@@ -13,7 +13,7 @@ from chatsrv_storage.turn import Script, Turn
 
 SELECT: Final = (
     "select m.group_id, m.seq, m.id, m.ordinal, m.sender_id, u.name, m.sent_at, m.kind, m.text, m.data"
-    " from message m join user u on u.id = m.sender_id where m.group_id = ? and m.seq > ? and m.seq < ? order by m.seq"
+    " from message m join person u on u.id = m.sender_id where m.group_id = ? and m.seq > ? and m.seq < ? order by m.seq"
 )
 
 

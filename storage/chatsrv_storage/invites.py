@@ -80,7 +80,7 @@ def invites(conn: Connection, user_id: int, group_id: int, now_ms: int) -> list[
     reader(conn, user_id, group_id, now_ms, Operation.MANAGE_INVITES if everybody else Operation.INVITE)
     rows = conn.execute(
         "select i.code, i.made_by, u.name, i.made_at, i.expires_at, i.max_uses, i.uses from invite i"
-        f" join user u on u.id = i.made_by where group_id = ? and (? or i.made_by = ?) and {_GOOD} order by i.made_at, i.code",
+        f" join person u on u.id = i.made_by where group_id = ? and (? or i.made_by = ?) and {_GOOD} order by i.made_at, i.code",
         (group_id, int(everybody), user_id, now_ms),
     )
     return [Invite(*row) for row in rows]
@@ -160,7 +160,7 @@ def requests(conn: Connection, user_id: int, group_id: int, after: int, limit: i
     """(user id, name, note, made at) of a page of those who ask to join. Raises Refusal."""
     reader(conn, user_id, group_id, operation=Operation.ADMIT)
     return conn.execute(
-        "select r.user_id, u.name, r.note, r.made_at from join_request r join user u on u.id = r.user_id"
+        "select r.user_id, u.name, r.note, r.made_at from join_request r join person u on u.id = r.user_id"
         " where r.group_id = ? and r.user_id > ? order by r.user_id limit ?",
         (group_id, after, limit),
     ).fetchall()

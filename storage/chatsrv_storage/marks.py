@@ -51,7 +51,7 @@ def reactions(
     _, member = reader(conn, user_id, group_id)
     find(conn, group_id, of, member.visible_from)
     return conn.execute(
-        "select r.event_seq, r.user_id, u.name, r.emoji from reaction r join user u on u.id = r.user_id"
+        "select r.event_seq, r.user_id, u.name, r.emoji from reaction r join person u on u.id = r.user_id"
         " where r.group_id = ? and r.seq = ? and r.event_seq > ? order by r.event_seq limit ?",
         (group_id, of, after, limit),
     ).fetchall()
@@ -83,7 +83,7 @@ def pins(conn: Connection, user_id: int, group_id: int) -> list[tuple[int, int, 
     _, member = reader(conn, user_id, group_id)
     return conn.execute(
         "select p.seq, p.event_seq, u.name, s.name, m.sent_at, substr(m.text, 1, ?) from pin p"
-        " join message m on m.group_id = p.group_id and m.seq = p.seq join user u on u.id = p.user_id"
-        " join user s on s.id = m.sender_id where p.group_id = ? and p.seq > ? order by p.event_seq desc",
+        " join message m on m.group_id = p.group_id and m.seq = p.seq join person u on u.id = p.user_id"
+        " join person s on s.id = m.sender_id where p.group_id = ? and p.seq > ? order by p.event_seq desc",
         (EXCERPT, group_id, member.visible_from),
     ).fetchall()

@@ -69,7 +69,7 @@ _MAY_READ: Final = (
     "d.uploader_id = :user"
     " or exists (select 1 from group_member m cross join media_use x"
     "  where m.user_id = :user and m.role > 0 and x.media_id = d.id and x.group_id = m.group_id and x.seq > m.visible_from)"
-    " or exists (select 1 from user u where u.avatar = d.id and u.avatar <> 0)"
+    " or exists (select 1 from person u where u.avatar = d.id and u.avatar <> 0)"
     " or exists (select 1 from chat_group g join group_member m on m.group_id = g.id"
     "  where g.avatar = d.id and g.avatar <> 0 and m.user_id = :user and m.role > 0)"
 )
@@ -259,7 +259,7 @@ def unused(conn: Connection, now_ms: int) -> list[int]:
     rows = conn.execute(
         "select d.id from media d where d.created_at < ?"
         " and not exists (select 1 from media_use x where x.media_id = d.id)"
-        " and not exists (select 1 from user u where u.avatar = d.id and u.avatar <> 0)"
+        " and not exists (select 1 from person u where u.avatar = d.id and u.avatar <> 0)"
         " and not exists (select 1 from chat_group g where g.avatar = d.id and g.avatar <> 0)",
         (now_ms - UNUSED_MS,),
     )
@@ -272,7 +272,7 @@ def remove_unused(conn: Connection, media_ids: Sequence[int]) -> int:
     for media_id in media_ids:
         used = conn.execute(
             "select 1 where exists (select 1 from media_use where media_id = ?)"
-            " or exists (select 1 from user where avatar = ? and avatar <> 0)"
+            " or exists (select 1 from person where avatar = ? and avatar <> 0)"
             " or exists (select 1 from chat_group where avatar = ? and avatar <> 0)",
             (media_id,) * 3,
         ).fetchone()

@@ -276,7 +276,7 @@ class Due(NamedTuple):
 def due(conn: Connection, now_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
     """A page of live packets whose time is over, by (expires_at, id), after the last of the page before; (0, 0) at first."""
     rows = conn.execute(
-        "select r.expires_at, r.id, r.group_id, r.sender_id, u.name from redpack r join user u on u.id = r.sender_id"
+        "select r.expires_at, r.id, r.group_id, r.sender_id, u.name from redpack r join person u on u.id = r.sender_id"
         " where r.state = 'live' and r.expires_at <= ? and (r.expires_at, r.id) > (?, ?)"
         " order by r.expires_at, r.id limit ?",
         (now_ms, *after, limit),
@@ -348,7 +348,7 @@ def show(conn: Connection, user_id: int, packet_id: int) -> PacketView:
     if seq <= member.visible_from:
         raise unknown()
     openings = conn.execute(
-        "select r.number, r.user_id, u.name, r.cents, r.opened_at from redpack_record r join user u on u.id = r.user_id"
+        "select r.number, r.user_id, u.name, r.cents, r.opened_at from redpack_record r join person u on u.id = r.user_id"
         " where r.packet_id = ? order by r.number",
         (packet_id,),
     ).fetchall()

@@ -78,7 +78,7 @@ def due(conn: Connection, now_ms: int, limit: int, longest_wait_ms: int) -> list
     found: list[Payout] = []
     for least, most in ((0, now_ms), (now_ms + longest_wait_ms + 1, MAX_MS)):
         rows = conn.execute(
-            "select p.id, p.user_id, u.name, p.cents, p.attempts, t.at from payout p join user u on u.id = p.user_id"
+            "select p.id, p.user_id, u.name, p.cents, p.attempts, t.at from payout p join person u on u.id = p.user_id"
             " join transfer t on t.id = p.id where p.state = 'pending' and p.next_try_at between ? and ?"
             " order by p.next_try_at limit ?",
             (least, most, limit - len(found)),
@@ -116,7 +116,7 @@ def conclude(conn: Connection, withdrawal_id: int, ids: Snowflake, now_ms: int, 
 
 _CHECKS: Final = (
     (
-        "select id from account where kind = 'wallet' and id not in (select id from user)",
+        "select id from account where kind = 'wallet' and id not in (select id from person)",
         "ledger: wallet:{} is nobody's",
     ),
     (

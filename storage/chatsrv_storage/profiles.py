@@ -31,7 +31,7 @@ def _marks(user_ids: Sequence[int]) -> str:
 def profiles(conn: Connection, user_ids: Sequence[int]) -> list[Profile]:
     """The profiles of those who exist, in the order asked."""
     rows = conn.execute(
-        f"select id, name, nickname, avatar, hidden from user where id in ({_marks(user_ids)})", tuple(user_ids)
+        f"select id, name, nickname, avatar, hidden from person where id in ({_marks(user_ids)})", tuple(user_ids)
     )
     found = {row[0]: Profile(*row[:4], hidden=bool(row[4])) for row in rows}
     return [found[user_id] for user_id in dict.fromkeys(user_ids) if user_id in found]
@@ -42,7 +42,7 @@ def set_profile(
 ) -> Profile:
     """Change what is given, and answer the whole."""
     conn.execute(
-        "update user set nickname = coalesce(?, nickname), avatar = coalesce(?, avatar), hidden = coalesce(?, hidden)"
+        "update person set nickname = coalesce(?, nickname), avatar = coalesce(?, avatar), hidden = coalesce(?, hidden)"
         " where id = ?",
         (nickname, avatar, None if hidden is None else int(hidden), user_id),
     )
@@ -51,13 +51,13 @@ def set_profile(
 
 def hidden_users(conn: Connection) -> list[int]:
     """Everybody who hides."""
-    return [row[0] for row in conn.execute("select id from user where hidden = 1")]
+    return [row[0] for row in conn.execute("select id from person where hidden = 1")]
 
 
 def sharing(conn: Connection, user_id: int, others: Sequence[int]) -> list[int]:
     """Those of `others` who are in a group with this user, now."""
     rows = conn.execute(
-        f"select u.id from user u where u.id in ({_marks(others)}) and exists (select 1 from group_member t"
+        f"select u.id from person u where u.id in ({_marks(others)}) and exists (select 1 from group_member t"
         " cross join group_member m on m.group_id = t.group_id and m.user_id = ? and m.role > 0"
         " where t.user_id = u.id and t.role > 0)",
         (*others, user_id),
@@ -95,7 +95,7 @@ def block(conn: Connection, user_id: int, other_id: int, on: bool) -> tuple[str,
 def blocked(conn: Connection, user_id: int) -> list[tuple[int, str]]:
     """(id, name) of those whom this user blocks."""
     return conn.execute(
-        "select u.id, u.name from block b join user u on u.id = b.blocked_id where b.user_id = ? order by u.id",
+        "select u.id, u.name from block b join person u on u.id = b.blocked_id where b.user_id = ? order by u.id",
         (user_id,),
     ).fetchall()
 

@@ -66,7 +66,7 @@ def live(conn: Connection, now_ms: int) -> list[RandomCode]:
 def on_the_page(conn: Connection, group_id: int) -> list[tuple[int, str, str, int]]:
     """(id, name, nickname, avatar) of those who have entered a code's group and are still in it."""
     return conn.execute(
-        "select u.id, u.name, u.nickname, u.avatar from group_member m join user u on u.id = m.user_id"
+        "select u.id, u.name, u.nickname, u.avatar from group_member m join person u on u.id = m.user_id"
         " where m.group_id = ? and m.role > 0 order by m.joined_at, u.id",
         (group_id,),
     ).fetchall()

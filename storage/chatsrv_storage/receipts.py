@@ -49,7 +49,7 @@ def receipts(
         (of, of, *others),
     ).fetchone()
     rows = conn.execute(
-        f"select m.user_id, u.name, m.read_seq >= ? from group_member m join user u on u.id = m.user_id{_OTHERS}"
+        f"select m.user_id, u.name, m.read_seq >= ? from group_member m join person u on u.id = m.user_id{_OTHERS}"
         " and max(m.delivered_seq, m.read_seq) >= ? and m.user_id > ? order by m.user_id limit ?",
         (of, *others, of, after, limit),
     ).fetchall()

@@ -29,7 +29,7 @@ GROUP_WIDTH: Final = 2 + GROUP_COLUMNS.count(",")
 """Values of a group's row: its name and GROUP_COLUMNS."""
 
 NAME: Final = (
-    "case g.kind when 2 then (select u.name from group_member o join user u on u.id = o.user_id"
+    "case g.kind when 2 then (select u.name from group_member o join person u on u.id = o.user_id"
     " where o.group_id = g.id and o.user_id <> m.user_id) else g.name end"
 )
 """A conversation of two is called by the other's name."""

@@ -229,7 +229,7 @@ class Turn:
     def bump(self, user_id: int) -> int:
         """Count a change of the user's list of groups; answers their version."""
         (version,) = self.conn.execute(
-            "update user set version = version + 1 where id = ? returning version", (user_id,)
+            "update person set version = version + 1 where id = ? returning version", (user_id,)
         ).fetchone()
         self.conn.execute(
             "update group_member set version = ? where group_id = ? and user_id = ?", (version, self.group_id, user_id)

@@ -28,13 +28,13 @@ _SELECT: Final = (
     """ l.data is '{"recalled":true}'"""
     " from group_member m join chat_group g on g.id = m.group_id"
     " left join message l on l.group_id = m.group_id and l.seq = g.last_seq and l.seq > m.visible_from"
-    " left join user s on s.id = l.sender_id"
+    " left join person s on s.id = l.sender_id"
 )
 
 
 def listed(conn: Connection, user_id: int, since: int, after: int, limit: int) -> tuple[list[GroupView], int]:
     """A page of the user's groups by id, with those they left since `since` (0: without), and the user's version."""
-    (version,) = conn.execute("select version from user where id = ?", (user_id,)).fetchone()
+    (version,) = conn.execute("select version from person where id = ?", (user_id,)).fetchone()
     rows = conn.execute(
         f"{_SELECT} where m.user_id = ? and m.group_id > ? and (m.role > 0 or (? > 0 and m.version > ?))"
         " order by m.group_id limit ?",
