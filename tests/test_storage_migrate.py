@@ -124,3 +124,14 @@ def test_results_survive_the_change_of_their_key(connection: JobConnection) -> N
     with pytest.raises(sqlite3.IntegrityError):
         connection.execute("insert into idempotency values (?, ?, ?, ?)", rows[0])
     connection.execute("insert into idempotency values (?, ?, ?, ?)", (3, *rows[0][1:]))
+
+
+def test_the_search_index_is_made_again(connection: JobConnection) -> None:
+    own = load_migrations()
+    migrate(connection, own[:9], Path("here"))
+    connection.execute("insert into search_group values (1, 7, 40)")
+    connection.execute("insert into search (rowid, body) values (1, 'as it was typed')")
+    migrate(connection, own, Path("here"))
+    assert connection.execute("select number, group_id, indexed_seq from search_group").fetchall() == [(1, 7, 0)]
+    assert connection.execute("select count(*) from search").fetchone() == (0,)
+    connection.execute("insert into search (search) values ('integrity-check')")

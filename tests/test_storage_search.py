@@ -1,6 +1,7 @@
 """The search index: what it finds, how far it came, and that what was taken back leaves it."""
 
 import random
+import unicodedata
 
 import pytest
 from conversation_kit import Storage
@@ -29,6 +30,40 @@ def test_any_part_of_a_chinese_sentence_is_found():
     assert texts(storage, ann, "국어") == ["한국어 문장"]
     assert texts(storage, ann, "mixed红包") == ["ｈａｌｆ mixed红包text"]
     assert texts(storage, ann, "包红") == []
+
+
+@pytest.mark.parametrize("typed", ["한국어 문장", "ガラスのパン", "Ελλάς ώρα", "Việt Nam", "ﬁne ｈａｌｆ", "ｶﾞﾗｽ"])
+@pytest.mark.parametrize("stored_form", ["NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize("asked_form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_a_text_is_found_in_every_normalization_form(typed, stored_form, asked_form):
+    storage = Storage()
+    ann = storage.person("ann")
+    home = storage.group(ann)
+    stored = unicodedata.normalize(stored_form, typed)
+    storage.post(home, ann, stored)
+    storage.index()
+    assert texts(storage, ann, unicodedata.normalize(asked_form, typed)) == [stored]
+    if "\u3000" < typed[0] < "\uf900":  # written without spaces: a part is enough
+        assert texts(storage, ann, unicodedata.normalize(asked_form, typed[:2])) == [stored]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("วันนี้ไปตลาด", "ตลาด"), ("ມື້ນີ້ໄປຕະຫຼາດ", "ຕະຫຼາດ"), ("ថ្ងៃនេះទៅផ្សារ", "ផ្សារ"), ("ဒီနေ့ဈေးသွားမယ်", "ဈေး")],
+)
+def test_a_part_of_a_sentence_without_spaces_is_found(text, part):
+    storage = Storage()
+    ann = storage.person("ann")
+    home = storage.group(ann)
+    storage.post(home, ann, text)
+    storage.post(home, ann, "other words")
+    storage.index()
+    assert texts(storage, ann, part) == [text]
+
+
+def test_a_compatibility_character_of_several_words_is_several_words():
+    assert search.expression("a\u00a0b") == '"a" "b"'
+    assert search.expression("\ufdfa").count('"') == 8
 
 
 def test_the_index_comes_on_in_steps_and_says_how_far():

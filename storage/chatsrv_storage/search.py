@@ -1,13 +1,15 @@
 """Finding messages by their words: an FTS5 index that a background job feeds, since in the commit it would cost too much.
 
-Characters of Chinese, Japanese and Korean are indexed one by one and asked for as phrases, so that any part of a
-sentence is found. A document's rowid is its group's number << 32 | seq: one group, from where a member may read it, is
+Text and query are normalized to NFKC, so that what looks the same is found whatever keyboard wrote it. Characters of
+scripts that are written without spaces (and of Korean) are indexed one by one and asked for as phrases, so that any
+part of a sentence is found. A document's rowid is its group's number << 32 | seq: one group, from where a member may read it, is
 a range of rowids, in which FTS5 seeks; the range is all there is to rights here, and it is read in the same snapshot.
 SQLite's own; another database brings its own index.
 """
 
 import heapq
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -32,20 +34,25 @@ FEW: Final = 2000
 
 _SHIFT: Final = 32
 _SEPARATE = re.compile(
-    "([\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3100-\u312f\u3130-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf"
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3100-\u312f\u3130-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff])"
 )
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 
 def words_of(text: str) -> str:
-    """A text as the index takes it: each character of a script without spaces stands alone."""
-    return _SEPARATE.sub(r" \1 ", _CONTROLS.sub(" ", text))
+    """A text as the index takes it: NFKC, and each character of a script without spaces stands alone."""
+    if not text.isascii():
+        text = _SEPARATE.sub(r" \1 ", unicodedata.normalize("NFKC", text))
+    return _CONTROLS.sub(" ", text)
 
 
 def expression(query: str) -> str:
     """A query as FTS5 takes it: each word a quoted phrase, so that nothing in it is syntax. Raises Refusal."""
-    words = [word for word in query.split() if any(character.isalnum() for character in word)]
+    # Normalized first, since a compatibility character can stand for several words.
+    words = [
+        word for word in unicodedata.normalize("NFKC", query).split() if any(character.isalnum() for character in word)
+    ]
     if not words:
         raise Refusal("query_empty", "a search needs a letter or a digit at least", "query")
     return " ".join('"' + words_of(word).replace('"', " ") + '"' for word in words[:MAX_WORDS])
