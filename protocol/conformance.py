@@ -13,7 +13,7 @@ from chatsrv_protocol import BY_NUMBER, Connection, ErrorCode, Received, Role, e
 from chatsrv_protocol.codec import frame_of
 from chatsrv_protocol.common import Done, Ping, Pong, Refused
 from chatsrv_protocol.errors import ProtocolError
-from chatsrv_protocol.fields import Boolean, Bytes, FieldType, Integer, ListOf, Optional, String, Struct
+from chatsrv_protocol.fields import Boolean, Bytes, FieldType, Integer, ListOf, Optional, String, Struct, holds_ids
 from chatsrv_protocol.framing import FrameSplitter
 from chatsrv_protocol.registry import is_event
 from chatsrv_protocol.session import Hello, LoggedIn, Logout, Register, Resume, Welcome
@@ -21,9 +21,6 @@ from chatsrv_protocol.session import Hello, LoggedIn, Logout, Register, Resume, 
 Json = dict[str, Any]
 pack = cast("Callable[[Any], bytes]", cast("Any", msgpack).packb)
 unpack = cast("Callable[[bytes], list[Any]]", cast("Any", msgpack).unpackb)
-EXACT = 2**53 - 1
-"""Integers that can exceed this are strings in the JSON files, as in every JSON that chatsrv writes."""
-
 _WIDTHS = (1, 200, 70_000, 5_000_000_000, 2**62 + 1)
 """One integer of each width that msgpack has, so that the samples visit all of them."""
 
@@ -37,7 +34,7 @@ def to_json(of: FieldType, value: Any) -> Any:
     """A field's value for a JSON file: wide integers as strings, bytes as hex, structures as objects."""
     match of:
         case Integer():
-            return str(value) if of.high > EXACT else value
+            return str(value) if holds_ids(of) else value
         case Bytes():
             return value.hex()
         case Optional():

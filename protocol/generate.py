@@ -18,7 +18,7 @@ import attrs
 import conformance
 from chatsrv_protocol import BY_NUMBER, NUMBER_OF, REPLY_TO, STRUCTS, ErrorCode, encode, limits
 from chatsrv_protocol.errors import ANY_COMMAND, ANY_MUTATION
-from chatsrv_protocol.fields import FORBIDDEN
+from chatsrv_protocol.fields import FORBIDDEN, MEANINGS
 from chatsrv_protocol.registry import REFUSALS, is_command, is_reply, is_sequence_event
 
 HERE = Path(__file__).parent
@@ -82,10 +82,11 @@ def types_json() -> str:
     whole = {
         "version": limits.VERSION,
         "limits": {
-            name: str(value) if isinstance(value, int) and value > conformance.EXACT else value
+            name: str(value) if isinstance(value, int) and value > limits.MAX_EXACT else value
             for name, value, _ in _limits()
         },
         "forbidden_in_plain_strings": [[low, high] for low, high, _ in FORBIDDEN],
+        "meanings": MEANINGS,
         "errors": {code.value: code.advice for code in ErrorCode},
         "errors_of_any_command": [code.value for code in ANY_COMMAND],
         "types": types,
@@ -110,7 +111,7 @@ def _words(of: dict[str, Any]) -> str:
         return _words({key: value for key, value in of.items() if key != "optional"}) + ", or nil"
     match of["type"]:
         case "integer":
-            return f"integer {_number(of['low'])} … {_number(of['high'])}"
+            return f"{of['is']}, {_number(of['low'])} … {_number(of['high'])}"
         case "string":
             plain = ", plain" if of["plain"] else ""
             return f"string, {of['low']:,} … {of['high']:,} {of['unit']}{plain}"
@@ -180,6 +181,12 @@ def limit_table() -> str:
     return "\n".join(["| limit | value | why |", "| --- | --- | --- |", *rows])
 
 
+def meanings_table() -> str:
+    """What each integer can be."""
+    rows = [f"| `{of}` | {what} |" for of, what in MEANINGS.items()]
+    return "\n".join(["| integer | what it is |", "| --- | --- |", *rows])
+
+
 def plain_table() -> str:
     """What plain strings may not hold."""
     rows = [f"| U+{low:04X}{f' … U+{high:04X}' if high != low else ''} | {what} |" for low, high, what in FORBIDDEN]
@@ -232,6 +239,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "errors": error_table,
     "limits": limit_table,
     "rights": rights_table,
+    "meanings": meanings_table,
     "plain": plain_table,
     "examples": examples,
 }

@@ -206,7 +206,11 @@ class FakeServer:
             case CatchUp():
                 return self._catch_up(connection, request_id, command)
             case History():
-                events = [e for e in self.groups[command.group_id] if command.after < e.seq < command.before]
+                events = [
+                    e
+                    for e in self.groups[command.group_id]
+                    if command.after < e.seq < (command.before or limits.MAX_EXACT)
+                ]
                 for event in events[: command.limit]:
                     connection.put(event, request_id)
                 return Page(command.group_id, 1, 1, False, len(self.groups[command.group_id]))

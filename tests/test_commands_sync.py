@@ -75,7 +75,7 @@ async def test_paging_back_from_the_end_gives_everything_once(autojump_clock: ob
         for n in range(25):
             await ann.say(group_id, str(n))
         found: list[int] = []
-        before = limits.MAX_ID
+        before = 0
         while True:
             seqs, reply = await page(ann, History(group_id, before=before, limit=4, newest=True))
             found = seqs + found

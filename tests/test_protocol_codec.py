@@ -147,7 +147,7 @@ def _least(cls):
 
 def test_trailing_defaults_do_not_travel():
     assert unpack(encode(History(5), 1)[4:]) == [0x0402, 1, 5]
-    assert unpack(encode(History(5, limit=3), 1)[4:]) == [0x0402, 1, 5, 0, limits.MAX_ID, 3]
+    assert unpack(encode(History(5, limit=3), 1)[4:]) == [0x0402, 1, 5, 0, 0, 3]
     assert decode(pack([0x0402, 1, 5])).message == History(5)
 
 

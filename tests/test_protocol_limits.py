@@ -56,7 +56,7 @@ def test_the_largest_messages_fit_their_frames():
     text, top = "x" * limits.MAX_TEXT_BYTES, limits.MAX_ID
     for message in (
         Send(bytes(16), limits.MAX_ID, text),
-        Message(top, top, top, top, top, "红" * 32, 2**53 - 1, 1, text),
+        Message(top, limits.MAX_EXACT, top, limits.MAX_EXACT, top, "红" * 32, limits.MAX_EXACT, 1, text),
     ):
         assert len(encode(message, limits.MAX_REQUEST_ID)) <= limits.MAX_FRAME // 3
     for message in (

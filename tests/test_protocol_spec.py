@@ -11,7 +11,7 @@ import attrs
 
 from chatsrv_protocol import BY_NUMBER, NUMBER_OF, REPLY_TO, STRUCTS, ErrorCode, limits
 from chatsrv_protocol.errors import ANY_COMMAND, ANY_MUTATION
-from chatsrv_protocol.fields import ID, SEQ
+from chatsrv_protocol.fields import GROUP_ID, MEANINGS, SEQ, Integer, ListOf, Optional
 from chatsrv_protocol.groups import ROLE_NAMES
 from chatsrv_protocol.messages import KIND_NAMES
 from chatsrv_protocol.redpack import MODE_NAMES
@@ -102,7 +102,65 @@ def test_events_of_a_sequence_start_with_their_place():
         if is_sequence_event(number):
             first, second, *_ = attrs.fields(cls)
             assert (first.name, second.name) == ("group_id", "seq"), cls
-            assert (first.metadata["wire"], second.metadata["wire"]) == (ID, SEQ), cls
+            assert (first.metadata["wire"], second.metadata["wire"]) == (GROUP_ID, SEQ), cls
+
+
+def integers():
+    """(class, field name, type, default) of each integer on the wire, inside lists and options too."""
+    for cls in [*BY_NUMBER.values(), *STRUCTS.values()]:
+        for attribute in attrs.fields(cls):
+            of = attribute.metadata["wire"]
+            while isinstance(of, (ListOf, Optional)):
+                of = of.of
+            if isinstance(of, Integer):
+                yield cls, attribute.name, of, attribute.default
+
+
+IDS = {
+    "user",
+    "group",
+    "message",
+    "medium",
+    "packet",
+    "session",
+    "transfer",
+    "withdrawal",
+    "packet_or_withdrawal",
+}
+
+
+def test_only_ids_are_wider_than_a_double_is_exact():
+    for cls, name, of, default in integers():
+        assert (of.high > limits.MAX_EXACT) is (of.of in IDS), (cls, name)
+        assert type(default) is not int or default <= limits.MAX_EXACT, (cls, name)
+
+
+def test_each_meaning_of_an_integer_is_used_and_listed():
+    assert {of.of for _, _, of, _ in integers()} == set(MEANINGS) - {"type"}  # that one is in UnknownEvent alone
+    assert TYPES["meanings"] == MEANINGS
+
+
+def test_an_integer_of_a_common_name_is_what_the_name_says():
+    named = {"seq": "seq", "of": "seq", "reply_to": "seq", "edited_seq": "seq", "ordinal": "ordinal", "sent_at": "time"}
+    named |= {"group_id": "group", "user_id": "user", "sender_id": "user", "packet_id": "packet", "media_id": "medium"}
+    named |= {"cents": "cents", "limit": "count", "avatar": "medium", "session_id": "session"}
+    for cls, name, of, _ in integers():
+        assert of.of == named.get(name, of.of), (cls, name)
+
+
+def test_types_json_says_what_an_integer_is():
+    fields = {entry["name"]: {of["name"]: of for of in entry["fields"]} for entry in TYPES["types"] + TYPES["structs"]}
+    assert fields["History"]["before"] == {
+        "name": "before",
+        "type": "integer",
+        "is": "seq",
+        "low": "0",
+        "high": str(2**53 - 1),
+        "default": 0,
+    }
+    assert fields["Send"]["group_id"]["is"] == "group"
+    assert fields["PacketShown"]["luckiest"]["is"] == "opening_number"
+    assert fields["GetProfiles"]["people"]["of"]["is"] == "user"
 
 
 def test_a_client_id_comes_first():

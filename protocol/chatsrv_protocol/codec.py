@@ -15,7 +15,7 @@ import msgpack
 
 from chatsrv_protocol import limits
 from chatsrv_protocol.errors import ErrorCode, ProtocolError
-from chatsrv_protocol.fields import ID, SEQ, SMALL, ListOf, Optional, Struct, field
+from chatsrv_protocol.fields import GROUP_ID, SEQ, TYPE_NUMBER, ListOf, Optional, Struct, field
 from chatsrv_protocol.registry import BY_NUMBER, NUMBER_OF, is_sequence_event
 
 
@@ -152,9 +152,9 @@ def frame_of(body: bytes) -> bytes:
 class UnknownEvent:
     """An event of a group's sequence from a newer server: it has its place in the sequence and no meaning here."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
-    number: int = field(SMALL)
+    number: int = field(TYPE_NUMBER)
 
 
 class BadMessage(Exception):

@@ -1,6 +1,6 @@
 """Messages of every connection: the plain replies, and what the server says about the connection itself."""
 
-from chatsrv_protocol.fields import CODE, COUNT, MILLIS, SENTENCE, Optional, field
+from chatsrv_protocol.fields import CODE, COUNT, DURATION, SENTENCE, TIME, Optional, field
 from chatsrv_protocol.registry import command, event, reply
 
 
@@ -21,14 +21,14 @@ class Refused:
     code: str = field(CODE)
     message: str = field(SENTENCE)
     at: str | None = field(Optional(CODE), default=None)
-    retry_after: int = field(MILLIS, default=0)
+    retry_after: int = field(DURATION, default=0)
 
 
 @reply(0x0042)
 class Pong:
     """The answer to Ping, with the server's clock."""
 
-    now: int = field(MILLIS)
+    now: int = field(TIME)
 
 
 @command(0x0001, reply=Pong)
@@ -47,4 +47,4 @@ class Lagging:
 class Draining:
     """The server is about to stop: reconnect after a random wait of at most `within` milliseconds."""
 
-    within: int = field(MILLIS)
+    within: int = field(DURATION)

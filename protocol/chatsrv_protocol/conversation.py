@@ -11,14 +11,17 @@ from chatsrv_protocol.fields import (
     CLIENT_ID,
     COUNT,
     FLAG,
-    ID,
-    ID_OR_0,
+    GROUP_ID,
+    GROUP_ID_OR_0,
     LIMIT,
-    MILLIS,
+    LIST_VERSION,
+    MESSAGE_ID_OR_0,
     NAME,
     SEQ,
     TEXT,
-    Integer,
+    TIME,
+    USER_ID,
+    USER_ID_OR_0,
     ListOf,
     String,
     Struct,
@@ -26,7 +29,7 @@ from chatsrv_protocol.fields import (
 )
 from chatsrv_protocol.groups import Changed
 from chatsrv_protocol.head import SequenceEvent
-from chatsrv_protocol.limits import MAX_ID, MAX_PAGE, MAX_PINS
+from chatsrv_protocol.limits import MAX_PAGE, MAX_PINS
 from chatsrv_protocol.messages import EXCERPT, Sent
 from chatsrv_protocol.registry import command, event, reply, struct
 from chatsrv_protocol.sync import Range
@@ -55,7 +58,7 @@ class Edit:
     """Give a text of mine other words. Nobody finds the old ones any more, but admins, if the group keeps edits."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     of: int = field(SEQ)
     text: str = field(TEXT)
 
@@ -65,7 +68,7 @@ class Recall:
     """Take a message back, for everybody: my own within the server's time, or (a right) somebody else's at any time."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     of: int = field(SEQ)
 
 
@@ -78,7 +81,7 @@ class React:
     """Put an emoji under a message, or (`on` false) take mine away. The reply's `seq` is 0 where it was so already."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     of: int = field(SEQ)
     emoji: str = field(EMOJI)
     on: bool = field(FLAG, default=True)
@@ -89,7 +92,7 @@ class Pin:
     """Pin a message, or (`on` false) unpin it: a right. The reply's `seq` is 0 where it was so already."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     of: int = field(SEQ)
     on: bool = field(FLAG, default=True)
 
@@ -110,8 +113,8 @@ class Forward:
     """Say a message that I can read in `from_group` again in another group (or the same), with its author's name."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    from_group: int = field(ID)
+    group_id: int = field(GROUP_ID)
+    from_group: int = field(GROUP_ID)
     of: int = field(SEQ)
 
 
@@ -119,7 +122,7 @@ class Forward:
 class SetQuiet:
     """Count this group apart for me, and do not disturb me with it; or (`quiet` false) do again."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     quiet: bool = field(FLAG)
 
 
@@ -134,7 +137,7 @@ class Delivered:
 class Receipt:
     """How far a message came with one member: it is on a device of theirs, or they have read it (and so have it)."""
 
-    user_id: int = field(ID)
+    user_id: int = field(USER_ID)
     name: str = field(NAME)
     read: bool = field(FLAG)
 
@@ -157,9 +160,9 @@ class Receipts:
 class ListReceipts:
     """Who has, and who has read, a message of mine? `after` is the last user id of the page before, or 0."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     of: int = field(SEQ)
-    after: int = field(ID_OR_0, default=0)
+    after: int = field(USER_ID_OR_0, default=0)
 
 
 @struct
@@ -167,7 +170,7 @@ class Reaction:
     """An emoji that somebody put under a message, by the event `seq`."""
 
     seq: int = field(SEQ)
-    user_id: int = field(ID)
+    user_id: int = field(USER_ID)
     name: str = field(NAME)
     emoji: str = field(EMOJI)
 
@@ -184,7 +187,7 @@ class Reactions:
 class ListReactions:
     """Which reactions does a message have? `after` is the last reaction's `seq` of the page before, or 0."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     of: int = field(SEQ)
     after: int = field(SEQ, default=0)
 
@@ -197,7 +200,7 @@ class PinnedMessage:
     seq: int = field(SEQ)
     pinned_by: str = field(NAME)
     sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
+    sent_at: int = field(TIME)
     excerpt: str = field(EXCERPT)
 
 
@@ -212,14 +215,14 @@ class Pins:
 class ListPins:
     """What is pinned in this group, of what I may read?"""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
 
 
 @struct
 class Version:
     """A text that a message had until it was edited at `replaced_at`; cut to what one frame can carry of them all."""
 
-    replaced_at: int = field(MILLIS)
+    replaced_at: int = field(TIME)
     text: str = field(TEXT)
 
 
@@ -235,7 +238,7 @@ class Versions:
 class ListVersions:
     """What did a message say before it was edited? For admins, if the group keeps edits. `after`: skip so many."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     of: int = field(SEQ)
     after: int = field(COUNT, default=0)
 
@@ -248,7 +251,7 @@ class Found:
     the index is brought up to date in the background.
     """
 
-    last: int = field(ID_OR_0)
+    last: int = field(MESSAGE_ID_OR_0)
     more: bool = field(FLAG)
 
 
@@ -257,11 +260,12 @@ class Search:
     """Messages that hold all of these words, in one group or (0) in all of mine: `Message` events, the latest first.
 
     Words are found regardless of case and accents; Chinese, Japanese and Korean text is found by any part of it.
+    `before` is the last message's id of the page before, or 0.
     """
 
     query: str = field(QUERY)
-    group_id: int = field(ID_OR_0, default=0)
-    before: int = field(Integer(1, MAX_ID), default=MAX_ID)
+    group_id: int = field(GROUP_ID_OR_0, default=0)
+    before: int = field(MESSAGE_ID_OR_0, default=0)
     limit: int = field(LIMIT, default=20)
 
 
@@ -275,7 +279,7 @@ class Edited(SequenceEvent):
     of: int = field(SEQ)
     text: str = field(TEXT)
     edited_seq: int = field(SEQ)
-    edited_at: int = field(MILLIS)
+    edited_at: int = field(TIME)
 
 
 @event(0x0881)
@@ -306,6 +310,6 @@ class Pinned(SequenceEvent):
 class QuietSet:
     """I made a group quiet or not, on this device or another (personal, a hint: the list of groups is the truth)."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     quiet: bool = field(FLAG)
-    user_version: int = field(COUNT)
+    user_version: int = field(LIST_VERSION)

@@ -14,12 +14,14 @@ from chatsrv_protocol.fields import (
     CLIENT_ID,
     CODE,
     FLAG,
-    ID,
-    ID_OR_0,
+    GROUP_ID_OR_0,
     LABEL,
-    MILLIS,
+    LATITUDE,
+    LONGITUDE,
+    MEDIA_ID_OR_0,
     NAME,
-    Integer,
+    TIME,
+    USER_ID,
     ListOf,
     Optional,
     String,
@@ -40,18 +42,18 @@ MAX_SHOWN: Final = 100
 class Position:
     """Where a device is, in millionths of a degree (WGS 84; 11 cm): north and east are positive."""
 
-    lat: int = field(Integer(-90_000_000, 90_000_000))
-    lon: int = field(Integer(-180_000_000, 180_000_000))
+    lat: int = field(LATITUDE)
+    lon: int = field(LONGITUDE)
 
 
 @struct
 class Waiting:
     """Somebody on the waiting page; `entered`: they are in the group already. `avatar` is a medium's id, or 0."""
 
-    user_id: int = field(ID)
+    user_id: int = field(USER_ID)
     name: str = field(NAME)
     nickname: str = field(LABEL)
-    avatar: int = field(ID_OR_0)
+    avatar: int = field(MEDIA_ID_OR_0)
     entered: bool = field(FLAG)
 
 
@@ -63,7 +65,7 @@ class InLobby:
     """
 
     code: str = field(LOBBY_CODE)
-    expires_at: int = field(MILLIS)
+    expires_at: int = field(TIME)
     people: tuple[Waiting, ...] = field(ListOf(Struct(Waiting), MAX_SHOWN))
 
 
@@ -101,7 +103,7 @@ class LobbyChanged:
 
     code: str = field(LOBBY_CODE)
     came: tuple[Waiting, ...] = field(ListOf(Struct(Waiting), MAX_SHOWN))
-    went: tuple[int, ...] = field(ListOf(ID))
+    went: tuple[int, ...] = field(ListOf(USER_ID))
 
 
 @event(0x09C1)
@@ -113,4 +115,4 @@ class LobbyClosed:
 
     code: str = field(LOBBY_CODE)
     reason: str = field(CODE)
-    group_id: int = field(ID_OR_0, default=0)
+    group_id: int = field(GROUP_ID_OR_0, default=0)

@@ -14,14 +14,15 @@ from chatsrv_protocol.fields import (
     CODE,
     COUNT,
     FLAG,
-    ID,
-    ID_OR_0,
+    GROUP_ID,
     LABEL,
-    MILLIS,
     NAME,
+    ROLE,
     SEQ,
-    SMALL,
+    TIME,
     TITLE,
+    USER_ID,
+    USER_ID_OR_0,
     Integer,
     ListOf,
     Optional,
@@ -42,7 +43,8 @@ ADMINS_PAGE: Final = 100
 """Bans or requests to join in one answer."""
 
 NOTICE_TEXT = String(0, MAX_NOTICE_BYTES, in_bytes=True)
-_WHO = Optional(Integer(ROLE_MEMBER, ROLE_ADMIN))
+MEMBER_OR_ADMIN = Integer(ROLE_MEMBER, ROLE_ADMIN, "role")
+_WHO = Optional(MEMBER_OR_ADMIN)
 _FLAG = Optional(FLAG)
 _REFUSED = (ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN)
 
@@ -52,12 +54,12 @@ class SetRules:
     """Change rules of a group: those given; nil leaves a rule as it is. GroupRules says what each means."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     invite: int | None = field(_WHO, default=None)
     approval: bool | None = field(_FLAG, default=None)
     history: bool | None = field(_FLAG, default=None)
     mute_all: bool | None = field(_FLAG, default=None)
-    slow_mode: int | None = field(Optional(Integer(0, MAX_SLOW_MODE)), default=None)
+    slow_mode: int | None = field(Optional(Integer(0, MAX_SLOW_MODE, "seconds")), default=None)
     max_members: int | None = field(Optional(COUNT), default=None)
     pin: int | None = field(_WHO, default=None)
     mention_all: int | None = field(_WHO, default=None)
@@ -69,9 +71,9 @@ class SetRole:
     """Make a member an admin (2), or an admin a plain member (1)."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    user_id: int = field(ID)
-    role: int = field(Integer(ROLE_MEMBER, ROLE_ADMIN))
+    group_id: int = field(GROUP_ID)
+    user_id: int = field(USER_ID)
+    role: int = field(MEMBER_OR_ADMIN)
 
 
 @command(0x0703, reply=Changed, errors=(*_REFUSED, ErrorCode.NOT_MEMBER))
@@ -79,8 +81,8 @@ class HandOver:
     """Make another member the owner; I become an admin. A group has exactly one owner at any time."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    user_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
+    user_id: int = field(USER_ID)
 
 
 @command(0x0704, reply=Changed, errors=_REFUSED)
@@ -88,7 +90,7 @@ class DissolveGroup:
     """End a group: everybody is out, its history is no longer readable, and it refuses everything from then on."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
 
 
 @command(0x0705, reply=Changed, errors=(*_REFUSED, ErrorCode.NOT_MEMBER))
@@ -96,9 +98,9 @@ class MuteMember:
     """Let a member of lower role say nothing until a time (0: let them speak again). It outlasts leaving and coming back."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    user_id: int = field(ID)
-    until: int = field(MILLIS)
+    group_id: int = field(GROUP_ID)
+    user_id: int = field(USER_ID)
+    until: int = field(TIME)
 
 
 @command(0x0706, reply=Changed, errors=(*_REFUSED, ErrorCode.USER_UNKNOWN))
@@ -106,9 +108,9 @@ class BanUser:
     """Keep somebody out until a time: a member of lower role is removed; nobody can add them or let them in before."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    user_id: int = field(ID)
-    until: int = field(MILLIS, default=FOREVER)
+    group_id: int = field(GROUP_ID)
+    user_id: int = field(USER_ID)
+    until: int = field(TIME, default=FOREVER)
 
 
 @command(0x0707, reply=Changed, errors=(*_REFUSED, ErrorCode.NOT_BANNED))
@@ -116,17 +118,17 @@ class UnbanUser:
     """Let somebody who is banned come back. It adds them to nothing."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    user_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
+    user_id: int = field(USER_ID)
 
 
 @struct
 class Ban:
     """Who is kept out, until when, and who decided it."""
 
-    user_id: int = field(ID)
+    user_id: int = field(USER_ID)
     name: str = field(NAME)
-    until: int = field(MILLIS)
+    until: int = field(TIME)
     by: str = field(NAME)
 
 
@@ -142,8 +144,8 @@ class Bans:
 class ListBans:
     """Who is kept out of this group? `after` is the last user id of the page before, or 0."""
 
-    group_id: int = field(ID)
-    after: int = field(ID_OR_0, default=0)
+    group_id: int = field(GROUP_ID)
+    after: int = field(USER_ID_OR_0, default=0)
 
 
 @command(0x0709, reply=Changed, errors=_REFUSED)
@@ -151,7 +153,7 @@ class SetNickname:
     """Say how I am called in this group; an empty nickname is none."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     nickname: str = field(LABEL)
 
 
@@ -160,7 +162,7 @@ class SetNotice:
     """Put up the group's notice (its announcement); an empty text takes it down. ShowGroup answers it."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     text: str = field(NOTICE_TEXT)
 
 
@@ -170,8 +172,8 @@ class Invite:
 
     code: str = field(CODE)
     made_by: Person = field(Struct(Person))
-    made_at: int = field(MILLIS)
-    expires_at: int = field(MILLIS)
+    made_at: int = field(TIME)
+    expires_at: int = field(TIME)
     max_uses: int = field(COUNT)
     uses: int = field(COUNT)
 
@@ -191,8 +193,8 @@ class MakeInvite:
     """
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    expires_at: int = field(MILLIS, default=FOREVER)
+    group_id: int = field(GROUP_ID)
+    expires_at: int = field(TIME, default=FOREVER)
     max_uses: int = field(COUNT, default=0)
 
 
@@ -201,7 +203,7 @@ class RevokeInvite:
     """End an invite: one of mine, or as an admin anybody's."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     code: str = field(CODE)
 
 
@@ -216,14 +218,14 @@ class Invites:
 class ListInvites:
     """Which invites of this group are good?"""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
 
 
 @reply(0x0743)
 class Entered:
     """I am in the group since the event `seq`; or, with `waiting`, an admin has to let me in first (`seq` is 0 then)."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     name: str = field(TITLE)
     seq: int = field(SEQ)
     waiting: bool = field(FLAG)
@@ -254,7 +256,7 @@ class JoinRequest:
 
     person: Person = field(Struct(Person))
     note: str = field(LABEL)
-    made_at: int = field(MILLIS)
+    made_at: int = field(TIME)
 
 
 @reply(0x0744)
@@ -269,8 +271,8 @@ class JoinRequests:
 class ListJoinRequests:
     """Who asks to be let in? `after` is the last user id of the page before, or 0."""
 
-    group_id: int = field(ID)
-    after: int = field(ID_OR_0, default=0)
+    group_id: int = field(GROUP_ID)
+    after: int = field(USER_ID_OR_0, default=0)
 
 
 @command(
@@ -282,8 +284,8 @@ class DecideJoin:
     """Let somebody in who asked, or don't: then the request is gone, and they may ask again."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    user_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
+    user_id: int = field(USER_ID)
     accept: bool = field(FLAG)
 
 
@@ -294,7 +296,7 @@ class OpenDirect:
     It is a group of kind 2: its name is the other's, nobody can be added or removed, and it has no owner.
     """
 
-    user_id: int = field(ID)
+    user_id: int = field(USER_ID)
 
 
 @event(0x0780)
@@ -309,7 +311,7 @@ class RoleChanged(SequenceEvent):
     """A member has another role (in the group's sequence)."""
 
     member: Person = field(Struct(Person))
-    role: int = field(SMALL)
+    role: int = field(ROLE)
 
 
 @event(0x0782)
@@ -329,7 +331,7 @@ class MemberMuted(SequenceEvent):
     """A member may say nothing until this time; with 0 they may speak again (in the group's sequence)."""
 
     member: Person = field(Struct(Person))
-    until: int = field(MILLIS)
+    until: int = field(TIME)
 
 
 @event(0x0785)
@@ -337,7 +339,7 @@ class UserBanned(SequenceEvent):
     """Somebody is kept out until this time, and is no member from here on (in the group's sequence)."""
 
     member: Person = field(Struct(Person))
-    until: int = field(MILLIS)
+    until: int = field(TIME)
 
 
 @event(0x0786)
@@ -365,7 +367,7 @@ class NoticeChanged(SequenceEvent):
 class JoinRequested:
     """Somebody asks to be let in (personal, to admins; a hint: the list of requests is the truth)."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     request: JoinRequest = field(Struct(JoinRequest))
 
 
@@ -373,6 +375,6 @@ class JoinRequested:
 class JoinDecided:
     """A request was answered (personal, to admins, and where it was refused to who asked)."""
 
-    group_id: int = field(ID)
-    user_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
+    user_id: int = field(USER_ID)
     accepted: bool = field(FLAG)

@@ -10,14 +10,22 @@ from chatsrv_protocol.fields import (
     CLIENT_ID,
     COUNT,
     FLAG,
-    ID,
-    ID_OR_0,
+    GROUP_ID,
+    GROUP_KIND,
     LABEL,
-    MILLIS,
+    LIST_VERSION,
+    MEDIA_ID_OR_0,
+    MESSAGE_KIND,
     NAME,
+    ORDINAL,
+    REMOVAL_REASON,
+    ROLE,
+    SECONDS,
     SEQ,
-    SMALL,
+    TIME,
     TITLE,
+    USER_ID,
+    USER_ID_OR_0,
     ListOf,
     Optional,
     String,
@@ -37,7 +45,7 @@ ROLE_NAMES = {ROLE_MEMBER: "member", ROLE_ADMIN: "admin", ROLE_OWNER: "owner"}
 class GroupMade:
     """The group exists, with me as its owner; `seq` is the head of its sequence."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
 
 
@@ -47,7 +55,7 @@ class MakeGroup:
 
     client_id: bytes = field(CLIENT_ID)
     name: str = field(TITLE)
-    members: tuple[int, ...] = field(ListOf(ID, MAX_GROUP_MEMBERS - 1), default=())
+    members: tuple[int, ...] = field(ListOf(USER_ID, MAX_GROUP_MEMBERS - 1), default=())
     history: bool = field(FLAG, default=True)
 
 
@@ -55,7 +63,7 @@ class MakeGroup:
 class Changed:
     """The change is stored, as the event with this sequence number."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
 
 
@@ -64,7 +72,7 @@ class RenameGroup:
     """Give a group another name."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     name: str = field(TITLE)
 
 
@@ -85,8 +93,8 @@ class AddMembers:
     """Add people to a group: all of them, or (when one cannot be added) none."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    members: tuple[int, ...] = field(ListOf(ID, MAX_GROUP_MEMBERS - 1))
+    group_id: int = field(GROUP_ID)
+    members: tuple[int, ...] = field(ListOf(USER_ID, MAX_GROUP_MEMBERS - 1))
 
 
 @command(0x0204, reply=Changed, errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN, ErrorCode.NOT_MEMBER))
@@ -94,8 +102,8 @@ class RemoveMember:
     """Remove somebody of lower role from a group: they read nothing of it from this event on."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    user_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
+    user_id: int = field(USER_ID)
 
 
 @command(0x0205, reply=Changed, errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN, ErrorCode.OWNER_MUST_STAY))
@@ -103,7 +111,7 @@ class LeaveGroup:
     """Leave a group. Its owner can leave only as its last member, which ends the group."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
 
 
 GROUP, DIRECT = 1, 2
@@ -122,14 +130,14 @@ class GroupRules:
     no admin. `keep_edits`: admins can read what an edited message said before.
     """
 
-    invite: int = field(SMALL, default=ROLE_MEMBER)
+    invite: int = field(ROLE, default=ROLE_MEMBER)
     approval: bool = field(FLAG, default=False)
     history: bool = field(FLAG, default=True)
     mute_all: bool = field(FLAG, default=False)
-    slow_mode: int = field(COUNT, default=0)
+    slow_mode: int = field(SECONDS, default=0)
     max_members: int = field(COUNT, default=MAX_GROUP_MEMBERS)
-    pin: int = field(SMALL, default=ROLE_ADMIN)
-    mention_all: int = field(SMALL, default=ROLE_ADMIN)
+    pin: int = field(ROLE, default=ROLE_ADMIN)
+    mention_all: int = field(ROLE, default=ROLE_ADMIN)
     keep_edits: bool = field(FLAG, default=True)
 
 
@@ -138,10 +146,10 @@ class Preview:
     """A group's last message in a line; `kind` is that of Message."""
 
     seq: int = field(SEQ)
-    sender_id: int = field(ID)
+    sender_id: int = field(USER_ID)
     sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
-    kind: int = field(SMALL)
+    sent_at: int = field(TIME)
+    kind: int = field(MESSAGE_KIND)
     text: str = field(String(0, MAX_PREVIEW))
     recalled: bool = field(FLAG, default=False)
 
@@ -158,25 +166,25 @@ class Group:
     its picture, or 0.
     """
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     name: str = field(TITLE)
-    role: int = field(SMALL)
+    role: int = field(ROLE)
     members: int = field(COUNT)
     seq: int = field(SEQ)
-    ordinal: int = field(SEQ)
+    ordinal: int = field(ORDINAL)
     read_seq: int = field(SEQ)
-    read_ordinal: int = field(SEQ)
+    read_ordinal: int = field(ORDINAL)
     visible_from: int = field(SEQ)
     history: bool = field(FLAG)
-    mentions: int = field(SMALL, default=0)
+    mentions: int = field(COUNT, default=0)
     quiet: bool = field(FLAG, default=False)
     delivered_seq: int = field(SEQ, default=0)
     last: Preview | None = field(Optional(Struct(Preview)), default=None)
-    kind: int = field(SMALL, default=GROUP)
+    kind: int = field(GROUP_KIND, default=GROUP)
     rules: GroupRules = field(Struct(GroupRules), default=GroupRules())
     nickname: str = field(LABEL, default="")
-    muted_until: int = field(MILLIS, default=0)
-    avatar: int = field(ID_OR_0, default=0)
+    muted_until: int = field(TIME, default=0)
+    avatar: int = field(MEDIA_ID_OR_0, default=0)
 
 
 @reply(0x0242)
@@ -186,26 +194,26 @@ class GroupShown:
     group: Group = field(Struct(Group))
     notice: str = field(String(0, MAX_NOTICE_BYTES, in_bytes=True), default="")
     notice_by: str = field(LABEL, default="")
-    notice_at: int = field(MILLIS, default=0)
+    notice_at: int = field(TIME, default=0)
 
 
 @command(0x0206, reply=GroupShown, errors=(ErrorCode.GROUP_UNKNOWN,))
 class ShowGroup:
     """Tell me about one of my groups."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
 
 
 @struct
 class Member:
     """Somebody in a group: with a nickname there, or "", and muted until a time, or 0."""
 
-    user_id: int = field(ID)
+    user_id: int = field(USER_ID)
     name: str = field(NAME)
-    role: int = field(SMALL)
-    joined_at: int = field(MILLIS)
+    role: int = field(ROLE)
+    joined_at: int = field(TIME)
     nickname: str = field(LABEL, default="")
-    muted_until: int = field(MILLIS, default=0)
+    muted_until: int = field(TIME, default=0)
 
 
 @reply(0x0243)
@@ -220,8 +228,8 @@ class Members:
 class ListMembers:
     """Who is in this group? `after` is the last user id of the page before, or 0."""
 
-    group_id: int = field(ID)
-    after: int = field(ID_OR_0, default=0)
+    group_id: int = field(GROUP_ID)
+    after: int = field(USER_ID_OR_0, default=0)
 
 
 @event(0x0280)
@@ -261,7 +269,7 @@ class Added:
     """
 
     group: Group = field(Struct(Group))
-    user_version: int = field(COUNT)
+    user_version: int = field(LIST_VERSION)
 
 
 @event(0x02C1)
@@ -271,7 +279,7 @@ class Removed:
     `reason`: 1 removed, 2 left, 3 banned, 4 the group was dissolved; 0 is not known (the list does not tell it).
     """
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
-    user_version: int = field(COUNT)
-    reason: int = field(SMALL, default=0)
+    user_version: int = field(LIST_VERSION)
+    reason: int = field(REMOVAL_REASON, default=0)

@@ -1,6 +1,6 @@
 """What every event of a group's sequence begins with: its place, and who caused it when."""
 
-from chatsrv_protocol.fields import ID, MILLIS, NAME, SEQ, field
+from chatsrv_protocol.fields import GROUP_ID, MESSAGE_ID, NAME, ORDINAL, SEQ, TIME, USER_ID, field
 from chatsrv_protocol.registry import head
 
 
@@ -12,10 +12,10 @@ class SequenceEvent:
     including this event; `sender` is the name of the account that caused it.
     """
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sender_id: int = field(ID)
+    id: int = field(MESSAGE_ID)
+    ordinal: int = field(ORDINAL)
+    sender_id: int = field(USER_ID)
     sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
+    sent_at: int = field(TIME)

@@ -60,9 +60,12 @@ MAX_REQUEST_ID: Final = 2**32 - 1
 """Request ids are a client's to choose; a client that counts up starts again at 1 after this one."""
 
 MAX_ID: Final = 2**63 - 1
-"""Ids of users, groups, messages and sessions, and sequence numbers, are positive signed 64-bit integers."""
+"""Ids of users, groups, messages and sessions are positive signed 64-bit integers."""
 
-MAX_CENTS: Final = 2**53 - 1
+MAX_EXACT: Final = 2**53 - 1
+"""The bound of sequence numbers, counts and times: what is no id stays exact as a double, in JavaScript for one."""
+
+MAX_CENTS: Final = MAX_EXACT
 """Amounts stay exact in a language whose only number is the double."""
 
 MAX_BATCH_BYTES: Final = 256 * 1024

@@ -8,13 +8,13 @@ from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import (
     CLIENT_ID,
     FLAG,
-    ID,
-    ID_OR_0,
+    GROUP_ID,
     LIMIT,
-    MILLIS,
+    MEDIA_ID,
+    MEDIA_ID_OR_0,
     SEQ,
     TEXT,
-    Integer,
+    TIME,
     Optional,
     String,
     Struct,
@@ -22,7 +22,7 @@ from chatsrv_protocol.fields import (
 )
 from chatsrv_protocol.groups import Changed
 from chatsrv_protocol.head import SequenceEvent
-from chatsrv_protocol.limits import MAX_ID, MAX_PAGE
+from chatsrv_protocol.limits import MAX_PAGE
 from chatsrv_protocol.messages import SendExtra, Sent
 from chatsrv_protocol.registry import command, event, reply
 
@@ -48,8 +48,8 @@ class SendMedia:
     """Say something with a medium: one I uploaded, or one I may see. Its kind is that of the message."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    media_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
+    media_id: int = field(MEDIA_ID)
     caption: str = field(TEXT, default="")
     extra: SendExtra | None = field(Optional(Struct(SendExtra)), default=None)
 
@@ -64,14 +64,14 @@ class MediaUrls:
 
     url: str = field(URL)
     thumbnail_url: str = field(URL)
-    expires_at: int = field(MILLIS)
+    expires_at: int = field(TIME)
 
 
 @command(0x0B02, reply=MediaUrls, errors=(ErrorCode.MEDIA_UNKNOWN, ErrorCode.MEDIA_OFF))
 class MediaUrl:
     """Give me URLs for what cannot send a header: an image element, a player, a browser."""
 
-    media_id: int = field(ID)
+    media_id: int = field(MEDIA_ID)
 
 
 @reply(0x0B41)
@@ -87,10 +87,10 @@ class MediaPage:
 
 @command(0x0B03, reply=MediaPage, errors=(ErrorCode.GROUP_UNKNOWN,))
 class ListMedia:
-    """Which messages of a group carry media, before `before`? The latest first."""
+    """Which messages of a group carry media, before the seq `before` (0: to the end)? The latest first."""
 
-    group_id: int = field(ID)
-    before: int = field(Integer(1, MAX_ID), default=MAX_ID)
+    group_id: int = field(GROUP_ID)
+    before: int = field(SEQ, default=0)
     limit: int = field(LIMIT, default=MAX_PAGE)
 
 
@@ -103,12 +103,12 @@ class SetAvatar:
     """Give a group a picture that I uploaded or may see (0: none): the right to rename it."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    media_id: int = field(ID_OR_0)
+    group_id: int = field(GROUP_ID)
+    media_id: int = field(MEDIA_ID_OR_0)
 
 
 @event(0x0B80)
 class AvatarSet(SequenceEvent):
     """The group has another picture, or (0) none (in the group's sequence)."""
 
-    media_id: int = field(ID_OR_0)
+    media_id: int = field(MEDIA_ID_OR_0)

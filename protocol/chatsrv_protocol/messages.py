@@ -2,16 +2,22 @@
 
 from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import (
+    BYTES,
     CLIENT_ID,
     CODE,
-    COUNT,
+    DURATION,
     FLAG,
-    ID,
-    MILLIS,
+    GROUP_ID,
+    MEDIA_ID,
+    MESSAGE_ID,
+    MESSAGE_KIND,
     NAME,
+    ORDINAL,
+    PIXELS,
     SEQ,
-    SMALL,
     TEXT,
+    TIME,
+    USER_ID,
     Bytes,
     ListOf,
     Optional,
@@ -43,26 +49,27 @@ EXCERPT = String(0, MAX_EXCERPT)
 
 @struct
 class SendExtra:
-    """What a message to send has besides its text: the message it answers (0: none), and whom it calls.
+    """What a message to send has besides its text: the `seq` of the message it answers (0: none), and
+    whom it calls.
 
     `mention_all` calls everybody: a right. It is a structure of its own, and so is MessageExtra, so that a plain text
     pays for one field and not for seven.
     """
 
     reply_to: int = field(SEQ, default=0)
-    mentions: tuple[int, ...] = field(ListOf(ID, MAX_MENTIONS), default=())
+    mentions: tuple[int, ...] = field(ListOf(USER_ID, MAX_MENTIONS), default=())
     mention_all: bool = field(FLAG, default=False)
 
 
 @struct
 class Quote:
-    """The message that another one answers, as it is now: `excerpt` is empty once it was recalled.
+    """The message that another one answers, as it is now: `of` is its `seq`; `excerpt` is empty once it was recalled.
 
     `edited_seq` says which of two quotes (or of a quote and an `Edited`) is newer.
     """
 
     of: int = field(SEQ)
-    sender_id: int = field(ID)
+    sender_id: int = field(USER_ID)
     sender: str = field(NAME)
     excerpt: str = field(EXCERPT)
     edited_seq: int = field(SEQ, default=0)
@@ -73,7 +80,7 @@ class Origin:
     """Who said first what was forwarded, and when. The group it comes from is not told."""
 
     sender: str = field(NAME)
-    sent_at: int = field(MILLIS)
+    sent_at: int = field(TIME)
 
 
 @struct
@@ -85,11 +92,11 @@ class MessageExtra:
     """
 
     reply_to: Quote | None = field(Optional(Struct(Quote)), default=None)
-    mentions: tuple[int, ...] = field(ListOf(ID, MAX_MENTIONS), default=())
+    mentions: tuple[int, ...] = field(ListOf(USER_ID, MAX_MENTIONS), default=())
     mention_all: bool = field(FLAG, default=False)
     forwarded: Origin | None = field(Optional(Struct(Origin)), default=None)
     edited_seq: int = field(SEQ, default=0)
-    edited_at: int = field(MILLIS, default=0)
+    edited_at: int = field(TIME, default=0)
     recalled: bool = field(FLAG, default=False)
 
 
@@ -101,13 +108,13 @@ class MediaHead:
     holds the peaks of 64 equal stretches of a sound, a byte each. The bytes come over HTTP, by `id`.
     """
 
-    id: int = field(ID)
+    id: int = field(MEDIA_ID)
     mime: str = field(CODE)
-    size: int = field(COUNT)
+    size: int = field(BYTES)
     name: str = field(String(1, MAX_FILE_NAME, plain=True))
-    width: int = field(SMALL, default=0)
-    height: int = field(SMALL, default=0)
-    duration: int = field(MILLIS, default=0)
+    width: int = field(PIXELS, default=0)
+    height: int = field(PIXELS, default=0)
+    duration: int = field(DURATION, default=0)
     blurhash: str = field(String(0, 64), default="")
     preview: bytes = field(Bytes(0, MAX_TINY_BYTES), default=b"")
     waveform: bytes = field(Bytes(0, 64), default=b"")
@@ -117,11 +124,11 @@ class MediaHead:
 class Sent:
     """The message is stored: its id, its place in the group's sequence and count, and its time."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sent_at: int = field(MILLIS)
+    id: int = field(MESSAGE_ID)
+    ordinal: int = field(ORDINAL)
+    sent_at: int = field(TIME)
 
 
 @command(
@@ -143,7 +150,7 @@ class Send:
     """Say something in a group. Sending again with the same client id and content has one effect and one answer."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     text: str = field(TEXT)
     extra: SendExtra | None = field(Optional(Struct(SendExtra)), default=None)
 
@@ -156,7 +163,7 @@ class Message(SequenceEvent):
     `media` is there for the kinds image, audio, video and file, whose caption is the text, until the message is recalled.
     """
 
-    kind: int = field(SMALL)
+    kind: int = field(MESSAGE_KIND)
     text: str = field(TEXT)
     packet: PacketHead | None = field(Optional(Struct(PacketHead)), default=None)
     extra: MessageExtra | None = field(Optional(Struct(MessageExtra)), default=None)

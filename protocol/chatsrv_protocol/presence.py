@@ -9,7 +9,20 @@ from typing import Final
 
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.errors import ErrorCode
-from chatsrv_protocol.fields import COUNT, FLAG, ID, ID_OR_0, LABEL, MILLIS, NAME, ListOf, Optional, Struct, field
+from chatsrv_protocol.fields import (
+    COUNT,
+    FLAG,
+    GROUP_ID,
+    LABEL,
+    MEDIA_ID_OR_0,
+    NAME,
+    TIME,
+    USER_ID,
+    ListOf,
+    Optional,
+    Struct,
+    field,
+)
 from chatsrv_protocol.limits import MAX_PAGE
 from chatsrv_protocol.registry import command, event, reply, struct
 from chatsrv_protocol.session import People, Person
@@ -31,10 +44,10 @@ MAX_HERE: Final = 400
 class Profile:
     """How a user shows themselves. `avatar` is the id of a medium, or 0."""
 
-    user_id: int = field(ID)
+    user_id: int = field(USER_ID)
     name: str = field(NAME)
     nickname: str = field(LABEL)
-    avatar: int = field(ID_OR_0)
+    avatar: int = field(MEDIA_ID_OR_0)
 
 
 @reply(0x0A40)
@@ -53,7 +66,7 @@ class SetProfile:
     """
 
     nickname: str | None = field(Optional(LABEL), default=None)
-    avatar: int | None = field(Optional(ID_OR_0), default=None)
+    avatar: int | None = field(Optional(MEDIA_ID_OR_0), default=None)
     hidden: bool | None = field(Optional(FLAG), default=None)
 
 
@@ -68,7 +81,7 @@ class Profiles:
 class GetProfiles:
     """How do these people show themselves?"""
 
-    people: tuple[int, ...] = field(ListOf(ID, MAX_PROFILES))
+    people: tuple[int, ...] = field(ListOf(USER_ID, MAX_PROFILES))
 
 
 @command(0x0A03, reply=Done, errors=(ErrorCode.USER_UNKNOWN, ErrorCode.TOO_MANY))
@@ -78,7 +91,7 @@ class Block:
     They are told nothing until they try. Groups of more people are not touched.
     """
 
-    user_id: int = field(ID)
+    user_id: int = field(USER_ID)
     on: bool = field(FLAG, default=True)
 
 
@@ -91,9 +104,9 @@ class ListBlocked:
 class Presence:
     """Whether somebody is there, and when they last were (0: unknown, or now)."""
 
-    user_id: int = field(ID)
+    user_id: int = field(USER_ID)
     online: bool = field(FLAG)
-    seen_at: int = field(MILLIS)
+    seen_at: int = field(TIME)
 
 
 @reply(0x0A42)
@@ -107,7 +120,7 @@ class Presences:
 class WatchPresence:
     """Tell this connection when these people come and go, instead of those it asked for before; nobody: tell nothing."""
 
-    people: tuple[int, ...] = field(ListOf(ID, MAX_PAGE))
+    people: tuple[int, ...] = field(ListOf(USER_ID, MAX_PAGE))
 
 
 @reply(0x0A43)
@@ -122,14 +135,14 @@ class Here:
 class WhoIsHere:
     """Which members of a group are there now? By user id, without those who hide (but with me)."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
 
 
 @command(0x0A07, reply=Done, errors=(ErrorCode.GROUP_UNKNOWN,))
 class Typing:
     """I am typing in a group. Once every few seconds is enough; it is forgotten by itself."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
 
 
 @event(0x0AC0)
@@ -143,7 +156,7 @@ class PresenceChanged:
 class TypingNow:
     """These people are typing in a group: show it for some five seconds. Not everybody is named where many do."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     people: tuple[Person, ...] = field(ListOf(Struct(Person), MAX_TYPING))
 
 

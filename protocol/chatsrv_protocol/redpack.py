@@ -12,13 +12,19 @@ from chatsrv_protocol.fields import (
     CODE,
     COUNT,
     FLAG,
-    ID,
-    ID_OR_0,
+    GROUP_ID,
     LIMIT,
-    MILLIS,
+    MESSAGE_ID,
     NAME,
+    ORDINAL,
+    PACKET_ID,
     SEQ,
-    SMALL,
+    TIME,
+    TRANSFER_ID,
+    TRANSFER_ID_OR_0,
+    USER_ID,
+    USER_ID_OR_0,
+    WITHDRAWAL_ID,
     Bytes,
     Integer,
     ListOf,
@@ -28,18 +34,20 @@ from chatsrv_protocol.fields import (
     field,
 )
 from chatsrv_protocol.head import SequenceEvent
-from chatsrv_protocol.limits import MAX_CENTS, MAX_GROUP_MEMBERS, MAX_ID
+from chatsrv_protocol.limits import MAX_CENTS, MAX_EXACT, MAX_GROUP_MEMBERS, MAX_ID
 from chatsrv_protocol.registry import command, event, reply, struct
 from chatsrv_protocol.session import Person
 
 LUCKY, SHUFFLED, EQUAL, NAMED = 1, 2, 3, 4
 MODE_NAMES = {LUCKY: "lucky", SHUFFLED: "shuffled", EQUAL: "equal", NAMED: "named"}
 
-CENTS = Integer(0, MAX_CENTS)
-SIGNED_CENTS = Integer(-MAX_CENTS, MAX_CENTS)
-AMOUNT = Integer(1, MAX_CENTS)
-SHARES = Integer(1, MAX_GROUP_MEMBERS)
-MODE = Integer(LUCKY, NAMED)
+CENTS = Integer(0, MAX_CENTS, "cents")
+SIGNED_CENTS = Integer(-MAX_CENTS, MAX_CENTS, "cents")
+AMOUNT = Integer(1, MAX_CENTS, "cents")
+SHARES = Integer(1, MAX_GROUP_MEMBERS, "count")
+MODE = Integer(LUCKY, NAMED, "packet_mode")
+OPENING_NUMBER = Integer(0, MAX_EXACT, "opening_number")
+SUBJECT_OR_0 = Integer(0, MAX_ID, "packet_or_withdrawal")
 SEED = Bytes(32, 32)
 SEED_OR_NONE = Bytes(0, 32)
 GREETING = String(0, 256)
@@ -54,9 +62,9 @@ _SHAPE = (ErrorCode.BAD_AMOUNT, ErrorCode.BAD_COUNT, ErrorCode.BAD_MODE, ErrorCo
 class PacketPrepared:
     """The server has fixed its seed: `commitment` binds it before it learns the client's. Send before `lapses_at`."""
 
-    packet_id: int = field(ID)
+    packet_id: int = field(PACKET_ID)
     commitment: bytes = field(SEED)
-    lapses_at: int = field(MILLIS)
+    lapses_at: int = field(TIME)
 
 
 @command(
@@ -79,11 +87,11 @@ class PreparePacket:
     """
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     total: int = field(AMOUNT)
     count: int = field(SHARES)
     mode: int = field(MODE, default=LUCKY)
-    receiver_id: int = field(ID_OR_0, default=0)
+    receiver_id: int = field(USER_ID_OR_0, default=0)
 
 
 @struct
@@ -93,12 +101,12 @@ class PacketHead:
     `mode`: 1 lucky, 2 shuffled, 3 equal, 4 named. `receiver_id` is 0 in all modes but named.
     """
 
-    packet_id: int = field(ID)
+    packet_id: int = field(PACKET_ID)
     total: int = field(AMOUNT)
     count: int = field(SHARES)
     mode: int = field(MODE)
-    receiver_id: int = field(ID_OR_0)
-    expires_at: int = field(MILLIS)
+    receiver_id: int = field(USER_ID_OR_0)
+    expires_at: int = field(TIME)
     commitment: bytes = field(SEED)
     client_seed: bytes = field(SEED)
 
@@ -107,12 +115,12 @@ class PacketHead:
 class PacketSent:
     """The packet is paid for, and stands in the group's sequence as a message of kind redpack."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
-    id: int = field(ID)
-    ordinal: int = field(SEQ)
-    sent_at: int = field(MILLIS)
-    packet_id: int = field(ID)
+    id: int = field(MESSAGE_ID)
+    ordinal: int = field(ORDINAL)
+    sent_at: int = field(TIME)
+    packet_id: int = field(PACKET_ID)
 
 
 @command(
@@ -133,8 +141,8 @@ class SendPacket:
     """Send a prepared packet with 32 random bytes of my own: my wallet pays, and the message appears, in one step."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    packet_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
+    packet_id: int = field(PACKET_ID)
     client_seed: bytes = field(SEED)
     greeting: str = field(GREETING, default="")
 
@@ -154,17 +162,17 @@ class Grabbed:
 class GrabPacket:
     """Is there something in this packet for me? Changes nothing."""
 
-    group_id: int = field(ID)
-    packet_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
+    packet_id: int = field(PACKET_ID)
 
 
 @reply(0x0642)
 class PacketShare:
     """My share, which is in my wallet by now: the `number`-th opening (from 0), with `left` shares to go."""
 
-    packet_id: int = field(ID)
+    packet_id: int = field(PACKET_ID)
     cents: int = field(AMOUNT)
-    number: int = field(COUNT)
+    number: int = field(OPENING_NUMBER)
     left: int = field(COUNT)
 
 
@@ -173,19 +181,19 @@ class OpenPacket:
     """Open a packet: draw my share and have it posted to my wallet."""
 
     client_id: bytes = field(CLIENT_ID)
-    group_id: int = field(ID)
-    packet_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
+    packet_id: int = field(PACKET_ID)
 
 
 @struct
 class Opening:
     """One share that was opened; `cents` is 0 where the server keeps amounts to their owners and it is not mine."""
 
-    number: int = field(COUNT)
-    user_id: int = field(ID)
+    number: int = field(OPENING_NUMBER)
+    user_id: int = field(USER_ID)
     name: str = field(NAME)
     cents: int = field(CENTS)
-    opened_at: int = field(MILLIS)
+    opened_at: int = field(TIME)
 
 
 @reply(0x0643)
@@ -196,24 +204,24 @@ class PacketShown:
     is 0 of a live packet where the server keeps amounts to their owners.
     """
 
-    packet_id: int = field(ID)
-    group_id: int = field(ID)
+    packet_id: int = field(PACKET_ID)
+    group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
     sender: Person = field(Struct(Person))
     greeting: str = field(GREETING)
     total: int = field(AMOUNT)
     count: int = field(SHARES)
     mode: int = field(MODE)
-    receiver_id: int = field(ID_OR_0)
+    receiver_id: int = field(USER_ID_OR_0)
     state: str = field(CODE)
     remaining: int = field(CENTS)
     refunded: int = field(CENTS)
-    sent_at: int = field(MILLIS)
-    expires_at: int = field(MILLIS)
+    sent_at: int = field(TIME)
+    expires_at: int = field(TIME)
     commitment: bytes = field(SEED)
     client_seed: bytes = field(SEED)
     server_seed: bytes = field(SEED_OR_NONE)
-    luckiest: int | None = field(Optional(COUNT))
+    luckiest: int | None = field(Optional(OPENING_NUMBER))
     openings: tuple[Opening, ...] = field(ListOf(Struct(Opening)))
     more: bool = field(FLAG, default=False)
 
@@ -222,7 +230,7 @@ class PacketShown:
 class ShowPacket:
     """Who took what and when? For members of the packet's group. `after` is how many openings earlier pages showed."""
 
-    packet_id: int = field(ID)
+    packet_id: int = field(PACKET_ID)
     after: int = field(COUNT, default=0)
 
 
@@ -245,11 +253,11 @@ class StatementLine:
     `about` is the packet or withdrawal it belongs to, or 0.
     """
 
-    transfer_id: int = field(ID)
+    transfer_id: int = field(TRANSFER_ID)
     kind: str = field(CODE)
     cents: int = field(SIGNED_CENTS)
-    about: int = field(ID_OR_0)
-    at: int = field(MILLIS)
+    about: int = field(SUBJECT_OR_0)
+    at: int = field(TIME)
 
 
 @reply(0x0645)
@@ -263,9 +271,9 @@ class Statement:
 
 @command(0x0607, reply=Statement)
 class ShowStatement:
-    """What went in and out of my wallet? `before` is the last transfer id of the page before."""
+    """What went in and out of my wallet? `before` is the last transfer id of the page before, or 0."""
 
-    before: int = field(Integer(1, MAX_ID), default=MAX_ID)
+    before: int = field(TRANSFER_ID_OR_0, default=0)
     limit: int = field(LIMIT, default=50)
 
 
@@ -282,7 +290,7 @@ class GrantMoney:
 class Withdrawn:
     """The money left the wallet and waits for the payment provider under this id."""
 
-    withdrawal_id: int = field(ID)
+    withdrawal_id: int = field(WITHDRAWAL_ID)
     cents: int = field(CENTS)
 
 
@@ -298,7 +306,7 @@ class Withdraw:
 class PacketOpened(SequenceEvent):
     """Somebody (`sender`) opened a share (in the group's sequence). `cents` is 0 where amounts are kept private."""
 
-    packet_id: int = field(ID)
+    packet_id: int = field(PACKET_ID)
     cents: int = field(CENTS)
     left: int = field(COUNT)
 
@@ -307,7 +315,7 @@ class PacketOpened(SequenceEvent):
 class PacketExhausted(SequenceEvent):
     """The last share was opened (in the group's sequence): the luckiest, and the seed that proves every draw."""
 
-    packet_id: int = field(ID)
+    packet_id: int = field(PACKET_ID)
     luckiest: Person | None = field(Optional(Struct(Person)))
     luckiest_cents: int = field(CENTS)
     server_seed: bytes = field(SEED)
@@ -317,9 +325,9 @@ class PacketExhausted(SequenceEvent):
 class PacketExpired(SequenceEvent):
     """Nobody opened the rest in time; it went back to its sender (in the group's sequence)."""
 
-    packet_id: int = field(ID)
+    packet_id: int = field(PACKET_ID)
     refunded: int = field(CENTS)
-    left: int = field(SMALL)
+    left: int = field(COUNT)
     server_seed: bytes = field(SEED)
 
 

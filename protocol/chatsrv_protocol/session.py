@@ -3,19 +3,23 @@
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import (
+    BYTES,
     CODE,
     COUNT,
+    DURATION,
     FLAG,
-    ID,
-    ID_OR_0,
     LABEL,
-    MILLIS,
+    LIST_VERSION,
     NAME,
     PASSWORD,
-    SMALL,
+    PROTOCOL_VERSION,
+    SESSION_ID,
+    SESSION_ID_OR_0,
+    TIME,
     TITLE,
     TOKEN,
     TOKEN_OR_NONE,
+    USER_ID,
     ListOf,
     String,
     Struct,
@@ -35,11 +39,11 @@ class Welcome:
     client is connected to; empty: this server takes no media.
     """
 
-    version: int = field(SMALL)
+    version: int = field(PROTOCOL_VERSION)
     server: str = field(TITLE)
-    now: int = field(MILLIS)
-    heartbeat: int = field(MILLIS)
-    max_frame: int = field(COUNT)
+    now: int = field(TIME)
+    heartbeat: int = field(DURATION)
+    max_frame: int = field(BYTES)
     max_requests: int = field(COUNT)
     registration_open: bool = field(FLAG)
     http: str = field(String(0, 256), default="")
@@ -49,7 +53,7 @@ class Welcome:
 class Hello:
     """The first frame of every connection: the protocol versions the client speaks, and what it is."""
 
-    versions: tuple[int, ...] = field(ListOf(SMALL, 16))
+    versions: tuple[int, ...] = field(ListOf(PROTOCOL_VERSION, 16))
     agent: str = field(LABEL)
 
 
@@ -60,11 +64,11 @@ class LoggedIn:
     `user_version` counts the changes of the user's list of groups. The token is empty in the answer to Resume.
     """
 
-    user_id: int = field(ID)
+    user_id: int = field(USER_ID)
     name: str = field(NAME)
-    session_id: int = field(ID)
+    session_id: int = field(SESSION_ID)
     token: bytes = field(TOKEN_OR_NONE)
-    user_version: int = field(COUNT)
+    user_version: int = field(LIST_VERSION)
     operator: bool = field(FLAG)
 
 
@@ -114,10 +118,10 @@ class ChangePassword:
 class Session:
     """One device's session: since when, when last seen, and whether it is this connection's."""
 
-    session_id: int = field(ID)
+    session_id: int = field(SESSION_ID)
     device: str = field(LABEL)
-    created_at: int = field(MILLIS)
-    seen_at: int = field(MILLIS)
+    created_at: int = field(TIME)
+    seen_at: int = field(TIME)
     current: bool = field(FLAG)
 
 
@@ -137,14 +141,14 @@ class ListSessions:
 class EndSession:
     """End one of my sessions by its id; its connections are closed."""
 
-    session_id: int = field(ID)
+    session_id: int = field(SESSION_ID)
 
 
 @struct
 class Person:
     """A user as others see them."""
 
-    user_id: int = field(ID)
+    user_id: int = field(USER_ID)
     name: str = field(NAME)
 
 
@@ -167,4 +171,4 @@ class SessionOver:
     """The server closes this connection next. `reason`: session_ended (the token is void) or server_stopping (it is not)."""
 
     reason: str = field(CODE)
-    session_id: int = field(ID_OR_0)
+    session_id: int = field(SESSION_ID_OR_0)

@@ -5,9 +5,20 @@ An answer of several events comes as event frames under the request id of the qu
 
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.errors import ErrorCode
-from chatsrv_protocol.fields import COUNT, FLAG, ID, ID_OR_0, LIMIT, SEQ, Integer, ListOf, Struct, field
+from chatsrv_protocol.fields import (
+    FLAG,
+    GROUP_ID,
+    GROUP_ID_OR_0,
+    LIMIT,
+    LIST_VERSION,
+    ORDINAL,
+    SEQ,
+    ListOf,
+    Struct,
+    field,
+)
 from chatsrv_protocol.groups import Group
-from chatsrv_protocol.limits import MAX_ID, MAX_PAGE
+from chatsrv_protocol.limits import MAX_PAGE
 from chatsrv_protocol.registry import command, event, reply, struct
 
 
@@ -21,7 +32,7 @@ class Groups:
 
     groups: tuple[Group, ...] = field(ListOf(Struct(Group), MAX_PAGE))
     more: bool = field(FLAG)
-    user_version: int = field(COUNT)
+    user_version: int = field(LIST_VERSION)
     reset: bool = field(FLAG)
 
 
@@ -32,8 +43,8 @@ class ListGroups:
     `after` is the last group id of the page before, or 0.
     """
 
-    since: int = field(COUNT, default=0)
-    after: int = field(ID_OR_0, default=0)
+    since: int = field(LIST_VERSION, default=0)
+    after: int = field(GROUP_ID_OR_0, default=0)
 
 
 @reply(0x0441)
@@ -44,7 +55,7 @@ class Page:
     in the direction asked. `seq` is the head of the group's sequence.
     """
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     first: int = field(SEQ)
     last: int = field(SEQ)
     more: bool = field(FLAG)
@@ -53,15 +64,16 @@ class Page:
 
 @command(0x0402, reply=Page, errors=(ErrorCode.GROUP_UNKNOWN,))
 class History:
-    """Events of a group with `after` < seq < `before` that I may read.
+    """Events of a group with `after` < seq < `before` (0: to the end) that I may read.
 
     Forwards from `after` up, or with `newest` backwards from `before` down: the page then holds the last `limit`
-    events of the range. Events always come in rising order.
+    events of the range. Events always come in rising order. A page may hold no message at all: reactions, openings and
+    other events have their places in the sequence too, and count in `limit`. Ask again until enough messages came.
     """
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     after: int = field(SEQ, default=0)
-    before: int = field(Integer(1, MAX_ID), default=MAX_ID)
+    before: int = field(SEQ, default=0)
     limit: int = field(LIMIT, default=MAX_PAGE)
     newest: bool = field(FLAG, default=False)
 
@@ -70,7 +82,7 @@ class History:
 class Range:
     """A group and the last sequence number I have of it."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     after: int = field(SEQ)
 
 
@@ -78,7 +90,7 @@ class Range:
 class Progress:
     """How far an answer brought me in one group: everything up to `last` was sent; `seq` is the group's head."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     last: int = field(SEQ)
     seq: int = field(SEQ)
 
@@ -101,7 +113,7 @@ class CatchUp:
 class MarkRead:
     """I have read the group up to `seq`. The cursor only moves forwards."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
 
 
@@ -109,6 +121,6 @@ class MarkRead:
 class ReadMoved:
     """My cursor in a group moved, on this device or another (personal)."""
 
-    group_id: int = field(ID)
+    group_id: int = field(GROUP_ID)
     read_seq: int = field(SEQ)
-    read_ordinal: int = field(SEQ)
+    read_ordinal: int = field(ORDINAL)

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import attrs
 
 from chatsrv_protocol import UnknownEvent
-from chatsrv_protocol.fields import ID, ListOf
+from chatsrv_protocol.fields import holds_ids
 from chatsrv_protocol.governing import FOREVER
 from chatsrv_protocol.groups import ROLE_NAMES
 from chatsrv_protocol.messages import KIND_NAMES, Message
@@ -26,7 +26,7 @@ def record_of(thing: Any) -> dict[str, Any]:
     for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", type(thing))):
         name, value = attribute.name, getattr(thing, attribute.name)
         if name in _ALWAYS or attribute.default is attrs.NOTHING or value != attribute.default:
-            record[name] = _plain(value, is_id=attribute.metadata.get("wire") in (ID, ListOf(ID)) or _names_id(name))
+            record[name] = _plain(value, is_id=holds_ids(attribute.metadata.get("wire")) or _names_id(name))
     return record
 
 

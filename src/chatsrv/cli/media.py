@@ -27,7 +27,6 @@ BAR_AFTER: Final = 1.0
 """Seconds after which one wants to see that something happens."""
 
 PREVIEW_COLUMNS: Final = 40
-MAX_ID: Final = 2**63 - 1
 
 
 @contextmanager
@@ -116,7 +115,7 @@ async def list_(
 
     async with here.session() as client:
         group = await find_group(client, which)
-        messages, _ = await client.list_media(group.group_id, before=before or MAX_ID, limit=limit)
+        messages, _ = await client.list_media(group.group_id, before=before or 0, limit=limit)
     if here.out.json:
         for message in messages:
             here.out.record(event_record(message))

@@ -40,7 +40,6 @@ GO_ON: Final = frozenset(("text_empty", "bad_field", "message_refused"))
 """Refusals of one line; the next may be accepted. Anything else ends `send G -`."""
 
 PAGE: Final = 200
-MAX_ID: Final = 2**63 - 1
 
 READ_BYTES: Final = 64 * 1024
 
@@ -158,10 +157,10 @@ async def history(
     async with here.session() as client:
         group = await find_group(client, which)
         if limit is not None and after is None:
-            for event in await _newest(client, group.group_id, before or MAX_ID, limit):
+            for event in await _newest(client, group.group_id, before or 0, limit):
                 show(here.out, event)
             return
-        async with aclosing(_range(client, group.group_id, after or 0, before or MAX_ID, limit)) as events:
+        async with aclosing(_range(client, group.group_id, after or 0, before or 0, limit)) as events:
             async for event in events:
                 show(here.out, event)
 

@@ -32,7 +32,7 @@ from chatsrv_protocol.conversation import (
     Versions,
 )
 from chatsrv_protocol.groups import Changed
-from chatsrv_protocol.limits import MAX_ID, MAX_PAGE
+from chatsrv_protocol.limits import MAX_PAGE
 from chatsrv_protocol.messages import Message, Send, SendExtra, Sent
 from chatsrv_protocol.sync import Range
 
@@ -111,7 +111,7 @@ class ConversationCommands(Commands):
                 return tuple(found)
 
     async def search(
-        self, query: str, group_id: int = 0, *, before: int = MAX_ID, limit: int = 20
+        self, query: str, group_id: int = 0, *, before: int = 0, limit: int = 20
     ) -> tuple[tuple[Message, ...], Found]:
         """(messages with all these words, the latest first; the page) in one group or (0) in all of mine.
 

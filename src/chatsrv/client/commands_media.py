@@ -16,7 +16,7 @@ from chatsrv.client.commands import Commands
 from chatsrv.client.errors import ProtocolViolation
 from chatsrv.client.http_access import HttpAccess, Progress, Source
 from chatsrv_protocol.groups import Changed
-from chatsrv_protocol.limits import MAX_ID, MAX_PAGE
+from chatsrv_protocol.limits import MAX_PAGE
 from chatsrv_protocol.media import ListMedia, MediaPage, MediaUrl, MediaUrls, SendMedia, SetAvatar
 from chatsrv_protocol.messages import Message, SendExtra, Sent
 
@@ -69,9 +69,7 @@ class MediaCommands(Commands):
             extra = self.build(SendExtra, reply_to, tuple(mentions), mention_all)
         return await self.request(self.change(SendMedia, group_id, media_id, caption, extra), Sent)
 
-    async def list_media(
-        self, group_id: int, *, before: int = MAX_ID, limit: int = MAX_PAGE
-    ) -> tuple[list[Message], bool]:
+    async def list_media(self, group_id: int, *, before: int = 0, limit: int = MAX_PAGE) -> tuple[list[Message], bool]:
         """(messages of a group that carry media, the latest first; whether there are others before them)."""
         answer = await self.exchange(self.build(ListMedia, group_id, before, limit))
         if not isinstance(answer.reply, MediaPage):

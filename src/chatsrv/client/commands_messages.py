@@ -5,7 +5,7 @@ from typing import Any
 
 from chatsrv.client.commands import Commands
 from chatsrv_protocol.common import Done
-from chatsrv_protocol.limits import MAX_ID, MAX_PAGE
+from chatsrv_protocol.limits import MAX_PAGE
 from chatsrv_protocol.messages import Send, SendExtra, Sent
 from chatsrv_protocol.sync import History, MarkRead, Page
 
@@ -25,7 +25,7 @@ class MessageCommands(Commands):
         return await self.request(self.change(Send, group_id, text, extra), Sent)
 
     async def history(
-        self, group_id: int, *, after: int = 0, before: int = MAX_ID, limit: int = MAX_PAGE, newest: bool = False
+        self, group_id: int, *, after: int = 0, before: int = 0, limit: int = MAX_PAGE, newest: bool = False
     ) -> tuple[tuple[Any, ...], Page]:
         """(events with after < seq < before in rising order, the page): at most `limit` (1 to 200) of them.
 

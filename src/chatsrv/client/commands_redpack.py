@@ -5,7 +5,6 @@ import os
 import attrs
 
 from chatsrv.client.commands import Commands
-from chatsrv_protocol.limits import MAX_ID
 from chatsrv_protocol.redpack import (
     LUCKY,
     Balance,
@@ -67,7 +66,7 @@ class RedpackCommands(Commands):
         found: Balance = await self.request(self.build(ShowBalance), Balance)
         return found.cents
 
-    async def statement(self, *, before: int = MAX_ID, limit: int = 50) -> Statement:
+    async def statement(self, *, before: int = 0, limit: int = 50) -> Statement:
         """A page of my transfers, the latest first; `before` is the last transfer id of the page before."""
         return await self.request(self.build(ShowStatement, before, limit), Statement)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from chatsrv.commands.context import Request
+from chatsrv.commands.paging import before_or_end
 from chatsrv.groups.wire import event_of
 from chatsrv_protocol import conversation as wire
 from chatsrv_protocol import limits, messages
@@ -123,7 +124,13 @@ async def find(request: Request, command: wire.Search) -> wire.Found:
     user_id = request.caller.actor.user_id
     records, more = await request.services.storage.read(
         lambda conn: search.find(
-            conn, user_id, command.query, command.group_id, command.before, command.limit, limits.MAX_PAGE_BYTES
+            conn,
+            user_id,
+            command.query,
+            command.group_id,
+            before_or_end(command.before),
+            command.limit,
+            limits.MAX_PAGE_BYTES,
         )
     )
     request.stream_events([event_of(record) for record in records])

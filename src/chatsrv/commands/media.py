@@ -4,6 +4,7 @@ from typing import Any
 
 from chatsrv.commands.context import Request
 from chatsrv.commands.conversation import check_text
+from chatsrv.commands.paging import before_or_end
 from chatsrv.groups.wire import event_of
 from chatsrv_protocol import limits
 from chatsrv_protocol import media as wire
@@ -43,7 +44,9 @@ async def list_media(request: Request, command: wire.ListMedia) -> wire.MediaPag
     """A page of a group's media."""
     user_id = request.caller.actor.user_id
     records, more = await request.services.storage.read(
-        lambda conn: media.listed(conn, user_id, command.group_id, command.before, command.limit, limits.MAX_PAGE_BYTES)
+        lambda conn: media.listed(
+            conn, user_id, command.group_id, before_or_end(command.before), command.limit, limits.MAX_PAGE_BYTES
+        )
     )
     request.stream_events([event_of(record) for record in records])
     return wire.MediaPage(records[-1].seq if records else 0, more)

@@ -14,6 +14,11 @@ ROOM: Final = limits.MAX_FRAME - 1024
 """The rest is for the frame's other fields."""
 
 
+def before_or_end(before: int) -> int:
+    """The bound of a page that goes backwards, for the storage: on the wire 0 is the end."""
+    return before or limits.MAX_ID
+
+
 def within(entries: Sequence[T], texts: Callable[[T], Iterable[str]]) -> tuple[T, ...]:
     """The first entries whose frame stays in its bound; the answer says `more` when that is not all of them.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from chatsrv.bus import Blob
 from chatsrv.commands.context import Request
-from chatsrv.commands.paging import within
+from chatsrv.commands.paging import before_or_end, within
 from chatsrv.groups import Submission
 from chatsrv.groups.wire import MODES
 from chatsrv_protocol import encode
@@ -126,7 +126,7 @@ async def show_statement(request: Request, command: wire.ShowStatement) -> wire.
     user_id = request.caller.actor.user_id
     lines, cents = await request.services.storage.read(
         lambda conn: (
-            ledger.statement(conn, user_id, command.before, command.limit + 1),
+            ledger.statement(conn, user_id, before_or_end(command.before), command.limit + 1),
             ledger.balance_of(conn, wallet(user_id)),
         )
     )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chatsrv.commands.context import Request
-from chatsrv.commands.paging import within
+from chatsrv.commands.paging import before_or_end, within
 from chatsrv.groups.wire import event_of, group_of
 from chatsrv_protocol import limits
 from chatsrv_protocol import sync as wire
@@ -37,7 +37,7 @@ async def read_history(request: Request, command: wire.History) -> wire.Page:
             user_id,
             command.group_id,
             command.after,
-            command.before,
+            before_or_end(command.before),
             command.limit,
             limits.MAX_PAGE_BYTES,
             newest=command.newest,
