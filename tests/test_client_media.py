@@ -100,7 +100,7 @@ async def test_an_upload_goes_on_after_lost_connections(monkeypatch: pytest.Monk
             nonlocal lost
             if lost < 3 and done > (lost + 1) * 200_000:
                 lost += 1
-                server._http._ports["http"].cut()
+                server._http._ports["http"].http.cut()
 
         media_id = await ann.upload(io.BytesIO(data), progress=cut)
         assert lost == 3
@@ -110,7 +110,7 @@ async def test_an_upload_goes_on_after_lost_connections(monkeypatch: pytest.Monk
             nonlocal lost
             if lost == 3 and done > 300_000:
                 lost += 1
-                server._http._ports["http"].cut()
+                server._http._ports["http"].http.cut()
 
         await ann.download(media_id, pieces.append, progress=cut_once)
         assert hashlib.sha256(b"".join(pieces)).digest() == hashlib.sha256(data).digest()

@@ -14,6 +14,7 @@ from server_kit import Client, client_id, connect, raw
 from chatsrv.config import Config
 from chatsrv.groups import Submission
 from chatsrv.testing import QUICK, TestServer, open_test_server
+from chatsrv.transport.head import HEAD_LIMIT
 from chatsrv.transport.memory import WINDOW, MemoryTransport, memory_pair
 from chatsrv.transport.tcp import READ_BYTES
 from chatsrv_protocol import limits
@@ -138,7 +139,9 @@ def test_the_page_of_limits_says_what_the_program_does() -> None:
     said = {name: int(number.replace(",", "")) for name, number in re.findall(r"\| `(\w+)` \| ([\d,]+) \|", page)}
     assert said.pop("READ_BYTES") == READ_BYTES
     assert said.pop("BASE") == BASE
-    settings = {"max_connections", "outbox_budget"}
+    assert said.pop("HEAD_LIMIT") == HEAD_LIMIT
+    settings = said.keys() & {field.name for field in attrs.fields(Config)}
+    assert {"max_connections", "outbox_budget", "http_connections_per_address"} <= settings
     assert {name: said.pop(name) for name in settings} == {name: getattr(Config(), name) for name in settings}
     assert said
     assert said == {name: getattr(limits, name) for name in said}

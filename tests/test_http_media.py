@@ -4,14 +4,11 @@ import io
 from functools import partial
 from typing import Any
 
-import h2.connection
-import h2.events
 import media_files
 import pytest
 import trio
 from http_kit import error_of, open_http, stdlib_request, url_of
 from PIL import Image
-from server_kit import port_of
 
 from chatsrv_protocol.media import MediaUrl
 from chatsrv_protocol.session import Logout
@@ -222,18 +219,3 @@ async def test_hostile_names_are_only_shown() -> None:
             assert told["name"] == shown
             got = await ann.get(f"/media/{told['id']}")
             assert "set-cookie" not in got.headers
-
-
-async def test_http_2_is_not_spoken() -> None:
-    async with open_http() as (server,):
-        other = h2.connection.H2Connection()
-        other.initiate_connection()
-        request = [(":method", "GET"), (":path", "/"), (":authority", "x"), (":scheme", "http")]
-        other.send_headers(1, request, end_stream=True)
-        async with await trio.open_tcp_stream("127.0.0.1", port_of(url_of(server, "http"))) as stream:
-            await stream.send_all(other.data_to_send())
-            said: list[object] = []
-            with trio.fail_after(10):
-                while data := await stream.receive_some():
-                    said += other.receive_data(data)
-        assert isinstance(said[-1], h2.events.ConnectionTerminated)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import trio
 from http_kit import error_of, open_http, quick, url_of
-from server_kit import PASSWORD, port_of
+from server_kit import PASSWORD
 
 from chatsrv.app import open_server
 from chatsrv.client import RequestRefused, Unreachable, open_client, transfers
@@ -67,21 +67,6 @@ async def test_an_address_has_a_budget_and_a_trusted_proxy_says_whose(trusted: A
         assert (refused.status_code, error_of(refused)) == (429, "rate_limited")
         other = await ann.upload(b"x", **{"x-forwarded-for": "203.0.113.9, 192.0.2.8"})
         assert other.status_code == (201 if trusted else 429)
-
-
-async def test_an_address_has_its_share_of_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatsrv.http.port.peer_of", lambda _: "192.0.2.1")
-    async with open_server(quick(max_connections_per_address=1)) as server:
-        port = port_of(url_of(server, "http"))
-        async with await trio.open_tcp_stream("127.0.0.1", port) as first:
-            await first.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-            assert (await first.receive_some()).startswith(b"HTTP/1.1 404")
-            async with await trio.open_tcp_stream("127.0.0.1", port) as second:
-                with trio.fail_after(10):
-                    assert await second.receive_some() == b""
-            monkeypatch.setattr("chatsrv.http.port.peer_of", lambda _: "192.0.2.2")
-            async with httpx.AsyncClient(base_url=url_of(server, "http")) as third:
-                assert (await third.get("/")).status_code == 404
 
 
 async def test_the_client_waits_as_long_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,7 +225,7 @@ async def test_a_refused_upload_of_a_slow_sender_leaves_no_task(tmp_path: Path) 
         assert b"413" in answer.split(b"\r\n")[0]
         await stream.aclose()
         with trio.fail_after(60):
-            while len(server._http._ports["http"]) > 1:  # the client's own, kept alive
+            while len(server._http) > 1:  # the client's own, kept alive
                 await trio.sleep(0.02)
 
 

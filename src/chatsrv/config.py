@@ -50,7 +50,7 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -120,6 +120,8 @@ class Config:
     http_url: str = ""
     """What clients are told instead of these addresses, for example behind a proxy: https://media.example"""
     http_connections: int = attrs.field(default=1_000, validator=_at_least(1))
+    http_connections_per_address: int = attrs.field(default=100, validator=_at_least(1))
+    """For addresses that are not loopback; behind a trusted proxy, requests at work. A browser has six at most."""
     ops: Address | None = attrs.field(default=None, converter=_address)
     """Where /healthz, /readyz and /metrics are. Keep it off the network that clients are on."""
 
@@ -130,6 +132,8 @@ class Config:
     """Passwords may come over an unencrypted connection from another machine."""
     origins: tuple[str, ...] = attrs.field(default=(), converter=_names)
     """Web origins whose pages may open a WebSocket; programs, which send no Origin, always may."""
+    names: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    """Host names under which browsers open the server's own page, besides those in http_url and origins."""
     trusted_proxies: tuple[str, ...] = attrs.field(default=(), converter=_names, validator=_ip_addresses)
     """Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
 

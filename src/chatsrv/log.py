@@ -2,13 +2,44 @@
 
 import logging
 import sys
-from typing import Literal
+import time
+from collections.abc import Callable
+from typing import Final, Literal
 
 import structlog
 
 Log = structlog.typing.FilteringBoundLogger
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+TRACEBACKS_PER_MINUTE: Final = 30
+"""A traceback has 2 to 5 KiB, and who finds a fault of the server's can repeat it: this is 10 MiB an hour at most."""
+
+
+class TracebackLimit:
+    """A processor that lets so many lines with a traceback through in each minute, and says how many it left out."""
+
+    def __init__(self, per_minute: int = TRACEBACKS_PER_MINUTE, now: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._now = now
+        self._since = now()
+        self._written = 0
+        self._left_out = 0
+
+    def __call__(self, _logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if not event.get("exc_info"):
+            return event
+        if self._now() - self._since >= 60:
+            self._since, self._written = self._now(), 0
+        if self._written >= self._per_minute:
+            self._left_out += 1
+            raise structlog.DropEvent
+        self._written += 1
+        if self._left_out:
+            event["left_out"] = f"{self._left_out} lines with tracebacks, in the minutes before"
+            self._left_out = 0
+        return event
 
 
 def make_log(level: str = "info", form: Literal["json", "text"] = "text") -> Log:
@@ -26,6 +57,7 @@ def make_log(level: str = "info", form: Literal["json", "text"] = "text") -> Log
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            TracebackLimit(),
             structlog.processors.format_exc_info,
             shape,
         ],

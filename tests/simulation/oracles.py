@@ -68,7 +68,7 @@ async def keep_within_bounds(world: World, town: Town) -> None:
         server = world.server
         channels = 0 if server is None else len(server.services.channels)
         if server is not None:  # HTTP connections live on for their keep-alive when the client is gone
-            streams = max(streams, server.connections + len(server._http._ports["http"]))
+            streams = max(streams, server.connections + len(server._http))
         bound = TASKS_BESIDES + channels + TASKS_PER_STREAM * streams + TASKS_PER_OPERATION * town.running
         assert tasks <= bound, (
             f"{tasks} tasks with {streams} connections, {channels} channels and {town.running} operations"

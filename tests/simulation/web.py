@@ -74,8 +74,8 @@ class _ServerEnd(trio.abc.HalfCloseableStream):
 def serve_http(server: Server, stream: MemoryStream) -> None:
     """Hand the server's HTTP port a connection, as its listener would."""
     port = server._http._ports["http"]
-    port._config.include_date_header = False  # the machine's time would stand in it
-    server._connections.start_soon(port._handle, cast("trio.SocketStream", _ServerEnd(stream)))
+    port.http._config.include_date_header = False  # the machine's time would stand in it
+    server._connections.start_soon(port.handle, cast("trio.SocketStream", _ServerEnd(stream)))
 
 
 class _ClientEnd(TrioStream):

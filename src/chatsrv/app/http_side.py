@@ -11,6 +11,9 @@ from typing import Final
 
 import trio
 
+from chatsrv.app.web_port import Chat, WebPort
+from chatsrv.auth.address_counter import AddressCounter
+from chatsrv.auth.sites import sites_of
 from chatsrv.clock import Clock, Randomness
 from chatsrv.commands.context import Services
 from chatsrv.config import Config, ConfigError
@@ -29,7 +32,7 @@ from chatsrv.media.s3_client import S3Settings
 from chatsrv.media.sigv4 import Credentials
 from chatsrv.media.terms import Limits
 from chatsrv.metrics import Metrics
-from chatsrv.net.listeners import Listener, Scheme
+from chatsrv.net.listeners import Acceptor, Listener, Scheme
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Storage
 
@@ -90,10 +93,17 @@ class HttpSide:
     """The ports of a server's HTTP listeners."""
 
     def __init__(
-        self, services: Services, metrics: Metrics, listeners: list[Listener], tls: ssl.SSLContext | None
+        self,
+        services: Services,
+        metrics: Metrics,
+        listeners: list[Listener],
+        tls: ssl.SSLContext | None,
+        addresses: AddressCounter,
+        acceptor: Acceptor,
     ) -> None:
         config, library = services.config, services.library
-        self._ports: dict[str, HttpPort] = {}
+        sites = sites_of(config)
+        self._ports: dict[str, WebPort] = {}
         for listener in listeners:
             if listener.scheme == "ops":
                 app = ops_app(metrics, services.storage, services.stopping)
@@ -117,15 +127,28 @@ class HttpSide:
                 library.base_url = config.http_url or _base_url(listener)
             else:
                 continue
-            self._ports[listener.scheme] = HttpPort(
+            ops = listener.scheme == "ops"
+            http = HttpPort(
                 app,
                 services.log,
-                tls if listener.scheme == "https" else None,
-                max_connections=OPS_CONNECTIONS if listener.scheme == "ops" else config.http_connections,
-                max_per_address=config.max_connections_per_address,
-                handshake_timeout=config.handshake_timeout,
+                max_connections=OPS_CONNECTIONS if ops else config.http_connections,
+                max_per_address=config.http_connections_per_address,
+                trusted_proxies=config.trusted_proxies,
             )
-        metrics.watch("http_connections", "HTTP connections.", lambda: float(sum(map(len, self._ports.values()))))
+            self._ports[listener.scheme] = WebPort(
+                listener,
+                http,
+                services.log,
+                tls=tls if listener.scheme == "https" else None,
+                addresses=addresses,
+                handshake_seconds=config.handshake_timeout,
+                chat=None if ops else Chat(acceptor, sites, ""),
+            )
+        metrics.watch("http_connections", "HTTP connections.", lambda: float(len(self)))
+
+    def __len__(self) -> int:
+        """HTTP connections now."""
+        return sum(len(port.http) for port in self._ports.values())
 
     async def serve(
         self,
@@ -134,15 +157,15 @@ class HttpSide:
         task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Accept on one listener until cancelled."""
-        await self._ports[listener.scheme].serve(list(listener.sockets), connections, task_status)
+        await self._ports[listener.scheme].serve(connections, task_status)
 
     async def drain(self, seconds: float) -> None:
         """Give requests that are at work some time; what is left is cut, and an upload in pieces goes on later."""
         with trio.move_on_after(seconds):
             for port in self._ports.values():
-                await port.drain()
+                await port.http.drain()
         for port in self._ports.values():
-            port.cut()
+            port.http.cut()
 
 
 def _base_url(listener: Listener) -> str:

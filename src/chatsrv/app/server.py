@@ -20,6 +20,7 @@ from chatsrv.app.http_side import SCHEMES as HTTP_SCHEMES
 from chatsrv.app.http_side import HttpSide, open_library, sweep_media
 from chatsrv.app.money import PAY_TIMEOUT, expire_packets, pay_out
 from chatsrv.app.operator_socket import serve_operators
+from chatsrv.auth.address_counter import AddressCounter
 from chatsrv.auth.passwords import Passwords
 from chatsrv.auth.rates import Rate, Rates
 from chatsrv.auth.throttle import Throttle
@@ -204,8 +205,9 @@ async def _open_server(
             stopping=trio.Event(),
             library=library,
         )
-        acceptor = Acceptor(services, flusher, tls)
-        http = HttpSide(services, metrics, listeners, tls)
+        addresses = AddressCounter(config.max_connections_per_address, config.trusted_proxies)
+        acceptor = Acceptor(services, flusher, tls, addresses)
+        http = HttpSide(services, metrics, listeners, tls, addresses, acceptor)
         services.channels.metrics = metrics
         metrics.watch("connections", "Connections of the chat.", lambda: float(len(acceptor.connections)))
         metrics.watch("outbox_bytes", "Bytes that wait for slow readers.", lambda: float(flusher.waiting))

@@ -10,7 +10,7 @@ from typing import Final
 import trio
 from starlette.requests import Request
 
-from chatsrv.auth.addresses import client_of, plain_address
+from chatsrv.auth.addresses import ClientAddress, client_of
 from chatsrv.auth.rates import Cost, Rates
 from chatsrv.clock import Clock
 from chatsrv.media.tickets import Bearer, Tickets
@@ -46,8 +46,7 @@ class Callers:
 
         As a password, it is taken over TLS, from this machine, or from a trusted proxy that says it ended TLS.
         """
-        _, secure = self._client(request)
-        if not (secure or request.url.scheme == "https" or self._allow_plaintext):
+        if not (self.client(request).secure or request.scope["scheme"] == "https" or self._allow_plaintext):
             raise Refusal("plaintext_refused", "tokens travel only over TLS or loopback: use https://", "authorization")
         match = _BEARER.fullmatch(request.headers.get("authorization", ""))
         if match is None:
@@ -59,7 +58,7 @@ class Callers:
     async def writer(self, request: Request, cost: Cost) -> Bearer:
         """As `by_token`, for what takes from the rates. Raises Refusal, rate_limited too."""
         bearer = await self.by_token(request)
-        source, _ = self._client(request)
+        source = self.client(request).host
         now = trio.current_time()
         wait = self._rates.meter(bearer.user_id, source, now).take(cost, now)
         if wait:
@@ -76,9 +75,10 @@ class Callers:
             raise Refusal("session_ended", "this URL is no longer good: ask for a new one", "ticket")
         return bearer
 
-    def _client(self, request: Request) -> tuple[str, bool]:
-        peer = "gone" if request.client is None else plain_address(request.client.host)
-        return client_of(request.headers, peer, self._trusted_proxies)
+    def client(self, request: Request) -> ClientAddress:
+        """Where a request comes from."""
+        peer = "gone" if request.client is None else request.client.host
+        return client_of(request.headers.raw, peer, self._trusted_proxies)
 
 
 def _lives(conn: Connection, bearer: Bearer) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
@@ -68,7 +69,7 @@ def media_app(
     cors = Middleware(
         CORSMiddleware, allow_origins=origins, allow_methods=("*",), allow_headers=("*",), expose_headers=_EXPOSED
     )
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/media", seam(handlers.upload), methods=["POST"]),
             Route("/media/{media_id}", seam(handlers.download), methods=["GET", "HEAD"]),
@@ -81,11 +82,15 @@ def media_app(
         exception_handlers={HTTPException: _no_route},
         middleware=[cors] if origins else [],
     )
+    app.router.redirect_slashes = False  # it would send people to whatever host their request names
+    return app
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    return JSONResponse({"error": "bad_field", "message": "there is nothing here", "field": None}, status, NO_STORE)
+    assert isinstance(error, HTTPException)
+    sentence = "there is nothing here" if error.status_code == HTTPStatus.NOT_FOUND else f"{error.detail}: see Allow"
+    body = {"error": "bad_field", "message": sentence, "field": None}
+    return JSONResponse(body, error.status_code, {**NO_STORE, **(error.headers or {})})
 
 
 class _Handlers:

@@ -34,4 +34,6 @@ def ops_app(metrics: Metrics, storage: Storage, stopping: trio.Event) -> Starlet
     async def page(request: Request) -> Response:
         return Response(metrics.page(), media_type=CONTENT_TYPE)
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", page)])
+    app = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", page)])
+    app.router.redirect_slashes = False  # it would send people to whatever host their request names
+    return app

@@ -11,7 +11,6 @@ end of the file finishes an upload whose last answer was lost.
 """
 
 import base64
-import binascii
 import re
 from email.utils import formatdate
 from typing import Final
@@ -154,7 +153,7 @@ def _metadata(header: str) -> dict[str, str]:
         name, _, value = pair.partition(" ")
         try:
             words[name.lower()] = base64.b64decode(value.strip(), validate=True).decode(errors="replace")
-        except binascii.Error:
+        except ValueError:  # not base64, or not ASCII
             raise Refusal("bad_field", "Upload-Metadata is not pairs of a key and base64", "upload-metadata") from None
     return words
 
@@ -166,7 +165,7 @@ def _checksum(request: Request) -> tuple[str, bytes] | None:
     algorithm, _, digest = header.partition(" ")
     try:
         raw = base64.b64decode(digest.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:  # not base64, or not ASCII
         raw = b""
     if algorithm not in ALGORITHMS or not raw:
         raise Refusal(

@@ -65,10 +65,10 @@ class ClientConnection:
 
     __slots__ = (
         "_bad_frames", "_ended", "_leaving", "_meter", "_nursery", "_outbox", "_protocol", "_room", "_scope", "_services",
-        "_transport", "_unanswered", "_unanswered_bytes", "actor", "heard_at", "may_register", "put_event", "session_id",
+        "_transport", "_unanswered", "_unanswered_bytes", "actor", "heard_at", "may_register", "page", "put_event", "session_id",
     )  # fmt: skip
 
-    def __init__(self, services: Services, transport: Transport, *, may_register: bool) -> None:
+    def __init__(self, services: Services, transport: Transport, *, may_register: bool, page: str = "") -> None:
         self._services = services
         self._transport = transport
         self._protocol = Connection(Role.SERVER)
@@ -80,6 +80,7 @@ class ClientConnection:
         self._ended: str | None = None
         self._leaving = False
         self.may_register = may_register
+        self.page = page
         self.actor = NOBODY
         self.session_id = 0
         self.heard_at = trio.current_time()
@@ -93,6 +94,12 @@ class ClientConnection:
     def peer(self) -> str:
         """The peer's address."""
         return self._transport.peer
+
+    @property
+    def cookie_token(self) -> bytes:
+        """The session's token that came as a cookie with the handshake; empty where none did."""
+        token: bytes = getattr(self._transport, "token", b"")
+        return token
 
     @property
     def listened_to(self) -> bool:

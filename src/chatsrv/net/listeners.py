@@ -4,20 +4,22 @@ The accept loop never waits for a handshake, and what a connection does wrong st
 """
 
 import ssl
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Literal
 
 import attrs
 import trio
 import wsproto.utilities
 
+from chatsrv.auth.address_counter import AddressCounter
 from chatsrv.auth.addresses import behind, peer_of
-from chatsrv.auth.rates import source_of
+from chatsrv.auth.sites import Sites
 from chatsrv.commands.context import Services
 from chatsrv.config import Address, ConfigError, is_loopback
 from chatsrv.net.connection import ClientConnection
+from chatsrv.transport.head import Head, refuse
 from chatsrv.transport.outbox import Flusher
 from chatsrv.transport.port import Transport
 from chatsrv.transport.tcp import StreamTransport, TcpTransport, plain_socket
@@ -78,13 +80,15 @@ def _nobody_counts(_peer: str) -> None:
 class Acceptor:
     """Serves what the listeners accept, within the bounds on connections; knows all connections that live."""
 
-    def __init__(self, services: Services, flusher: Flusher, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, services: Services, flusher: Flusher, tls: ssl.SSLContext | None, addresses: AddressCounter
+    ) -> None:
         self._services = services
         self._flusher = flusher
         self._tls = tls
         self._accepted = 0
         self._warned_of: dict[str, None] = {}
-        self._per_address: Counter[str] = Counter()
+        self._addresses = addresses
         self.connections: dict[ClientConnection, None] = {}
 
     async def serve(
@@ -110,7 +114,7 @@ class Acceptor:
 
     async def _handle(self, listener: Listener, connections: trio.Nursery, stream: trio.SocketStream) -> None:
         peer = peer_of(stream)
-        if self._accepted >= self._services.config.max_connections or not self._has_room(peer):
+        if self._full or not self._addresses.has_room(peer):
             await self._turn_away(listener, stream)
             return
         self._enter(peer)
@@ -131,26 +135,34 @@ class Acceptor:
             self._leave(peer)
             await trio.aclose_forcefully(stream)
 
+    @property
+    def _full(self) -> bool:
+        return self._accepted >= self._services.config.max_connections
+
     def _enter(self, peer: str) -> None:
         self._accepted += 1
-        self._per_address[source_of(peer)] += 1
+        self._addresses.enter(peer)
 
     def _leave(self, peer: str) -> None:
         self._accepted -= 1
-        self._forget(peer)
+        self._addresses.leave(peer)
 
-    def _forget(self, peer: str) -> None:
-        source = source_of(peer)
-        self._per_address[source] -= 1
-        if not self._per_address[source]:
-            del self._per_address[source]
+    async def serve_upgrade(
+        self, listener: Listener, stream: trio.abc.Stream, peer: str, head: Head, sites: Sites, page: str
+    ) -> None:
+        """Serve a WebSocket whose opening handshake begins with `head`, on the port of the server's own page.
 
-    def _has_room(self, peer: str) -> bool:
-        """Another connection may come from this address: an IPv6 /64 is one, and whoever has one has all of it."""
-        config = self._services.config
-        if is_loopback(peer) or peer in config.trusted_proxies:  # who comes through a proxy is counted by what it says
-            return True
-        return self._per_address[source_of(peer)] < config.max_connections_per_address
+        `page` is the digest of that page. The caller has counted the address and closes the stream. Raises an
+        exception group of PEERS_FAULT for what the peer does wrong.
+        """
+        if self._full:
+            await refuse(stream, HTTPStatus.SERVICE_UNAVAILABLE)
+            return
+        self._accepted += 1
+        try:
+            await self._serve_one(listener, stream, peer, head, sites, page)
+        finally:
+            self._accepted -= 1
 
     async def _turn_away(self, listener: Listener, stream: trio.SocketStream) -> None:
         try:
@@ -164,41 +176,56 @@ class Acceptor:
         finally:
             await trio.aclose_forcefully(stream)
 
-    async def _serve_one(self, listener: Listener, stream: trio.SocketStream, peer: str) -> None:
+    async def _serve_one(
+        self,
+        listener: Listener,
+        stream: trio.abc.Stream,
+        peer: str,
+        head: Head | None = None,
+        sites: Sites | None = None,
+        page: str = "",
+    ) -> None:
         """Handshakes within their deadline, then the connection's life."""
         async with trio.open_nursery() as nursery:
             transport = None
             with trio.move_on_after(self._services.config.handshake_timeout):
-                transport = await self._transport(nursery, listener.scheme, stream, peer)
+                transport = await self._transport(nursery, listener.scheme, stream, peer, head, sites)
             if transport is not None and transport.peer == peer:
-                await self.serve_transport(transport, may_register=self._may_register(listener, peer))
+                await self.serve_transport(transport, may_register=self._may_register(listener, peer), page=page)
             elif transport is not None:
                 if transport.peer == behind(peer) and peer not in self._warned_of and len(self._warned_of) < MAX_WARNED:
                     self._warned_of[peer] = None
                     self._services.log.warning(
                         "a proxy tells no addresses that can be believed", proxy=peer, advice=ADVICE
                     )
-                await self._serve_forwarded(listener, transport)
+                await self._serve_forwarded(listener, transport, page)
             nursery.cancel_scope.cancel()
 
     def _may_register(self, listener: Listener, peer: str) -> bool:
         # Behind a trusted proxy on this machine, a client of a loopback listener may come from anywhere.
         return self._services.config.open_registration or (listener.address.is_loopback and is_loopback(peer))
 
-    async def _serve_forwarded(self, listener: Listener, transport: Transport) -> None:
+    async def _serve_forwarded(self, listener: Listener, transport: Transport, page: str) -> None:
         """Somebody who came through a proxy, and counts for the address that it says."""
-        if self._has_room(transport.peer):
-            self._per_address[source_of(transport.peer)] += 1
+        if self._addresses.has_room(transport.peer):
+            self._addresses.enter(transport.peer)
             may_register = self._may_register(listener, transport.peer)
-            await self.serve_transport(transport, may_register=may_register, leave=self._forget)
+            leave = self._addresses.leave
+            await self.serve_transport(transport, may_register=may_register, leave=leave, page=page)
             return
         with trio.move_on_after(1):
             await transport.say_goodbye()
 
     async def _transport(
-        self, nursery: trio.Nursery, scheme: Scheme, stream: trio.SocketStream, peer: str
+        self,
+        nursery: trio.Nursery,
+        scheme: Scheme,
+        stream: trio.abc.Stream,
+        peer: str,
+        head: Head | None,
+        sites: Sites | None,
     ) -> Transport:
-        raw: trio.abc.Stream = stream
+        raw = stream
         if scheme in ("tls", "wss"):
             assert self._tls is not None, "a TLS listener needs a certificate"
             raw = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
@@ -210,19 +237,21 @@ class Acceptor:
             nursery,
             raw,
             peer,
-            encrypted=scheme == "wss",
+            encrypted=scheme in ("wss", "https"),
             origins=config.origins,
             trusted_proxies=config.trusted_proxies,
+            head=head,
+            sites=sites,
         )
 
     async def serve_transport(
-        self, transport: Transport, *, may_register: bool, leave: Callable[[str], None] = _nobody_counts
+        self, transport: Transport, *, may_register: bool, leave: Callable[[str], None] = _nobody_counts, page: str = ""
     ) -> None:
         """The life of a connection on any transport; a memory stream of a test comes in here.
 
-        At its end `leave` is called with the peer's address.
+        At its end `leave` is called with the peer's address. `page` is the digest of the page that its port serves.
         """
-        connection = ClientConnection(self._services, transport, may_register=may_register)
+        connection = ClientConnection(self._services, transport, may_register=may_register, page=page)
         self.connections[connection] = None
         try:
             await connection.run(self._flusher)

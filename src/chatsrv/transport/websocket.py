@@ -13,9 +13,11 @@ import trio
 import trio_websocket
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from chatsrv.auth.addresses import client_of
+from chatsrv.auth.addresses import client_of, header_lines
+from chatsrv.auth.sites import Sites, browser_of, cookie_token
 from chatsrv.bus import Blob
 from chatsrv.bus.port import websocket_header
+from chatsrv.transport.head import Head
 from chatsrv.transport.outbox import Outbox
 from chatsrv.transport.tcp import READ_BYTES, try_write
 from chatsrv_protocol import limits
@@ -39,10 +41,14 @@ class HandshakeRefused(Exception):
 
 
 class _OutboxStream(trio.abc.Stream):
-    """The library's view of the connection: it reads the stream, and writes into the outbox once there is one."""
+    """The library's view of the connection: it reads the stream, and writes into the outbox once there is one.
 
-    def __init__(self, raw: trio.abc.Stream) -> None:
+    `received` was read of the stream before, and comes first.
+    """
+
+    def __init__(self, raw: trio.abc.Stream, received: bytes) -> None:
         self.raw = raw
+        self._received = received
         self.outbox: Outbox | None = None
         self.opened = False
         self.unfinished = 0
@@ -58,7 +64,9 @@ class _OutboxStream(trio.abc.Stream):
         await self.raw.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        data = bytes(await self.raw.receive_some(max_bytes))
+        data, self._received = self._received, b""
+        if not data:
+            data = bytes(await self.raw.receive_some(max_bytes))
         if not data and not self.opened:
             raise HandshakeRefused("closed in the middle of it")  # the library would wait for the rest
         self.unfinished += len(data)
@@ -73,12 +81,16 @@ class _OutboxStream(trio.abc.Stream):
 class WebSocketTransport:
     """A WebSocket that a client opened. Only a plain socket below can be written to directly."""
 
-    def __init__(self, stream: _OutboxStream, websocket: WebSocketConnection, peer: str, *, secure: bool) -> None:
+    def __init__(
+        self, stream: _OutboxStream, websocket: WebSocketConnection, peer: str, *, secure: bool, token: bytes = b""
+    ) -> None:
         self._stream = stream
         self._websocket = websocket
         self._try_socket = stream.raw.socket if isinstance(stream.raw, trio.SocketStream) else None
         self.peer = peer
         self.secure = secure
+        self.token: Final = token
+        """The session's token that the handshake's cookie held, where the server's own page made it; else nothing."""
 
     def use(self, outbox: Outbox) -> None:
         """From here on the library's own frames go through the outbox."""
@@ -130,12 +142,17 @@ async def accept_websocket(
     encrypted: bool,
     origins: Collection[str],
     trusted_proxies: Collection[str],
+    head: Head | None = None,
+    sites: Sites | None = None,
 ) -> WebSocketTransport:
     """The opening handshake on a connected stream; the library's reader runs in `nursery`, which the caller cancels.
 
-    Raises HandshakeRefused after answering 400 or 403, and trio's stream errors. The caller sets a deadline.
+    `head` was read of the stream before. Where `sites` are given, the server's own page is on this port and may connect
+    too; only that page's cookie speaks for somebody.
+
+    Raises HandshakeRefused after answering 400, 403 or 421, and trio's stream errors. The caller sets a deadline.
     """
-    stream = _OutboxStream(raw)
+    stream = _OutboxStream(raw, b"" if head is None else head.received)
     request = await trio_websocket.wrap_server_stream(
         nursery,
         stream,
@@ -143,15 +160,25 @@ async def accept_websocket(
         max_message_size=limits.MAX_WEBSOCKET_MESSAGE,
         receive_buffer_size=READ_BYTES,
     )
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers}
-    origin = headers.get("origin")
-    if origin is not None and origin not in origins:
-        await request.reject(403, body=b"pages of this origin may not connect: the operator sets `origins`\n")
-        raise HandshakeRefused(f"origin {origin!r}")
+    client = client_of(request.headers, peer, trusted_proxies)
+    encrypted = encrypted or client.encrypted
+    origin_lines = header_lines(request.headers, b"origin")
+    if len(origin_lines) > 1:
+        await request.reject(400, body=b"a request has one Origin\n")
+        raise HandshakeRefused("several Origin lines")
+    token = b""
+    if origin_lines and origin_lines[0] not in origins:
+        browser = browser_of(head.headers, "https" if encrypted else "http") if head is not None else None
+        if sites is None or browser is None or not browser.is_own_origin:
+            await request.reject(403, body=b"pages of this origin may not connect: the operator sets `origins`\n")
+            raise HandshakeRefused(f"origin {origin_lines[0]!r}")
+        if not sites.knows(browser.host):
+            await request.reject(421, body=b"no page of this server is under this name: the operator sets `names`\n")
+            raise HandshakeRefused(f"host {browser.host!r}")
+        token = cookie_token(request.headers, browser) or b""
     if limits.SUBPROTOCOL not in request.proposed_subprotocols:
         await request.reject(400, body=f"ask for the subprotocol {limits.SUBPROTOCOL}\n".encode())
         raise HandshakeRefused("no common subprotocol")
-    peer, secure = client_of(headers, peer, trusted_proxies)
     websocket = await request.accept(subprotocol=limits.SUBPROTOCOL)
     stream.opened = True
-    return WebSocketTransport(stream, websocket, peer, secure=encrypted or secure)
+    return WebSocketTransport(stream, websocket, client.host, secure=encrypted or client.secure, token=token)

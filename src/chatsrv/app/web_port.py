@@ -1,0 +1,114 @@
+"""One port for browsers: the page, uploads and the WebSocket, told apart by the head of a connection's first request.
+
+accept → count the address once → TLS → read the first head → `Upgrade: websocket` goes to the chat, all else to HTTP.
+Both get back the bytes that were read. The socket below stays Trio's own, so that the chat's direct writes stay. This is
+the only place that knows both sides, which never import each other.
+"""
+
+import math
+import ssl
+
+import attrs
+import h11
+import trio
+
+from chatsrv.auth.address_counter import AddressCounter
+from chatsrv.auth.addresses import peer_of
+from chatsrv.auth.rates import source_of
+from chatsrv.auth.sites import Sites
+from chatsrv.http.connection import BoundedStream
+from chatsrv.http.port import HttpPort
+from chatsrv.log import Log
+from chatsrv.net.listeners import PEERS_FAULT, Acceptor, Listener
+from chatsrv.transport.head import BadHead, Head, read_head, refuse
+
+
+@attrs.frozen(slots=True)
+class Chat:
+    """The chat behind a port: who accepts its WebSockets, and under which names the page is there."""
+
+    acceptor: Acceptor
+    sites: Sites
+    page: str
+    """The digest of the page that the port serves."""
+
+
+class WebPort:
+    """What one listener of HTTP accepts. Without a `chat` (the operator's port) nothing becomes a WebSocket."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        http: HttpPort,
+        log: Log,
+        *,
+        tls: ssl.SSLContext | None,
+        addresses: AddressCounter,
+        handshake_seconds: float,
+        chat: Chat | None = None,
+    ) -> None:
+        self.http = http
+        self._listener = listener
+        self._log = log
+        self._tls = tls
+        self._addresses = addresses
+        self._handshake_seconds = handshake_seconds
+        self._chat = chat
+
+    async def serve(
+        self, connections: trio.Nursery, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Accept until cancelled; connections live in their own nursery."""
+        sockets = list(self._listener.sockets)
+        await trio.serve_listeners(self.handle, sockets, handler_nursery=connections, task_status=task_status)
+
+    async def handle(self, raw: trio.SocketStream) -> None:
+        """The life of an accepted connection. Nothing escapes but a cancel."""
+        peer = peer_of(raw)
+        bounded = self.http.admit(raw, peer) if self._has_room(peer) else None
+        if bounded is None:
+            await trio.aclose_forcefully(raw)
+            return
+        self._addresses.enter(peer)
+        try:
+            await self._serve(bounded)
+        except* (*PEERS_FAULT, h11.ProtocolError) as errors:
+            self._log.debug("an HTTP connection failed", peer=peer, error=repr(errors.exceptions[0]))
+        except* Exception:  # noqa: BLE001  # contained here, and logged
+            self._log.exception("an HTTP connection failed", peer=peer)
+        finally:
+            self.http.release(bounded)
+            self._addresses.leave(peer)
+            await trio.aclose_forcefully(raw)
+
+    def _has_room(self, peer: str) -> bool:
+        return self._addresses.has_room(peer) or self.http.give_way(source_of(peer))
+
+    async def _serve(self, bounded: BoundedStream) -> None:
+        stream: trio.abc.Stream = bounded
+        head = None
+        with trio.move_on_after(self._handshake_seconds):
+            if self._tls is not None:
+                stream = trio.SSLStream(bounded, self._tls, server_side=True, https_compatible=True)
+                await stream.do_handshake()
+            head = await self._head(stream)
+        if head is None:
+            return
+        if self._chat is not None and head.is_websocket:
+            await self._serve_upgrade(self._chat, bounded, stream, head)
+        else:
+            await self.http.serve(bounded, stream, head.received, encrypted=self._tls is not None)
+
+    async def _head(self, stream: trio.abc.Stream) -> Head | None:
+        try:
+            return await read_head(stream)
+        except BadHead as bad:
+            if bad.status is not None:
+                await refuse(stream, bad.status)
+            return None
+
+    async def _serve_upgrade(self, chat: Chat, bounded: BoundedStream, stream: trio.abc.Stream, head: Head) -> None:
+        self.http.release(bounded)
+        bounded.send_seconds = math.inf  # the chat's outbox has a deadline of its own
+        direct = bounded.raw if stream is bounded else stream
+        await chat.acceptor.serve_upgrade(self._listener, direct, bounded.peer, head, chat.sites, chat.page)
