@@ -221,6 +221,7 @@ def _bodies() -> list[tuple[str, bytes, ErrorCode, int, str | None]]:
         "id as NaN": ([_ID, float("nan"), ""], "group_id"),
         "id as true": ([_ID, True, ""], "group_id"),
         "id as a string": ([_ID, "5", ""], "group_id"),
+        "text with NUL": ([_ID, 5, "a\0b"], "text"),
         "text as bytes": ([_ID, 5, b"hello"], "text"),
         "text of 16,385 bytes in 5,462 characters": ([_ID, 5, "红" * 5461 + "éé"], "text"),
     }

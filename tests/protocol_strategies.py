@@ -36,7 +36,9 @@ def values(of):
             longest = min(high // 4 if in_bytes else high, 40)
             if plain:
                 return st.text(st.sampled_from(_PLAIN), min_size=low, max_size=longest).filter(_is_plain)
-            return st.text(st.characters(exclude_categories=["Cs"]), min_size=low, max_size=longest)
+            return st.text(
+                st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=low, max_size=longest
+            )
         case Bytes(low, high):
             return st.binary(min_size=low, max_size=high)
         case Optional(inner):

@@ -36,7 +36,7 @@ async def test_a_message_is_what_was_said_by_whom_and_when(autojump_clock: objec
 
 @pytest.mark.parametrize(
     "text",
-    ["x" * limits.MAX_TEXT_BYTES, "\N{GRINNING FACE}" * 4096, "\0\x1b[31m\u202e", " a ", "'; drop table message; --"],
+    ["x" * limits.MAX_TEXT_BYTES, "\N{GRINNING FACE}" * 4096, "\x01\x1b[31m\u202e", " a ", "'; drop table message; --"],
 )
 async def test_any_text_comes_back_as_it_was(text: str, autojump_clock: object) -> None:
     async with open_test_server() as server:

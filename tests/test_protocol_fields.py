@@ -50,7 +50,7 @@ def refusal(of, value):
         (String(1, 3), "红包🧧"),
         (String(0, 6, in_bytes=True), "红包"),
         (String(4, 6, in_bytes=True), "红é"),
-        (String(1, 9), "a\nb\0"),
+        (String(1, 9), "a\nb\x01"),
         (NAME, "Zoë O'Neil"),
         (NAME, "红包 大王"),
         (NAME, "مرحبا"),
@@ -88,6 +88,8 @@ def test_accepted(of, value):
         (String(1, 3), "", "1 to 3 characters, and has 0"),
         (String(1, 3), "abcd", "has 4"),
         (String(1, 3), b"abc", "string, not bytes"),
+        (String(1, 3), "a\0", "U+0000"),
+        (TEXT, "a\0b", "U+0000"),
         (String(1, 3), "a\ud800", "surrogate"),
         (String(0, 5, in_bytes=True), "红包", "0 to 5 bytes of UTF-8, and has 6"),
         (String(4, 6, in_bytes=True), "红", "has 3"),
@@ -119,8 +121,27 @@ def test_plain_strings_hold_nothing_that_hides_or_reorders(point):
     for text in (f"a{chr(point)}b", f"é{chr(point)}b"):
         error = refusal(NAME, text)
         assert error is not None
-        assert "control" in error.message
-        assert refusal(TEXT, text) is None, "a text may hold it; whoever shows it neutralises it"
+        assert ("U+0000" if point == 0 else "control") in error.message
+        # A text may hold the others; whoever shows it neutralises them.
+        assert (refusal(TEXT, text) is None) is (point != 0)
+
+
+def strings():
+    """(class, field name, string type) of each string on the wire, inside lists and options too."""
+    for cls in CLASSES:
+        for attribute in attrs.fields(cls):
+            of = attribute.metadata["wire"]
+            while isinstance(of, (ListOf, Optional)):
+                of = of.of
+            if isinstance(of, String):
+                yield cls, attribute.name, of
+
+
+def test_no_string_of_the_wire_may_hold_nul():
+    for cls, name, of in strings():
+        error = refusal(of, "\0" * max(of.low, 1))
+        assert error is not None, (cls, name)
+        assert "U+0000" in error.message, (cls, name)
 
 
 def test_every_class_has_a_docstring_and_every_field_a_type():

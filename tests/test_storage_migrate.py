@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from storage_kit import SCHEMA
 
+from chatsrv_storage import history
 from chatsrv_storage.connection import JobConnection, configure_writer, connect
 from chatsrv_storage.errors import FolderDamaged, SchemaTooNew
+from chatsrv_storage.jobs import Driver
 from chatsrv_storage.migrate import APPLICATION_ID, Migration, load_migrations, migrate
+from chatsrv_storage.migration_steps import STEPS
+from chatsrv_storage.records import checksum
 
 SECOND = Migration(
     2,
@@ -48,6 +52,65 @@ def test_an_empty_database_gets_everything_and_nothing_twice(connection: JobConn
     assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
     connection.execute("INSERT INTO note (body) VALUES ('a')")
     assert connection.execute("SELECT body FROM log").fetchall() == [("a",), ("twice;",)]
+
+
+def test_a_step_in_python_is_part_of_its_migration(connection: JobConnection) -> None:
+    def fill(driver: Driver) -> None:
+        driver.execute("INSERT INTO log VALUES ('filled')")
+
+    migrations = (*SCHEMA, Migration(2, "log", "CREATE TABLE log (body TEXT) STRICT;", fill))
+    assert migrate(connection, migrations, Path("here")) == 2
+    assert migrate(connection, migrations, Path("here")) == 2
+    assert connection.execute("SELECT body FROM log").fetchall() == [("filled",)]
+
+
+def test_a_step_that_fails_leaves_the_version_before_it(connection: JobConnection) -> None:
+    migrate(connection, SCHEMA, Path("here"))
+
+    def fail(_driver: Driver) -> None:
+        raise sqlite3.DatabaseError("malformed")
+
+    broken = Migration(2, "half", "CREATE TABLE half (a) STRICT;", fail)
+    with pytest.raises(sqlite3.DatabaseError):
+        migrate(connection, (*SCHEMA, broken), Path("here"))
+    assert version(connection) == 1
+    assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'half'").fetchone() == (0,)
+
+
+def test_each_step_belongs_to_a_migration() -> None:
+    assert set(STEPS) == {each.name for each in load_migrations() if each.step is not None}
+
+
+def test_nul_leaves_every_text_and_the_checksums_hold(connection: JobConnection) -> None:
+    migrations = load_migrations()
+    number = next(each.number for each in migrations if each.name == "no_nul")
+    migrate(connection, migrations[: number - 1], Path("here"))
+    rows = [(1, "a\0b\0"), (2, "\0\0"), (3, "as it was")]
+    for seq, text in rows:
+        connection.execute(
+            "insert into message values (1, ?, ?, ?, 7, 0, 'text', ?, null, ?)",
+            (seq, seq, seq, text, checksum(1, seq, seq, 7, "text", text, None)),
+        )
+        connection.execute("insert into message_edit values (1, ?, ?, 0, ?)", (seq, seq + 10, text))
+    connection.execute(
+        "insert into person (id, name, name_key, password_hash, created_at) values (7, 'ann', 'ann', '', 0)"
+    )
+    connection.execute(
+        "insert into chat_group (id, name, created_by, created_at, seq, ordinal, members, max_members, history, notice)"
+        " values (1, 'g', 7, 0, 3, 3, 1, 9, 1, ?)",
+        ("n\0",),
+    )
+    connection.execute("insert into join_request values (1, 7, ?, 0)", ("please\0",))
+    migrate(connection, migrations, Path("here"))
+    assert connection.execute("select text from message order by seq").fetchall() == [
+        ("ab",),
+        ("\ufffd",),
+        ("as it was",),
+    ]
+    assert connection.execute("select text from message_edit order by seq").fetchall()[0] == ("ab",)
+    assert connection.execute("select notice from chat_group").fetchone() == ("n",)
+    assert connection.execute("select note from join_request").fetchone() == ("please",)
+    assert [problem for problem in history.check(connection) if "checksum" in problem] == []
 
 
 def test_a_newer_schema_is_refused(connection: JobConnection) -> None:

@@ -130,7 +130,10 @@ class Boolean:
 
 @attrs.frozen(slots=True)
 class String:
-    """A UTF-8 string of `low` to `high` characters (or bytes, with `in_bytes`); `plain` forbids control characters."""
+    """A UTF-8 string of `low` to `high` characters (or bytes, with `in_bytes`); `plain` forbids control characters.
+
+    U+0000 is never in it.
+    """
 
     low: int
     high: int
@@ -151,6 +154,8 @@ class String:
                 except UnicodeEncodeError:
                     raise _fail(attribute, "holds half a surrogate pair, which UTF-8 cannot carry") from None
                 length = in_utf8 if in_bytes else length
+            if "\0" in value:  # a C string ends there, and PostgreSQL cannot hold it
+                raise _fail(attribute, "must not contain U+0000")
             if not low <= length <= high:
                 raise _fail(attribute, f"must have {low} to {high} {unit}, and has {length}")
             if plain and length:

@@ -15,9 +15,6 @@ from chatsrv_storage.records import Record, checksum, dump
 EXCERPT: Final = 200
 """Characters of a message that a quote, a pin or a preview may show."""
 
-WHOLE: Final = 2**30
-"""More characters than any text has; SQLite takes a length of 2³¹ for a negative one, and answers nothing."""
-
 SAID: Final = frozenset({"text", "image", "audio", "video", "file", "redpack", "notice"})
 """The kinds of rows that are messages; all others say what happened."""
 
@@ -69,15 +66,15 @@ def rewrite(conn: Connection, target: Target, text: str, data: dict[str, Any]) -
     )
 
 
-def _now(conn: Connection, group_id: int, of: int, length: int) -> tuple[int, str, str, int, int]:
+def _now(conn: Connection, group_id: int, of: int, length: int | None = None) -> tuple[int, str, str, int, int]:
     """(sender id, sender, beginning of the text, edited_seq, edited_at) as the message stands."""
     row = conn.execute(
-        "select m.sender_id, u.name, substr(m.text, 1, ?), m.data from message m join person u on u.id = m.sender_id"
+        "select m.sender_id, u.name, m.text, m.data from message m join person u on u.id = m.sender_id"
         " where m.group_id = ? and m.seq = ?",
-        (length, group_id, of),
+        (group_id, of),
     ).fetchone()
     edited: list[int] = [0, 0] if row[3] is None else json.loads(row[3]).get("edited", [0, 0])
-    return row[0], row[1], row[2], edited[0], edited[1]
+    return row[0], row[1], row[2][:length], edited[0], edited[1]
 
 
 def filled_in(conn: Connection, record: Record) -> Record:
@@ -86,7 +83,7 @@ def filled_in(conn: Connection, record: Record) -> Record:
     if data is None:
         return record
     if record.kind == "edited":
-        _, _, text, edited_seq, edited_at = _now(conn, record.group_id, data["of"], WHOLE)
+        _, _, text, edited_seq, edited_at = _now(conn, record.group_id, data["of"])
         # After a recall the message no longer says that it was edited: what this event gave it is nothing.
         return attrs.evolve(record, text=text, data={**data, "edited": [edited_seq or record.seq, edited_at]})
     if "reply" in data:

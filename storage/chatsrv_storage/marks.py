@@ -81,9 +81,10 @@ def pin(of: int, *, on: bool) -> Script:
 def pins(conn: Connection, user_id: int, group_id: int) -> list[tuple[int, int, str, str, int, str]]:
     """(message's seq, event seq, who pinned it, sender, sent at, excerpt) of what is pinned, the latest first."""
     _, member = reader(conn, user_id, group_id)
-    return conn.execute(
-        "select p.seq, p.event_seq, u.name, s.name, m.sent_at, substr(m.text, 1, ?) from pin p"
+    rows = conn.execute(
+        "select p.seq, p.event_seq, u.name, s.name, m.sent_at, m.text from pin p"
         " join message m on m.group_id = p.group_id and m.seq = p.seq join person u on u.id = p.user_id"
         " join person s on s.id = m.sender_id where p.group_id = ? and p.seq > ? order by p.event_seq desc",
-        (EXCERPT, group_id, member.visible_from),
+        (group_id, member.visible_from),
     ).fetchall()
+    return [(*row, text[:EXCERPT]) for *row, text in rows]

@@ -7,7 +7,7 @@ enforced while it runs (SQLite's own procedure for ALTER) and are checked before
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -17,6 +17,7 @@ import attrs
 
 from .errors import FolderDamaged, SchemaTooNew
 from .jobs import Connection, Driver
+from .migration_steps import STEPS
 
 APPLICATION_ID: Final = int.from_bytes(b"chat")
 
@@ -30,6 +31,8 @@ class Migration:
     number: int
     name: str
     sql: str
+    step: Callable[[Driver], None] | None = None
+    """What it does in Python after its statements."""
 
     def statements(self) -> Iterator[str]:
         """Its statements one by one: `executescript` would commit in the middle. Triggers count as one."""
@@ -47,7 +50,7 @@ def load_migrations(folder: "Traversable | Path | None" = None) -> tuple[Migrati
     """The migrations in `folder`, by default this package's, in order. Raises ValueError unless they are 1, 2, 3, …"""
     folder = folder or files("chatsrv_storage") / "migrations"
     found = [
-        Migration(int(match[1]), match[2], file.read_text("utf-8"))
+        Migration(int(match[1]), match[2], file.read_text("utf-8"), STEPS.get(match[2]))
         for file in sorted(folder.iterdir(), key=lambda file: file.name)
         if (match := _FILE_NAME.fullmatch(file.name))
     ]
@@ -92,6 +95,8 @@ def _apply(connection: Driver, migration: Migration) -> None:
     try:
         for statement in migration.statements():
             connection.execute(statement)
+        if migration.step is not None:
+            migration.step(connection)
         broken = connection.execute("PRAGMA foreign_key_check").fetchone()
         if broken is not None:
             raise sqlite3.IntegrityError(f"migration {migration.number:04} breaks a foreign key of table {broken[0]}")

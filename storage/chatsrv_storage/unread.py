@@ -24,7 +24,7 @@ _SELECT: Final = (
     f"select m.left_seq, m.left_name, m.group_id, {NAME}, m.role, g.members, g.seq, g.ordinal, m.read_seq, m.read_ordinal,"
     f" m.visible_from, g.kind, {RULES}, m.nickname, m.muted_until, g.avatar,"
     f" {_MENTIONS.format('m.user_id')} + {_MENTIONS.format('0')}, m.quiet, max(m.delivered_seq, m.read_seq),"
-    f" l.seq, l.sender_id, s.name, l.sent_at, l.kind, substr(l.text, 1, {PREVIEW}),"
+    f" l.seq, l.sender_id, s.name, l.sent_at, l.kind, l.text,"
     """ l.data is '{"recalled":true}'"""
     " from group_member m join chat_group g on g.id = m.group_id"
     " left join message l on l.group_id = m.group_id and l.seq = g.last_seq and l.seq > m.visible_from"
@@ -60,7 +60,7 @@ def _view(row: Sequence[Any]) -> GroupView:
     members, seq, ordinal, read_seq, read_ordinal, visible_from, kind = row[5:12]
     rules = rules_of(tuple(row[12:21]))
     nickname, muted_until, avatar, mentions, quiet, delivered_seq = row[21:27]
-    last = None if row[27] is None else Preview(*row[27:33], recalled=bool(row[33]))
+    last = None if row[27] is None else Preview(*row[27:32], text=row[32][:PREVIEW], recalled=bool(row[33]))
     return GroupView(
         group_id, name, role, members, seq, ordinal, read_seq, read_ordinal, visible_from, rules.history, kind, rules,
         nickname, muted_until, min(mentions, MOST_MENTIONS), bool(quiet), delivered_seq, last, avatar,

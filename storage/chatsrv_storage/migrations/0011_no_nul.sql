@@ -1,0 +1,2 @@
+-- U+0000 is refused on the wire from now on. The texts that hold it are mended by a step in Python, since a checksum covers
+-- them (chatsrv_storage/migration_steps.py).
