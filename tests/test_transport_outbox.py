@@ -289,6 +289,28 @@ async def test_a_slow_reader_delays_nobody(bench: Bench, autojump_clock: object)
     assert trio.current_time() == began
 
 
+@pytest.mark.parametrize("direct", [True, False], ids=["plain", "tls"])
+async def test_the_notice_of_a_gap_may_be_what_exceeds_the_budget(
+    nursery: trio.Nursery, direct: bool, autojump_clock: object
+) -> None:
+    """The notice closes its own outbox while the task that wrote everything is at work: nothing is given back twice."""
+    bench = Bench(nursery, Flusher(limits.MAX_OUTBOX_BYTES + 5))
+    nursery.start_soon(bench.flusher.run)
+    other = bench.outbox(Socket(direct=direct), 1)
+    other.put(b"abcd")
+    socket = Socket(direct=direct)
+    outbox = bench.outbox(socket)
+    outbox.put_event(Blob(b"x" * limits.MAX_OUTBOX_BYTES, 1))
+    outbox.put_event(Blob(b"y" * 10, 1))  # dropped
+    await trio.testing.wait_all_tasks_blocked()
+    socket.read(PLENTY)
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.flusher.waiting == outbox.size + other.size
+    other.close()
+    outbox.close()
+    assert bench.flusher.waiting == 0
+
+
 async def test_over_the_budget_the_largest_is_cut_and_its_memory_given_back(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:

@@ -80,11 +80,6 @@ class Flusher:
         else:
             self._full.pop(outbox, None)
 
-    def forget(self, outbox: "Outbox", size: int) -> None:
-        """The outbox is closed, and what it held with it."""
-        self.waiting -= size
-        self._full.pop(outbox, None)
-
     async def run(self) -> None:
         """Write, forever. Once this is cancelled nobody waits for it any more."""
         self._running = True
@@ -208,16 +203,21 @@ class Outbox:
         """Take bytes of the transport's own."""
         if self._closed:
             return
-        flusher, size = self._flusher, len(data)
-        if self.size:
+        flusher = self._flusher
+        if self.size or self._draining:
             self._rest.append(data)
         else:
             self._first = data
             flusher.mark(self)
-        self.size += size
-        flusher.waiting += size
+        self._account(len(data))
         if flusher.waiting > flusher.budget:
             flusher.shed()
+
+    def _account(self, change: int) -> None:
+        """So many bytes more wait here, or (negative) less: the only place that changes `size` and the flusher's sum."""
+        self.size += change
+        self._flusher.waiting += change
+        assert 0 <= self.size <= self._flusher.waiting, "an outbox gave back more than it held"
 
     def flush(self) -> None:
         """Write what the socket takes now; leave the rest to a task of the connection."""
@@ -235,8 +235,7 @@ class Outbox:
             self.cut("the connection is broken")
             return
         self._first = None
-        self.size -= written
-        self._flusher.waiting -= written
+        self._account(-written)
         if self.size:
             self._rest.append(data[written:])
             self._draining = True
@@ -264,10 +263,13 @@ class Outbox:
                     return
                 if self._closed:  # `close` gave back all of it
                     return
+                # Before anything else is put: what is put may lead to the end of this outbox, which gives back `size`.
+                # What is put meanwhile goes to `_rest` although nothing waits, since this task is at work.
+                self._account(-len(data))
                 if not self._rest and self._dropped:
                     self._tell_dropped()
-                self.size -= len(data)
-                self._flusher.waiting -= len(data)
+                    if self._closed:  # that notice was too much for the server's budget
+                        return
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.cut("the connection is broken")
             return
@@ -291,10 +293,10 @@ class Outbox:
         """Take nothing more, and give back what it holds."""
         if not self._closed:
             self._closed = True
-            self._flusher.forget(self, self.size)
+            self._account(-self.size)
+            self._flusher.note_full(self, False)
             self._first = None
             self._rest.clear()
-            self.size = 0
             self._emptied()
             # They lead back to the connection: without them it is freed now, and not when garbage is collected.
             self.cut, self._start = _over, _not_started
