@@ -1,6 +1,7 @@
 """Rates: token buckets per user and address before every command that writes."""
 
 import time
+from collections import OrderedDict
 
 import attrs
 import pytest
@@ -76,6 +77,36 @@ def test_memory_is_bounded_and_only_full_buckets_are_forgotten(monkeypatch):
     assert len(shared._users) <= 101
     assert len(shared._addresses) <= 101
     assert shared.meter(1, "a", 1000.0).take(Cost.MESSAGE, 1000.0) > 0
+
+
+class Watched(OrderedDict):
+    """A table that counts the entries it was asked for."""
+
+    looks = 0
+
+    def __getitem__(self, key):
+        self.looks += 1
+        return super().__getitem__(key)
+
+    def items(self):
+        self.looks += len(self)
+        return super().items()
+
+
+def test_a_full_table_of_busy_users_makes_no_login_dearer(monkeypatch):
+    monkeypatch.setattr(rates, "MAX_KEYS", 1000)
+    shared = Rates(Rate(1, 10), UNLIMITED, UNLIMITED, UNLIMITED)
+    for user_id in range(1000):
+        shared.meter(user_id, "a", 10.0).take(Cost.MESSAGE, 10.0)
+    shared._users = Watched(shared._users)
+    shared._users.looks = 0
+    for user_id in range(2000, 2100):
+        shared.meter(user_id, "a", 10.0).take(Cost.MESSAGE, 10.0)
+    assert shared._users.looks <= 100 * (rates.SWEEP_KEYS + 1)
+    assert shared.meter(0, "a", 10.0).take(Cost.MESSAGE, 10.0) == 0
+    for user_id in range(3000, 3100):  # all are full again: the table shrinks while it is used
+        shared.meter(user_id, "a", 1000.0)
+    assert len(shared._users) <= 1001
 
 
 def test_it_costs_less_than_a_microsecond():

@@ -1,6 +1,6 @@
 """The one task that orders a group's commands: batches, bounds, bugs, and who hears what of a batch."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -10,9 +10,11 @@ from server_kit import RefusedError, client_id, enter, raw, said
 from test_bus_local import Ear
 
 from chatsrv.bus import LocalBus
+from chatsrv.clock import SystemClock
 from chatsrv.groups import Submission
 from chatsrv.groups import channel as channel_module
 from chatsrv.groups.channel import MAX_QUEUE, Channels
+from chatsrv.log import quiet_log
 from chatsrv.testing import open_test_server
 from chatsrv_protocol import limits
 from chatsrv_protocol.codec import decode
@@ -23,7 +25,9 @@ from chatsrv_storage import posting
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import shown
 from chatsrv_storage.idempotency import Once
+from chatsrv_storage.port import Storage
 from chatsrv_storage.records import Actor, GroupView, Joined, Parted, Record
+from chatsrv_storage.snowflake import Snowflake
 from chatsrv_storage.turn import Accepted, Command, Outcome, Post, Turn
 
 VIEW = GroupView(5, "home", 1, 2, 2, 1, 0, 0, 1, history=False)
@@ -277,3 +281,57 @@ async def test_what_people_say_is_never_logged(autojump_clock: object, monkeypat
             await ann.ask(Send(client_id(), group_id, "my secret"))
         assert [line["event"] for line in lines if line["level"] == "error"] == ["a command failed"]
         assert "my secret" not in repr(lines)
+
+
+class FailingStorage:
+    """Storage whose first write fails within the transaction, and whose later ones fail before they begin."""
+
+    def __init__(self, later: Exception) -> None:
+        self.later = later
+        self.writes = 0
+
+    async def write(self, job: posting.GroupJob) -> list[Outcome]:
+        await trio.lowlevel.checkpoint()
+        self.writes += 1
+        if self.writes == 1:
+            job.begin()
+            raise RuntimeError("a bug in one script")
+        raise self.later
+
+
+@pytest.mark.parametrize(
+    ("later", "code"),
+    [(trio.ClosedResourceError("closed"), "internal"), (Refusal("storage_busy", "busy"), "storage_busy")],
+)
+async def test_a_retry_that_never_began_answers_its_own_command(
+    autojump_clock: object, later: Exception, code: str
+) -> None:
+    answers: list[tuple[int, Outcome]] = []
+    async with trio.open_nursery() as nursery:
+        storage = cast("Storage", FailingStorage(later))
+        channels = Channels(storage, LocalBus(), SystemClock(), Snowflake(), quiet_log(), nursery)
+
+        def submission(number: int) -> Submission:
+            command = Command(Actor(1, "ann"), None, lambda turn, actor: [])
+            return Submission(command, 1, lambda outcome: answers.append((number, outcome)))
+
+        for number in range(2):
+            await channels.submit(1, submission(number))
+        await trio.testing.wait_all_tasks_blocked()
+        await channels.submit(1, submission(2))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert [(number, outcome.code) for number, outcome in answers if isinstance(outcome, Refusal)] == [
+        (0, code),
+        (1, code),
+        (2, code),
+    ]
+
+
+async def test_an_idle_channel_keeps_no_commands(autojump_clock: object) -> None:
+    async with open_test_server() as server:
+        (ann,) = await enter(server, "ann")
+        group_id = await ann.make_group()
+        await ann.say(group_id, "a text that nothing needs any more")
+        channels = server.server.services.channels
+        assert [len(each._batch) for each in channels._channels.values()] == [0]

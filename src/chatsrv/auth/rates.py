@@ -8,13 +8,20 @@ one user share them, and a reconnect brings no new ones.
 
 import ipaddress
 import math
+from collections import OrderedDict
+from collections.abc import Hashable
 from enum import IntEnum
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 
 MAX_KEYS: Final = 50_000
-"""Buckets in a table; beyond, those that are full again are forgotten, which changes nothing for anybody."""
+"""Buckets in a table; beyond, those used longest ago that are full again are forgotten, which changes nothing for anybody."""
+
+SWEEP_KEYS: Final = 4
+"""Entries that a look-up in a full table examines: a constant, so that no login pays for all who are busy."""
+
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 class Cost(IntEnum):
@@ -86,24 +93,38 @@ class Rates:
     def __init__(self, messages: Rate, changes: Rate, hints: Rate, address: Rate) -> None:
         self._rates = (UNLIMITED, messages, changes, hints)
         self._address = address
-        self._users: dict[int, tuple[Bucket, ...]] = {}
-        self._addresses: dict[str, Bucket] = {}
+        self._users: OrderedDict[int, tuple[Bucket, ...]] = OrderedDict()
+        self._addresses: OrderedDict[str, tuple[Bucket, ...]] = OrderedDict()
 
     def meter(self, user_id: int, peer: str, now: float) -> Meter:
         """The buckets of a user who comes from an address."""
         source = source_of(peer)
-        if len(self._users) >= MAX_KEYS:
-            busy = {key: own for key, own in self._users.items() if any(each.full_at > now for each in own)}
-            self._users = busy
-        if len(self._addresses) >= MAX_KEYS:
-            self._addresses = {key: each for key, each in self._addresses.items() if each.full_at > now}
         mine = self._users.get(user_id)
         if mine is None:
+            _make_room(self._users, now)
             mine = self._users[user_id] = tuple(Bucket(rate) for rate in self._rates)
-        address = self._addresses.get(source)
-        if address is None:
-            address = self._addresses[source] = Bucket(self._address)
-        return Meter(mine, address)
+        addresses = self._addresses.get(source)
+        if addresses is None:
+            _make_room(self._addresses, now)
+            addresses = self._addresses[source] = (Bucket(self._address),)
+        self._users.move_to_end(user_id)
+        self._addresses.move_to_end(source)
+        return Meter(mine, addresses[0])
+
+
+def _make_room(table: OrderedDict[KeyT, tuple[Bucket, ...]], now: float) -> None:
+    """Forget full buckets among the few that were asked for longest ago; busy ones go to the end.
+
+    Where all are busy the table grows by one, and shrinks again by the next look-ups once they are full.
+    """
+    if len(table) < MAX_KEYS:
+        return
+    for _ in range(min(SWEEP_KEYS, len(table))):
+        key = next(iter(table))
+        if any(bucket.full_at > now for bucket in table[key]):
+            table.move_to_end(key)
+        else:
+            del table[key]
 
 
 def source_of(peer: str) -> str:

@@ -117,8 +117,14 @@ class _Channel:
         self._room.unpark_all()
         return self._channels.clock.now_ms(), [submission.command for submission in self._batch]
 
-    async def _work(self, job: GroupJob) -> bool:
-        """Store, answer, tell; whether any command was accepted.
+    def _of_failed_write(self, alone: Submission | None) -> list[Submission]:
+        """The commands of a write that failed: those it was bound to; if it never began, those it was made for."""
+        if not self._batch:
+            self._bind(None if alone is None else [alone])
+        return self._batch
+
+    async def _work(self, job: GroupJob, alone: Submission | None = None) -> bool:
+        """Store, answer, tell; whether any command was accepted. `alone` is the one command of a retry.
 
         A cancel before the transaction starts leaves the commands in the queue, unanswered. After that there is no
         checkpoint, so the outcome reaches those who wait and those who listen.
@@ -132,14 +138,14 @@ class _Channel:
         except StorageFailed:
             raise
         except Refusal as refusal:  # the whole batch: the disk is full
-            outcomes = [refusal] * len(self._batch)
+            outcomes = [refusal] * len(self._of_failed_write(alone))
         except Exception:  # a bug in one script must not refuse its neighbours
-            batch = self._batch = self._batch or self._take()
+            batch = self._of_failed_write(alone)
             if len(batch) > 1:
-                return any([await self._work(self._alone(submission)) for submission in batch])
+                return any([await self._work(self._alone(submission), submission) for submission in batch])
             channels.log.exception("a command failed", group_id=self._group_id, command=_kind_of(batch[0].command))
             outcomes = [Refusal("internal", "the server made a mistake with this command; it is in its log")]
-        batch = self._batch
+        batch, self._batch = self._batch, []  # not kept by an idle channel: 500 commands with their texts
         committed = trio.current_time()
         for submission, outcome in zip(batch, outcomes, strict=True):
             try:
