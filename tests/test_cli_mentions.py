@@ -6,41 +6,6 @@ from pathlib import Path
 import pytest
 from cli_kit import Shell, serving_here
 
-from chatsrv.cli.mentions import called_in
-from chatsrv_protocol.groups import Member
-
-BOB, BOBBY, MING, ANN_LEE = (
-    Member(2, "bob", 1, 0), Member(3, "Bobby", 1, 0, "the boss"), Member(4, "小明", 1, 0), Member(5, "ann lee", 1, 0),
-)  # fmt: skip
-ALL = [BOB, BOBBY, MING, ANN_LEE]
-
-
-@pytest.mark.parametrize(
-    ("text", "called", "everybody"),
-    [
-        ("@bob hello", [2], False),
-        ("hello @BOB, and @bobby!", [2, 3], False),
-        ("@bob @bob", [2], False),
-        ("@小明 你好，(@bob)", [4, 2], False),
-        ("@小明你好", [], False),
-        ("@the boss said so", [3], False),
-        ("@ann lee", [5], False),
-        ("@ann", [], False),
-        ("@bob_ @bobb bob@example.org a@bob @@bob @ bob", [], False),
-        ("@all come, @bob", [2], True),
-        ("@ALL", [], True),
-        ("@alles", [], False),
-        ("@\uff42\uff4f\uff42 in wide letters", [2], False),
-        ("@", [], False),
-    ],
-)
-def test_whom_a_text_calls(text: str, called: list[int], everybody: bool) -> None:
-    assert called_in(text, ALL) == (called, everybody)
-
-
-def test_a_member_who_is_called_all_is_not_everybody() -> None:
-    assert called_in("@all", [Member(9, "all", 1, 0)]) == ([9], False)
-
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Shell]]:
@@ -52,7 +17,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Shell]]:
 
 
 def unread(shell: Shell) -> tuple[int, int]:
-    (group,) = shell.call("unread", "--json").records
+    (group,) = [each for each in shell.call("unread", "--json").records if each["name"] == "home"]
     return group["unread"], group["mentions"]
 
 
@@ -79,3 +44,24 @@ def test_everybody_is_a_right(people: list[Shell]) -> None:
     bob.call("send", "home", "@all is a word here")
     assert unread(ann) == (before[0] + 1, before[1])
     assert "nobody called nobody" in bob.call("send", "home", "tea", "--mention", "nobody", code=1).err
+
+
+@pytest.mark.parametrize(("registered", "typed"), [("❤️", "❤"), ("می\u200cخواهم", "میخواهم"), ("zoé", "ZOE\u0301")])
+def test_a_name_is_found_by_every_spelling_that_is_taken_for_it(
+    people: list[Shell], registered: str, typed: str
+) -> None:
+    ann = people[0]
+    ann.as_user(f"x{ord(registered[0])}").call("register", registered, "--password-stdin", stdin="correct horse\n")
+    assert ann.call("profile", typed, "--json").record["name"] == registered
+    assert ann.call("profile", f"@{typed}", "--json").record["name"] == registered
+    ann.call("dm", typed, "hello")
+    ann.call("group", "create", f"with {registered}", typed)
+
+
+def test_a_word_of_chinese_before_a_name_or_after_it_calls_all_the_same(people: list[Shell]) -> None:
+    ann, bob, _ = people
+    before = unread(bob)[1]
+    for text in ("谢谢@bob", "请\uff20bob看一下", "@所有人 开会"):
+        ann.call("send", "home", text)
+    (group,) = [each for each in bob.call("unread", "--json").records if each["name"] == "home"]
+    assert group["mentions"] == before + 3

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatsrv_names import name_key
 from chatsrv_redpack import grant
 from chatsrv_storage import accounts, audit, clock_floor, ledger, sessions
-from chatsrv_storage.accounts import name_key
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection, Storage, open_memory_storage
 from chatsrv_storage.snowflake import Snowflake
@@ -83,6 +83,37 @@ async def test_a_name_is_taken_once(storage: Storage) -> None:
     with pytest.raises(Refusal) as caught:
         await storage.write(lambda conn: accounts.register(conn, 9, "aNN", "x", 0))
     assert (caught.value.code, caught.value.field) == ("name_taken", "name")
+
+
+async def test_a_name_that_looks_like_one_is_taken(storage: Storage) -> None:
+    def older(conn: Connection) -> None:
+        """Accounts from before the table of looks: two of them look alike, and one may not be chosen any more."""
+        for number, name in enumerate(("paypal", "b0b", "bob", "\u2800", "system"), 1):
+            conn.execute(
+                "insert into person (id, name, name_key, password_hash, created_at) values (?, ?, ?, 'x', 0)",
+                (number, name, name_key(name)),
+            )
+
+    await storage.write(older)
+    for name in ("р\u0430ур\u0430l", "раураl", "BOB", "B0B", "system", "\u2800", "all", "1234567890", "@ann"):
+        with pytest.raises(Refusal):
+            await storage.write(lambda conn, name=name: accounts.register(conn, 9, name, "x", 0))
+    assert await storage.read(lambda conn: conn.execute("select count(*) from name_look").fetchone()) == (0,), "undone"
+    await storage.write(lambda conn: accounts.register(conn, 9, "сор", "x", 0))
+    assert await storage.read(lambda conn: conn.execute("select count(*) from name_look").fetchone()) == (6,)
+    with pytest.raises(Refusal, match="looks like one that is taken"):
+        await storage.write(lambda conn: accounts.register(conn, 10, "cop", "x", 0))
+    for number, name in enumerate(("paypal", "b0b", "bob", "\u2800", "system"), 1):
+        found = await storage.read(lambda conn, name=name: accounts.by_name(conn, name))
+        assert found is not None
+        assert found.user_id == number, "who is there stays there"
+
+
+async def test_the_embedding_program_may_choose_what_people_may_not(storage: Storage) -> None:
+    await storage.write(lambda conn: accounts.register(conn, 1, "system", "!", 0, vouched=True))
+    for name in ("SYSTEM", "a b", "\u200b"):
+        with pytest.raises(Refusal):
+            await storage.write(lambda conn, name=name: accounts.register(conn, 2, name, "!", 0, vouched=True))
 
 
 async def test_setting_a_password_ends_the_other_sessions(storage: Storage) -> None:

@@ -1,12 +1,11 @@
 """Accounts: making them, finding them by name, passwords, and what an operator does to them."""
 
-import re
-import unicodedata
 from collections.abc import Sequence
 
 import attrs
 
-from chatsrv_storage import audit
+from chatsrv_names import account_name_problem, name_key
+from chatsrv_storage import audit, name_looks
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
 
@@ -23,40 +22,30 @@ class Account:
     disabled: bool
 
 
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-"""Default_Ignorable_Code_Point (Unicode 15): two names that differ in these alone look the same."""
-
 _COLUMNS = "id, name, password_hash, version, operator, disabled"
 
 
-def name_key(name: str) -> str:
-    """What two names that are taken for the same have in common.
+def register(
+    conn: Connection, user_id: int, name: str, password_hash: str, now_ms: int, *, vouched: bool = False
+) -> Account:
+    """A new account. Raises Refusal where the name is taken, looks like one that is, or may not be chosen.
 
-    Compatibility forms, case, and characters that show nothing are folded away (NFKC_Casefold, Unicode 3.13). Folding
-    case undoes some compositions, so both are done until nothing changes: for the text of a name that is twice.
+    `vouched`: the embedding program chose the name, which then only has to be free and without spaces.
     """
-    key = _INVISIBLE.sub("", name)
-    for _ in range(2):
-        key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", key).casefold())
-    return _INVISIBLE.sub("", key)
-
-
-def register(conn: Connection, user_id: int, name: str, password_hash: str, now_ms: int) -> Account:
-    """A new account. Raises Refusal where the name is taken or has a space."""
-    if any(character.isspace() for character in name):
-        raise Refusal("bad_field", "an account's name has no spaces", "name")
     key = name_key(name)
-    if not key:
-        raise Refusal("bad_field", "an account's name needs a character that can be seen", "name")
+    if vouched and (not key or any(character.isspace() for character in name)):
+        raise Refusal("bad_field", "an account's name needs a character that can be seen, and has no spaces", "name")
     if conn.execute("select 1 from person where name_key = ?", (key,)).fetchone() is not None:
         raise Refusal("name_taken", f"the name '{name}' is taken: choose another", "name")
+    if not vouched and (problem := account_name_problem(name)):
+        raise Refusal("bad_field", problem, "name")
+    if not vouched and name_looks.lookalike(conn, name) is not None:
+        raise Refusal("name_taken", f"the name '{name}' looks like one that is taken: choose another", "name")
     conn.execute(
         "insert into person (id, name, name_key, password_hash, created_at) values (?, ?, ?, ?, ?)",
         (user_id, name, key, password_hash, now_ms),
     )
+    name_looks.add(conn, user_id, name)
     return Account(user_id, name, password_hash, 0, operator=False, disabled=False)
 
 

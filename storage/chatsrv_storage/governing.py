@@ -4,9 +4,11 @@ from typing import Any
 
 import attrs
 
+from chatsrv_storage import name_looks
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.membership import banned_until, close, part, person
 from chatsrv_storage.port import Connection
+from chatsrv_storage.profiles import require_nickname
 from chatsrv_storage.records import BANNED, ROLE_ADMIN, ROLE_OWNER, Actor
 from chatsrv_storage.rights import Operation, reader
 from chatsrv_storage.standing import RULE_COLUMNS
@@ -158,6 +160,9 @@ def set_nickname(nickname: str) -> Script:
 
     def script(turn: Turn, actor: Actor) -> list[Any]:
         turn.require(actor, Operation.NICKNAME)
+        require_nickname(nickname)
+        if nickname and (other := name_looks.member_like(turn.conn, turn.group_id, actor.user_id, nickname)):
+            raise Refusal("bad_field", f"a nickname cannot be the name of another member ('{other}')", "nickname")
         turn.conn.execute(
             "update group_member set nickname = ? where group_id = ? and user_id = ?",
             (nickname, turn.group_id, actor.user_id),

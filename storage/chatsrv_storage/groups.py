@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from chatsrv_names import title_problem
 from chatsrv_storage import unread
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.membership import admit, close, enter, part, people
@@ -21,6 +22,7 @@ def make(name: str, members: Sequence[int], *, history: bool, max_members: int) 
     def script(turn: Turn, actor: Actor) -> list[Any]:
         if turn.group is not None:
             raise Refusal("internal", "a group with this id exists already")
+        require_title(name)
         rules = Rules(history=history, max_members=max_members)
         found(turn, actor, name, rules)
         others = [user_id for user_id in dict.fromkeys(members) if user_id != actor.user_id]
@@ -29,6 +31,12 @@ def make(name: str, members: Sequence[int], *, history: bool, max_members: int) 
         return [turn.group_id, record.seq]
 
     return script
+
+
+def require_title(name: str) -> None:
+    """Refuse a group's name that shows nothing, or deceives about its letters. Raises Refusal."""
+    if problem := title_problem(name):
+        raise Refusal("bad_field", problem, "name")
 
 
 def found(turn: Turn, actor: Actor, name: str, rules: Rules, kind: int = GROUP) -> None:
@@ -46,6 +54,7 @@ def rename(name: str) -> Script:
 
     def script(turn: Turn, actor: Actor) -> list[Any]:
         group, _ = turn.require(actor, Operation.RENAME)
+        require_title(name)
         group.name = name
         turn.conn.execute("update chat_group set name = ? where id = ?", (name, turn.group_id))
         return [turn.group_id, turn.append(actor, "renamed", name).seq]

@@ -5,6 +5,7 @@ from typing import Final
 
 import attrs
 
+from chatsrv_names import title_problem
 from chatsrv_storage.accounts import names_of
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
@@ -37,10 +38,17 @@ def profiles(conn: Connection, user_ids: Sequence[int]) -> list[Profile]:
     return [found[user_id] for user_id in dict.fromkeys(user_ids) if user_id in found]
 
 
+def require_nickname(nickname: str) -> None:
+    """Refuse a nickname ("" is none) that shows nothing, deceives, or calls everybody. Raises Refusal."""
+    if nickname and (problem := title_problem(nickname, of_person=True)):
+        raise Refusal("bad_field", problem, "nickname")
+
+
 def set_profile(
     conn: Connection, user_id: int, nickname: str | None, avatar: int | None, hidden: bool | None
 ) -> Profile:
     """Change what is given, and answer the whole."""
+    require_nickname(nickname or "")
     conn.execute(
         "update person set nickname = coalesce(?, nickname), avatar = coalesce(?, avatar), hidden = coalesce(?, hidden)"
         " where id = ?",

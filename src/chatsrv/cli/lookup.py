@@ -1,10 +1,10 @@
 """Groups and people as one types them: a group by its name or id, people by their names."""
 
-import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatsrv.cli.errors import Failure
+from chatsrv_names import name_key
 
 if TYPE_CHECKING:
     from chatsrv.client import Client
@@ -12,16 +12,15 @@ if TYPE_CHECKING:
     from chatsrv_protocol.session import Person
 
 
-def fold(name: str) -> str:
-    """What two names that are taken for the same have in common."""
-    return unicodedata.normalize("NFKC", name).casefold()
+SIGNS: Final = ("@", "\uff20", "\ufe6b")
+"""What stands before a person's name: `@name` is never a group's."""
 
 
 def choose_group(groups: "Sequence[Group]", wanted: str) -> "Group":
     """The group meant: by id, by its exact name, or by its name regardless of case. Raises Failure."""
     by_id = [group for group in groups if str(group.group_id) == wanted]
     exact = [group for group in groups if group.name == wanted]
-    alike = [group for group in groups if fold(group.name) == fold(wanted)]
+    alike = [group for group in groups if name_key(group.name) == name_key(wanted)]
     found = by_id or exact or alike
     if not found:
         raise Failure(f"you are in no group '{wanted}'; `chatsrv group list` shows yours", code="group_unknown")
@@ -37,10 +36,11 @@ async def find_group(client: "Client", wanted: str) -> "Group":
 
 
 async def find_people(client: "Client", names: Sequence[str]) -> "list[Person]":
-    """The people with these names, each once. Raises Failure that names whom there is not."""
-    wanted = list(dict.fromkeys(fold(name) for name in names))
-    found = {fold(person.name): person for person in await client.find_people(tuple(names))}
-    missing = [name for name in names if fold(name) not in found]
+    """The people with these names, `@name` or `name`, each once. Raises Failure that names whom there is not."""
+    plain = [name[1:] if name[:1] in SIGNS and len(name) > 1 else name for name in names]
+    wanted = list(dict.fromkeys(name_key(name) for name in plain))
+    found = {name_key(person.name): person for person in await client.find_people(tuple(plain))}
+    missing = [name for name in plain if name_key(name) not in found]
     if missing:
         raise Failure(f"there is nobody called {', '.join(missing)}", code="user_unknown")
     return [found[name] for name in wanted]

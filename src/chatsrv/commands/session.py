@@ -7,6 +7,7 @@ import trio
 from chatsrv.auth.passwords import MIN_LENGTH
 from chatsrv.auth.rates import source_of
 from chatsrv.commands.context import Request
+from chatsrv_names import name_key
 from chatsrv_protocol import ErrorCode, ProtocolError, limits
 from chatsrv_protocol import session as wire
 from chatsrv_protocol.common import Done, Ping, Pong
@@ -92,7 +93,7 @@ async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
     # Attempts are counted before argon2 runs, per user and (ten times as many) per address; the address first, so that
     # one that has none left uses up nobody else's.
     now = trio.current_time()
-    user, address = ("user", accounts.name_key(command.name)), ("address", source_of(caller.peer))
+    user, address = ("user", name_key(command.name)), ("address", source_of(caller.peer))
     wait = services.logins.take(address, now, 0.1) or services.logins.take(user, now)
     if wait:
         raise _throttled(wait)
@@ -116,7 +117,7 @@ async def _known_elsewhere(request: Request, name: str) -> Account:
     user_id, now_ms = request.services.ids.next(request.now_ms), request.now_ms
 
     def find_or_make(conn: Connection) -> Account:  # two devices may come for the first time at once
-        return accounts.by_name(conn, name) or accounts.register(conn, user_id, name, "!", now_ms)
+        return accounts.by_name(conn, name) or accounts.register(conn, user_id, name, "!", now_ms, vouched=True)
 
     return await request.services.storage.write(find_or_make)
 
