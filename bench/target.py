@@ -23,6 +23,7 @@ SETTINGS: dict[str, Any] = {
     "max_group_members": 100_000,
     "log_level": "error",
     **dict.fromkeys(("messages_per_second", "changes_per_second", "hints_per_second", "address_per_second"), 0),
+    **dict.fromkeys(("searches_per_second", "lookups_per_second", "bytes_per_second", "bytes_per_day"), 0),
 }
 """Quick password hashes (each costs 219 ms by default), silent listeners, groups beyond 500, and nobody is too fast; nor
 too slow to log in: where the load opens a hundred connections at a time, it is the load that the last of them wait for."""

@@ -16,9 +16,10 @@ from chatsrv.commands.costs import COSTS
 from chatsrv.commands.table import HANDLERS
 from chatsrv.config import Config
 from chatsrv.testing import QUICK, open_test_server
-from chatsrv_protocol.groups import RenameGroup
+from chatsrv_protocol.groups import MakeGroup, RenameGroup
 from chatsrv_protocol.messages import Send
-from chatsrv_protocol.presence import Typing
+from chatsrv_protocol.presence import GetProfiles, Typing
+from chatsrv_protocol.session import FindPeople
 
 
 def meter(messages=UNLIMITED, address=UNLIMITED, user_id=1, peer="10.0.0.1"):
@@ -66,6 +67,30 @@ def test_what_the_address_refuses_costs_the_user_nothing():
     assert here.take(Cost.MESSAGE, 5.0) == 0
     assert [here.take(Cost.MESSAGE, 5.0) for _ in range(5)] == [1.0] * 5
     assert shared.meter(1, "10.0.0.2", 0).take(Cost.MESSAGE, 5.0) == 0
+
+
+def test_bytes_and_amounts_are_counted():
+    shared = Rates(
+        UNLIMITED, Rate(1, 300), UNLIMITED, UNLIMITED, bytes_per_second=Rate(100, 1000), bytes_per_day=Rate(0.1, 2000)
+    )
+    mine = shared.meter(1, "a", 0.0)
+    assert sum(mine.take(Cost.MESSAGE, 0.0, 1.0, 100) == 0 for _ in range(50)) == 10
+    assert mine.take(Cost.MESSAGE, 0.0, 1.0, 1) == pytest.approx(0.01, abs=0.02)
+    assert sum(mine.take(Cost.MESSAGE, 100.0, 1.0, 100) == 0 for _ in range(50)) == 10
+    assert mine.take(Cost.MESSAGE, 1000.0, 1.0, 100) == 0
+    assert mine.take(Cost.MESSAGE, 1000.0, 1.0, 100) > 0, "the day's"
+    assert sum(mine.take(Cost.CHANGE, 1000.0, 51.0) == 0 for _ in range(20)) == 6
+
+
+async def test_what_names_many_people_costs_by_their_number(autojump_clock):
+    config = attrs.evolve(QUICK, lookups_per_second=1, lookup_burst=100, changes_per_second=1, change_burst=3)
+    async with open_test_server(config) as server:
+        ann, bob = await enter(server, "ann", "bob")
+        await ann.ask(GetProfiles((bob.user_id,) * 100))
+        assert await ann.refused(FindPeople(("bob",))) == "rate_limited"
+        people = tuple(range(10**6, 10**6 + 30))
+        assert await bob.refused(MakeGroup(client_id(), "home", people)) != "rate_limited"
+        assert await bob.refused(MakeGroup(client_id(), "home", people)) == "rate_limited"
 
 
 def test_memory_is_bounded_and_only_full_buckets_are_forgotten(monkeypatch):

@@ -299,3 +299,14 @@ async def test_what_was_not_indexed_is_indexed_after_a_restart(autojump_clock, t
     async with open_test_server(config, seed=1) as server:
         ann = await (await connect(server)).login("ann")
         assert (await found(ann, "behind"))[0] == ["left behind"]
+
+
+async def test_a_user_searches_once_at_a_time(autojump_clock):
+    async with open_test_server() as server:
+        (ann,) = await enter(server, "ann")
+        services = server.server.services
+        services.searching.add(ann.user_id)
+        assert await ann.refused(wire.Search("word", 0, 0, 10)) == "rate_limited"
+        services.searching.clear()
+        await ann.ask(wire.Search("word", 0, 0, 10))
+        assert not services.searching

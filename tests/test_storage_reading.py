@@ -4,10 +4,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 from storage_kit import SCHEMA, add, notes
 
+from chatsrv_storage.errors import QueryTooLong
 from chatsrv_storage.port import open_storage
 
 
@@ -81,3 +83,24 @@ async def test_queries_see_one_snapshot_and_run_beside_the_writer(tmp_path: Path
             assert await storage.read(notes) == ["one", "two"]
             go_on.set()
         assert seen == [["one"], ["one"]]
+
+
+async def test_searches_without_end_are_stopped_and_delay_no_other_reads(tmp_path: Path) -> None:
+    opened = open_storage(tmp_path / "data", synchronous="OFF", readers=1, search_seconds=0.2, migrations=SCHEMA)
+    async with opened as storage:
+        stopped = 0
+
+        async def search() -> None:
+            nonlocal stopped
+            with pytest.raises(QueryTooLong):
+                await storage.search(endless)
+            stopped += 1
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(search)
+            await trio.testing.wait_all_tasks_blocked()
+            assert await storage.read(notes) == []
+            assert stopped == 0
+        assert stopped == 3
+        assert await storage.search(notes) == []

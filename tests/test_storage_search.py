@@ -1,6 +1,7 @@
 """The search index: what it finds, how far it came, and that what was taken back leaves it."""
 
 import random
+import re
 import unicodedata
 
 import pytest
@@ -196,3 +197,12 @@ def test_a_query_is_words_and_nothing_else():
     assert search.expression('a"b OR c') == '"a b" "OR" "c"'
     assert search.expression("红包 x") == '" 红  包 " "x"'
     assert search.expression("a " * 40).count('"a"') == search.MAX_WORDS
+
+
+@pytest.mark.parametrize("sign", ["", "-", "_", " "])
+def test_a_query_has_a_bounded_number_of_parts(sign):
+    asked = re.findall(r"[a一]", search.expression(sign.join("一" * 500)))
+    assert len(asked) <= search.MAX_PARTS
+    for phrase in search.expression(sign.join("一" * 500)).split('" "'):
+        assert len(re.findall("一", phrase)) <= search.MAX_PHRASE_PARTS
+    assert len(re.findall("a", search.expression(sign.join("a" * 20).replace("aa", "a")))) <= search.MAX_PARTS

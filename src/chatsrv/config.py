@@ -167,6 +167,16 @@ class Config:
     hints_per_second: float = attrs.field(default=20.0, validator=_at_least(0))
     hint_burst: int = attrs.field(default=200, validator=_at_least(1))
     """The same for what is not stored: typing, presence, receipts."""
+    searches_per_second: float = attrs.field(default=2.0, validator=_at_least(0))
+    search_burst: int = attrs.field(default=30, validator=_at_least(1))
+    """The same for searches."""
+    lookups_per_second: float = attrs.field(default=100.0, validator=_at_least(0))
+    lookup_burst: int = attrs.field(default=10_000, validator=_at_least(1))
+    """The same for people looked up by name or id; each person counts."""
+    bytes_per_second: float = attrs.field(default=65_536.0, validator=_at_least(0))
+    byte_burst: int = attrs.field(default=16 * 1024 * 1024, validator=_at_least(1))
+    bytes_per_day: int = attrs.field(default=512 * 1024 * 1024, validator=_at_least(0))
+    """Bytes of one user's commands that are stored or told: on the average, at once, and in a day. 0: no limit."""
     address_per_second: float = attrs.field(default=2_000.0, validator=_at_least(0))
     address_burst: int = attrs.field(default=40_000, validator=_at_least(1))
     """All of it together from one address (IPv6: a /64), which may be an office; loopback is one like any other."""

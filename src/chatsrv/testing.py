@@ -30,6 +30,10 @@ QUICK = Config(
     messages_per_second=0,
     changes_per_second=0,
     hints_per_second=0,
+    searches_per_second=0,
+    lookups_per_second=0,
+    bytes_per_second=0,
+    bytes_per_day=0,
     address_per_second=0,
 )
 """Settings for tests: a password hash takes well under a millisecond, and protects nothing; nobody is too fast."""

@@ -35,6 +35,17 @@ class StorageBusy(Refusal):
         super().__init__("storage_busy", "Another program is writing to the server's database. Try again later.")
 
 
+class QueryTooLong(Refusal):
+    """A query with a deadline was stopped by it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "storage_busy",
+            "This search takes too long: use rarer or fewer words, or search one group.",
+            retry_after=1.0,
+        )
+
+
 class BackupFailed(Refusal):
     """No backup was made, and nothing was left behind."""
 

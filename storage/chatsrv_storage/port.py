@@ -17,6 +17,7 @@ from .errors import StorageFailed
 from .inline import open_inline
 from .jobs import Connection, Cursor, Driver, Job, Parameters, Row, SqlValue
 from .migrate import Migration, load_migrations
+from .reading import SEARCH_SECONDS
 from .threaded import open_threaded
 from .writer import Pace, after_turns
 
@@ -56,6 +57,13 @@ class Storage(Protocol):
         """
         ...
 
+    async def search(self, query: Job[T], /) -> T:
+        """As `read`, on a connection of its own and with a deadline: for queries whose cost a user can choose.
+
+        One runs at a time, so a slow one delays other searches and no other reads. Raises QueryTooLong besides.
+        """
+        ...
+
     async def backup(self, destination: Path) -> None:
         """Write a verified copy of what is committed by now as a new file, mode 0600, while everything goes on.
 
@@ -69,6 +77,7 @@ def open_storage(
     *,
     synchronous: Synchronous = "FULL",
     readers: int = 2,
+    search_seconds: float = SEARCH_SECONDS,
     inline: bool = False,
     pace: Pace = after_turns,
     migrations: Sequence[Migration] | None = None,
@@ -78,7 +87,8 @@ def open_storage(
     """Open the storage in a data folder, which is made if need be, and bring its schema up to date.
 
     synchronous: FULL survives a power cut. In 600 simulated ones NORMAL lost 2,207 of 8,537 acked commits, FULL none.
-    readers:     threads that read beside the one that writes, at least 1; with `inline` there is none.
+    readers:     threads that read beside the one that writes, at least 1, besides one for searches; with `inline` there is none.
+    search_seconds: deadline of a search once it runs; not with `inline`.
     inline:      run jobs in the calling thread (tests, simulations).
     pace:        calls what it is given when the next transaction had better start (writer.py); not with `inline`.
     migrations, factory, connect_to: for tests. Another schema; a faulty connection class; with `inline`, whatever
@@ -90,7 +100,15 @@ def open_storage(
     migrations = load_migrations() if migrations is None else migrations
     if inline:
         return open_inline(folder, migrations, synchronous=synchronous, factory=factory, connect_to=connect_to)
-    return open_threaded(folder, migrations, synchronous=synchronous, readers=readers, pace=pace, factory=factory)
+    return open_threaded(
+        folder,
+        migrations,
+        synchronous=synchronous,
+        readers=readers,
+        search_seconds=search_seconds,
+        pace=pace,
+        factory=factory,
+    )
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """Queries: one snapshot each, on a pool of read-only connections, and what their errors mean for the storage."""
 
+import math
 import sqlite3
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,10 +13,16 @@ import trio
 from .batch import Verdict, judge, storage_failed
 from .bridge import BridgedConnection
 from .connection import JobConnection, configure_reader
-from .errors import StorageBusy, StorageFailed, StorageFull
+from .errors import QueryTooLong, StorageBusy, StorageFailed, StorageFull
 from .jobs import Driver, Job
 
 T = TypeVar("T")
+
+SEARCH_SECONDS = 0.25
+"""How long a search may run before it is refused."""
+
+SEARCH_STEPS = 100
+"""Steps between two looks at the deadline: one step of a full-text query may match a whole message, up to 0.3 ms."""
 
 _PROGRESS_STEPS = 20_000  # of SQLite's virtual machine, under a ms: how often a query looks whether it is cancelled
 
@@ -52,31 +60,48 @@ def query_error(error: sqlite3.Error, disk_is_full: Callable[[], bool]) -> Excep
 class Reader:
     """A read-only connection whose running query can be stopped."""
 
-    def __init__(self, connection: BridgedConnection) -> None:
+    def __init__(
+        self, connection: BridgedConnection, within_seconds: float = math.inf, steps: int = _PROGRESS_STEPS
+    ) -> None:
         self.connection = connection
+        self._within_seconds = within_seconds
+        self._steps = steps
+        self._deadline = math.inf
         self._cancel: trio.lowlevel.RaiseCancelT | None = None
 
     def set_up(self, connection: JobConnection) -> None:
         """Make it a reader; called in its thread. Raises sqlite3.Error."""
         configure_reader(connection)
         # Not `interrupt()`, which is lost when it comes before the statement has begun.
-        connection.set_progress_handler(lambda: self._cancel is not None, _PROGRESS_STEPS)
+        connection.set_progress_handler(self._must_stop, self._steps)
+
+    def _must_stop(self) -> bool:
+        return self._cancel is not None or time.monotonic() > self._deadline
 
     async def run(self, query: Job[T]) -> T:
-        """Run one query and return its value; a cancel stops the statement that is running, and is raised after it."""
+        """Run one query and return its value; a cancel stops the statement that is running, and is raised after it.
+
+        Raises QueryTooLong where the reader has a deadline and a statement of the query runs past it.
+        """
         task = trio.lowlevel.current_task()
         self._cancel = None
 
         def done(result: outcome.Outcome[T]) -> None:
             if self._cancel is not None and isinstance(result, outcome.Error) and _is_interrupt(result.error):
                 result = outcome.capture(self._cancel)
+            elif isinstance(result, outcome.Error) and _is_interrupt(result.error) and self._deadline < math.inf:
+                result = outcome.Error(QueryTooLong())
             trio.lowlevel.reschedule(task, result)
 
         def abort(raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
             self._cancel = raise_cancel
             return trio.lowlevel.Abort.FAILED
 
-        self.connection.submit(lambda driver: run_query(driver, query), done)
+        def work(driver: Driver) -> T:
+            self._deadline = time.monotonic() + self._within_seconds  # from when it runs, not from when it waits
+            return run_query(driver, query)
+
+        self.connection.submit(work, done)
         return await trio.lowlevel.wait_task_rescheduled(abort)
 
 

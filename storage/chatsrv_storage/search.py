@@ -20,6 +20,12 @@ from chatsrv_storage.port import Connection
 from chatsrv_storage.records import Record
 from chatsrv_storage.rights import reader
 
+MAX_PHRASE_PARTS: Final = 16
+"""Words or single characters that are looked for side by side; what follows in the same phrase is ignored."""
+
+MAX_PARTS: Final = 32
+"""Words or single characters of a whole query; the rest is ignored. Each can cost a look at every occurrence of it."""
+
 MAX_WORDS: Final = 16
 """Words of a query that are looked for; the rest is ignored."""
 
@@ -37,6 +43,7 @@ _SEPARATE = re.compile(
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3100-\u312f\u3130-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff])"
 )
+_PART = re.compile(r"[^\W_]+")
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -55,7 +62,18 @@ def expression(query: str) -> str:
     ]
     if not words:
         raise Refusal("query_empty", "a search needs a letter or a digit at least", "query")
-    return " ".join('"' + words_of(word).replace('"', " ") + '"' for word in words[:MAX_WORDS])
+    phrases: list[str] = []
+    left = MAX_PARTS
+    for word in words[:MAX_WORDS]:
+        phrase = words_of(word).replace('"', " ")
+        ends = [part.end() for part in _PART.finditer(phrase)]
+        bound = min(left, MAX_PHRASE_PARTS)
+        if len(ends) > bound:
+            phrase = phrase[: ends[bound - 1]] if bound else ""
+        if phrase:
+            phrases.append(f'"{phrase}"')
+            left -= min(len(ends), bound)
+    return " ".join(phrases)
 
 
 def behind(conn: Connection) -> list[int]:

@@ -14,7 +14,7 @@ from .errors import StorageFailed
 from .folder import DataFolder, explained, hold_folder, prepare_database
 from .jobs import Driver, Job
 from .migrate import Migration, migrate
-from .reading import Reader, ReaderPool
+from .reading import SEARCH_SECONDS, SEARCH_STEPS, Reader, ReaderPool
 from .waiting import WaitingJobs
 from .writer import BatchRunner, GroupCommitWriter, Pace, after_turns
 
@@ -24,14 +24,17 @@ T = TypeVar("T")
 class ThreadedStorage:
     """See port.Storage. Made and closed by `open_threaded`."""
 
-    def __init__(self, folder: DataFolder, writer: BridgedConnection, readers: Sequence[Reader], pace: Pace) -> None:
+    def __init__(
+        self, folder: DataFolder, writer: BridgedConnection, readers: Sequence[Reader], searcher: Reader, pace: Pace
+    ) -> None:
         self._folder = folder
         self._writer_connection = writer
-        self._reader_connections = [reader.connection for reader in readers]
+        self._reader_connections = [reader.connection for reader in (*readers, searcher)]
         self._waiting = WaitingJobs()
         self._runner = BatchRunner(folder.is_full)
         self._writer = GroupCommitWriter(writer, self._waiting, self._runner, pace)
         self._readers = ReaderPool(readers, folder.is_full)
+        self._searcher = ReaderPool([searcher], folder.is_full)
         self._one_backup = trio.CapacityLimiter(1)
         # The writer's own method, not a wrapper of it: saves a coroutine on the way of every message.
         self.write = self._writer.write
@@ -50,6 +53,10 @@ class ThreadedStorage:
         """See port.Storage."""
         return await self._readers.read(query, self._waiting.fail)
 
+    async def search(self, query: Job[T], /) -> T:
+        """See port.Storage."""
+        return await self._searcher.read(query, self._waiting.fail)
+
     async def backup(self, destination: Path) -> None:
         """See port.Storage."""
         database = self._folder.database
@@ -67,6 +74,7 @@ class ThreadedStorage:
         """Finish the jobs in line, checkpoint, and close all connections; call it shielded. Raises StorageFailed."""
         await self._writer.aclose()
         self._readers.close()
+        self._searcher.close()
         failure = None
         if self.failure is None:
             failure = await self._writer_connection.run(lambda driver: self._runner.checkpoint(driver, truncate=True))
@@ -89,10 +97,11 @@ async def open_threaded(
     *,
     synchronous: Synchronous,
     readers: int,
+    search_seconds: float = SEARCH_SECONDS,
     pace: Pace = after_turns,
     factory: type[JobConnection] = JobConnection,
 ) -> AsyncGenerator[ThreadedStorage]:
-    """Open a storage with `readers` + 1 threads; a cancel of the block still finishes the jobs in the line."""
+    """Open a storage with `readers` + 2 threads; a cancel of the block still finishes the jobs in the line."""
     assert readers >= 1
     with hold_folder(path) as folder:
         prepare_database(folder)
@@ -108,11 +117,12 @@ async def open_threaded(
                 opened.append(await open_bridged(folder.database, read_only=False, factory=factory))
                 await opened[0].run(set_up)
                 pool: list[Reader] = []
-                for _ in range(readers):
+                for place in range(readers + 1):
                     opened.append(await open_bridged(folder.database, read_only=True, factory=factory))
-                    pool.append(Reader(opened[-1]))
+                    searches = place == readers
+                    pool.append(Reader(opened[-1], search_seconds, SEARCH_STEPS) if searches else Reader(opened[-1]))
                     await opened[-1].run(pool[-1].set_up)
-            storage = ThreadedStorage(folder, opened[0], pool, pace)
+            storage = ThreadedStorage(folder, opened[0], pool[:-1], pool[-1], pace)
             yield storage
         finally:
             with trio.CancelScope(shield=True):

@@ -344,6 +344,10 @@ def _rates(config: Config) -> Rates:
         Rate(config.changes_per_second, config.change_burst),
         Rate(config.hints_per_second, config.hint_burst),
         Rate(config.address_per_second, config.address_burst),
+        searches=Rate(config.searches_per_second, config.search_burst),
+        lookups=Rate(config.lookups_per_second, config.lookup_burst),
+        bytes_per_second=Rate(config.bytes_per_second, config.byte_burst),
+        bytes_per_day=Rate(config.bytes_per_day / 86_400, config.bytes_per_day),
     )
 
 

@@ -32,6 +32,9 @@ class Cost(IntEnum):
     MESSAGE = 1
     CHANGE = 2
     HINT = 3
+    SEARCH = 4
+    LOOKUP = 5
+    """Reads of people by name or id; each person counts."""
 
 
 @attrs.frozen(slots=True)
@@ -61,7 +64,7 @@ class Bucket:
 
 
 class Meter:
-    """The buckets of one connection: one for each kind of cost of its user, and one for all of its address."""
+    """The buckets of one connection: one for each kind of cost of its user, two for bytes, and one for its address."""
 
     __slots__ = ("_address", "_mine")
 
@@ -69,29 +72,51 @@ class Meter:
         self._mine = mine
         self._address = address
 
-    def take(self, cost: Cost, now: float) -> float:
-        """Use one up in both buckets: 0 if that was possible, else the seconds to wait."""
+    def take(self, cost: Cost, now: float, amount: float = 1.0, size: int = 0) -> float:
+        """Use `amount` up in the user's bucket, `size` bytes in both for bytes, one in the address': 0 if that was
+        possible, else the seconds to wait. What is larger than a bucket is possible when one is there, and then the
+        next has to wait for all of it.
+        """
         if not cost:
             return 0.0
         mine, address = self._mine[cost], self._address
         mine_full, address_full = mine.full_at, address.full_at
         if mine_full - mine.slack > now or address_full - address.slack > now:
             return max(mine.wait(now), address.wait(now))
-        mine.full_at = (max(now, mine_full)) + mine.interval
+        if size:
+            second, day = self._mine[_BYTES_PER_SECOND], self._mine[_BYTES_PER_DAY]
+            if second.full_at - second.slack > now or day.full_at - day.slack > now:
+                return max(second.wait(now), day.wait(now))
+            second.full_at = max(now, second.full_at) + second.interval * size
+            day.full_at = max(now, day.full_at) + day.interval * size
+        mine.full_at = (max(now, mine_full)) + mine.interval * amount
         address.full_at = (max(now, address_full)) + address.interval
         return 0.0
 
 
+_BYTES_PER_SECOND: Final = len(Cost)
+_BYTES_PER_DAY: Final = len(Cost) + 1
 _FREELY: Final = Bucket(UNLIMITED)
-UNMETERED: Final = Meter((_FREELY,) * len(Cost), _FREELY)
+UNMETERED: Final = Meter((_FREELY,) * (len(Cost) + 2), _FREELY)
 """Nobody's: before a login there is nothing to write."""
 
 
 class Rates:
     """The buckets of a server, by user and by address."""
 
-    def __init__(self, messages: Rate, changes: Rate, hints: Rate, address: Rate) -> None:
-        self._rates = (UNLIMITED, messages, changes, hints)
+    def __init__(
+        self,
+        messages: Rate,
+        changes: Rate,
+        hints: Rate,
+        address: Rate,
+        *,
+        searches: Rate = UNLIMITED,
+        lookups: Rate = UNLIMITED,
+        bytes_per_second: Rate = UNLIMITED,
+        bytes_per_day: Rate = UNLIMITED,
+    ) -> None:
+        self._rates = (UNLIMITED, messages, changes, hints, searches, lookups, bytes_per_second, bytes_per_day)
         self._address = address
         self._users: OrderedDict[int, tuple[Bucket, ...]] = OrderedDict()
         self._addresses: OrderedDict[str, tuple[Bucket, ...]] = OrderedDict()

@@ -62,6 +62,8 @@ class Services:
     hooks: Hooks
     log: Log
     stopping: trio.Event
+    searching: set[int] = attrs.field(factory=set[int])
+    """Users whose search is under way."""
     library: Library | None = None
     """Media; None where there is no HTTP address to bring them to."""
 

@@ -5,8 +5,8 @@ from typing import Any
 from chatsrv.commands.context import Request
 from chatsrv.commands.paging import before_or_end
 from chatsrv.groups.wire import event_of
+from chatsrv_protocol import ErrorCode, limits, messages
 from chatsrv_protocol import conversation as wire
-from chatsrv_protocol import limits, messages
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.groups import Changed
 from chatsrv_storage import conversation, marks, receipts, search
@@ -120,19 +120,26 @@ async def list_versions(request: Request, command: wire.ListVersions) -> wire.Ve
 
 
 async def find(request: Request, command: wire.Search) -> wire.Found:
-    """Messages by their words."""
-    user_id = request.caller.actor.user_id
-    records, more = await request.services.storage.read(
-        lambda conn: search.find(
-            conn,
-            user_id,
-            command.query,
-            command.group_id,
-            before_or_end(command.before),
-            command.limit,
-            limits.MAX_PAGE_BYTES,
+    """Messages by their words; one search at a time for each user, on however many connections."""
+    user_id, searching = request.caller.actor.user_id, request.services.searching
+    if user_id in searching:
+        sentence = "another search of yours is not done: wait for it, then retry"
+        raise Refusal(ErrorCode.RATE_LIMITED, sentence, retry_after=0.2)
+    searching.add(user_id)
+    try:
+        records, more = await request.services.storage.search(
+            lambda conn: search.find(
+                conn,
+                user_id,
+                command.query,
+                command.group_id,
+                before_or_end(command.before),
+                command.limit,
+                limits.MAX_PAGE_BYTES,
+            )
         )
-    )
+    finally:
+        searching.discard(user_id)
     request.stream_events([event_of(record) for record in records])
     return wire.Found(records[-1].id if records else 0, more)
 

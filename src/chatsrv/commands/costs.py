@@ -1,5 +1,6 @@
 """What each command takes from the rates of its user and address. What is named nowhere is a change."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from chatsrv.auth.rates import Cost
@@ -20,15 +21,14 @@ from chatsrv_protocol import (
 _FREE: Final[tuple[type[Any], ...]] = (
     common.Ping,
     *(session.Hello, session.Register, session.Login, session.Resume, session.Logout),
-    *(session.ListSessions, session.FindPeople),
+    session.ListSessions,
     *(groups.ShowGroup, groups.ListMembers),
     *(sync.ListGroups, sync.History, sync.CatchUp),
     *(redpack.ShowPacket, redpack.ShowBalance, redpack.ShowStatement),
     *(governing.ListBans, governing.ListInvites, governing.ListJoinRequests),
     *(conversation.ListReceipts, conversation.ListReactions, conversation.ListPins, conversation.ListVersions),
-    conversation.Search,
     *(facetoface.EnterCode, facetoface.ShowLobby),
-    *(presence.GetProfiles, presence.ListBlocked, presence.WhoIsHere),
+    *(presence.ListBlocked, presence.WhoIsHere),
     *(media.MediaUrl, media.ListMedia),
 )
 """Reads, and what has rules of its own."""
@@ -46,4 +46,30 @@ COSTS: Final[dict[type[Any], Cost]] = {
     **dict.fromkeys(_FREE, Cost.FREE),
     **dict.fromkeys(_MESSAGES, Cost.MESSAGE),
     **dict.fromkeys(_HINTS, Cost.HINT),
+    conversation.Search: Cost.SEARCH,
+    **dict.fromkeys((presence.GetProfiles, session.FindPeople), Cost.LOOKUP),
 }
+
+PEOPLE_PER_CHANGE: Final = 10
+"""People put into a group that count as one change more: 500 of them take some 30 ms of the writer."""
+
+
+def _of_profiles(command: presence.GetProfiles) -> float:
+    return len(command.people)
+
+
+def _of_names(command: session.FindPeople) -> float:
+    return len(command.names)
+
+
+def _of_members(command: groups.MakeGroup | groups.AddMembers) -> float:
+    return 1 + len(command.members) / PEOPLE_PER_CHANGE
+
+
+AMOUNTS: Final[dict[type[Any], Callable[[Any], float]]] = {
+    presence.GetProfiles: _of_profiles,
+    session.FindPeople: _of_names,
+    groups.MakeGroup: _of_members,
+    groups.AddMembers: _of_members,
+}
+"""How much commands take whose cost depends on what they name; all others take one."""

@@ -14,7 +14,7 @@ import trio
 from chatsrv.auth.rates import UNMETERED, Cost
 from chatsrv.bus import Blob, Subscriber
 from chatsrv.commands.context import Request, Services
-from chatsrv.commands.costs import COSTS
+from chatsrv.commands.costs import AMOUNTS, COSTS
 from chatsrv.commands.table import HANDLERS
 from chatsrv.transport.outbox import Flusher, Outbox
 from chatsrv.transport.port import Transport
@@ -230,7 +230,8 @@ class ClientConnection:
             sentence = "the server is about to stop: connect again after a moment, then retry"
             self.answer(request_id, Refusal(ErrorCode.SERVER_STOPPING, sentence))
             return
-        wait = self._meter.take(COSTS.get(kind, Cost.CHANGE), self.heard_at)
+        amount = AMOUNTS[kind](command) if kind in AMOUNTS else 1.0
+        wait = self._meter.take(COSTS.get(kind, Cost.CHANGE), self.heard_at, amount, size)
         if wait:
             sentence = "too much at once: wait a moment, then retry"
             self.answer(request_id, Refusal(ErrorCode.RATE_LIMITED, sentence, retry_after=wait))
