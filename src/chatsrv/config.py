@@ -157,7 +157,7 @@ class Config:
     """argon2id: passes, KiB of memory (RFC 9106; 219 ms a hash here), and how many at a time; 0 uses no thread."""
     password_workers: int = attrs.field(default=2, validator=_at_least(0))
     login_attempts: int = attrs.field(default=10, validator=_at_least(1))
-    """Failed logins per user, and ten times as many per address, within a minute."""
+    """Failed logins within a minute of one address for one user; ten times as many of a user, and of an address, in all."""
     messages_per_second: float = attrs.field(default=100.0, validator=_at_least(0))
     message_burst: int = attrs.field(default=2_000, validator=_at_least(1))
     """What one user may send on the average and at once, on all devices; pasting a long log is fine. 0: no limit."""

@@ -21,6 +21,7 @@ from chatsrv.app.http_side import HttpSide, open_library, sweep_media
 from chatsrv.app.money import PAY_TIMEOUT, expire_packets, pay_out
 from chatsrv.app.operator_socket import serve_operators
 from chatsrv.auth.address_counter import AddressCounter
+from chatsrv.auth.login_limits import LoginLimits
 from chatsrv.auth.passwords import Passwords
 from chatsrv.auth.rates import Rate, Rates
 from chatsrv.auth.throttle import Throttle
@@ -185,7 +186,7 @@ async def _open_server(
             channels=Channels(storage, bus, clock, ids, log, background),
             deliveries=Deliveries(storage, log),
             passwords=Passwords(config.password_time, config.password_memory, config.password_workers),
-            logins=Throttle(config.login_attempts / 60, config.login_attempts),
+            logins=LoginLimits(config.login_attempts),
             registrations=Throttle(REGISTRATIONS_PER_MINUTE / 60, REGISTRATIONS_PER_MINUTE),
             rates=_rates(config),
             presence=PresenceHub(bus, storage, clock),
@@ -211,6 +212,8 @@ async def _open_server(
         services.channels.metrics = metrics
         metrics.watch("connections", "Connections of the chat.", lambda: float(len(acceptor.connections)))
         metrics.watch("outbox_bytes", "Bytes that wait for slow readers.", lambda: float(flusher.waiting))
+        refused_logins = "Logins and password changes refused for too many attempts, since the start."
+        metrics.watch("logins_refused", refused_logins, lambda: float(services.logins.refused))
         metrics.watch("channels", "Groups in which something happens.", lambda: float(len(services.channels)))
         if library is not None:
             background.start_soon(sweep_media, library, log)

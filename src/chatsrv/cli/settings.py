@@ -55,7 +55,7 @@ SETTINGS: Final = (
     Setting("password_time", int, "N", "Password hashes (argon2id): passes over their memory.  [default: 3]"),
     Setting("password_memory", int, "KIB", "Password hashes: memory of one.  [default: 65536]"),
     Setting("password_workers", int, "N", "Password hashes: how many at a time.  [default: 2]"),
-    Setting("login_attempts", int, "N", "Failed logins per user and minute.  [default: 10]"),
+    Setting("login_attempts", int, "N", "Failed logins per user, address and minute.  [default: 10]"),
     Setting("messages_per_second", float, "N", "What one user may send on the average; 0: no limit.  [default: 100]"),
     Setting("message_burst", int, "N", "What one user may send at once.  [default: 2000]"),
     Setting("changes_per_second", float, "N", "The same for other changes: groups, edits, …  [default: 20]"),

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import attrs
 import trio
 
+from chatsrv.auth.login_limits import LoginLimits
 from chatsrv.auth.passwords import Passwords
 from chatsrv.auth.rates import Rates
 from chatsrv.auth.throttle import Throttle
@@ -51,7 +52,7 @@ class Services:
     channels: Channels
     deliveries: Deliveries
     passwords: Passwords
-    logins: Throttle
+    logins: LoginLimits
     registrations: Throttle
     rates: Rates
     presence: PresenceHub

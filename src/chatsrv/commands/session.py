@@ -90,12 +90,12 @@ async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
     """Log in by password: the same answer in the same time, whether the name or the password is wrong."""
     services, caller = request.services, request.caller
     _check_secret_path(request)
-    # Attempts are counted before argon2 runs, per user and (ten times as many) per address; the address first, so that
-    # one that has none left uses up nobody else's.
     now = trio.current_time()
-    user, address = ("user", name_key(command.name)), ("address", source_of(caller.peer))
-    wait = services.logins.take(address, now, 0.1) or services.logins.take(user, now)
+    user, address = name_key(command.name), source_of(caller.peer)
+    wait = services.logins.take(user, address, now)  # before argon2 runs
     if wait:
+        if services.logins.may_log(now):
+            services.log.warning("login refused: too many attempts", user=command.name, peer=caller.peer)
         raise _throttled(wait)
     account = await services.storage.read(lambda conn: accounts.by_name(conn, command.name))
     hook = services.hooks.authenticate
@@ -107,8 +107,7 @@ async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
         account = await _known_elsewhere(request, command.name)
     if not verdict or account is None or account.disabled:
         raise Refusal(ErrorCode.BAD_CREDENTIALS, "the name or the password is wrong")
-    services.logins.give_back(user, now)  # who gets in has not guessed
-    services.logins.give_back(address, now, 0.1)
+    services.logins.succeeded(user, address, now)
     return await _new_session(request, account, command.device)
 
 
@@ -189,14 +188,16 @@ async def change_password(request: Request, command: wire.ChangePassword) -> Don
     """Set a new password; all other sessions end."""
     services, caller = request.services, request.caller
     _check_new_password(command.new, "new")
-    wait = services.logins.take(("user", accounts.name_key(caller.actor.name)), trio.current_time())
+    wait = services.logins.take_of_session(caller.session_id, trio.current_time())
     if wait:
+        if services.logins.may_log(trio.current_time()):
+            services.log.warning("password change refused: too many attempts", user=caller.actor.name, peer=caller.peer)
         raise _throttled(wait)
     user_id, keep = caller.actor.user_id, caller.session_id
     account = await services.storage.read(lambda conn: accounts.by_id(conn, user_id))
     if account is None or not await services.passwords.matches(account.password_hash, command.old):
         raise Refusal(ErrorCode.BAD_CREDENTIALS, "the old password is wrong", "old")
-    services.logins.give_back(("user", accounts.name_key(caller.actor.name)), trio.current_time())
+    services.logins.session_succeeded(caller.session_id, trio.current_time())
     password_hash = await services.passwords.hash(command.new)
 
     def change(conn: Connection) -> list[int]:

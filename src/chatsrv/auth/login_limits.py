@@ -1,0 +1,72 @@
+"""How often passwords may be guessed: by user and address together, by user, by address, and by session."""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final
+
+from chatsrv.auth.throttle import Throttle
+
+TIMES_PER_USER: Final = 10
+"""Failed logins of one user from all addresses together, in attempts of one address."""
+
+TIMES_PER_ADDRESS: Final = 10
+"""Failed logins of one address for all users together, in attempts for one user."""
+
+LOG_LINES_PER_MINUTE: Final = 10
+"""Refusals that are logged; all are counted."""
+
+MAX_KNOWN: Final = 50_000
+"""Pairs of user and address kept that have logged in; the one that did so longest ago is forgotten first."""
+
+
+class LoginLimits:
+    """Limits guesses, so that nobody locks somebody else out.
+
+    A stranger's guesses use up what their own address may guess for a user. Those of many addresses use up the user's
+    own limit; addresses from which the user logged in since the server started do not take from it.
+    """
+
+    def __init__(self, attempts_per_minute: int) -> None:
+        rate = attempts_per_minute / 60
+        self._pairs = Throttle(rate, attempts_per_minute)
+        self._users = Throttle(rate * TIMES_PER_USER, attempts_per_minute * TIMES_PER_USER)
+        self._addresses = Throttle(rate, attempts_per_minute)  # each attempt takes a part of one
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._lines = Throttle(LOG_LINES_PER_MINUTE / 60, LOG_LINES_PER_MINUTE)
+        self.refused = 0
+        """Attempts that were refused, for the metrics."""
+
+    def take(self, user: str, address: str, now: float) -> float:
+        """Count an attempt before the password is checked: 0, or the seconds to wait where it is refused."""
+        pair = user, address
+        wait = self._addresses.take(address, now, 1 / TIMES_PER_ADDRESS) or self._pairs.take(pair, now)
+        if not wait and pair not in self._known:
+            wait = self._users.take(user, now)
+        self.refused += wait > 0
+        return wait
+
+    def succeeded(self, user: str, address: str, now: float) -> None:
+        """The attempt was no guess: put it back, and know this address as one of the user's."""
+        pair = user, address
+        self._addresses.give_back(address, now, 1 / TIMES_PER_ADDRESS)
+        self._pairs.give_back(pair, now)
+        if pair not in self._known:
+            self._users.give_back(user, now)
+        self._known[pair] = None
+        self._known.move_to_end(pair)
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+
+    def may_log(self, now: float) -> bool:
+        """Whether a refusal is logged: who guesses fast must not fill the log."""
+        return self._lines.take("log", now) == 0
+
+    def take_of_session(self, session_id: Hashable, now: float) -> float:
+        """Count an old password that a session gives: 0, or the seconds to wait."""
+        wait = self._pairs.take(session_id, now)
+        self.refused += wait > 0
+        return wait
+
+    def session_succeeded(self, session_id: Hashable, now: float) -> None:
+        """The old password was right: put the attempt back."""
+        self._pairs.give_back(session_id, now)
