@@ -1,12 +1,14 @@
 """A server as a whole: starting, stopping under load, restarting, a full disk, a failing one, batches and channels."""
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+import structlog
 import trio
 import trio.testing
 from server_kit import Client, RefusedError, client_id, connect, enter, raw, said
@@ -22,7 +24,7 @@ from chatsrv_protocol.common import Draining, Ping
 from chatsrv_protocol.groups import GroupCreated
 from chatsrv_protocol.messages import Message, Send, Sent
 from chatsrv_protocol.session import SessionOver
-from chatsrv_storage import audit, clock_readings, history
+from chatsrv_storage import audit, clock_readings, history, posting
 from chatsrv_storage.errors import FolderInUse, SchemaTooNew, StorageFailed, StorageFull
 from chatsrv_storage.port import open_storage
 
@@ -371,3 +373,53 @@ async def test_housekeeping_notes_which_sessions_are_used_and_drops_what_expired
         assert ann.me is not None
         again = await (await connect(server)).resume(ann.me.token)
         assert await again.texts(group_id) == ["hi"]
+
+
+@pytest.mark.parametrize("inline", [True, False])
+async def test_a_storage_that_fails_under_a_background_task_is_one_storage_failed(tmp_path: Path, inline: bool) -> None:
+    """The indexer's own commit fails here: it and the task that watches the storage each have an error of their own."""
+    conn = faulty()
+    storage = open_storage(tmp_path / "data", inline=inline, factory=conn)
+    with trio.fail_after(30), pytest.raises(StorageFailed) as caught:
+        async with open_server(QUICK, storage=storage) as server:
+            (ann,) = await enter(TestServer(server, server.services.clock, 1 << 18), "ann")
+            group_id = await ann.make_group("home")
+            await ann.say(group_id, "hello")
+            conn.faults["COMMIT"] = sqlite3.SQLITE_IOERR_FSYNC
+            await trio.sleep_forever()
+    assert isinstance(caught.value.__cause__, sqlite3.Error)
+
+
+async def test_what_the_storage_reports_goes_into_the_servers_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[dict[str, Any]] = []
+
+    def keep(_logger: Any, _method: str, event: Any) -> str:
+        lines.append(dict(event))
+        return ""
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(posting, "_write", broken)
+    log: Any = structlog.wrap_logger(structlog.ReturnLogger(), processors=[keep])
+    async with open_server(QUICK, log=log) as server:
+        people = TestServer(server, server.services.clock, 1 << 18)
+        ann, bob = await enter(people, "ann", "bob")
+        groups = [await ann.make_group("one"), await bob.make_group("two")]
+        gate = threading.Event()
+        services = server.services
+        async with trio.open_nursery() as nursery:
+            # While one job holds the writer, two groups' messages come together behind it.
+            nursery.start_soon(services.storage.write, lambda _conn: gate.wait(30))
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            requests = [
+                (one, await one.start(Send(one.new_id(), group_id, "secret words")))
+                for one, group_id in zip((ann, bob), groups, strict=True)
+            ]
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            gate.set()
+        for one, request_id in requests:
+            assert isinstance(await one.answer(request_id), Sent)
+    (line,) = [each for each in lines if each["event"].startswith("jobs that should run together")]
+    assert isinstance(line["exc_info"], ZeroDivisionError)
+    assert "secret" not in str(lines)

@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 from outcome import Error, Outcome, Value
@@ -29,7 +29,13 @@ from outcome import Error, Outcome, Value
 from .errors import StorageBusy, StorageFailed, StorageFull
 from .jobs import Driver, Job, Together
 
-_log = logging.getLogger(__name__)
+Report: TypeAlias = Callable[[str, BaseException], None]
+"""Takes what went wrong without anybody being refused, in a sentence, with the error. Called in the writer's thread."""
+
+
+def report_to_logging(sentence: str, error: BaseException) -> None:
+    """The report of a storage whose user named no other (`Storage.report_to`)."""
+    logging.getLogger(__name__).error(sentence, exc_info=error)
 
 
 class Verdict(Enum):
@@ -82,7 +88,12 @@ def judge(error: BaseException, disk_is_full: Callable[[], bool]) -> Verdict:
     return Verdict.FATAL
 
 
-def run_batch(connection: Driver, jobs: Sequence[Job[Any]], disk_is_full: Callable[[], bool]) -> BatchResult:
+def run_batch(
+    connection: Driver,
+    jobs: Sequence[Job[Any]],
+    disk_is_full: Callable[[], bool],
+    report: Report = report_to_logging,
+) -> BatchResult:
     """Run the jobs in one transaction and commit it. Never raises; after a `failure` never call it again.
 
     When it returns without a failure, every `Value` in the outcomes is committed (and durable with synchronous=FULL).
@@ -98,7 +109,7 @@ def run_batch(connection: Driver, jobs: Sequence[Job[Any]], disk_is_full: Callab
             return BatchResult([_run_alone(connection, jobs[0], disk_is_full)])
         outcomes: list[Outcome[Any]] = []
         for together, run in groupby(jobs, key=_together):
-            outcomes += _run_run(connection, together, list(run), disk_is_full)
+            outcomes += _run_run(connection, together, list(run), disk_is_full, report)
         connection.execute("COMMIT")
     except BaseException as error:  # noqa: BLE001  (each caller gets it; nothing may be left half done)
         return _nothing_stored(connection, jobs, error, disk_is_full)
@@ -110,7 +121,11 @@ def _together(job: Job[Any]) -> Together | None:
 
 
 def _run_run(
-    connection: Driver, together: Together | None, jobs: Sequence[Job[Any]], disk_is_full: Callable[[], bool]
+    connection: Driver,
+    together: Together | None,
+    jobs: Sequence[Job[Any]],
+    disk_is_full: Callable[[], bool],
+    report: Report,
 ) -> list[Outcome[Any]]:
     """Run jobs of one kind: in one call where they offer it. If that fails, nothing of it is kept, and each runs alone."""
     if together is not None and len(jobs) > 1:
@@ -118,7 +133,7 @@ def _run_run(
         if isinstance(whole, Value):
             return [Value(value) for value in whole.value]
         if isinstance(whole, Error) and not isinstance(whole.error, StorageFull):
-            _log.error("jobs that should run together failed, and run one by one", exc_info=whole.error)
+            report("jobs that should run together failed, and run one by one", whole.error)
     return [_run_in_savepoint(connection, job, disk_is_full) for job in jobs]
 
 

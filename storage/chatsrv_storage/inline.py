@@ -13,6 +13,7 @@ from typing import TypeVar
 import trio
 
 from .backup import write_backup
+from .batch import Report
 from .connection import JobConnection, Synchronous, configure_reader, configure_writer, connect
 from .errors import StorageFailed
 from .folder import DataFolder, explained, hold_folder, prepare_database
@@ -79,6 +80,10 @@ class InlineStorage:
         """See port.Storage."""
         await trio.lowlevel.checkpoint()
         write_backup(self._folder.database, destination)
+
+    def report_to(self, report: Report) -> None:
+        """See port.Storage."""
+        self._runner.report = report
 
     async def aclose(self) -> None:
         """Run the jobs in the line, checkpoint, and close both connections; call it shielded. Raises StorageFailed."""

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 import trio
 
+from .batch import Report
 from .connection import JobConnection, Synchronous
 from .errors import StorageFailed
 from .inline import open_inline
@@ -68,6 +69,13 @@ class Storage(Protocol):
         """Write a verified copy of what is committed by now as a new file, mode 0600, while everything goes on.
 
         Raises BackupFailed, also when the destination exists. A cancel stops it; nothing is left behind.
+        """
+        ...
+
+    def report_to(self, report: Report) -> None:
+        """Send what goes wrong without anybody being refused to `report` from now on, in place of `logging`.
+
+        It is called in the writer's thread, with a sentence and the error.
         """
         ...
 
@@ -130,6 +138,7 @@ __all__ = [
     "Job",
     "Pace",
     "Parameters",
+    "Report",
     "Row",
     "SqlValue",
     "Storage",

@@ -8,6 +8,7 @@ from typing import TypeVar
 import trio
 
 from .backup import write_backup
+from .batch import Report
 from .bridge import BridgedConnection, open_bridged
 from .connection import JobConnection, Synchronous, configure_writer
 from .errors import StorageFailed
@@ -69,6 +70,10 @@ class ThreadedStorage:
                 raise
 
         await trio.to_thread.run_sync(work, limiter=self._one_backup)
+
+    def report_to(self, report: Report) -> None:
+        """See port.Storage."""
+        self._runner.report = report
 
     async def aclose(self) -> None:
         """Finish the jobs in line, checkpoint, and close all connections; call it shielded. Raises StorageFailed."""

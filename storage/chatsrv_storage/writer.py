@@ -21,7 +21,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 import outcome
 import trio
 
-from .batch import BatchResult, Verdict, fatal, judge, run_batch, storage_failed
+from .batch import BatchResult, Report, Verdict, fatal, judge, report_to_logging, run_batch, storage_failed
 from .connection import Checkpointer
 from .errors import StorageFailed, StorageFull
 from .jobs import Driver, Job
@@ -61,11 +61,12 @@ class BatchRunner:
 
     def __init__(self, disk_is_full: Callable[[], bool]) -> None:
         self._disk_is_full = disk_is_full
+        self.report: Report = report_to_logging
         self._checkpointer = Checkpointer()
 
     def run(self, connection: Driver, entries: list[Entry]) -> BatchResult:
         """Run the entries' jobs in one transaction. Never raises; see batch.py."""
-        result = run_batch(connection, [entry.job for entry in entries], self._disk_is_full)
+        result = run_batch(connection, [entry.job for entry in entries], self._disk_is_full, self.report)
         self._checkpointer.committed(connection)
         if any(isinstance(each, outcome.Error) and isinstance(each.error, StorageFull) for each in result.outcomes):
             self._checkpointer.hurry()

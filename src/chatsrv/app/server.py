@@ -28,7 +28,8 @@ from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus
 from chatsrv.bus.presence import PresenceHub
 from chatsrv.clock import Clock, Randomness, SystemClock, SystemRandomness
-from chatsrv.commands.context import Hooks, Services
+from chatsrv.commands.context import Services
+from chatsrv.commands.hooks import Hooks
 from chatsrv.config import Address, Config, ConfigError
 from chatsrv.facetoface.attempts import Attempts
 from chatsrv.facetoface.waiting_room import WaitingRoom
@@ -43,7 +44,7 @@ from chatsrv.transport.outbox import Flusher
 from chatsrv.transport.port import Transport
 from chatsrv_storage import clock_floor, ledger
 from chatsrv_storage.connection import Synchronous
-from chatsrv_storage.errors import FolderDamaged
+from chatsrv_storage.errors import FolderDamaged, StorageFailed
 from chatsrv_storage.port import Pace, Storage, open_memory_storage, open_storage
 from chatsrv_storage.snowflake import Snowflake
 
@@ -173,6 +174,7 @@ async def _open_server(
         _one_error() as of_block,
         trio.open_nursery() as background,
     ):
+        storage.report_to(lambda sentence, error: log.error(sentence, exc_info=error))
         await _audit_books(storage)
         ids = Snowflake(config.node, await storage.read(clock_floor.read))
         bus = LocalBus()
@@ -321,7 +323,10 @@ async def _one_error() -> AsyncGenerator[list[BaseException]]:
         if _leaves(error) == _leaves(failure):
             raise error
     leaves = _leaves(failure)
-    raise leaves[0] if len(leaves) == 1 else failure
+    # A storage that fails tells everybody who waits for it, each with an error of their own.
+    if len(leaves) == 1 or all(isinstance(leaf, StorageFailed) for leaf in leaves):
+        raise leaves[0]
+    raise failure
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
