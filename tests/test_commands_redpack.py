@@ -19,7 +19,7 @@ from chatsrv_protocol.messages import PACKET, Message
 from chatsrv_protocol.sync import History, ListGroups
 from chatsrv_redpack import parse_reveal, verify
 from chatsrv_redpack.reveal import FORMAT
-from chatsrv_storage import accounts, openings
+from chatsrv_storage import accounts, openings, packets
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.records import Actor
 from chatsrv_storage.turn import Turn
@@ -208,11 +208,12 @@ async def test_a_wallet_that_does_not_suffice(autojump_clock: Any) -> None:
         assert code(answer) == "insufficient_funds"
         assert await t.balance("ann") == 10_000
         assert code(await t["ann"].ask(wire.Withdraw(t.new_id(), 10_001))) == "insufficient_funds"
-        # What was refused can be sent once there is enough.
+        # What was refused is prepared anew once there is enough.
         storage = t.server.server.services.storage
         await storage.write(lambda conn: accounts.set_operator(conn, "test", "dora", True, 1))
         assert await t["dora"].ask(wire.GrantMoney(t.new_id(), "ann", 1)) == wire.Balance(10_001)
         assert (await t["ann"].hear(wire.WalletChanged)).cents == 10_001
+        prepared = await t.prepare(10_001, 500)
         answer = await t["ann"].ask(wire.SendPacket(t.new_id(), t.group_id, prepared.packet_id, SEED))
         assert isinstance(answer, wire.PacketSent)
 
@@ -264,14 +265,40 @@ async def test_a_packet_for_one_person(autojump_clock: Any) -> None:
 async def test_promises_lapse_and_are_few(autojump_clock: Any) -> None:
     async with table() as t:
         first = await t.prepare(100, 1)
-        for _ in range(4):
-            assert isinstance(await t.prepare(100, 1), wire.PacketPrepared)
-        assert code(await t.prepare(100, 1)) == "too_many_prepared"
-        t.server.clock.jump_ms += 10 * 60_000
+        second, *_, last = [await t.prepare(100, 1) for _ in range(packets.MAX_PREPARED)]
         answer = await t["ann"].ask(wire.SendPacket(t.new_id(), t.group_id, first.packet_id, SEED))
+        assert code(answer) == "packet_unknown", "the oldest gave way"
+        answer = await t["ann"].ask(wire.SendPacket(t.new_id(), t.group_id, second.packet_id, SEED))
+        assert isinstance(answer, wire.PacketSent)
+        t.server.clock.jump_ms += 10 * 60_000
+        answer = await t["ann"].ask(wire.SendPacket(t.new_id(), t.group_id, last.packet_id, SEED))
         assert code(answer) in ("prepared_lapsed", "packet_unknown")
         assert isinstance(await t.prepare(100, 1), wire.PacketPrepared)
-        assert await t.balance("ann") == 10_000
+        assert await t.balance("ann") == 9_900
+
+
+async def test_refused_sends_leave_nothing_behind_and_speak_to_people(autojump_clock: Any) -> None:
+    async with table() as t:
+        for _ in range(3 * packets.MAX_PREPARED):
+            prepared = await t.prepare(10_001, 1)
+            refused = await t["ann"].ask(wire.SendPacket(t.new_id(), t.group_id, prepared.packet_id, SEED))
+            assert refused.code == "insufficient_funds"
+            assert refused.message == "the wallet holds 100.00, and 100.01 is needed"
+            assert code(await t["ann"].ask(wire.SendPacket(t.new_id(), t.group_id, prepared.packet_id, SEED))) == (
+                "packet_unknown"
+            )
+        # Somebody else's refusal ends no promise of mine.
+        mine = await t.prepare(100, 1)
+        assert code(await t["bob"].ask(wire.SendPacket(t.new_id(), t.group_id, mine.packet_id, SEED))) == (
+            "packet_unknown"
+        )
+        assert isinstance(
+            await t["ann"].ask(wire.SendPacket(t.new_id(), t.group_id, mine.packet_id, SEED)), wire.PacketSent
+        )
+        rows = await t.server.server.services.storage.read(
+            lambda conn: conn.execute("select count(*) from redpack_prepared").fetchone()
+        )
+        assert rows == (0,)
 
 
 @pytest.mark.parametrize("jump_ms", [24 * 3_600_000, 30 * 24 * 3_600_000])

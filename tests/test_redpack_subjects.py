@@ -162,8 +162,8 @@ def test_a_transfer_that_takes_a_wrong_way_is_told_the_right_one() -> None:
 @pytest.mark.parametrize(
     ("call", "field", "says"),
     [
-        (lambda: apply({}, withdraw(1, 7, 60, 0)), "cents", "wallet:7 holds 0.00 and 0.60 is needed"),
-        (lambda: apply({wallet(7): MAX_CENTS}, grant(1, 7, 1, 0)), "cents", "wallet:7 cannot hold more than"),
+        (lambda: apply({}, withdraw(1, 7, 60, 0)), "cents", "the wallet holds 0.00, and 0.60 is needed"),
+        (lambda: apply({wallet(7): MAX_CENTS}, grant(1, 7, 1, 0)), "cents", "the wallet cannot hold more than"),
         (lambda: apply({wallet(7): WRONG}, withdraw(1, 7, 60, 0)), "balances", "the stored balance of wallet:7"),
         (lambda: check_shape(2, 3, Mode.LUCKY), "count", "3 shares need at least 0.03"),
         (lambda: check_shape(100, 3, Mode.EQUAL), "total", "1.00 cannot be divided into 3 equal shares"),

@@ -74,7 +74,6 @@ class PacketPrepared:
         *_IN_GROUP,
         *_SHAPE,
         ErrorCode.NOT_MEMBER,
-        ErrorCode.TOO_MANY_PREPARED,
         ErrorCode.MUTED,
         ErrorCode.BLOCKED,
         ErrorCode.SLOW_MODE,
@@ -83,7 +82,8 @@ class PacketPrepared:
 class PreparePacket:
     """Prepare a packet for a group: `total` cents in `count` shares. No money moves.
 
-    `mode`: 1 lucky, 2 shuffled, 3 equal, 4 named. `receiver_id` is for the mode named, and 0 in the others.
+    `mode`: 1 lucky, 2 shuffled, 3 equal, 4 named. `receiver_id` is for the mode named, and 0 in the others. At most 5 of
+    a user wait to be sent; with one more the oldest can be sent no longer.
     """
 
     client_id: bytes = field(CLIENT_ID)
@@ -132,13 +132,17 @@ class PacketSent:
         ErrorCode.PREPARED_LAPSED,
         ErrorCode.INSUFFICIENT_FUNDS,
         ErrorCode.NOT_MEMBER,
+        ErrorCode.MESSAGE_REFUSED,
         ErrorCode.MUTED,
         ErrorCode.BLOCKED,
         ErrorCode.SLOW_MODE,
     ),
 )
 class SendPacket:
-    """Send a prepared packet with 32 random bytes of my own: my wallet pays, and the message appears, in one step."""
+    """Send a prepared packet with 32 random bytes of my own: my wallet pays, and the message appears, in one step.
+
+    A refused send ends the preparation, but for `rate_limited` and `storage_full`: prepare a new packet.
+    """
 
     client_id: bytes = field(CLIENT_ID)
     group_id: int = field(GROUP_ID)

@@ -75,6 +75,16 @@ class Account:
 
 ISSUER: Final = Account(AccountKind.ISSUER)
 
+_HOLDER: Final = {
+    AccountKind.ISSUER: "the server",
+    AccountKind.WALLET: "the wallet",
+    AccountKind.ESCROW: "the red packet",
+    AccountKind.PENDING: "the withdrawal",
+}
+"""What a sentence for a person calls an account: its own name is for operators and audits."""
+
+assert _HOLDER.keys() == set(AccountKind), "every kind of account has a name for people"
+
 
 def wallet(user_id: int) -> Account:
     """Answer the account of a user (id from 1), or raise `InvalidError`."""
@@ -257,11 +267,14 @@ def apply(balances: Mapping[Account, int], transfer: Transfer) -> dict[Account, 
         after = before + cents
         if after < 0 and not account.may_be_negative:
             # The sum itself goes to the owner alone; who reads this sentence is the one who wants to spend.
-            message = f"{account} holds {format_cents(before)} and {format_cents(-cents)} is needed"
+            held, needed = format_cents(before), format_cents(-cents)
+            message = f"{_HOLDER[account.kind]} holds {held}, and {needed} is needed"
             raise RefusedError(Code.INSUFFICIENT_FUNDS, message, "cents")
         if abs(after) > MAX_CENTS:
             raise RefusedError(
-                Code.BALANCE_TOO_LARGE, f"{account} cannot hold more than {format_cents(MAX_CENTS)}", "cents"
+                Code.BALANCE_TOO_LARGE,
+                f"{_HOLDER[account.kind]} cannot hold more than {format_cents(MAX_CENTS)}",
+                "cents",
             )
         changed[account] = after
     return changed

@@ -35,7 +35,7 @@ from chatsrv_storage.rows import execute_rows, query_rows, select_in
 from chatsrv_storage.turn import Script, Turn
 
 MAX_PREPARED: Final = 5
-"""Packets of one user that are prepared and not sent: each is a promise that the server keeps for ten minutes."""
+"""Packets of one user that are prepared and not sent. One more, and the oldest of them can be sent no longer."""
 
 _PACKET = (
     "id, sender_id, total, count, mode, receiver_id, server_seed, client_seed, key, shares, sent_at, expires_at, state,"
@@ -130,14 +130,6 @@ def prepare_packet(
     def script(turn: Turn, actor: Actor) -> list[Any]:
         turn.require(actor, Operation.SEND_PACKET)
         conn = turn.conn
-        conn.execute(
-            "delete from redpack_prepared where sender_id = ? and lapses_at <= ?", (actor.user_id, turn.now_ms)
-        )
-        (waiting,) = conn.execute(
-            "select count(*) from redpack_prepared where sender_id = ?", (actor.user_id,)
-        ).fetchone()
-        if waiting >= MAX_PREPARED:
-            raise Refusal("too_many_prepared", f"you have {waiting} packets prepared and not sent: send one, or wait")
         if receiver_id is not None and turn.member(receiver_id) is None:
             raise Refusal("not_member", "the one the packet is for is not in the group", "receiver_id")
         try:
@@ -168,9 +160,19 @@ def prepare_packet(
                 prepared.lapses_ms,
             ),
         )
+        conn.execute(
+            "delete from redpack_prepared where sender_id = ? and id not in"
+            " (select id from redpack_prepared where sender_id = ? and lapses_at > ? order by id desc limit ?)",
+            (actor.user_id, actor.user_id, turn.now_ms, MAX_PREPARED),
+        )
         return [packet_id, prepared.commitment.hex(), prepared.lapses_ms]
 
     return script
+
+
+def drop_prepared(conn: Connection, sender_id: int, packet_id: int) -> None:
+    """Delete a preparation of this sender, whose packet can be sent no longer; nothing where there is none."""
+    conn.execute("delete from redpack_prepared where id = ? and sender_id = ?", (packet_id, sender_id))
 
 
 def head_of(packet: Packet) -> dict[str, Any]:

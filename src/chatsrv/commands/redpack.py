@@ -1,10 +1,12 @@
 """Red packets and wallets: what changes a group goes through its channel, openings in runs."""
 
+import contextlib
 from typing import Any
 
 from chatsrv.bus import Blob
 from chatsrv.commands.context import Request
 from chatsrv.commands.paging import before_or_end, within
+from chatsrv.commands.texts import check_command
 from chatsrv.groups import Submission
 from chatsrv.groups.wire import MODES
 from chatsrv_protocol import encode
@@ -13,6 +15,7 @@ from chatsrv_protocol.session import Person
 from chatsrv_redpack import Limits, Mode
 from chatsrv_redpack.ledger import wallet
 from chatsrv_storage import ledger, packets, payouts
+from chatsrv_storage.errors import Refusal, StorageBusy, StorageFull
 from chatsrv_storage.openings import Open
 from chatsrv_storage.port import Connection
 from chatsrv_storage.turn import Accepted, Outcome
@@ -51,9 +54,19 @@ async def prepare_packet(request: Request, command: wire.PreparePacket) -> wire.
 
 
 async def send_packet(request: Request, command: wire.SendPacket) -> wire.PacketSent:
-    """Pay and publish."""
+    """Pay and publish. A refused send deletes the preparation too."""
     script = packets.send_packet(command.packet_id, command.client_seed, command.greeting, _limits(request))
-    return wire.PacketSent(*await request.change(command.group_id, command, script))
+    try:
+        await check_command(request, command)
+        return wire.PacketSent(*await request.change(command.group_id, command, script))
+    except (StorageFull, StorageBusy):
+        raise  # nothing was decided about the packet: the same command succeeds once there is room
+    except Refusal:
+        user_id = request.caller.actor.user_id
+        # Where this write is refused too, the preparation lapses by itself.
+        with contextlib.suppress(Refusal):
+            await request.services.storage.write(lambda conn: packets.drop_prepared(conn, user_id, command.packet_id))
+        raise
 
 
 async def grab_packet(request: Request, command: wire.GrabPacket) -> wire.Grabbed:
