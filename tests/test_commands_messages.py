@@ -8,13 +8,12 @@ import trio
 import trio.testing
 from server_kit import START_MS, RefusedError, client_id, connect, enter, said
 
-from chatsrv.commands.context import Hooks
+from chatsrv.commands.hooks import Hooks, TextContext, TextKind
 from chatsrv.testing import QUICK, open_test_server
 from chatsrv_protocol import limits
 from chatsrv_protocol.groups import AddMembers, MakeGroup, RemoveMember, RenameGroup
 from chatsrv_protocol.messages import TEXT_KIND, Message, Send
 from chatsrv_protocol.sync import ListGroups
-from chatsrv_storage.records import Actor
 
 DAY = 86_400_000
 
@@ -202,12 +201,13 @@ async def test_someone_elses_group_looks_like_an_absent_one(autojump_clock: obje
 async def test_a_hook_looks_at_messages_before_they_are_accepted(autojump_clock: object) -> None:
     asked: list[tuple[int, int, str]] = []
 
-    async def no_shouting(actor: Actor, group_id: int, text: str) -> str | None:
+    async def no_shouting(kind: TextKind, text: str, context: TextContext) -> str | None:
         await trio.lowlevel.checkpoint()
-        asked.append((actor.user_id, group_id, text))
+        if kind is TextKind.MESSAGE:
+            asked.append((context.user_id, context.group_id, text))
         return "please do not shout" if text.isupper() else None
 
-    async with open_test_server(hooks=Hooks(message=no_shouting)) as server:
+    async with open_test_server(hooks=Hooks(text=no_shouting)) as server:
         ann, bob = await enter(server, "ann", "bob")
         group_id = await ann.make_group("home", bob)
         with pytest.raises(RefusedError, match="please do not shout") as caught:
@@ -221,11 +221,12 @@ async def test_a_hook_looks_at_messages_before_they_are_accepted(autojump_clock:
 async def test_messages_of_one_sender_keep_their_order_though_a_hook_takes_its_time(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    async def slow(actor: Actor, group_id: int, text: str) -> str | None:
-        await trio.sleep(1 / len(text))
+    async def slow(kind: TextKind, text: str, context: TextContext) -> str | None:
+        if kind is TextKind.MESSAGE:
+            await trio.sleep(1 / len(text))
         return None
 
-    async with open_test_server(hooks=Hooks(message=slow)) as server:
+    async with open_test_server(hooks=Hooks(text=slow)) as server:
         (ann,) = await enter(server, "ann")
         group_id = await ann.make_group()
         texts = ["x" * n for n in range(1, 20)]

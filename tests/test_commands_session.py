@@ -11,7 +11,7 @@ from server_kit import PASSWORD, Client, RefusedError, connect, enter, said
 
 from chatsrv.app import open_server
 from chatsrv.clock import VirtualClock
-from chatsrv.commands.context import Hooks
+from chatsrv.commands.hooks import Hooks
 from chatsrv.log import make_log
 from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv.transport.memory import WINDOW, MemoryTransport, memory_pair

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 from server_kit import PASSWORD, Client, client_id, connect, enter, frame, raw, said
 
-from chatsrv.commands.context import Hooks
+from chatsrv.commands.hooks import Hooks, TextContext, TextKind
 from chatsrv.net.connection import COMMANDS_PER_TURN, GOODBYE, MAX_BAD_FRAMES, MAX_LATENESS
 from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv_protocol import limits
@@ -18,7 +18,6 @@ from chatsrv_protocol.groups import Added, AddMembers, GroupRenamed, MemberRemov
 from chatsrv_protocol.messages import Message, Send
 from chatsrv_protocol.session import EndSession, Hello, ListSessions, Login, Logout, Register, Resume, SessionOver
 from chatsrv_protocol.sync import CatchUp, History, ListGroups, Range
-from chatsrv_storage.records import Actor
 
 
 def packed(fields: Any) -> bytes:
@@ -268,11 +267,12 @@ async def test_the_heartbeat_allows_twice_its_time(autojump_clock: trio.testing.
 
 
 async def test_nobody_is_silent_while_the_server_is_at_work(autojump_clock: trio.testing.MockClock) -> None:
-    async def slowly(_actor: Actor, _group_id: int, _text: str) -> None:
-        await trio.sleep(10)
+    async def slowly(kind: TextKind, _text: str, _context: TextContext) -> None:
+        if kind is TextKind.MESSAGE:
+            await trio.sleep(10)
 
     config = attrs.evolve(QUICK, heartbeat=1.0)
-    async with open_test_server(config, hooks=Hooks(message=slowly)) as server:
+    async with open_test_server(config, hooks=Hooks(text=slowly)) as server:
         (ann,) = await enter(server, "ann")
         group_id = await ann.make_group()
         await ann.say(group_id, "its answer takes ten heartbeats")
@@ -404,13 +404,13 @@ async def test_one_bad_connection_hurts_no_other(autojump_clock: object) -> None
 
 
 async def test_a_handler_with_a_bug_answers_internal_and_the_connection_lives(autojump_clock: object) -> None:
-    async def buggy(actor: Actor, group_id: int, text: str) -> str | None:
+    async def buggy(_kind: TextKind, text: str, _context: TextContext) -> str | None:
         await trio.lowlevel.checkpoint()
         if text == "bug":
             raise ZeroDivisionError
         return None
 
-    async with open_test_server(hooks=Hooks(message=buggy)) as server:
+    async with open_test_server(hooks=Hooks(text=buggy)) as server:
         (ann,) = await enter(server, "ann")
         group_id = await ann.make_group()
         assert await ann.refused(Send(client_id(), group_id, "bug")) == "internal"

@@ -14,7 +14,7 @@ from server_kit import Client, dialled, port_of, raw, until
 
 from chatsrv import open_server
 from chatsrv.app import Server
-from chatsrv.commands.context import Hooks
+from chatsrv.commands.hooks import Hooks, TextContext, TextKind
 from chatsrv.net import connection
 from chatsrv.testing import QUICK
 from chatsrv.transport import websocket
@@ -23,7 +23,6 @@ from chatsrv_protocol.common import Ping, Pong
 from chatsrv_protocol.messages import Message, Send
 from chatsrv_protocol.session import Hello, Logout
 from chatsrv_protocol.sync import CatchUp, Range
-from chatsrv_storage.records import Actor
 
 CONFIG = attrs.evolve(QUICK, ws="127.0.0.1:0", handshake_timeout=60)
 """On a busy machine nobody is late; what is about a deadline sets its own, and has nobody in it who must be quick."""
@@ -200,11 +199,12 @@ async def test_full_messages_may_wait_while_the_server_is_at_work() -> None:
     """What the library read ahead of a reader that is busy is no message without an end."""
     at_work, go_on = trio.Event(), trio.Event()
 
-    async def slowly(_actor: Actor, _group_id: int, _text: str) -> None:
-        at_work.set()
-        await go_on.wait()
+    async def slowly(kind: TextKind, _text: str, _context: TextContext) -> None:
+        if kind is TextKind.MESSAGE:
+            at_work.set()
+            await go_on.wait()
 
-    async with open_server(CONFIG, hooks=Hooks(message=slowly)) as server, dialled(server.urls[0]) as ann:
+    async with open_server(CONFIG, hooks=Hooks(text=slowly)) as server, dialled(server.urls[0]) as ann:
         await ann.register("ann")
         group_id = await ann.make_group()
         ids: list[int] = []

@@ -75,7 +75,14 @@ class Recall:
 @command(
     0x0803,
     reply=Changed,
-    errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.MUTED, ErrorCode.BLOCKED, ErrorCode.TOO_MANY),
+    errors=(
+        *_POINTS_AT,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.MUTED,
+        ErrorCode.BLOCKED,
+        ErrorCode.TOO_MANY,
+        ErrorCode.MESSAGE_REFUSED,
+    ),
 )
 class React:
     """Put an emoji under a message, or (`on` false) take mine away. The reply's `seq` is 0 where it was so already."""

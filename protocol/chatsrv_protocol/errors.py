@@ -79,7 +79,7 @@ class ErrorCode(StrEnum):
     TOO_LATE = "too_late", "The time in which this is possible is over: show the sentence."
     TOO_MANY = "too_many", "There are as many already as there may be: take one away first."
     QUERY_EMPTY = "query_empty", "A search needs a letter or a digit at least."
-    MESSAGE_REFUSED = "message_refused", "The server's own check did not accept the message: show its sentence."
+    MESSAGE_REFUSED = "message_refused", "The server's own check did not accept the text: show its sentence."
     # Governing.
     MUTED = "muted", "You may not speak here now: show the sentence, and try again after `retry_after` if it is not 0."
     SLOW_MODE = "slow_mode", "The group is in slow mode: wait for `retry_after`, then retry with the same client id."
@@ -104,7 +104,6 @@ class ErrorCode(StrEnum):
     LOBBY_OVER = "lobby_over", "The code's time is over, or you left it: enter the code again."
     # Red packets and wallets.
     PACKET_UNKNOWN = "packet_unknown", "There is no such packet in this group, or it is not for you to know."
-    TOO_MANY_PREPARED = "too_many_prepared", "Send the packets prepared before, or wait until they lapse."
     PREPARED_LAPSED = "prepared_lapsed", "The packet was prepared too long ago: prepare a new one."
     BAD_AMOUNT = "bad_amount", "The amount does not go with the number of shares or the server's limits: change it."
     BAD_COUNT = "bad_count", "The number of shares is outside the server's limits: change it."

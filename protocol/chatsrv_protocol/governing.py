@@ -148,7 +148,7 @@ class ListBans:
     after: int = field(USER_ID_OR_0, default=0)
 
 
-@command(0x0709, reply=Changed, errors=_REFUSED)
+@command(0x0709, reply=Changed, errors=(*_REFUSED, ErrorCode.MESSAGE_REFUSED))
 class SetNickname:
     """Say how I am called in this group; an empty nickname is none."""
 
@@ -157,7 +157,7 @@ class SetNickname:
     nickname: str = field(LABEL)
 
 
-@command(0x070A, reply=Changed, errors=_REFUSED)
+@command(0x070A, reply=Changed, errors=(*_REFUSED, ErrorCode.MESSAGE_REFUSED))
 class SetNotice:
     """Put up the group's notice (its announcement); an empty text takes it down. ShowGroup answers it."""
 
@@ -240,6 +240,7 @@ class Entered:
         ErrorCode.BANNED,
         ErrorCode.GROUP_FULL,
         ErrorCode.TOO_MANY,
+        ErrorCode.MESSAGE_REFUSED,
     ),
 )
 class JoinGroup:

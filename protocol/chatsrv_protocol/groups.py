@@ -49,7 +49,7 @@ class GroupMade:
     seq: int = field(SEQ)
 
 
-@command(0x0201, reply=GroupMade, errors=(ErrorCode.USER_UNKNOWN, ErrorCode.GROUP_FULL))
+@command(0x0201, reply=GroupMade, errors=(ErrorCode.USER_UNKNOWN, ErrorCode.GROUP_FULL, ErrorCode.MESSAGE_REFUSED))
 class MakeGroup:
     """Make a group of me and these people. `history` lets those who join later read what was said before."""
 
@@ -67,7 +67,7 @@ class Changed:
     seq: int = field(SEQ)
 
 
-@command(0x0202, reply=Changed, errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN))
+@command(0x0202, reply=Changed, errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN, ErrorCode.MESSAGE_REFUSED))
 class RenameGroup:
     """Give a group another name."""
 

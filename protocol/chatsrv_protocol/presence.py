@@ -58,7 +58,7 @@ class MyProfile:
     hidden: bool = field(FLAG)
 
 
-@command(0x0A01, reply=MyProfile, errors=(ErrorCode.MEDIA_UNKNOWN, ErrorCode.NOT_A_PICTURE))
+@command(0x0A01, reply=MyProfile, errors=(ErrorCode.MEDIA_UNKNOWN, ErrorCode.NOT_A_PICTURE, ErrorCode.MESSAGE_REFUSED))
 class SetProfile:
     """Change my profile: what is given; nil leaves it as it is. An empty nickname, or avatar 0, is none.
 

@@ -75,7 +75,13 @@ class LoggedIn:
 @command(
     0x0102,
     reply=LoggedIn,
-    errors=(ErrorCode.REGISTRATION_CLOSED, ErrorCode.PLAINTEXT_REFUSED, ErrorCode.NAME_TAKEN, ErrorCode.PASSWORD_WEAK),
+    errors=(
+        ErrorCode.REGISTRATION_CLOSED,
+        ErrorCode.PLAINTEXT_REFUSED,
+        ErrorCode.NAME_TAKEN,
+        ErrorCode.PASSWORD_WEAK,
+        ErrorCode.MESSAGE_REFUSED,
+    ),
 )
 class Register:
     """Make an account and log in. Names are unique regardless of case, without spaces, and never change."""

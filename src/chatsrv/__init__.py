@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chatsrv.app import Server, open_server
     from chatsrv.client import Client, open_client
+    from chatsrv.commands.hooks import Hooks, TextContext, TextKind
     from chatsrv.config import Config
 
-__all__ = ["Client", "Config", "Server", "open_client", "open_server"]
+__all__ = ["Client", "Config", "Hooks", "Server", "TextContext", "TextKind", "open_client", "open_server"]
 
 _HOMES = {
     "Client": "chatsrv.client",
     "Config": "chatsrv.config",
+    "Hooks": "chatsrv.commands.hooks",
     "Server": "chatsrv.app",
+    "TextContext": "chatsrv.commands.hooks",
+    "TextKind": "chatsrv.commands.hooks",
     "open_client": "chatsrv.client",
     "open_server": "chatsrv.app",
 }

@@ -16,7 +16,7 @@ import trio
 
 from chatsrv.app import Server, open_server
 from chatsrv.clock import SeededRandomness, VirtualClock
-from chatsrv.commands.context import Hooks
+from chatsrv.commands.hooks import Hooks
 from chatsrv.config import Config
 from chatsrv.log import Log
 from chatsrv.transport.memory import WINDOW, MemoryTransport, memory_pair

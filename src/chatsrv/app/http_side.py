@@ -118,6 +118,7 @@ class HttpSide:
                         services.rates,
                         config.trusted_proxies,
                         allow_plaintext=config.allow_plaintext,
+                        hooks=services.hooks,
                     ),
                     metrics,
                     services.log,

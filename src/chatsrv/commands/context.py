@@ -1,7 +1,6 @@
 """What a handler works with: the services of the server, and the caller whose command it is."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import attrs
@@ -14,6 +13,7 @@ from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus, Subscriber
 from chatsrv.bus.presence import PresenceHub
 from chatsrv.clock import Clock, Randomness
+from chatsrv.commands.hooks import Hooks
 from chatsrv.config import Config
 from chatsrv.facetoface.waiting_room import WaitingRoom
 from chatsrv.groups import Channels
@@ -26,20 +26,6 @@ from chatsrv_storage.port import Storage
 from chatsrv_storage.records import Actor
 from chatsrv_storage.snowflake import Snowflake
 from chatsrv_storage.turn import Command, Script
-
-AuthenticateHook = Callable[[str, str], Awaitable[bool | None]]
-"""(name, password) → True: let in, False: refuse, None: let the server's own password decide."""
-
-MessageHook = Callable[[Actor, int, str], Awaitable[str | None]]
-"""(who, group id, text) → why the message is refused, in a sentence for its sender; None: it is accepted."""
-
-
-@attrs.frozen(slots=True)
-class Hooks:
-    """What an embedding program may decide. A hook that raises refuses the command, and is logged."""
-
-    authenticate: AuthenticateHook | None = None
-    message: MessageHook | None = None
 
 
 @attrs.frozen(slots=True)

@@ -3,14 +3,15 @@
 from typing import Any
 
 from chatsrv.commands.context import Request
+from chatsrv.commands.hooks import TextKind
 from chatsrv.commands.paging import before_or_end
+from chatsrv.commands.texts import check_text
 from chatsrv.groups.wire import event_of
 from chatsrv_protocol import ErrorCode, limits, messages
 from chatsrv_protocol import conversation as wire
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.groups import Changed
 from chatsrv_storage import conversation, marks, receipts, search
-from chatsrv_storage.errors import Refusal
 from chatsrv_storage.turn import Command
 
 _MAX_VERSIONS_BYTES = 48 * 1024
@@ -21,18 +22,8 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-async def check_text(request: Request, group_id: int, text: str) -> None:
-    """Ask the embedding program about a text. Raises Refusal where it objects."""
-    hook = request.services.hooks.message
-    if hook is not None:
-        objection = await hook(request.caller.actor, group_id, text)
-        if objection is not None:
-            raise Refusal("message_refused", objection, "text")
-
-
 async def edit(request: Request, command: wire.Edit) -> Changed:
     """Other words for a text of mine."""
-    await check_text(request, command.group_id, command.text)
     within_ms = _milliseconds(request.services.config.edit_within)
     script = conversation.edit(command.of, command.text, within_ms)
     return Changed(*await request.change(command.group_id, command, script))
@@ -57,12 +48,12 @@ async def pin(request: Request, command: wire.Pin) -> Changed:
 
 async def forward(request: Request, command: wire.Forward) -> messages.Sent:
     """A message said again elsewhere; the target's channel reads the source in its own transaction."""
-    if request.services.hooks.message is not None:
+    if request.services.hooks.text is not None:
         user_id = request.caller.actor.user_id
         text = await request.services.storage.read(
             lambda conn: conversation.text_of(conn, user_id, command.from_group, command.of)
         )
-        await check_text(request, command.group_id, text)
+        await check_text(request, TextKind.MESSAGE, text, command.group_id, "of")
     script = conversation.forward(command.from_group, command.of)
     return messages.Sent(*await request.change(command.group_id, command, script))
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from chatsrv.commands.context import Request
-from chatsrv.commands.conversation import check_text
 from chatsrv.commands.paging import before_or_end
 from chatsrv.groups.wire import event_of
 from chatsrv_protocol import limits
@@ -17,8 +16,6 @@ from chatsrv_storage.errors import Refusal
 
 async def send_media(request: Request, command: wire.SendMedia) -> Sent:
     """A message with a medium."""
-    if command.caption:
-        await check_text(request, command.group_id, command.caption)
     extra = command.extra or SendExtra()
     script = say(
         command.caption,

@@ -3,7 +3,6 @@
 from typing import Any
 
 from chatsrv.commands.context import Request
-from chatsrv.commands.conversation import check_text
 from chatsrv.groups import Submission
 from chatsrv_protocol import messages as wire
 from chatsrv_storage.conversation import say
@@ -16,8 +15,6 @@ EVENT_OVERHEAD = 96
 async def send(request: Request, command: wire.Send) -> None:
     """Queue a message. The reply comes from the channel."""
     services, caller = request.services, request.caller
-    if services.hooks.message is not None:
-        await check_text(request, command.group_id, command.text)
 
     def done(outcome: Outcome) -> None:
         caller.answer(request.request_id, wire.Sent(*outcome.reply) if isinstance(outcome, Accepted) else outcome)

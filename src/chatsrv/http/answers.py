@@ -40,6 +40,7 @@ _STATUS: Final[dict[str, int]] = {
     "media_unknown": HTTPStatus.NOT_FOUND,
     "session_ended": HTTPStatus.UNAUTHORIZED,
     "plaintext_refused": HTTPStatus.FORBIDDEN,
+    "message_refused": HTTPStatus.FORBIDDEN,
     "client_id_conflict": HTTPStatus.CONFLICT,
     "bad_field": HTTPStatus.BAD_REQUEST,
     "storage_full": HTTPStatus.INSUFFICIENT_STORAGE,

@@ -13,8 +13,10 @@ from starlette.requests import Request
 from chatsrv.auth.addresses import ClientAddress, client_of
 from chatsrv.auth.rates import Cost, Rates
 from chatsrv.clock import Clock
+from chatsrv.commands.hooks import Hooks, TextContext, TextKind
 from chatsrv.media.tickets import Bearer, Tickets
 from chatsrv_storage import sessions
+from chatsrv_storage.accounts import names_of
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection, Storage
 
@@ -33,6 +35,7 @@ class Callers:
         trusted_proxies: Collection[str],
         *,
         allow_plaintext: bool,
+        hooks: Hooks,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -40,6 +43,7 @@ class Callers:
         self._rates = rates
         self._trusted_proxies = trusted_proxies
         self._allow_plaintext = allow_plaintext
+        self._hooks = hooks
 
     async def by_token(self, request: Request) -> Bearer:
         """Whose `Authorization: Bearer TOKEN` (64 hex digits) this is. Raises Refusal.
@@ -64,6 +68,18 @@ class Callers:
         if wait:
             raise Refusal("rate_limited", "too much at once: wait a moment, then retry", retry_after=wait)
         return bearer
+
+    async def check_file_name(self, request: Request, bearer: Bearer, name: str) -> None:
+        """Ask the embedding program about the name of an upload. Raises Refusal where it objects."""
+        hook = self._hooks.text
+        if hook is None or not name:
+            return
+        names = await self._storage.read(lambda conn: names_of(conn, [bearer.user_id]))
+        source, _ = self._client(request)
+        context = TextContext(bearer.user_id, names[bearer.user_id], bearer.session_id, source, 0)
+        objection = await hook(TextKind.FILE_NAME, name, context)
+        if objection is not None:
+            raise Refusal("message_refused", objection, "name")
 
     async def for_medium(self, request: Request, media_id: int, variant: str) -> Bearer:
         """As `by_token`, or by the ticket for this variant of this medium. Raises Refusal."""

@@ -108,6 +108,7 @@ class _Handlers:
             raise Refusal("bad_field", "send the file itself as the body, not a form", "content-type")
         size = int(headers["content-length"]) if "content-length" in headers else None
         name = unquote(headers.get("upload-name", ""), errors="replace")
+        await self._callers.check_file_name(request, bearer, name)
         announced = Announced(name, kind_of(headers.get("upload-kind")), size, key_of(request))
         medium = await self._library.uploads.receive(
             bearer.user_id, announced, Body(request.receive, self._stall_seconds)

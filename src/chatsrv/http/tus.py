@@ -81,6 +81,7 @@ class Tus:
         bearer = await self._callers.writer(request, Cost.CHANGE)
         words = _metadata(request.headers.get("upload-metadata", ""))
         size = _number(request, "upload-length")
+        await self._callers.check_file_name(request, bearer, words.get("filename", ""))
         announced = Announced(words.get("filename", ""), kind_of(words.get("kind")), size, key_of(request))
         upload = await self._library.uploads.create(bearer.user_id, announced)
         headers = {"location": f"/uploads/{upload.id}", **_expiry(upload)}

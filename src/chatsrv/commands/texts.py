@@ -1,0 +1,66 @@
+"""Which fields of which commands others will read, and asking the embedding program's hook about them."""
+
+from typing import Any, Final
+
+from chatsrv.commands.context import Request
+from chatsrv.commands.hooks import TextContext, TextKind
+from chatsrv_protocol import conversation, facetoface, governing, groups, media, messages, operator, presence, redpack
+from chatsrv_protocol import session as accounts
+from chatsrv_storage.errors import Refusal
+
+TEXTS: Final[dict[type[Any], tuple[str, TextKind]]] = {
+    accounts.Register: ("name", TextKind.ACCOUNT_NAME),
+    presence.SetProfile: ("nickname", TextKind.PROFILE_NAME),
+    groups.MakeGroup: ("name", TextKind.GROUP_NAME),
+    groups.RenameGroup: ("name", TextKind.GROUP_NAME),
+    governing.SetNickname: ("nickname", TextKind.NICKNAME),
+    governing.SetNotice: ("text", TextKind.NOTICE),
+    governing.JoinGroup: ("note", TextKind.JOIN_NOTE),
+    messages.Send: ("text", TextKind.MESSAGE),
+    media.SendMedia: ("caption", TextKind.CAPTION),
+    conversation.Edit: ("text", TextKind.EDIT),
+    conversation.React: ("emoji", TextKind.REACTION),
+    redpack.SendPacket: ("greeting", TextKind.GREETING),
+}
+"""The field of each command that others will read. A forwarded text is looked up by its handler."""
+
+NOT_SHOWN: Final[dict[type[Any], tuple[str, ...]]] = {
+    accounts.Hello: ("agent",),
+    accounts.Register: ("password", "device"),
+    accounts.Login: ("name", "password", "device"),
+    accounts.ChangePassword: ("old", "new"),
+    accounts.FindPeople: ("names",),
+    operator.Backup: ("name",),
+    operator.EnableUser: ("name",),
+    operator.ResetPassword: ("name", "password"),
+    redpack.GrantMoney: ("name",),
+    governing.RevokeInvite: ("code",),
+    governing.JoinGroup: ("code",),
+    conversation.Search: ("query",),
+    facetoface.EnterCode: ("code",),
+}
+"""Fields of text that nobody else reads: look-ups, secrets, and the names of one's own devices."""
+
+
+ASKED_BY_HANDLER: Final = frozenset((redpack.SendPacket,))
+"""Their handlers call `check_command`, since a refusal has to undo something."""
+
+
+async def check_command(request: Request, command: Any) -> None:
+    """Ask the hook about the text of a command, if it has one. Raises Refusal where the hook objects."""
+    shown = TEXTS.get(command.__class__)
+    if shown is not None:
+        field, kind = shown
+        await check_text(request, kind, getattr(command, field), getattr(command, "group_id", 0), field)
+
+
+async def check_text(request: Request, kind: TextKind, text: str | None, group_id: int, field: str) -> None:
+    """Ask the hook about a text. Raises Refusal where it objects."""
+    hook = request.services.hooks.text
+    if hook is None or not text:
+        return
+    caller = request.caller
+    context = TextContext(caller.actor.user_id, caller.actor.name, caller.session_id, caller.peer, group_id)
+    objection = await hook(kind, text, context)
+    if objection is not None:
+        raise Refusal("message_refused", objection, field)
