@@ -121,14 +121,21 @@ def test_a_token_file_replaces_whatever_stood_there(tmp_path: Path, monkeypatch:
 def test_operators_commands(shell: Shell, site: tuple[str, Path], tmp_path: Path) -> None:
     _, data = site
     op, hal = shell.register("Op"), shell.register("Hal")
-    copy = tmp_path / "copy.sqlite3"
-    for command in (("backup", str(copy)), ("user", "disable", "Hal")):
+    copy, elsewhere = data / "backups" / "copy.sqlite3", tmp_path / "elsewhere.sqlite3"
+    for command in (("backup", copy.name), ("user", "disable", "Hal")):
         refused = op.call(*command, "--json", code=1)
         assert json.loads(refused.err)["error"] == "operator_only"
     op.call("operator", "add", "Op", "--data", str(data))
-    assert op.call("backup", str(copy), "--json").record == {"path": str(copy)}
+    assert op.call("backup", copy.name, "--json").record == {"name": copy.name}
     assert folder_mode(copy) == 0o600
-    assert "exists already" in op.call("backup", str(copy), code=1).err
+    assert "exists already" in op.call("backup", copy.name, code=1).err
+    for name in (str(elsewhere), "../escaped", ".hidden", "a/b", "a b"):
+        assert "letters a to z" in op.call("backup", name, code=1).err
+    assert op.call("operator", "backup", str(elsewhere), "--data", str(data), "--json").record == {
+        "path": str(elsewhere)
+    }
+    assert folder_mode(elsewhere) == 0o600
+    assert "exists already" in op.call("operator", "backup", str(elsewhere), "--data", str(data), code=1).err
     op.call("user", "disable", "Hal")
     assert "session_ended" in hal.call("whoami", "--json", code=1).err
     hal.call("login", "Hal", "--password-stdin", stdin=PASSWORD, code=1)
@@ -139,4 +146,4 @@ def test_operators_commands(shell: Shell, site: tuple[str, Path], tmp_path: Path
     database = sqlite3.connect(data / "chat.sqlite3")
     actions = [row[0] for row in database.execute("select action from audit order by id")]
     database.close()
-    assert actions == ["operator_add", "backup", "backup", "user_disable", "user_enable", "user_reset_password"]
+    assert actions == ["operator_add", *["backup"] * 4, "user_disable", "user_enable", "user_reset_password"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
+import structlog
 from server_kit import PASSWORD, client_id, connect, enter
 
 from chatsrv.testing import QUICK, TestServer, open_test_server
@@ -35,7 +36,7 @@ async def audited(server: TestServer) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(
-    "command", [Backup("/tmp/never.sqlite3"), EnableUser("ann", False), ResetPassword("ann", "a new password")]
+    "command", [Backup("never.sqlite3"), EnableUser("ann", False), ResetPassword("ann", "a new password")]
 )
 async def test_nobody_else_may(command: Any, autojump_clock: object) -> None:
     async with open_test_server() as server:
@@ -46,16 +47,14 @@ async def test_nobody_else_may(command: Any, autojump_clock: object) -> None:
         assert await ann.refused(command) == "operator_only"
         assert [action for _, action, _ in await audited(server)] == ["operator_add", "operator_remove"]
         await (await connect(server)).login("ann")
-    assert not Path("/tmp/never.sqlite3").exists()
 
 
 async def test_every_command_for_operators_alone_is_audited(tmp_path: Path, autojump_clock: object) -> None:
-    async with open_test_server() as server:
+    async with open_test_server(attrs.evolve(QUICK, data=tmp_path / "data")) as server:
         ann, _ = await enter(server, "ann", "bob")
         await promote(server, "ann")
-        path = str(tmp_path / "backup.sqlite3")
         commands = {
-            "backup": Backup(path),
+            "backup": Backup("backup.sqlite3"),
             "user_disable": EnableUser("bob", False),
             "user_reset_password": ResetPassword("bob", "a new password"),
             "wallet_grant": GrantMoney(client_id(server.clock.now_ms()), "bob", 100),
@@ -130,10 +129,10 @@ async def test_a_backup_restores(tmp_path: Path, autojump_clock: object) -> None
         group_id = await ann.make_group("home", bob)
         await ann.say(group_id, "kept")
         token = bob.me.token  # type: ignore[union-attr]
-        path = tmp_path / "backup.sqlite3"
-        await ann.ask(Backup(str(path)))
+        path = tmp_path / "data" / "backups" / "backup.sqlite3"
+        await ann.ask(Backup(path.name))
         await ann.say(group_id, "after the backup")
-        assert await ann.refused(Backup(str(path))) == "bad_field"
+        assert await ann.refused(Backup(path.name)) == "bad_field"
         assert (await audited(server))[-1] == ("ann", "backup", str(path))
     assert path.stat().st_mode & 0o777 == 0o600
     (tmp_path / "restored").mkdir(mode=0o700)
@@ -145,13 +144,52 @@ async def test_a_backup_restores(tmp_path: Path, autojump_clock: object) -> None
         assert (await bob.say(group_id, "goes on")).seq == 3
 
 
-@pytest.mark.parametrize("path", ["relative.sqlite3", "/no/such/folder/backup.sqlite3", "/tmp", "/tmp/a\0b"])
-async def test_a_backup_that_cannot_be_written_says_why(path: str, autojump_clock: object) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["/tmp/a.sqlite3", "../chat.sqlite3", "..", ".hidden", "a/b", "a\0b", "a b", "a\n", "é", "x" * 100, "folder"],
+)
+async def test_a_backup_goes_nowhere_but_into_its_folder(name: str, tmp_path: Path, autojump_clock: object) -> None:
+    data, folder = tmp_path / "data", tmp_path / "backups"
+    (folder / "folder").mkdir(parents=True)
+    before = set(tmp_path.rglob("*"))
+    async with open_test_server(attrs.evolve(QUICK, data=data, backups=folder)) as server:
+        (ann,) = await enter(server, "ann")
+        await promote(server, "ann")
+        if name == "x" * 100:
+            await ann.ask(Backup(name))
+            assert {path.name for path in folder.iterdir()} == {name, "folder"}
+            return
+        assert await ann.refused(Backup(name)) == "bad_field"
+        await ann.ask(Ping())
+        made = {path for path in set(tmp_path.rglob("*")) - before if path.parent != data and path != data}
+        assert made == set()
+
+
+async def test_a_server_without_a_folder_makes_no_backups(autojump_clock: object) -> None:
     async with open_test_server() as server:
         (ann,) = await enter(server, "ann")
         await promote(server, "ann")
-        assert await ann.refused(Backup(path)) == "bad_field"
-        await ann.ask(Ping())
+        assert await ann.refused(Backup("backup.sqlite3")) == "bad_field"
+
+
+async def test_the_head_of_the_audit_log_is_logged_after_each_operator_command(autojump_clock: object) -> None:
+    lines: list[dict[str, Any]] = []
+
+    def keep(_logger: Any, _method: str, event: Any) -> str:
+        lines.append(dict(event))
+        return ""
+
+    log: Any = structlog.wrap_logger(structlog.ReturnLogger(), processors=[keep])
+    async with open_test_server(log=log) as server:
+        ann, _ = await enter(server, "ann", "bob")
+        await promote(server, "ann")
+        for command in (EnableUser("bob", False), EnableUser("bob", True)):
+            await ann.ask(command)
+            row, head = await server.server.services.storage.read(audit.head)
+            assert lines[-1] == {"event": "audit log", "row": row, "head": head}
+        assert len(head) == 64
+        assert await ann.refused(EnableUser("nobody", False)) == "user_unknown"
+        assert [line["row"] for line in lines if line["event"] == "audit log"] == [2, 3]
 
 
 async def test_the_audit_log_cannot_be_changed_unseen(tmp_path: Path, autojump_clock: object) -> None:

@@ -1,11 +1,14 @@
 """Settings from a file, the environment, flags and Python: the same names, bounds and errors."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chatsrv.config import Address, Config, ConfigError, is_loopback, load_config
+from chatsrv.cli.online import CA_FILE
+from chatsrv.config import OTHER_VARIABLES, Address, Config, ConfigError, is_loopback, load_config
 
 
 @pytest.mark.parametrize(
@@ -110,11 +113,30 @@ def test_a_wrong_setting_is_named(toml: str, words: str, tmp_path: Path) -> None
         ({"CHATSRV_NODE": "1.5"}, "must be a number"),
         ({"CHATSRV_OPEN_REGISTRATION": "maybe"}, "must be true or false"),
         ({"CHATSRV_TCP": ""}, "write HOST:PORT"),
+        ({"CHATSRV_TPC": "127.0.0.1:0"}, "CHATSRV_TPC is no variable of chatsrv; did you mean 'CHATSRV_TCP'"),
+        ({"CHATSRV_tcp": "127.0.0.1:0"}, "did you mean 'CHATSRV_TCP'"),
+        ({"CHATSRV_PROFIL": "ann"}, "did you mean 'CHATSRV_PROFILE'"),
+        ({"CHATSRV_QQQQQQQQQ": ""}, "serve --help` lists the settings. Else unset it"),
     ],
 )
 def test_a_wrong_variable_is_named(environment: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         load_config(None, environment)
+
+
+def test_variables_of_the_client_stand_beside_the_settings() -> None:
+    assert load_config(None, dict.fromkeys(OTHER_VARIABLES, "x") | {"CHATSRVX": "x"}) == Config()
+    assert CA_FILE in OTHER_VARIABLES
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_file_is_utf_8_whatever_the_locale(mark: str, tmp_path: Path) -> None:
+    file = tmp_path / "chatsrv.toml"
+    file.write_bytes(f'{mark}name = "Café 聊天"'.encode())
+    script = "import sys, chatsrv.config as c, pathlib; print(ascii(c.load_config(pathlib.Path(sys.argv[1])).name))"
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", script, file], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == ascii("Café 聊天"), done.stderr
 
 
 @pytest.mark.parametrize("flags", [{"colour": "red"}, {"node": -1}, {"heartbeat": "5"}])

@@ -5,14 +5,17 @@ from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import FLAG, NAME, PASSWORD, String, field
 from chatsrv_protocol.registry import command
 
-PATH = String(1, 1024)
+BACKUP_NAME = String(1, 100)
 
 
 @command(0x0501, reply=Done, errors=(ErrorCode.OPERATOR_ONLY,))
 class Backup:
-    """Write a verified copy of the database to this path on the server's machine; it must not exist yet."""
+    """Write a verified copy of the database to a new file of this name, in the folder that the server keeps backups in.
 
-    path: str = field(PATH)
+    `name`: letters a to z, digits, `.`, `-` and `_`; it begins with a letter or a digit.
+    """
+
+    name: str = field(BACKUP_NAME)
 
 
 @command(0x0502, reply=Done, errors=(ErrorCode.OPERATOR_ONLY, ErrorCode.USER_UNKNOWN))

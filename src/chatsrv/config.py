@@ -5,9 +5,9 @@ import ipaddress
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -106,6 +106,9 @@ class Config:
 
     data: Path | None = attrs.field(default=None, converter=_path)
     """The data folder; None keeps everything in a temporary folder that is removed at the end."""
+
+    backups: Path | None = attrs.field(default=None, converter=_path)
+    """Where the backups go that operators order through a connection; by default the folder `backups` in the data folder."""
 
     tcp: Address | None = attrs.field(default=None, converter=_address)
     ws: Address | None = attrs.field(default=None, converter=_address)
@@ -246,6 +249,8 @@ class Config:
             raise ConfigError(
                 "tls and wss need a certificate, and so does https: set tls_cert and tls_key to PEM files"
             )
+        if self.backups is not None and self.data is not None and self.backups.absolute() == self.data.absolute():
+            raise ConfigError("backups must be another folder than data: the database and its journal have names there")
         if self.media_store == "s3" and not (self.media_s3_endpoint and self.media_s3_bucket):
             raise ConfigError("media in S3 need media_s3_endpoint and media_s3_bucket")
         if self.redpack_min_average > self.redpack_max_average:
@@ -258,8 +263,25 @@ class Config:
             if not self.payout_secret:
                 raise ConfigError("payout_url needs payout_secret: without a key anybody could order payouts there")
 
+    @property
+    def backup_folder(self) -> Path | None:
+        """Where backups go that are ordered by name; None for a server without a data folder that was told no other."""
+        return self.backups or (None if self.data is None else self.data / "backups")
+
 
 _FIELDS = {field.name: field for field in attrs.fields(Config)}
+
+
+PREFIX: Final = "CHATSRV_"
+OTHER_VARIABLES: Final = frozenset(f"{PREFIX}{name}" for name in ("CONFIG", "SERVER", "PROFILE", "CA_FILE", "BIN"))
+"""Variables that are no settings: the settings' file, what clients read, and where scripts keep the program's path."""
+
+_BY_VARIABLE: Final = {f"{PREFIX}{name.upper()}": name for name in _FIELDS}
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    meant = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{meant[0]}'?" if meant else ""
 
 
 def _from_text(name: str, text: str, where: str) -> Any:
@@ -278,8 +300,7 @@ def _from_text(name: str, text: str, where: str) -> Any:
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name, value in values.items():
         if name not in _FIELDS:
-            meant = difflib.get_close_matches(name, _FIELDS, n=1)
-            hint = f"did you mean '{meant[0]}'?" if meant else f"the settings are {', '.join(_FIELDS)}"
+            hint = _hint(name, list(_FIELDS)) or f"the settings are {', '.join(_FIELDS)}"
             raise ConfigError(f"{where}: there is no setting '{name}'; {hint}")
         wanted = _misfit(_FIELDS[name].default, value)
         if wanted:
@@ -308,20 +329,26 @@ def _misfit(default: Any, value: Any) -> str:
 def load_config(file: Path | None = None, environment: Mapping[str, str] | None = None, **flags: Any) -> Config:
     """Settings from a TOML file, then CHATSRV_NAME in the environment, then flags: the later wins; None is not set.
 
-    Raises ConfigError, with the place and what would do.
+    The file is UTF-8 whatever the locale. A variable that begins with CHATSRV_ and is none of ours is refused, as a
+    setting of another name is in the file. Raises ConfigError, with the place and what would do.
     """
     values: dict[str, Any] = {}
     if file is not None:
         try:
-            values |= _checked(tomllib.loads(file.read_text()), str(file))
+            values |= _checked(tomllib.loads(file.read_text(encoding="utf-8-sig")), str(file))
         except OSError as error:
             raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file} is not TOML: {error}") from None
-    for name in _FIELDS:
-        text = (environment or {}).get(f"CHATSRV_{name.upper()}")
-        if text is not None:
-            values[name] = _from_text(name, text, f"CHATSRV_{name.upper()}")
+    for variable, text in (environment or {}).items():
+        if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES:
+            continue
+        setting = _BY_VARIABLE.get(variable)
+        if setting is None:
+            hint = _hint(variable.upper(), [*_BY_VARIABLE, *sorted(OTHER_VARIABLES)])
+            hint = hint or "`chatsrv serve --help` lists the settings."
+            raise ConfigError(f"the environment: {variable} is no variable of chatsrv; {hint} Else unset it")
+        values[setting] = _from_text(setting, text, variable)
     values |= {name: value for name, value in flags.items() if value is not None}
     try:
         return Config(**_checked(values, "the settings"))

@@ -21,6 +21,12 @@ def note(conn: Connection, now_ms: int, actor: str, action: str, subject: str, d
     )
 
 
+def head(conn: Connection) -> tuple[int, str]:
+    """(number of the last row, its chain as hex); (0, "") for an empty log."""
+    last = conn.execute("select id, chain from audit order by id desc limit 1").fetchone()
+    return (0, "") if last is None else (last[0], last[1].hex())
+
+
 def check(conn: Connection) -> Iterator[str]:
     """Every row whose chain does not follow from the row before, in words."""
     before, expected = b"", 1

@@ -1,12 +1,14 @@
-"""A door for whoever owns the data folder: `operator.sock` in it, mode 0600, to give operator rights while a server runs.
+"""A door for whoever owns the data folder: `operator.sock` in it, mode 0600, for operator rights and backups while a server runs.
 
-One line of JSON in, {"do": "add", "name": "ann"} or "remove"; one line out, {"ok": true, "user_id": "…"} or {"ok":
-false, "error": CODE, "message": SENTENCE}. Who may open the file may do it; the audit log names them by their account
-on this machine. Lines, time and connections are bounded, though only the folder's owner and root get this far.
+One line of JSON in, {"do": "add", "name": "ann"}, "remove", or {"do": "backup", "path": "/…"}; one line out,
+{"ok": true, …} or {"ok": false, "error": CODE, "message": SENTENCE}. Who may open the file may do it; the audit log names
+them by their account on this machine. Lines, time and connections are bounded, though only the folder's owner and root
+get this far.
 """
 
 import errno
 import json
+import math
 import os
 import pwd
 import socket
@@ -20,7 +22,8 @@ from typing import Any, Final
 import trio
 
 from chatsrv.commands.context import Services
-from chatsrv_storage import accounts
+from chatsrv.commands.operator import log_audit_head
+from chatsrv_storage import accounts, audit
 from chatsrv_storage.errors import Refusal, StorageFailed
 
 SOCKET_NAME: Final = "operator.sock"
@@ -41,8 +44,8 @@ async def serve_operators(
     async def handle(stream: trio.SocketStream) -> None:
         try:
             async with stream, room:
-                with trio.move_on_after(DEADLINE):
-                    await stream.send_all(_line(await _answer(services, stream)))
+                with trio.move_on_after(DEADLINE) as within:
+                    await stream.send_all(_line(await _answer(services, stream, within)))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
 
@@ -89,20 +92,34 @@ def _remove_stale(path: Path) -> None:
     path.unlink()
 
 
-async def _answer(services: Services, stream: trio.SocketStream) -> dict[str, Any]:
+async def _answer(services: Services, stream: trio.SocketStream, within: trio.CancelScope) -> dict[str, Any]:
     try:
-        do, name = _parse(await _read_line(stream))
-        now_ms = services.clock.now_ms()
+        asked = _parse(await _read_line(stream))
         actor = peer_name(stream)
-        user_id = await services.storage.write(
-            lambda conn: accounts.set_operator(conn, actor, name, do == "add", now_ms)
-        )
+        if asked["do"] == "backup":
+            within.deadline = math.inf  # seconds per GB
+            return await _backup(services, actor, Path(asked["path"]))
+        return await _set_operator(services, actor, asked["name"], operator=asked["do"] == "add")
     except Refusal as refusal:
         return {"ok": False, "error": refusal.code, "message": refusal.message}
     except StorageFailed:
         return {"ok": False, "error": "internal", "message": "the server's storage failed, and it stops"}
-    services.log.info("operator rights changed", by=actor, user=name, operator=do == "add")
+
+
+async def _set_operator(services: Services, actor: str, name: str, *, operator: bool) -> dict[str, Any]:
+    now_ms = services.clock.now_ms()
+    user_id = await services.storage.write(lambda conn: accounts.set_operator(conn, actor, name, operator, now_ms))
+    services.log.info("operator rights changed", by=actor, user=name, operator=operator)
+    await log_audit_head(services)
     return {"ok": True, "user_id": str(user_id)}
+
+
+async def _backup(services: Services, actor: str, path: Path) -> dict[str, Any]:
+    now_ms = services.clock.now_ms()
+    await services.storage.write(lambda conn: audit.note(conn, now_ms, actor, "backup", str(path)))
+    await services.storage.backup(path)
+    await log_audit_head(services)
+    return {"ok": True}
 
 
 async def _read_line(stream: trio.SocketStream) -> bytes:
@@ -115,17 +132,26 @@ async def _read_line(stream: trio.SocketStream) -> bytes:
     return bytes(line.partition(b"\n")[0])
 
 
-def _parse(line: bytes) -> tuple[str, str]:
-    """(add or remove, name). Raises Refusal."""
+_ASKED: Final = {"add": "name", "remove": "name", "backup": "path"}
+"""What can be asked, and what it needs to know."""
+
+
+def _parse(line: bytes) -> dict[str, str]:
+    """What is asked, checked. Raises Refusal."""
     try:
         asked: Any = json.loads(line)
-        do, name = asked["do"], asked["name"]
-        str(name).encode()  # half of a surrogate pair, which JSON can hold, no database takes
+        do = asked["do"]
+        value = asked[_ASKED[do]]
+        str(value).encode()  # half of a surrogate pair, which JSON can hold, no database takes
     except (ValueError, KeyError, TypeError, RecursionError):
-        do, name = None, None
-    if do not in ("add", "remove") or not isinstance(name, str) or len(line) > MAX_LINE:
-        raise Refusal("bad_field", 'ask with one line of JSON: {"do": "add" or "remove", "name": "…"}')
-    return do, name
+        do, value = "", None
+    if not isinstance(value, str) or len(line) > MAX_LINE or "\0" in value:
+        raise Refusal(
+            "bad_field", 'ask with one line of JSON: {"do": "add", "remove" or "backup", "name" or "path": "…"}'
+        )
+    if do == "backup" and not value.startswith("/"):
+        raise Refusal("bad_field", "the path of a backup must be absolute")
+    return {"do": do, _ASKED[do]: value}
 
 
 def _line(answer: dict[str, Any]) -> bytes:

@@ -1,8 +1,10 @@
-"""Commands on a data folder, without a connection: looking it over, and giving operator rights."""
+"""Commands on a data folder, without a connection: looking it over, operator rights, and backups."""
 
+import math
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
 
     from chatsrv.cli.output import Output
     from chatsrv_storage.check import Check
+    from chatsrv_storage.port import Connection
+
+T = TypeVar("T")
+
+SOCKET_SECONDS: Final = 10.0
+"""How long a server may take to answer on its operator socket."""
 
 operator = typer.Typer(
     help="Give and take the rights of an operator, on the server's machine. Audited.", no_args_is_help=True
@@ -88,64 +96,121 @@ def remove(ctx: typer.Context, name: Name, data: Data, json: Json = False) -> No
     _set_operator(_output(ctx, json), data, name, operator=False)
 
 
+@operator.command("backup")
+def backup(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.", show_default=False)],
+    data: Data,
+    json: Json = False,
+) -> None:
+    """Write a verified copy of the database to any file, whether a server runs on the data folder or not.
+
+    The file must not exist yet; its mode is 0600. It holds everything but the bytes of media.
+    """
+    out = _output(ctx, json)
+    path = file.absolute()
+    _in_folder(data, partial(_backup_offline, data, path), {"do": "backup", "path": str(path)}, wait=math.inf)
+    out.say(f"backup written to {path}", path=str(path))
+
+
 def _set_operator(out: "Output", data: Path, name: str, *, operator: bool) -> None:
-    """Directly in the folder while no server holds it, else through that server's operator socket."""
-    import trio
-
-    from chatsrv_storage.errors import FolderError, FolderInUse, Refusal
-
-    try:
-        try:
-            user_id = trio.run(_offline, data, name, operator)
-        except FolderInUse as in_use:
-            user_id = trio.run(partial(through_the_server, data, name, operator=operator, in_use=str(in_use)))
-    except FolderError as error:
-        raise Failure(str(error), code="folder") from None
-    except Refusal as refusal:
-        raise Failure(refusal.message, code=refusal.code) from None
+    user_id = _in_folder(
+        data,
+        partial(_set_offline, data, name, operator),
+        {"do": "add" if operator else "remove", "name": name},
+    ).get("user_id")
     sentence = f"{name} is an operator now" if operator else f"{name} is not an operator any more"
     out.say(sentence, name=name, user_id=str(user_id), operator=operator)
 
 
-async def _offline(data: Path, name: str, operator: bool) -> int:
+def _in_folder(
+    data: Path, offline: Callable[[], Awaitable[dict[str, Any]]], asked: dict[str, str], wait: float = SOCKET_SECONDS
+) -> dict[str, Any]:
+    """Do something to a data folder: directly while no server holds it, else through that server's operator socket."""
+    import trio
+
+    from chatsrv_storage.errors import FolderError, FolderInUse, FolderUnusable, Refusal
+    from chatsrv_storage.folder import DATABASE_NAME
+
+    try:
+        if not (data / DATABASE_NAME).is_file():
+            raise FolderUnusable(f"There is no data of a server in {data}. Name the folder of `chatsrv serve --data`.")
+        try:
+            return trio.run(offline)
+        except FolderInUse as in_use:
+            return trio.run(partial(through_the_server, data, asked, in_use=str(in_use), wait=wait))
+    except FolderError as error:
+        raise Failure(str(error), code="folder") from None
+    except Refusal as refusal:
+        raise Failure(refusal.message, code=refusal.code) from None
+
+
+async def _set_offline(data: Path, name: str, operator: bool) -> dict[str, Any]:
+    from chatsrv_storage import accounts
+
+    now_ms, actor = _now_and_actor()
+
+    def change(conn: "Connection") -> int:
+        return accounts.set_operator(conn, actor, name, operator, now_ms)
+
+    return {"user_id": await _write_offline(data, change)}
+
+
+async def _backup_offline(data: Path, path: Path) -> dict[str, Any]:
+    from chatsrv_storage import audit
+    from chatsrv_storage.port import open_storage
+
+    now_ms, actor = _now_and_actor()
+    async with open_storage(data, inline=True) as storage:
+        await storage.write(lambda conn: audit.note(conn, now_ms, actor, "backup", str(path)))
+        await storage.backup(path)
+    return {}
+
+
+async def _write_offline(data: Path, job: "Callable[[Connection], T]") -> T:
+    from chatsrv_storage.port import open_storage
+
+    async with open_storage(data, inline=True) as storage:
+        return await storage.write(job)
+
+
+def _now_and_actor() -> tuple[int, str]:
     import os
     import time
 
     from chatsrv.app.operator_socket import local_name
-    from chatsrv_storage import accounts
-    from chatsrv_storage.errors import FolderUnusable
-    from chatsrv_storage.folder import DATABASE_NAME
-    from chatsrv_storage.port import open_storage
 
-    if not (data / DATABASE_NAME).is_file():
-        raise FolderUnusable(f"There is no data of a server in {data}. Name the folder of `chatsrv serve --data`.")
-    now_ms, actor = time.time_ns() // 1_000_000, local_name(os.getuid())
-    async with open_storage(data, inline=True) as storage:
-        return await storage.write(lambda conn: accounts.set_operator(conn, actor, name, operator, now_ms))
+    return time.time_ns() // 1_000_000, local_name(os.getuid())
 
 
-async def through_the_server(data: Path, name: str, *, operator: bool, in_use: str) -> int:
-    """Ask the server on a data folder; answers the user's id. `in_use` begins what is said if it does not answer."""
+async def through_the_server(
+    data: Path, asked: dict[str, str], *, in_use: str, wait: float = SOCKET_SECONDS
+) -> dict[str, Any]:
+    """Ask the server on a data folder; its answer. `in_use` begins what is said if it does not answer within `wait` s.
+
+    Raises Refusal where it refuses.
+    """
     import json
 
     import trio
 
-    from chatsrv.app.operator_socket import DEADLINE, socket_address
+    from chatsrv.app.operator_socket import socket_address
     from chatsrv_storage.errors import Refusal
 
     silent = Failure(f"{in_use} It does not answer on its operator socket either.", UNREACHABLE, code="unreachable")
     answer: dict[str, Any] = {}
     try:
-        with trio.fail_after(DEADLINE), socket_address(data) as address:
+        with trio.move_on_after(wait) as waiting, socket_address(data) as address:
             async with await trio.open_unix_socket(address) as stream:
-                asked = {"do": "add" if operator else "remove", "name": name}
                 await stream.send_all(json.dumps(asked).encode() + b"\n")
                 line = b""
                 while not line.endswith(b"\n") and (data_read := await stream.receive_some()):
                     line += data_read
-        answer = json.loads(line)
-    except (OSError, RuntimeError, trio.TooSlowError, trio.BrokenResourceError, ValueError):
+            answer = json.loads(line)
+        if waiting.cancelled_caught:
+            raise silent
+    except (OSError, RuntimeError, trio.BrokenResourceError, ValueError):
         raise silent from None
     if not answer["ok"]:
         raise Refusal(answer["error"], answer["message"])
-    return int(answer["user_id"])
+    return answer

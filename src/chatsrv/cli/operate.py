@@ -1,6 +1,5 @@
 """What operators do through a connection: backups and accounts. All of it is audited on the server."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,18 +13,16 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.", show_d
 
 async def backup(
     here: Online,
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A new file, on the server's machine.", show_default=False)
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the new file is called.", show_default=False)],
 ) -> None:
     """Write a verified copy of the database, while the server runs; an operator's right.
 
-    FILE is written by the server, on its machine and with its rights. It must not exist yet.
+    The server writes it into the folder that its setting `backups` names, and overwrites nothing. `chatsrv operator
+    backup` writes to any file, on the server's machine.
     """
-    path = file.absolute()
     async with here.session() as client:
-        await client.backup(str(path))
-    here.out.say(f"backup written to {path}", path=str(path))
+        await client.backup(name)
+    here.out.say(f"backup '{name}' written to the server's folder for backups", name=name)
 
 
 @user.command("disable")

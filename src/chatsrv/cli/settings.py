@@ -26,6 +26,7 @@ SECRET: Final = frozenset(("payout_secret", "media_s3_secret_key"))
 
 SETTINGS: Final = (
     Setting("data", str, "DIR", "The data folder; made if need be.  [default: in your user's data folder]"),
+    Setting("backups", str, "DIR", "Where operators' backups go.  [default: backups in the data folder]"),
     Setting("tcp", str, "HOST:PORT", "Listen for TCP; port 0 means any free one."),
     Setting("ws", str, "HOST:PORT", "Listen for WebSockets."),
     Setting("tls", str, "HOST:PORT", "Listen for TCP with TLS."),

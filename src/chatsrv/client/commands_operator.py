@@ -8,12 +8,12 @@ from chatsrv_protocol.operator import Backup, EnableUser, ResetPassword
 class OperatorCommands(Commands):
     """Methods of a client whose user is an operator; for anybody else they raise RequestRefused (operator_only)."""
 
-    async def backup(self, path: str) -> None:
-        """Write a verified copy of the database to this path on the server's machine; it must not exist yet.
+    async def backup(self, name: str) -> None:
+        """Write a verified copy of the database to a new file of this name in the server's folder for backups.
 
         Raises OutcomeUnknown when the connection is lost meanwhile: a second try would find the file there.
         """
-        await self.exchange(self.build(Backup, path), repeatable=False)
+        await self.exchange(self.build(Backup, name), repeatable=False)
 
     async def enable_user(self, name: str, *, enabled: bool = True) -> None:
         """Let a user log in again, or (`enabled` false) end their sessions and let them in no more."""

@@ -1,10 +1,13 @@
 """What only operators may do. Rights are checked in the transaction, and everything is audited."""
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import trio
 
 from chatsrv.auth.passwords import MIN_LENGTH
-from chatsrv.commands.context import Request
+from chatsrv.commands.context import Request, Services
 from chatsrv.commands.session import end_connections
 from chatsrv_protocol import operator as wire
 from chatsrv_protocol.common import Done
@@ -12,24 +15,46 @@ from chatsrv_storage import accounts, audit
 from chatsrv_storage.errors import BackupFailed, Refusal
 from chatsrv_storage.port import Connection
 
+_BACKUP_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
+
 
 async def backup(request: Request, command: wire.Backup) -> Done:
-    """A verified copy of the database on the server's machine."""
-    user_id, now_ms = request.caller.actor.user_id, request.now_ms
-    path = Path(command.path)
-    if not path.is_absolute() or "\0" in command.path:
-        raise Refusal("bad_field", "the path must be absolute: it is on the server's machine", "path")
+    """A verified copy of the database in the server's folder for backups."""
+    services, user_id, now_ms = request.services, request.caller.actor.user_id, request.now_ms
+    await services.storage.read(lambda conn: accounts.require_operator(conn, user_id))
+    folder = services.config.backup_folder
+    if folder is None:
+        raise Refusal("bad_field", "this server keeps nothing on a disk, and no backups", "name")
+    if _BACKUP_NAME.fullmatch(command.name) is None:
+        sentence = "a backup's name has letters a to z, digits, '.', '-' and '_', and begins with a letter or a digit"
+        raise Refusal("bad_field", sentence, "name")
+    path = folder / command.name
 
     def allow(conn: Connection) -> None:
         operator = accounts.require_operator(conn, user_id)
         audit.note(conn, now_ms, operator.name, "backup", str(path))
 
-    await request.services.storage.write(allow)
+    await services.storage.write(allow)
     try:
-        await request.services.storage.backup(path)
+        await make_private_folder(folder)
+        await services.storage.backup(path)
     except BackupFailed as failed:
-        raise Refusal("bad_field", failed.message, "path") from None
+        raise Refusal("bad_field", failed.message, "name") from None
     return Done()
+
+
+async def log_audit_head(services: Services) -> None:
+    """Write the head of the audit log's chain into the server's log, which is kept elsewhere: see `check --expect-head`."""
+    row, head = await services.storage.read(audit.head)
+    services.log.info("audit log", row=row, head=head)
+
+
+async def make_private_folder(folder: Path) -> None:
+    """Make the folder for backups, mode 0700, unless it exists. Raises BackupFailed."""
+    try:
+        await trio.Path(folder).mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise BackupFailed(f"The folder for backups cannot be made: {error.strerror}.") from None
 
 
 async def enable_user(request: Request, command: wire.EnableUser) -> Done:

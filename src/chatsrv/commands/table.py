@@ -1,7 +1,7 @@
 """The table of all commands: which handler answers which class of the wire."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from chatsrv.commands import (
     conversation,
@@ -17,6 +17,8 @@ from chatsrv.commands import (
     sync,
 )
 from chatsrv.commands.context import Request
+from chatsrv_protocol import ErrorCode
+from chatsrv_protocol.registry import REFUSALS
 
 Handler: TypeAlias = Callable[[Request, Any], Awaitable[Any]]
 """Answers the reply; None where the reply comes later, from a group's channel. Raises Refusal or ProtocolError."""
@@ -34,3 +36,6 @@ HANDLERS: dict[type[Any], Handler] = {
     **presence.HANDLERS,
     **media.HANDLERS,
 }
+
+OPERATOR_COMMANDS: Final = frozenset(kind for kind, codes in REFUSALS.items() if ErrorCode.OPERATOR_ONLY in codes)
+"""What only operators may do; the head of the audit log is logged after each."""

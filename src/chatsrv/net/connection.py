@@ -15,7 +15,9 @@ from chatsrv.auth.rates import UNMETERED, Cost
 from chatsrv.bus import Blob, Subscriber
 from chatsrv.commands.context import Request, Services
 from chatsrv.commands.costs import AMOUNTS, COSTS
-from chatsrv.commands.table import HANDLERS
+from chatsrv.commands.operator import log_audit_head
+from chatsrv.commands.table import HANDLERS, OPERATOR_COMMANDS
+from chatsrv.commands.texts import ASKED_BY_HANDLER, check_command
 from chatsrv.transport.outbox import Flusher, Outbox
 from chatsrv.transport.port import Transport
 from chatsrv_protocol import (
@@ -238,7 +240,11 @@ class ClientConnection:
             return
         request = Request(self._services, self, request_id)
         try:
+            if self._services.hooks.text is not None and kind not in ASKED_BY_HANDLER:
+                await check_command(request, command)
             reply = await HANDLERS[kind](request, command)
+            if kind in OPERATOR_COMMANDS:
+                await log_audit_head(self._services)
             if reply is not None:
                 self.answer(request_id, reply)
         except StorageFailed:

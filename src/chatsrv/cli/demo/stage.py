@@ -65,7 +65,7 @@ class Stage:
     async def make_operator(self, name: str) -> None:
         """Give somebody the rights of an operator, as `chatsrv operator add` does while a server runs."""
         assert self._config.data is not None
-        await through_the_server(self._config.data, name, operator=True, in_use="The demo's server runs.")
+        await through_the_server(self._config.data, {"do": "add", "name": name}, in_use="The demo's server runs.")
 
     # The people.
 
