@@ -382,7 +382,7 @@ async def test_a_storage_that_fails_under_a_background_task_is_one_storage_faile
     storage = open_storage(tmp_path / "data", inline=inline, factory=conn)
     with trio.fail_after(30), pytest.raises(StorageFailed) as caught:
         async with open_server(QUICK, storage=storage) as server:
-            (ann,) = await enter(TestServer(server, server.services.clock, 1 << 18), "ann")
+            (ann,) = await enter(TestServer(server, server.services.clock, 1 << 18), "ann")  # type: ignore[arg-type]
             group_id = await ann.make_group("home")
             await ann.say(group_id, "hello")
             conn.faults["COMMIT"] = sqlite3.SQLITE_IOERR_FSYNC
@@ -403,7 +403,7 @@ async def test_what_the_storage_reports_goes_into_the_servers_log(monkeypatch: p
     monkeypatch.setattr(posting, "_write", broken)
     log: Any = structlog.wrap_logger(structlog.ReturnLogger(), processors=[keep])
     async with open_server(QUICK, log=log) as server:
-        people = TestServer(server, server.services.clock, 1 << 18)
+        people = TestServer(server, server.services.clock, 1 << 18)  # type: ignore[arg-type]
         ann, bob = await enter(people, "ann", "bob")
         groups = [await ann.make_group("one"), await bob.make_group("two")]
         gate = threading.Event()
