@@ -75,8 +75,7 @@ class Callers:
         if hook is None or not name:
             return
         names = await self._storage.read(lambda conn: names_of(conn, [bearer.user_id]))
-        source, _ = self._client(request)
-        context = TextContext(bearer.user_id, names[bearer.user_id], bearer.session_id, source, 0)
+        context = TextContext(bearer.user_id, names[bearer.user_id], bearer.session_id, self.client(request).host, 0)
         objection = await hook(TextKind.FILE_NAME, name, context)
         if objection is not None:
             raise Refusal("message_refused", objection, "name")
