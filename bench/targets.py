@@ -12,8 +12,6 @@ PACED_CPU: Final = {2000: 1.5, 500: 1.5, 100: 2.0}
 """CPU a delivery, as a multiple of the floor's."""
 
 PACED_P99: Final = 1.5
-REDIS: Final = 3_100_000
-"""Deliveries/s of Redis pub/sub at 500 members and 128 in flight on the machine that docs/performance.md names."""
 
 MANY_GROUPS_RATE: Final = 4000
 MANY_GROUPS_CPU: Final = (2.5, 1.6)
@@ -104,8 +102,6 @@ def saturated(result: dict[str, Any]) -> list[Row]:
     name = f"`fanout`, {members:,} members, {result['options']['window']} in flight"
     ours, theirs = (each["deliveries_per_second"] for each in (result, floor))
     rows = [against(f"{name}: deliveries/s", ours, theirs, low=share, then=then, unsure=unsure)]
-    if members == 500:
-        rows.append(at_least("… beside Redis pub/sub on the machine of the page", ours, REDIS))
     ours, theirs = (each["server_cpu_us_per_delivery"] for each in (result, floor))
     return [*rows, against("… CPU µs a delivery", ours, theirs, high=SATURATED_CPU.get(members))]
 
