@@ -8,7 +8,7 @@ from typing import Any
 
 from chatsrv_storage.connection import JobConnection, configure_reader, configure_writer, connect
 from chatsrv_storage.migrate import load_migrations, migrate
-from chatsrv_storage.records import checksum
+from chatsrv_storage.records import message_checksum
 
 ME = 1
 OTHERS = range(2, 12)
@@ -81,7 +81,7 @@ def _rows(groups: int, messages: int) -> Iterator[tuple[Any, ...]]:
             sender, seq, message_id = 2 + place % len(OTHERS), place + 2, (place + 1) * groups + group + 1
             yield (
                 group_id, seq, message_id, place + 1, sender, START_MS + place, "text", text, None,
-                checksum(group_id, seq, message_id, sender, "text", text, None),
+                message_checksum(group_id, seq, message_id, sender, "text", text, None, START_MS + place),
             )  # fmt: skip
 
 

@@ -41,10 +41,23 @@ def test_a_changed_audit_row_is_found(shell: Shell, data: Path) -> None:
         database.execute("update audit set subject = 'bob'")
     database.close()
     done = shell.call("check", str(data), "--json", code=1)
-    problem, verdict = done.records
-    assert "audit: row 1 was changed" in problem["problem"]
-    assert verdict == {"folder": str(data), "ok": False, "problems": 1}
-    assert "1 problem found" in shell.call("check", str(data), code=1).out
+    problems = [record["problem"] for record in done.records if "problem" in record]
+    verdict = done.records[-1]
+    assert any("audit: row 1 was changed" in problem for problem in problems)
+    assert any("the trigger audit_is_final is missing" in problem for problem in problems)
+    assert any("account 'ann': its row says operator" in problem for problem in problems)
+    assert verdict == {"folder": str(data), "ok": False, "problems": len(problems)}
+    assert f"{len(problems)} problems found" in shell.call("check", str(data), code=1).out
+
+
+def test_the_head_of_the_audit_log_is_printed_and_expected(shell: Shell, data: Path) -> None:
+    shell.call("operator", "add", "ann", "--data", str(data))
+    said, verdict = shell.call("check", str(data), "--json").records
+    assert (said["audit_row"], verdict["problems"]) == (1, 0)
+    head = said["audit_head"]
+    shell.call("operator", "remove", "ann", "--data", str(data))
+    assert "no problem found" in shell.call("check", str(data), "--expect-head", head).out
+    assert "the log was cut" in shell.call("check", str(data), "--expect-head", "00" * 32, code=1).out
 
 
 def test_no_folder(shell: Shell, tmp_path: Path) -> None:

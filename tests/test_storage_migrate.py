@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from storage_kit import SCHEMA
 
-from chatsrv_storage import history
+from chatsrv_storage import history, row_checksums
 from chatsrv_storage.connection import JobConnection, configure_writer, connect
 from chatsrv_storage.errors import FolderDamaged, SchemaTooNew
 from chatsrv_storage.jobs import Driver
@@ -184,9 +184,10 @@ def test_results_survive_the_change_of_their_key(connection: JobConnection) -> N
     migrate(connection, own, Path("here"))
     kept = connection.execute("select user_id, client_id, payload_hash, result from idempotency").fetchall()
     assert kept == sorted(rows, key=lambda row: (row[1], row[0])), "in the order of time"
+    assert list(row_checksums.check(connection)) == [], "a step of a later migration made their checksums"
     with pytest.raises(sqlite3.IntegrityError):
-        connection.execute("insert into idempotency values (?, ?, ?, ?)", rows[0])
-    connection.execute("insert into idempotency values (?, ?, ?, ?)", (3, *rows[0][1:]))
+        connection.execute("insert into idempotency values (?, ?, ?, ?, 0)", rows[0])
+    connection.execute("insert into idempotency values (?, ?, ?, ?, 0)", (3, *rows[0][1:]))
 
 
 def test_the_search_index_is_made_again(connection: JobConnection) -> None:

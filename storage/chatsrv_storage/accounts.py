@@ -8,6 +8,7 @@ from chatsrv_names import account_name_problem, name_key
 from chatsrv_storage import audit, name_looks
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
+from chatsrv_storage.row_checksums import seal
 
 
 @attrs.frozen(slots=True)
@@ -46,6 +47,7 @@ def register(
         (user_id, name, key, password_hash, now_ms),
     )
     name_looks.add(conn, user_id, name)
+    seal(conn, "person", user_id)
     return Account(user_id, name, password_hash, 0, operator=False, disabled=False)
 
 
@@ -80,6 +82,7 @@ def names_of(conn: Connection, user_ids: Sequence[int]) -> dict[int, str]:
 def set_password(conn: Connection, user_id: int, password_hash: str, keep_session: int) -> list[int]:
     """Set a password and end the user's sessions but `keep_session` (0: all); answers the ids of those ended."""
     conn.execute("update person set password_hash = ? where id = ?", (password_hash, user_id))
+    seal(conn, "person", user_id)
     return _end_sessions(conn, user_id, keep_session)
 
 
@@ -108,6 +111,7 @@ def set_operator(conn: Connection, actor: str, name: str, operator: bool, now_ms
     """Make somebody an operator or end it, audited; answers their id."""
     account = _require(conn, name)
     conn.execute("update person set operator = ? where id = ?", (int(operator), account.user_id))
+    seal(conn, "person", account.user_id)
     audit.note(conn, now_ms, actor, "operator_add" if operator else "operator_remove", account.name)
     return account.user_id
 
@@ -116,6 +120,7 @@ def set_enabled(conn: Connection, actor: str, name: str, enabled: bool, now_ms: 
     """Disable an account or enable it again, audited; answers its id and the sessions that ended."""
     account = _require(conn, name)
     conn.execute("update person set disabled = ? where id = ?", (int(not enabled), account.user_id))
+    seal(conn, "person", account.user_id)
     audit.note(conn, now_ms, actor, "user_enable" if enabled else "user_disable", account.name)
     return account.user_id, [] if enabled else _end_sessions(conn, account.user_id, 0)
 

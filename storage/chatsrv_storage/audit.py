@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from chatsrv_storage.port import Connection
 
@@ -25,6 +25,20 @@ def head(conn: Connection) -> tuple[int, str]:
     """(number of the last row, its chain as hex); (0, "") for an empty log."""
     last = conn.execute("select id, chain from audit order by id desc limit 1").fetchone()
     return (0, "") if last is None else (last[0], last[1].hex())
+
+
+def expect_head(expected: str) -> Callable[[Connection], Iterator[str]]:
+    """A check that the log still holds the row with this chain (hex, as `head` answers it), in words."""
+
+    def check_head(conn: Connection) -> Iterator[str]:
+        try:
+            chain = bytes.fromhex(expected)
+        except ValueError:
+            chain = b""
+        if conn.execute("select 1 from audit where chain = ?", (chain,)).fetchone() is None:
+            yield f"audit: no row has the hash {expected}: the log was cut or written anew"
+
+    return check_head
 
 
 def check(conn: Connection) -> Iterator[str]:

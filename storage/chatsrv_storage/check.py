@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from .batch import describe
-from .connection import configure_reader, connect
+from .connection import connect_unshared
 from .errors import FolderError
-from .folder import explained, hold_folder
+from .folder import explained, watch_folder
 from .jobs import Connection
 from .migrate import Migration, load_migrations, schema_version
+from .schema_check import schema_problems
 
 Check: TypeAlias = Callable[[Connection], Iterable[str]]
 
@@ -22,37 +23,44 @@ _MOST_PROBLEMS = 100  # of one kind: a broken index names every row
 
 
 def check_folder(
-    folder: Path, checks: Sequence[Check] = (), *, migrations: Sequence[Migration] | None = None
+    path: Path, checks: Sequence[Check] = (), *, migrations: Sequence[Migration] | None = None
 ) -> list[str]:
-    """The problems found in a data folder, one sentence each; an empty list is good news. Blocks: seconds per GB.
+    """The problems found in a data folder or a backup's file, one sentence each; an empty list is good news.
 
-    `checks` run only on a database of this program's schema. Raises FolderInUse while a server runs on it, and
-    FolderUnusable when there is no such folder or database.
+    Changes nothing, makes no file, and works where nothing can be written. Blocks: seconds per GB. `checks` run only on
+    a database of this program's schema. Raises FolderInUse while a server runs on it, and FolderUnusable when there is
+    no such folder or database.
     """
     migrations = load_migrations() if migrations is None else migrations
-    with hold_folder(folder, create=False) as held:
-        try:
-            with explained(held.database):
-                # Read-only, so that even the WAL of a killed server stays as it is.
-                connection = connect(held.database, read_only=True)
-                try:
-                    configure_reader(connection)
-                    version = schema_version(connection, held.database, len(migrations))
-                    problems = list(structure_problems(connection))
-                    if version < len(migrations):
-                        problems.append(
-                            f"{held.database} has schema {version}, this program {len(migrations)}: "
-                            "the contents were not checked. Start the server once, then check again."
-                        )
-                    else:
-                        for check in checks:
-                            problems.extend(_problems_of(check, connection))
-                finally:
-                    connection.close()
-        except FolderError as error:
-            if not held.database.exists():
-                raise
-            return [str(error)]
+    if path.is_file():
+        return _check_database(path, checks, migrations)
+    with watch_folder(path) as folder:
+        return _check_database(folder.database, checks, migrations)
+
+
+def _check_database(database: Path, checks: Sequence[Check], migrations: Sequence[Migration]) -> list[str]:
+    problems: list[str] = []
+    try:
+        with explained(database):
+            connection = connect_unshared(database)
+            try:
+                version = schema_version(connection, database, len(migrations))
+                problems += structure_problems(connection)
+                if version < len(migrations):
+                    problems.append(
+                        f"{database} has schema {version}, this program {len(migrations)}: "
+                        "the contents were not checked. Start the server once, then check again."
+                    )
+                else:
+                    problems += schema_problems(connection, migrations)
+                    for check in checks:
+                        problems.extend(_problems_of(check, connection))
+            finally:
+                connection.close()
+    except FolderError as error:
+        if not database.exists():
+            raise
+        return [str(error)]
     return problems
 
 

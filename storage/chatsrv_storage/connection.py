@@ -50,6 +50,25 @@ def connect(path: Path, *, read_only: bool = False, factory: type[JobConnection]
     return sqlite3.connect(database_uri(path, read_only=read_only), uri=True, factory=factory, **CONNECT_OPTIONS)
 
 
+def connect_unshared(path: Path) -> JobConnection:
+    """A reader of a database that no other program uses: it takes no lock, and makes and changes no file.
+
+    Without shared memory it reads a WAL that a killed server left, and it works on a read-only disk. Raises sqlite3.Error.
+    """
+    # SQLite would make a -wal where there is none and it can, and remove it at the end.
+    has_wal = path.with_name(f"{path.name}-wal").exists()
+    uri = f"{database_uri(path, read_only=True)}&{'vfs=unix-none' if has_wal else 'immutable=1'}"
+    connection = sqlite3.connect(uri, uri=True, factory=JobConnection, **CONNECT_OPTIONS)
+    try:
+        # Before the first read: then the index of the WAL is in this process's own memory, and not in a -shm file.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+        configure_reader(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def configure_writer(connection: Driver, synchronous: Synchronous) -> None:
     """Set the writer's PRAGMAs. Raises sqlite3.Error, and sqlite3.NotSupportedError where WAL does not work."""
     _configure(connection, _WRITER_CACHE_KIB)

@@ -9,6 +9,7 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
 from chatsrv_storage.records import Actor
 from chatsrv_storage.rights import Operation, allow, least_role, reader
+from chatsrv_storage.row_checksums import checksum_of
 from chatsrv_storage.turn import Script, Turn
 
 EVERYBODY: Final = 0
@@ -96,8 +97,11 @@ def edit(of: int, text: str, within_ms: int) -> Script:
         record = turn.append(actor, "edited", data={"of": of})
         if group.rules.keep_edits:
             turn.conn.execute(
-                "insert into message_edit values (?, ?, ?, ?, ?)",
-                (turn.group_id, of, record.seq, turn.now_ms, target.text),
+                "insert into message_edit values (?, ?, ?, ?, ?, ?)",
+                (
+                    *(turn.group_id, of, record.seq, turn.now_ms, target.text),
+                    checksum_of(turn.group_id, of, record.seq, turn.now_ms, target.text),
+                ),
             )
         rewrite(turn.conn, target, text, {**target.data, "edited": [record.seq, turn.now_ms]})
         search.replace(turn.conn, turn.group_id, of, text)

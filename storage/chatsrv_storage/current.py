@@ -10,7 +10,7 @@ import attrs
 
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
-from chatsrv_storage.records import Record, checksum, dump
+from chatsrv_storage.records import Record, dump, message_checksum
 
 EXCERPT: Final = 200
 """Characters of a message that a quote, a pin or a preview may show."""
@@ -59,7 +59,9 @@ def rewrite(conn: Connection, target: Target, text: str, data: dict[str, Any]) -
         (
             text,
             dumped,
-            checksum(target.group_id, target.seq, target.id, target.sender_id, target.kind, text, dumped),
+            message_checksum(
+                target.group_id, target.seq, target.id, target.sender_id, target.kind, text, dumped, target.sent_at
+            ),
             target.group_id,
             target.seq,
         ),

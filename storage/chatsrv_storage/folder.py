@@ -71,6 +71,29 @@ def hold_folder(path: Path, *, create: bool = True) -> Generator[DataFolder]:
         os.close(lock)
 
 
+@contextmanager
+def watch_folder(path: Path) -> Generator[DataFolder]:
+    """Keep servers off a data folder that exists until the end of the block, changing nothing in it.
+
+    Raises FolderInUse and FolderUnusable. A folder without a lock's file was never served: there is nothing to keep off.
+    """
+    path = path.absolute()
+    if not path.is_dir():
+        raise FolderUnusable(f"There is no data folder {path}. Name the folder that `chatsrv serve --data` uses.")
+    try:
+        lock = os.open(path / LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield DataFolder(path)
+        return
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        _flock(path, lock, fcntl.LOCK_SH)
+        yield DataFolder(path)
+    finally:
+        os.close(lock)
+
+
 def prepare_database(folder: DataFolder) -> None:
     """Create the database file, or make it private if it is not. Raises FolderUnusable.
 
@@ -146,20 +169,26 @@ def _lock(path: Path) -> int:
     except OSError as error:
         raise _unusable(path, error) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        _flock(path, lock, fcntl.LOCK_EX)
+    except BaseException:
         os.close(lock)
-        raise FolderInUse(
-            f"The data folder {path} is in use by process {holder}. Stop that server first, or choose another folder."
-        ) from None
-    except OSError as error:
-        os.close(lock)
-        raise _unusable(path, error) from error
+        raise
     with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
+
+
+def _flock(path: Path, lock: int, kind: int) -> None:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        raise FolderInUse(
+            f"The data folder {path} is in use by process {holder}. Stop that server first, or choose another folder."
+        ) from None
+    except OSError as error:
+        raise _unusable(path, error) from error
 
 
 def _unusable(path: Path, error: OSError) -> FolderUnusable:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from chatsrv_storage.current import EXCERPT, filled_in
 from chatsrv_storage.port import Connection
-from chatsrv_storage.records import Actor, Record, checksum
+from chatsrv_storage.records import Actor, Record, checksum, message_checksum
 from chatsrv_storage.rights import Operation, reader
 from chatsrv_storage.standing import both_states
 from chatsrv_storage.turn import Script, Turn
@@ -106,7 +106,7 @@ def check(conn: Connection) -> Iterator[str]:
     group, seq, ordinal = 0, 0, 0
     heads = dict[int, tuple[int, int]]()
     rows = conn.execute(
-        "select group_id, seq, id, sender_id, kind, text, data, checksum, ordinal from message order by group_id, seq"
+        "select group_id, seq, id, sender_id, kind, text, data, checksum, ordinal, sent_at from message order by group_id, seq"
     )
     for row in rows:
         if row[0] != group:
@@ -115,7 +115,7 @@ def check(conn: Connection) -> Iterator[str]:
             yield f"group {group}: events {seq + 1} to {row[1] - 1} are missing"
         if not ordinal <= row[8] <= ordinal + 1:
             yield f"group {group}: event {row[1]} counts {row[8]} after {ordinal}"
-        if checksum(*row[:7]) != row[7]:
+        if row[7] not in (message_checksum(*row[:7], sent_at=row[9]), checksum(*row[:7])):
             yield f"group {group}: event {row[1]} was changed on the disk: its checksum is wrong"
         seq, ordinal = row[1], row[8]
         heads[group] = seq, ordinal

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from chatsrv_storage.clock_readings import EVERY_MS, READINGS
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Connection
+from chatsrv_storage.row_checksums import checksum_of
 from chatsrv_storage.rows import execute_rows, query_rows
 
 KEEP_MS: Final = 7 * 24 * 3600 * 1000
@@ -65,9 +66,18 @@ def result_in(row: tuple[bytes, str] | None, once: Once, now_ms: int) -> list[An
     return None
 
 
+INSERT: Final = "insert into idempotency values (?, ?, ?, ?, ?)"
+
+
+def row_of(once: Once, result: str) -> tuple[int, bytes, bytes, str, int]:
+    """A result as the table holds it; `result` is JSON."""
+    user_id, client_id, payload_hash = once
+    return user_id, client_id, payload_hash, result, checksum_of(client_id, user_id, payload_hash, result)
+
+
 def keep(conn: Connection, once: Once, result: list[Any]) -> None:
     """Store the result of a mutation that took effect."""
-    conn.execute("insert into idempotency values (?, ?, ?, ?)", (*once, json.dumps(result, separators=(",", ":"))))
+    conn.execute(INSERT, row_of(once, json.dumps(result, separators=(",", ":"))))
 
 
 def earlier_results(conn: Connection, asked: Sequence[Once]) -> dict[tuple[int, bytes], tuple[bytes, str]]:
@@ -86,7 +96,8 @@ def earlier_results(conn: Connection, asked: Sequence[Once]) -> dict[tuple[int, 
 def keep_all(conn: Connection, results: Sequence[tuple[Once, list[Any]]]) -> None:
     """`keep` for many, in one statement."""
     execute_rows(
-        conn, "insert into idempotency", [(*once, json.dumps(result, separators=(",", ":"))) for once, result in results]
+        conn, "insert into idempotency",
+        [row_of(once, json.dumps(result, separators=(",", ":"))) for once, result in results],
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from .jobs import Connection, Driver
 from .records import checksum
+from .row_checksums import seal_all
 
 NUL: Final = "\0"
 
@@ -44,5 +45,5 @@ def _clean(connection: Connection, table: str, column: str, key: tuple[str, ...]
         connection.execute(f"update {table} set {column} = ? where {where}", (without_nul(text), *place))
 
 
-STEPS: Final[dict[str, Callable[[Driver], None]]] = {"no_nul": remove_nul}
+STEPS: Final[dict[str, Callable[[Driver], None]]] = {"no_nul": remove_nul, "row_checksums": seal_all}
 """The step of each migration that has one, by the migration's name."""

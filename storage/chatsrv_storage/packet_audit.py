@@ -15,7 +15,8 @@ from chatsrv_storage.port import Connection
 _CROSS_CHECKS: Final = (
     (
         "select r.packet_id, r.number from redpack_record r left join transfer t on t.id = r.transfer_id"
-        " where t.id is null or (t.kind, t.giver_id, t.receiver_id, t.cents) <> ('open', r.packet_id, r.user_id, r.cents)",
+        " where t.id is null or (t.kind, t.giver_id, t.receiver_id, t.cents, t.at)"
+        " <> ('open', r.packet_id, r.user_id, r.cents, r.opened_at)",
         "red packet {}: the record of share {} is not what its transfer paid",
     ),
     (
@@ -75,9 +76,11 @@ def _problems(conn: Connection, group_id: int, packet_id: int) -> Iterator[str]:
 def _message_problems(conn: Connection, group_id: int, seq: int, greeting: str, packet: Packet) -> Iterator[str]:
     """What its members were shown is what they are paid by."""
     row = conn.execute(
-        "select kind, sender_id, text, data from message where group_id = ? and seq = ?", (group_id, seq)
+        "select kind, sender_id, text, sent_at, data from message where group_id = ? and seq = ?", (group_id, seq)
     ).fetchone()
     if row is None:
         yield f"it has no message: group {group_id} has no event {seq}"
-    elif row[:3] != ("redpack", packet.sender_id, greeting) or json.loads(row[3]) != {"packet": head_of(packet)}:
+    elif row[:4] != ("redpack", packet.sender_id, greeting, packet.sent_ms) or json.loads(row[4]) != {
+        "packet": head_of(packet)
+    }:
         yield f"its message says something else: event {seq} of group {group_id}"

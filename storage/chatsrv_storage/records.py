@@ -148,6 +148,13 @@ def checksum(group_id: int, seq: int, message_id: int, sender_id: int, kind: str
     return zlib.crc32(f"{group_id}/{seq}/{message_id}/{sender_id}/{kind}/{text}/{data}".encode())
 
 
+def message_checksum(
+    group_id: int, seq: int, message_id: int, sender_id: int, kind: str, text: str, data: str | None, sent_at: int
+) -> int:
+    """As `checksum`, the time it was sent included; rows that older versions wrote have the other."""
+    return zlib.crc32(f"{group_id}/{seq}/{message_id}/{sender_id}/{kind}/{text}/{data}/{sent_at}".encode())
+
+
 def dump(data: dict[str, Any] | None) -> str | None:
     """`data` as it is stored."""
     return None if data is None else json.dumps(data, ensure_ascii=False, separators=(",", ":"))

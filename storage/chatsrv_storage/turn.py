@@ -12,7 +12,9 @@ from typing import Any, Protocol, cast
 import attrs
 
 from chatsrv_storage.errors import Refusal
+from chatsrv_storage.idempotency import INSERT as INSERT_RESULT
 from chatsrv_storage.idempotency import Once, conflict, earlier_result, keep, result_in
+from chatsrv_storage.idempotency import row_of as result_row
 from chatsrv_storage.port import Connection
 from chatsrv_storage.profiles import require_on_terms
 from chatsrv_storage.records import (
@@ -24,8 +26,8 @@ from chatsrv_storage.records import (
     Joined,
     Parted,
     Record,
-    checksum,
     dump,
+    message_checksum,
 )
 from chatsrv_storage.rights import Operation, allow
 from chatsrv_storage.rows import execute_rows
@@ -288,7 +290,7 @@ class Turn:
         """A run of messages: each is checked alone, and the rows of all are inserted together."""
         outcomes: list[Outcome] = []
         records: list[Record] = []
-        results: list[tuple[int, bytes, bytes, str]] = []
+        results: list[tuple[int, bytes, bytes, str, int]] = []
         seen: dict[tuple[int, bytes], tuple[bytes, list[Any]]] = {}
         cursors: dict[int, tuple[int, int, int, int]] = {}
         for post in posts:
@@ -305,19 +307,19 @@ class Turn:
             records.append(record)
             seen[once.user_id, once.client_id] = once.payload_hash, accepted.reply
             reply = f"[{self.group_id},{record.seq},{record.id},{record.ordinal},{record.sent_at}]"
-            results.append((once.user_id, once.client_id, once.payload_hash, reply))
+            results.append(result_row(once, reply))
             cursors[record.sender_id] = (record.seq, record.ordinal, self.group_id, record.sender_id)
             member = self._members[record.sender_id]
             if member is not None:
                 member.read_seq, member.read_ordinal = record.seq, record.ordinal
         known = self._known
         if known is not None:
-            known.results |= {(user_id, client_id): (digest, reply) for user_id, client_id, digest, reply in results}
+            known.results |= {row[:2]: row[2:4] for row in results}
             known.new_results += results
             known.new_messages += map(row_of, records)
             known.cursors += cursors.values()
             return outcomes
-        self.conn.executemany("insert into idempotency values (?, ?, ?, ?)", results)
+        self.conn.executemany(INSERT_RESULT, results)
         self.insert(records)
         self.conn.executemany(_MOVE_CURSOR, list(cursors.values()))
         return outcomes
@@ -353,5 +355,7 @@ def row_of(record: Record) -> tuple[Any, ...]:
     data = dump(record.data)
     return (
         record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sent_at, record.kind, record.text, data,
-        checksum(record.group_id, record.seq, record.id, record.sender_id, record.kind, record.text, data),
+        message_checksum(
+            record.group_id, record.seq, record.id, record.sender_id, record.kind, record.text, data, record.sent_at
+        ),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from chatsrv.cli.errors import REFUSED, UNREACHABLE, Failure
 from chatsrv.cli.online import Json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from chatsrv.cli.output import Output
     from chatsrv_storage.check import Check
@@ -28,6 +28,9 @@ operator = typer.Typer(
 )
 
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The data folder.", show_default=False)]
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The data folder, or the file of a backup.", show_default=False)
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.", show_default=False)]
 
 
@@ -39,29 +42,49 @@ def _output(ctx: typer.Context, json: bool) -> "Output":
 
 def check(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data folder.", show_default=False)],
+    folder: Folder,
+    expect_head: Annotated[
+        str,
+        typer.Option("--expect-head", metavar="HASH", help="A hash that the audit log must hold.", show_default=False),
+    ] = "",
     json: Json = False,
 ) -> None:
-    """Look a data folder over while no server runs on it; changes nothing.
+    """Look a data folder or a backup over while no server runs on it; changes nothing.
 
-    Checks the database's structure, the checksum of every message, the order of every group, the audit log and the
-    books.
-    Exit code 1 if anything is wrong.
+    Checks the database's structure and schema, the checksums of its rows, the order of every group, its members against
+    its events, operators and disabled accounts against the audit log, the audit log itself and the books. The hash for
+    --expect-head is in the server's log after each command of an operator, and is printed here. Exit code 1 if anything
+    is wrong.
     """
-    from chatsrv_storage import audit, history, ledger, media, packet_audit, payouts
+    from chatsrv_storage import audit
+    from chatsrv_storage.all_checks import ALL
 
-    books = [ledger.check, packet_audit.check, payouts.check]
-    _look_over(_output(ctx, json), folder, [history.check, audit.check, *books, media.check])
+    heads: list[tuple[int, str]] = []
+
+    def audit_head(conn: "Connection") -> "Iterator[str]":
+        heads.append(audit.head(conn))
+        return iter(())
+
+    expected = [audit.expect_head(expect_head)] if expect_head else []
+    problems = _problems(folder, [*ALL, audit_head, *expected])
+    out = _output(ctx, json)
+    row, head = heads[0] if heads else (0, "")
+    if row:
+        out.say(f"the audit log ends with row {row}, hash {head}", audit_row=row, audit_head=head)
+    _verdict(out, folder, problems)
 
 
-def _look_over(out: "Output", folder: Path, checks: "Sequence[Check]") -> None:
+def _problems(folder: Path, checks: "Sequence[Check]") -> list[str]:
     from chatsrv_storage.check import check_folder
     from chatsrv_storage.errors import FolderError
 
     try:
-        problems = check_folder(folder, checks)
+        return check_folder(folder, checks)
     except FolderError as error:
         raise Failure(str(error), code="folder") from None
+
+
+def _verdict(out: "Output", folder: Path, problems: list[str]) -> None:
     for problem in problems:
         out.say(problem, problem=problem)
     count = len(problems)
@@ -72,16 +95,17 @@ def _look_over(out: "Output", folder: Path, checks: "Sequence[Check]") -> None:
 
 def audit(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data folder.", show_default=False)],
+    folder: Folder,
     json: Json = False,
 ) -> None:
     """Recompute every balance, packet, draw and payout from the ledger while no server runs; names what is wrong.
 
     Exit code 1 if anything is wrong.
     """
-    from chatsrv_storage import ledger, packet_audit, payouts
+    from chatsrv_storage.all_checks import BOOKS
 
-    _look_over(_output(ctx, json), folder, [ledger.check, packet_audit.check, payouts.check])
+    problems = _problems(folder, BOOKS)
+    _verdict(_output(ctx, json), folder, problems)
 
 
 @operator.command("add")
