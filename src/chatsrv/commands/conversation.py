@@ -12,6 +12,7 @@ from chatsrv_protocol import conversation as wire
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.groups import Changed
 from chatsrv_storage import conversation, marks, receipts, search
+from chatsrv_storage.errors import Refusal
 from chatsrv_storage.turn import Command
 
 _MAX_VERSIONS_BYTES = 48 * 1024
