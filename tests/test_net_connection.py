@@ -5,18 +5,33 @@ from typing import Any, Self
 import attrs
 import msgpack
 import pytest
+import structlog.testing
 import trio
 import trio.testing
 from server_kit import PASSWORD, Client, client_id, connect, enter, frame, raw, said
 
+from chatsrv.commands import messages
 from chatsrv.commands.hooks import Hooks, TextContext, TextKind
+from chatsrv.commands.table import HANDLERS
 from chatsrv.net.connection import COMMANDS_PER_TURN, GOODBYE, MAX_BAD_FRAMES, MAX_LATENESS
 from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv_protocol import limits
 from chatsrv_protocol.common import Draining, Lagging, Ping, Pong, Refused
 from chatsrv_protocol.groups import Added, AddMembers, GroupRenamed, MemberRemoved, Removed, RemoveMember, RenameGroup
-from chatsrv_protocol.messages import Message, Send
-from chatsrv_protocol.session import EndSession, Hello, ListSessions, Login, Logout, Register, Resume, SessionOver
+from chatsrv_protocol.messages import Message, Send, SendExtra, Sent
+from chatsrv_protocol.session import (
+    EndSession,
+    FindPeople,
+    Hello,
+    ListSessions,
+    Login,
+    Logout,
+    People,
+    Person,
+    Register,
+    Resume,
+    SessionOver,
+)
 from chatsrv_protocol.sync import CatchUp, History, ListGroups, Range
 
 
@@ -49,11 +64,7 @@ async def open_raw(server: TestServer) -> Client:
         (packed([0x0101, -1, [1], "x"]), "frame_broken"),
         (packed([0x0101, 1, {"a": 1}, "x"]), "frame_broken"),
         (frame(b"\x91" * 3000), "frame_broken"),
-        (raw(Ping(), 1), "hello_first"),
-        (raw(Login("ann", PASSWORD, ""), 1), "hello_first"),
         (raw(Hello((1,), "x"), 0), "bad_field"),
-        (raw(Hello((2, 3), "x"), 1), "version_unsupported"),
-        (raw(Hello((), "x"), 1), "version_unsupported"),
     ],
 )
 async def test_what_is_no_client_of_ours_is_told_why_and_closed(data: bytes, code: str, autojump_clock: object) -> None:
@@ -63,6 +74,86 @@ async def test_what_is_no_client_of_ours_is_told_why_and_closed(data: bytes, cod
         assert await client.until_end() == code
         await trio.testing.wait_all_tasks_blocked()
         assert server.server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (Ping(), "hello_first"),
+        (Login("ann", PASSWORD, ""), "hello_first"),
+        (Hello((2, 3), "x"), "version_unsupported"),
+        (Hello((), "x"), "version_unsupported"),
+    ],
+)
+async def test_a_first_command_that_is_refused_is_answered_under_its_own_request_id(
+    command: Any, code: str, autojump_clock: object
+) -> None:
+    async with open_test_server() as server:
+        client = await connect(server)
+        await client.stream.send_all(raw(command, 77))
+        client.protocol._waiting[77] = Pong
+        assert await client.until_end() is None, "nothing is said under request id 0"
+        assert client.answers.pop(77).code == code
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.server.connections == 0
+
+
+async def _a_name_too_long(_request: Any, _command: Any) -> People:
+    return People((Person(1, "x" * 99),))
+
+
+async def _a_reply_too_large(_request: Any, _command: Any) -> People:
+    return People(tuple(Person(1, "\N{GRINNING FACE}" * 32) for _ in range(500)))
+
+
+@pytest.mark.parametrize("handler", [_a_name_too_long, _a_reply_too_large])
+async def test_a_reply_that_cannot_be_encoded_is_our_fault(
+    handler: Any, monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
+    """It is logged with the command's name, and never counts against the client."""
+    monkeypatch.setitem(HANDLERS, FindPeople, handler)
+    with structlog.testing.capture_logs() as logged:
+        async with open_test_server(log=structlog.get_logger()) as server:
+            (ann,) = await enter(server, "ann")
+            for _ in range(MAX_BAD_FRAMES + 5):
+                assert await ann.refused(FindPeople(("bob",))) == "internal"
+            assert isinstance(await ann.ask(Ping()), Pong)
+    failures = [entry for entry in logged if entry["log_level"] == "error"]
+    assert len(failures) == MAX_BAD_FRAMES + 5
+    assert all(entry["command"] == "FindPeople" for entry in failures)
+
+
+async def test_so_is_one_of_a_channel(monkeypatch: pytest.MonkeyPatch, autojump_clock: object) -> None:
+    def broken(*_fields: Any) -> Sent:
+        return Sent(0, 0, 0, 0, 0)
+
+    monkeypatch.setattr(messages.wire, "Sent", broken)
+    with structlog.testing.capture_logs() as logged:
+        async with open_test_server(log=structlog.get_logger()) as server:
+            (ann,) = await enter(server, "ann")
+            group_id = await ann.make_group()
+            assert await ann.refused(Send(client_id(), group_id, "hi")) == "internal"
+    assert [entry["command"] for entry in logged if entry["log_level"] == "error"] == ["Send"]
+
+
+async def test_an_extra_of_defaults_is_the_same_content_as_none(autojump_clock: object) -> None:
+    async with open_test_server() as server:
+        (ann,) = await enter(server, "ann")
+        group_id = await ann.make_group()
+        once = client_id()
+        first = await ann.ask(Send(once, group_id, "hi"))
+        assert await ann.ask(Send(once, group_id, "hi", SendExtra())) == first
+        assert await ann.refused(Send(once, group_id, "hi", SendExtra(mention_all=True))) == "client_id_conflict"
+
+
+@pytest.mark.parametrize("byte", [0x00, 0x40, 0xC0])
+async def test_a_client_id_of_another_variant_is_no_uuid_of_version_7(byte: int, autojump_clock: object) -> None:
+    async with open_test_server() as server:
+        (ann,) = await enter(server, "ann")
+        group_id = await ann.make_group()
+        good = client_id()
+        bad = good[:8] + bytes((byte,)) + good[9:]
+        assert await ann.refused(Send(bad, group_id, "hi")) == "client_id_expired"
 
 
 @pytest.mark.parametrize("step", [1, 3, 7])
@@ -87,7 +178,9 @@ async def test_bytes_may_come_in_any_split(step: int, autojump_clock: object) ->
     ("fields", "code"),
     [
         ([0x7F01, 9], "unknown_type"),
-        ([0x0340, 9], "bad_field"),
+        ([0x0340, 9], "unknown_type"),
+        ([0x0380, 9], "unknown_type"),
+        ([0x04C0, 9], "unknown_type"),
         ([0x0340, 9, 1, 1, 1, 1, 1], "unknown_type"),
         ([0x0301, 9, b"x" * 16, 1], "bad_field"),
         ([0x0301, 9, b"x" * 15, 1, "hi"], "bad_field"),
@@ -251,7 +344,7 @@ async def test_who_is_silent_for_two_heartbeats_is_cut_and_who_pings_is_not(
             await trio.sleep(9)
             await ann.ask(Ping())
         assert server.server.connections == 1
-        assert await bob.until_end() is None
+        assert await bob.until_end() == "timed_out"
         await ann.say(group_id, "bob's connection is gone, his membership is not")
         again = await (await connect(server)).login("bob")
         assert len(await again.texts(group_id)) == 1

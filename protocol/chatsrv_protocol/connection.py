@@ -113,6 +113,9 @@ class Connection:
         except BadMessage as bad:
             if self.role is Role.CLIENT and is_reply(bad.number):
                 self._answered(bad.request_id)
+            if self.role is Role.SERVER and bad.number >= 0 and not is_command(bad.number):
+                sentence = f"type 0x{bad.number:04x} is not a command: only the server sends it"
+                return self._reject(bad.request_id, ProtocolError(ErrorCode.UNKNOWN_TYPE, sentence))
             return self._reject(bad.request_id, bad.error)
         error = self._check(request_id, message)
         if error is not None:

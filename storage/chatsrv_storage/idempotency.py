@@ -57,7 +57,7 @@ def result_in(row: tuple[bytes, str] | None, once: Once, now_ms: int) -> list[An
         if row[0] != once.payload_hash:
             raise conflict()
         return json.loads(row[1])
-    if client_id[6] >> 4 != 7:
+    if client_id[6] >> 4 != 7 or client_id[8] >> 6 != 0b10:  # version and variant (RFC 9562, section 4)
         raise Refusal("client_id_expired", "a client id must be a UUIDv7", "client_id")
     age = now_ms - int.from_bytes(client_id[:6], "big")
     if not -FUTURE_MS < age < KEEP_MS:

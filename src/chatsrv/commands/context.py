@@ -1,7 +1,8 @@
 """What a handler works with: the services of the server, and the caller whose command it is."""
 
 import hashlib
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 import attrs
 import trio
@@ -20,12 +21,14 @@ from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.log import Log
 from chatsrv.media.library import Library
-from chatsrv_protocol import encode, limits
+from chatsrv_protocol import ErrorCode, encode, limits
+from chatsrv_protocol.messages import SendExtra
+from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.port import Storage
 from chatsrv_storage.records import Actor
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Command, Script
+from chatsrv_storage.turn import Accepted, Command, Outcome, Script
 
 
 @attrs.frozen(slots=True)
@@ -116,6 +119,18 @@ class Request:
         change = Command(self.caller.actor, self.once(command), script)
         return await self.services.channels.run(group_id, change)
 
+    def answer_later(self, command: Any, reply: type[Any]) -> Callable[[Outcome], None]:
+        """What a channel calls with the outcome of this command: it answers with that reply, or with the refusal."""
+
+        def done(outcome: Outcome) -> None:
+            try:
+                self.caller.answer(self.request_id, reply(*outcome.reply) if isinstance(outcome, Accepted) else outcome)
+            except Exception:
+                self.services.log.exception("a reply cannot be made", command=type(command).__name__)
+                self.caller.answer(self.request_id, server_fault())
+
+        return done
+
     def stream_events(self, events: list[Any]) -> None:
         """Send events as part of the answer, under the request's id, in pieces that a WebSocket message holds."""
         frames: list[bytes] = []
@@ -131,6 +146,16 @@ class Request:
             self.caller.stream(b"".join(frames))
 
 
+_NO_EXTRA: Final = SendExtra()
+
+
+def server_fault() -> Refusal:
+    """What a client hears of a bug of ours, which is in the log."""
+    return Refusal(ErrorCode.INTERNAL, "the server made a mistake; it is in its log")
+
+
 def payload_hash(command: Any) -> bytes:
-    """What makes two commands the same: everything but the request id."""
+    """What makes two commands the same: everything but the request id. An `extra` of defaults alone is none."""
+    if getattr(command, "extra", None) == _NO_EXTRA:
+        command = attrs.evolve(command, extra=None)
     return hashlib.blake2b(encode(command), digest_size=16).digest()

@@ -6,7 +6,7 @@ from chatsrv.commands.context import Request
 from chatsrv.groups import Submission
 from chatsrv_protocol import messages as wire
 from chatsrv_storage.conversation import say
-from chatsrv_storage.turn import Accepted, Command, Outcome, Post
+from chatsrv_storage.turn import Command, Post
 
 EVENT_OVERHEAD = 96
 """What a message's event has besides its text, at most: numbers, a name and the framing."""
@@ -16,9 +16,7 @@ async def send(request: Request, command: wire.Send) -> None:
     """Queue a message. The reply comes from the channel."""
     services, caller = request.services, request.caller
 
-    def done(outcome: Outcome) -> None:
-        caller.answer(request.request_id, wire.Sent(*outcome.reply) if isinstance(outcome, Accepted) else outcome)
-
+    done = request.answer_later(command, wire.Sent)
     extra = command.extra
     post: Post | Command = Post(caller.actor, request.once(command), command.text)
     if extra is not None:

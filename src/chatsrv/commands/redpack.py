@@ -18,7 +18,6 @@ from chatsrv_storage import ledger, packets, payouts
 from chatsrv_storage.errors import Refusal, StorageBusy, StorageFull
 from chatsrv_storage.openings import Open
 from chatsrv_storage.port import Connection
-from chatsrv_storage.turn import Accepted, Outcome
 
 OPENING_SIZE = 160
 """About what the event of an opening takes."""
@@ -83,10 +82,7 @@ async def open_packet(request: Request, command: wire.OpenPacket) -> None:
     """Queue an opening. The reply comes from the channel."""
     services, caller = request.services, request.caller
 
-    def done(outcome: Outcome) -> None:
-        reply = wire.PacketShare(*outcome.reply) if isinstance(outcome, Accepted) else outcome
-        caller.answer(request.request_id, reply)
-
+    done = request.answer_later(command, wire.PacketShare)
     opening = Open(caller.actor, request.once(command), command.packet_id, services.config.redpack_show_amounts)
     await services.channels.submit(command.group_id, Submission(opening, OPENING_SIZE, done))
 

@@ -8,7 +8,7 @@ from chatsrv.auth.passwords import MIN_LENGTH
 from chatsrv.auth.rates import source_of
 from chatsrv.commands.context import Request
 from chatsrv_names import name_key
-from chatsrv_protocol import ErrorCode, ProtocolError, limits
+from chatsrv_protocol import ErrorCode, limits
 from chatsrv_protocol import session as wire
 from chatsrv_protocol.common import Done, Ping, Pong
 from chatsrv_storage import accounts, sessions
@@ -23,7 +23,7 @@ async def hello(request: Request, command: wire.Hello) -> wire.Welcome:
     if limits.VERSION not in command.versions:
         theirs = ", ".join(map(str, command.versions)) or "none"
         sentence = f"this server speaks version {limits.VERSION} of the protocol, and the client {theirs}"
-        raise ProtocolError(ErrorCode.VERSION_UNSUPPORTED, sentence, "versions", fatal=True)
+        raise Refusal(ErrorCode.VERSION_UNSUPPORTED, sentence, "versions")  # any Refused to Hello ends the connection
     config = request.services.config
     return wire.Welcome(
         version=limits.VERSION,

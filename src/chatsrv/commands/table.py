@@ -21,7 +21,7 @@ from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.registry import REFUSALS
 
 Handler: TypeAlias = Callable[[Request, Any], Awaitable[Any]]
-"""Answers the reply; None where the reply comes later, from a group's channel. Raises Refusal or ProtocolError."""
+"""Answers the reply; None where the reply comes later, from a group's channel. Raises Refusal."""
 
 HANDLERS: dict[type[Any], Handler] = {
     **session.HANDLERS,

@@ -13,7 +13,7 @@ import trio
 
 from chatsrv.auth.rates import UNMETERED, Cost
 from chatsrv.bus import Blob, Subscriber
-from chatsrv.commands.context import Request, Services
+from chatsrv.commands.context import Request, Services, server_fault
 from chatsrv.commands.costs import AMOUNTS, COSTS
 from chatsrv.commands.operator import log_audit_head
 from chatsrv.commands.table import HANDLERS, OPERATOR_COMMANDS
@@ -252,25 +252,22 @@ class ClientConnection:
             raise trio.BrokenResourceError from None
         except Refusal as refusal:
             self.answer(request_id, refusal)
-        except ProtocolError as error:
-            self._reject(request_id, error)
-        except Exception:
+        except Exception:  # a ProtocolError too: the client's frame was good, and a reply of ours cannot be encoded
             self._services.log.exception("a handler failed", command=kind.__name__)
-            self.answer(request_id, Refusal(ErrorCode.INTERNAL, "the server made a mistake; it is in its log"))
+            self.answer(request_id, server_fault())
 
     def _reject(self, request_id: int, error: ProtocolError) -> None:
         """Answer what was wrong with a frame; the connection ends if the stream can no longer be trusted."""
         self._bad_frames += 1
         if error.fatal or self._bad_frames > MAX_BAD_FRAMES:
-            self._say_last(error)
+            self._say_last(error, request_id if error.fatal else 0)
             return
-        self._unanswered_bytes -= self._unanswered.pop(request_id, 0)
         self._outbox.put(self._protocol.send(Refused(error.code, error.message[:1024], error.field), request_id))
 
-    def _say_last(self, error: ProtocolError) -> None:
-        """Tell the peer why, and end."""
+    def _say_last(self, error: ProtocolError, request_id: int = 0) -> None:
+        """Tell the peer why, and end; under the request at fault, where one could be read that waits for no other answer."""
         self._ended = str(error.code)
-        self._outbox.put(encode(Refused(error.code, error.message[:1024], error.field)))
+        self._outbox.put(encode(Refused(error.code, error.message[:1024], error.field), request_id))
 
     def answer(self, request_id: int, message: Any) -> None:
         """Send the reply to a request, a Refusal included. A second reply to the same request is not sent."""
@@ -301,6 +298,13 @@ class ClientConnection:
             self._ended = reason
             self._services.bus.unregister(self)
             self._outbox.put(encode(SessionOver(reason, self.session_id)))
+            self._start(self._say_goodbye)  # the reader waits for the peer
+
+    def end_silent(self) -> None:
+        """The client said nothing for too long: say so, in case it still reads, and close once that is written."""
+        if self._ended is None:
+            self._services.bus.unregister(self)
+            self._say_last(ProtocolError(ErrorCode.TIMED_OUT, "nothing was heard for two heartbeats"))
             self._start(self._say_goodbye)  # the reader waits for the peer
 
     def drain(self, within_ms: int) -> None:

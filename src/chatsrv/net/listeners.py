@@ -269,6 +269,6 @@ class Acceptor:
             silent_since = trio.current_time() - 2 * heartbeat
             for number, connection in enumerate(list(self.connections)):
                 if connection.user_id and connection.heard_at < silent_since and connection.listened_to:
-                    connection.cut("it was silent for two heartbeats")
+                    connection.end_silent()
                 if number % 1000 == 999:
                     await trio.lowlevel.checkpoint()
