@@ -146,7 +146,7 @@ async def test_a_backup_restores(tmp_path: Path, autojump_clock: object) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["/tmp/a.sqlite3", "../chat.sqlite3", "..", ".hidden", "a/b", "a\0b", "a b", "a\n", "é", "x" * 100, "folder"],
+    ["/tmp/a.sqlite3", "../chat.sqlite3", "..", ".hidden", "a/b", "a b", "a\n", "é", "x" * 100, "folder"],
 )
 async def test_a_backup_goes_nowhere_but_into_its_folder(name: str, tmp_path: Path, autojump_clock: object) -> None:
     data, folder = tmp_path / "data", tmp_path / "backups"

@@ -36,7 +36,7 @@ async def peopled(storage: Storage) -> None:
         for actor in ACTORS:
             accounts.register(conn, actor.user_id, actor.name, "!", 0)
         for group_id in GROUPS:
-            make = groups.make("g\0\"'", [2, 3, 4], history=True, max_members=9)
+            make = groups.make("g\"'", [2, 3, 4], history=True, max_members=9)
             Turn(conn, group_id, START_MS, ids).run([Command(ACTORS[0], None, make)])
         conn.execute("update chat_group set slow_mode = 10 where id = 11")
         conn.execute("update group_member set muted_until = ? where group_id = 12 and user_id = 2", (2 * START_MS,))
