@@ -39,6 +39,8 @@ class Person:
     peer: str = "127.0.0.1"
     may_send_secrets: bool = True
     may_register: bool = True
+    page: str = ""
+    cookie_token: bytes = b""
     streamed: list[Any] = attrs.field(factory=list)
     _answers: dict[int, Any] = attrs.field(factory=dict)
     _waiting: dict[int, trio.Event] = attrs.field(factory=dict)

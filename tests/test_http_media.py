@@ -117,7 +117,7 @@ async def test_who_may_not() -> None:
         assert (
             (absent.status_code, absent.content) == (forbidden.status_code, forbidden.content) == (404, absent.content)
         )
-        for wrong in ("/media/0", "/media/..%2f..%2fetc", "/media/%00", "/media/" + "9" * 400, "/media/1/../../x", "/"):
+        for wrong in ("/media/0", "/media/..%2f..%2fetc", "/media/%00", "/media/" + "9" * 400, "/media/1/../../x"):
             assert (await ann.get(wrong)).status_code in (404, 400), wrong
         assert (await ann.http.get(f"{path}?token={ann.token}")).status_code == 401
 

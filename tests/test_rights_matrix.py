@@ -205,6 +205,7 @@ ELSEWHERE: dict[type[Any], str] = {
     session.Register: "test_commands_session.py::test_registration_is_closed_and_secrets_need_a_safe_way",
     session.Login: "test_commands_session.py::test_a_wrong_name_and_a_wrong_password_look_the_same",
     session.Resume: "test_commands_session.py::test_a_token_that_never_was",
+    session.ResumeHere: "test_web_session.py::test_the_cookie_logs_in_and_opens_media",
     session.Logout: "test_commands_session.py::test_logout_ends_every_connection_of_the_session_and_no_other",
     session.ChangePassword: "test_commands_session.py::test_who_is_being_thrown_out_cannot_set_a_password_meanwhile",
     session.ListSessions: "test_commands_session.py::test_sessions_are_listed_and_ended_one_by_one",

@@ -4,7 +4,7 @@ Both ends run the same class in their role. The rules:
 
     state    server accepts                     client accepts                      left by
     HELLO    Hello                              Welcome, Refused, events            Welcome -> GUEST, Refused -> CLOSED
-    GUEST    Register, Login, Resume, Ping      their replies, Refused, events      LoggedIn -> MEMBER
+    GUEST    Register, Login, Resume, ResumeHere, Ping      their replies, Refused, events      LoggedIn -> MEMBER
     MEMBER   every command but those of before  every reply it waits for, events    an error that ends it -> CLOSED
     CLOSED   nothing                            nothing
 
@@ -28,7 +28,7 @@ from chatsrv_protocol.common import Ping, Refused
 from chatsrv_protocol.errors import ErrorCode, ProtocolError
 from chatsrv_protocol.framing import FrameSplitter
 from chatsrv_protocol.registry import NUMBER_OF, REPLY_TO, is_command, is_reply
-from chatsrv_protocol.session import Hello, LoggedIn, Login, Register, Resume, Welcome
+from chatsrv_protocol.session import Hello, LoggedIn, Login, Register, Resume, ResumeHere, Welcome
 
 
 class Role(Enum):
@@ -68,7 +68,7 @@ class _NeedData:
 NEED_DATA = _NeedData()
 """There is no whole frame: feed more bytes."""
 
-_GUEST_COMMANDS = (Register, Login, Resume)
+_GUEST_COMMANDS = (Register, Login, Resume, ResumeHere)
 
 
 class Connection:

@@ -36,7 +36,10 @@ class Welcome:
     the milliseconds within which a client sends something, `max_frame` the largest frame body after login,
     `max_requests` how many requests may be unanswered, `registration_open` whether Register can succeed here.
     `http` is where media go up and down, e.g. `https://chat.example:7003`; `http://:7003` means the host that the
-    client is connected to; empty: this server takes no media.
+    client is connected to; empty: this server takes no media, or, where `page` says something, takes them on the very port
+    that this connection came by (paths such as `/media` on its host).
+    `page` is the digest of the web page that this port serves: a page that reads another one than its own is older or newer
+    than the server, and offers a reload. `none`: the page is not built here; empty: this port serves none.
     """
 
     version: int = field(PROTOCOL_VERSION)
@@ -47,6 +50,7 @@ class Welcome:
     max_requests: int = field(COUNT)
     registration_open: bool = field(FLAG)
     http: str = field(String(0, 256), default="")
+    page: str = field(LABEL, default="")
 
 
 @command(0x0101, reply=Welcome, errors=(ErrorCode.VERSION_UNSUPPORTED, ErrorCode.TOO_MANY_CONNECTIONS))
@@ -105,6 +109,15 @@ class Resume:
     """Log in by the token of a session that has not ended."""
 
     token: bytes = field(TOKEN)
+
+
+@command(0x010A, reply=LoggedIn, errors=(ErrorCode.PLAINTEXT_REFUSED, ErrorCode.SESSION_ENDED))
+class ResumeHere:
+    """Log in by the cookie that came with the WebSocket's handshake, for the server's own page.
+
+    It is the cookie of `POST /session`, which the page's script cannot read; it counts only where the handshake's `Origin` is
+    the page's own.
+    """
 
 
 @command(0x0105, reply=Done)

@@ -119,7 +119,8 @@ class Config:
 
     http: Address | None = attrs.field(default=None, converter=_address)
     https: Address | None = attrs.field(default=None, converter=_address)
-    """Where media go up and down; without either, the server takes no media. https uses the same certificate."""
+    """The port for browsers: the page, media and the WebSocket. Without either, the server has no page and takes no media.
+    https uses the same certificate."""
     http_url: str = ""
     """What clients are told instead of these addresses, for example behind a proxy: https://media.example"""
     http_connections: int = attrs.field(default=1_000, validator=_at_least(1))

@@ -6,6 +6,7 @@ import ssl
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,14 +14,18 @@ import trio
 
 from chatsrv.app.web_port import Chat, WebPort
 from chatsrv.auth.address_counter import AddressCounter
-from chatsrv.auth.sites import sites_of
+from chatsrv.auth.sites import Sites, sites_of
 from chatsrv.clock import Clock, Randomness
 from chatsrv.commands.context import Services
+from chatsrv.commands.session import close_session
 from chatsrv.config import Config, ConfigError
 from chatsrv.http.callers import Callers
 from chatsrv.http.media_app import media_app
 from chatsrv.http.ops_app import ops_app
-from chatsrv.http.port import HttpPort
+from chatsrv.http.page_app import Page, PageApp, origin_of
+from chatsrv.http.port import App, HttpPort
+from chatsrv.http.session_app import SessionApp
+from chatsrv.http.web_app import web_app
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaError
 from chatsrv.media.library import Library
@@ -102,29 +107,14 @@ class HttpSide:
         acceptor: Acceptor,
     ) -> None:
         config, library = services.config, services.library
-        sites = sites_of(config)
+        sites, page = sites_of(config), Page()
         self._ports: dict[str, WebPort] = {}
         for listener in listeners:
             if listener.scheme == "ops":
                 app = ops_app(metrics, services.storage, services.stopping)
             elif listener.scheme in SCHEMES:
                 assert library is not None
-                app = media_app(
-                    library,
-                    Callers(
-                        services.storage,
-                        services.clock,
-                        library.tickets,
-                        services.rates,
-                        config.trusted_proxies,
-                        allow_plaintext=config.allow_plaintext,
-                        hooks=services.hooks,
-                    ),
-                    metrics,
-                    services.log,
-                    stall_seconds=config.media_stall_timeout,
-                    origins=config.origins,
-                )
+                app = _web_app(services, library, metrics, sites, page, listeners)
                 library.base_url = config.http_url or _base_url(listener)
             else:
                 continue
@@ -143,7 +133,7 @@ class HttpSide:
                 tls=tls if listener.scheme == "https" else None,
                 addresses=addresses,
                 handshake_seconds=config.handshake_timeout,
-                chat=None if ops else Chat(acceptor, sites, ""),
+                chat=None if ops else Chat(acceptor, sites, page.digest),
             )
         metrics.watch("http_connections", "HTTP connections.", lambda: float(len(self)))
 
@@ -167,6 +157,45 @@ class HttpSide:
                 await port.http.drain()
         for port in self._ports.values():
             port.http.cut()
+
+
+def _web_app(
+    services: Services, library: Library, metrics: Metrics, sites: Sites, page: Page, listeners: list[Listener]
+) -> App:
+    """What one port for browsers serves."""
+    config = services.config
+    callers = Callers(
+        services.storage,
+        services.clock,
+        library.tickets,
+        services.rates,
+        config.trusted_proxies,
+        sites,
+        allow_plaintext=config.allow_plaintext,
+        hooks=services.hooks,
+    )
+    media = media_app(
+        library,
+        callers,
+        metrics,
+        services.log,
+        stall_seconds=config.media_stall_timeout,
+        origins=config.origins,
+    )
+    session = SessionApp(callers, sites, partial(close_session, services), metrics)
+    store = config.media_s3_public_endpoint or config.media_s3_endpoint if config.media_store == "s3" else ""
+    urls = (config.http_url, *(_base_url(each) for each in listeners if each.scheme == "https"))
+    safe = [url for url in urls if url.startswith("https://") and not url.startswith("https://:")]
+    pages = PageApp(
+        page,
+        callers,
+        sites,
+        metrics,
+        allow_plaintext=config.allow_plaintext,
+        safe_url=safe[0] if safe else "",
+        media_origin=origin_of(store),
+    )
+    return web_app(media, session, pages)
 
 
 def _base_url(listener: Listener) -> str:

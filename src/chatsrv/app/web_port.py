@@ -7,6 +7,7 @@ the only place that knows both sides, which never import each other.
 
 import math
 import ssl
+from collections.abc import Callable
 
 import attrs
 import h11
@@ -29,8 +30,8 @@ class Chat:
 
     acceptor: Acceptor
     sites: Sites
-    page: str
-    """The digest of the page that the port serves."""
+    page: Callable[[], str]
+    """Asks for the digest of the page that the port serves now."""
 
 
 class WebPort:
@@ -111,4 +112,4 @@ class WebPort:
         self.http.release(bounded)
         bounded.send_seconds = math.inf  # the chat's outbox has a deadline of its own
         direct = bounded.raw if stream is bounded else stream
-        await chat.acceptor.serve_upgrade(self._listener, direct, bounded.peer, head, chat.sites, chat.page)
+        await chat.acceptor.serve_upgrade(self._listener, direct, bounded.peer, head, chat.sites, chat.page())

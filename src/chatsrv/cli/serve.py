@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 DEFAULT_TCP: Final = "127.0.0.1:7000"
 DEFAULT_WS: Final = "127.0.0.1:7001"
+DEFAULT_HTTP: Final = "127.0.0.1:7080"
 
 
 def _serve_command(config: Path | None, **flags: object) -> None:
     """Run a server until it is told to stop.
 
     Prints a line `listening tcp://HOST:PORT` per listener once it is ready. SIGTERM or control-C stops it gracefully,
-    the second one at once. Without an address it listens on tcp://127.0.0.1:7000 and ws://127.0.0.1:7001.
+    the second one at once. Without an address it listens on tcp://127.0.0.1:7000 and ws://127.0.0.1:7001, and has its page at
+    http://127.0.0.1:7080, to be opened in a browser.
 
     Every setting can also stand in the --config file (`tcp = "127.0.0.1:7000"`) or in the environment (CHATSRV_TCP);
     the environment wins over the file, and the flag over both.
@@ -62,13 +64,15 @@ def run(file: Path | None, flags: dict[str, object]) -> int:
         config = load_config(file, os.environ, **flags)
         if not (config.tcp or config.ws or config.tls or config.wss):
             config = attrs.evolve(config, tcp=Address.parse(DEFAULT_TCP), ws=Address.parse(DEFAULT_WS))
+            if not (config.http or config.https):
+                config = attrs.evolve(config, http=Address.parse(DEFAULT_HTTP))
     except ConfigError as error:
         raise Failure(str(error), USAGE, code="config") from None
     if config.data is None:
         from platformdirs import user_data_path
 
         config = attrs.evolve(config, data=user_data_path("chatsrv", appauthor=False))
-    _allow_many_files(config.max_connections)
+    _allow_many_files(config.max_connections + (config.http_connections if config.http or config.https else 0))
     tune_interpreter()
     return trio.run(_serve, config)
 

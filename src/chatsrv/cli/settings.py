@@ -33,7 +33,7 @@ SETTINGS: Final = (
     Setting("wss", str, "HOST:PORT", "Listen for WebSockets with TLS."),
     Setting("tls_cert", str, "FILE", "The certificate with its chain, PEM."),
     Setting("tls_key", str, "FILE", "The certificate's private key, PEM."),
-    Setting("http", str, "HOST:PORT", "Take and give media over HTTP; without it or --https there are none."),
+    Setting("http", str, "HOST:PORT", "The page, media and WebSocket on one port; without it or --https no media."),
     Setting("https", str, "HOST:PORT", "The same with TLS."),
     Setting("http_url", str, "URL", "What clients are told instead, behind a proxy: https://media.example"),
     Setting("http_connections", int, "N", "HTTP connections at a time.  [default: 1000]"),

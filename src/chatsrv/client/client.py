@@ -88,9 +88,10 @@ class Client(
             raise NotLoggedIn
         while (welcome := self.welcome) is None:
             await self.request(Ping())
-        if not welcome.http:
+        base = welcome.http or (self._trust.own_port if welcome.page else "")
+        if not base:
             raise RequestRefused(ErrorCode.MEDIA_OFF, "this server takes no media: it has no HTTP address")
-        scheme, _, place = welcome.http.partition("://")
+        scheme, _, place = base.partition("://")
         if place.startswith(":"):
             place = self._trust.host + place
         tls = self._trust.context() if scheme == "https" else None

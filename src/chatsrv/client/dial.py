@@ -25,6 +25,8 @@ class Trust:
     tls: ssl.SSLContext | None
     ca_file: str | PathLike[str] | None
     insecure: bool
+    own_port: str = ""
+    """The port that it connects to, as an address of HTTP; empty where that is no WebSocket's."""
 
     @classmethod
     def of(
@@ -36,8 +38,13 @@ class Trust:
         insecure: bool,
     ) -> "Trust":
         """From what `open_client` was given. Without a URL the host is this machine."""
-        host = parse_url(server).host if isinstance(server, str) else "localhost"
-        return cls(f"[{host}]" if ":" in host else host, tls, ca_file, insecure)
+        if not isinstance(server, str):
+            return cls("localhost", tls, ca_file, insecure)
+        target = parse_url(server)
+        host = f"[{target.host}]" if ":" in target.host else target.host
+        scheme = "https" if target.encrypted else "http"
+        own_port = f"{scheme}://{host}:{target.port}" if target.websocket else ""
+        return cls(host, tls, ca_file, insecure, own_port)
 
     def context(self) -> ssl.SSLContext:
         """As for tls:// and wss://."""

@@ -80,6 +80,16 @@ class Caller(Protocol):
         ...
 
     @property
+    def page(self) -> str:
+        """The digest of the web page that is served on the port it came by; empty where none is."""
+        ...
+
+    @property
+    def cookie_token(self) -> bytes:
+        """The session's token that came as a cookie with the handshake; empty where none did."""
+        ...
+
+    @property
     def may_register(self) -> bool:
         """Registration is open for whoever comes in this way."""
         ...

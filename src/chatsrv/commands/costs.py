@@ -20,7 +20,7 @@ from chatsrv_protocol import (
 
 _FREE: Final[tuple[type[Any], ...]] = (
     common.Ping,
-    *(session.Hello, session.Register, session.Login, session.Resume, session.Logout),
+    *(session.Hello, session.Register, session.Login, session.Resume, session.ResumeHere, session.Logout),
     session.ListSessions,
     *(groups.ShowGroup, groups.ListMembers),
     *(sync.ListGroups, sync.History, sync.CatchUp),

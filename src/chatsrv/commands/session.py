@@ -6,7 +6,7 @@ import trio
 
 from chatsrv.auth.passwords import MIN_LENGTH
 from chatsrv.auth.rates import source_of
-from chatsrv.commands.context import Request
+from chatsrv.commands.context import Request, Services
 from chatsrv_names import name_key
 from chatsrv_protocol import ErrorCode, limits
 from chatsrv_protocol import session as wire
@@ -24,7 +24,7 @@ async def hello(request: Request, command: wire.Hello) -> wire.Welcome:
         theirs = ", ".join(map(str, command.versions)) or "none"
         sentence = f"this server speaks version {limits.VERSION} of the protocol, and the client {theirs}"
         raise Refusal(ErrorCode.VERSION_UNSUPPORTED, sentence, "versions")  # any Refused to Hello ends the connection
-    config = request.services.config
+    config, library = request.services.config, request.services.library
     return wire.Welcome(
         version=limits.VERSION,
         server=config.name,
@@ -33,7 +33,8 @@ async def hello(request: Request, command: wire.Hello) -> wire.Welcome:
         max_frame=limits.MAX_FRAME,
         max_requests=limits.MAX_REQUESTS,
         registration_open=request.caller.may_register,
-        http=request.services.library.base_url if request.services.library is not None else "",
+        http=library.base_url if library is not None and not request.caller.page else "",
+        page=request.caller.page,
     )
 
 
@@ -139,11 +140,25 @@ async def _new_session(request: Request, account: Account, device: str) -> wire.
 
 async def resume(request: Request, command: wire.Resume) -> wire.LoggedIn:
     """Log in by token."""
+    return await _resume(request, command.token)
+
+
+async def resume_here(request: Request, command: wire.ResumeHere) -> wire.LoggedIn:
+    """Log in by the token in the handshake's cookie."""
+    del command
+    token = request.caller.cookie_token
+    if not token:
+        sentence = "this connection brought no cookie of the server's own page: log in with your name and password"
+        raise Refusal(ErrorCode.SESSION_ENDED, sentence)
+    return await _resume(request, token)
+
+
+async def _resume(request: Request, token: bytes) -> wire.LoggedIn:
     _check_secret_path(request)
     now_ms = request.now_ms
 
     def find(conn: Connection) -> tuple[int, Account | None]:
-        session_id, user_id = sessions.resume(conn, command.token, now_ms)
+        session_id, user_id = sessions.resume(conn, token, now_ms)
         return session_id, accounts.by_id(conn, user_id)
 
     session_id, account = await request.services.storage.read(find)
@@ -159,9 +174,19 @@ async def _log_in(request: Request, account: Account, session_id: int, token: by
 
 def end_connections(request: Request, user_id: int, session_ids: list[int]) -> None:
     """End the connections of sessions that are over."""
-    for subscriber in request.services.bus.connections(user_id):
+    _end_connections(request.services, user_id, session_ids)
+
+
+def _end_connections(services: Services, user_id: int, session_ids: list[int]) -> None:
+    for subscriber in services.bus.connections(user_id):
         if subscriber.session_id in session_ids:
             subscriber.end(ErrorCode.SESSION_ENDED)
+
+
+async def close_session(services: Services, user_id: int, session_id: int) -> None:
+    """End a session that is known by something else than a connection, with its connections. Raises Refusal."""
+    await services.storage.write(lambda conn: sessions.end(conn, user_id, session_id))
+    _end_connections(services, user_id, [session_id])
 
 
 async def logout(request: Request, command: wire.Logout) -> Done:
@@ -237,6 +262,7 @@ HANDLERS: dict[type[Any], Any] = {
     wire.Register: register,
     wire.Login: login,
     wire.Resume: resume,
+    wire.ResumeHere: resume_here,
     wire.Logout: logout,
     wire.EndSession: end_session,
     wire.ChangePassword: change_password,

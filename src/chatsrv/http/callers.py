@@ -1,4 +1,5 @@
-"""Who asks: the session's token in a header, or a signed ticket in the URL. The token itself never stands in a URL.
+"""Who asks: the session's token in a header or in the cookie of our own page, or a signed ticket in the URL. The token
+itself never stands in a URL.
 
 Whoever writes pays from the rates of their user and address, the same that the commands of the chat take from.
 """
@@ -12,6 +13,7 @@ from starlette.requests import Request
 
 from chatsrv.auth.addresses import ClientAddress, client_of
 from chatsrv.auth.rates import Cost, Rates
+from chatsrv.auth.sites import Sites, browser_of, cookie_token
 from chatsrv.clock import Clock
 from chatsrv.commands.hooks import Hooks, TextContext, TextKind
 from chatsrv.media.tickets import Bearer, Tickets
@@ -33,6 +35,7 @@ class Callers:
         tickets: Tickets,
         rates: Rates,
         trusted_proxies: Collection[str],
+        sites: Sites,
         *,
         allow_plaintext: bool,
         hooks: Hooks,
@@ -42,20 +45,46 @@ class Callers:
         self._tickets = tickets
         self._rates = rates
         self._trusted_proxies = trusted_proxies
+        self._sites = sites
         self._allow_plaintext = allow_plaintext
         self._hooks = hooks
 
     async def by_token(self, request: Request) -> Bearer:
+        """As `by_header` where there is such a header, else as `by_cookie`. Raises Refusal."""
+        if "authorization" not in request.headers and "cookie" in request.headers:
+            return await self.by_cookie(request)
+        return await self.by_header(request)
+
+    async def by_header(self, request: Request) -> Bearer:
         """Whose `Authorization: Bearer TOKEN` (64 hex digits) this is. Raises Refusal.
 
         As a password, it is taken over TLS, from this machine, or from a trusted proxy that says it ended TLS.
         """
-        if not (self.client(request).secure or request.scope["scheme"] == "https" or self._allow_plaintext):
-            raise Refusal("plaintext_refused", "tokens travel only over TLS or loopback: use https://", "authorization")
         match = _BEARER.fullmatch(request.headers.get("authorization", ""))
-        if match is None:
-            raise Refusal("session_ended", "log in: send the header Authorization: Bearer TOKEN", "authorization")
-        token, now_ms = bytes.fromhex(match[1]), self._clock.now_ms()
+        token = bytes.fromhex(match[1]) if match is not None else None
+        sentence = "log in: send the header Authorization: Bearer TOKEN"
+        return await self._session(request, token, "authorization", sentence)
+
+    async def by_cookie(self, request: Request) -> Bearer:
+        """Whose session the cookie of our own page names. Raises Refusal.
+
+        It counts only for a page of this very origin, by `Sec-Fetch-Site` (SameSite alone would let in pages on other ports of
+        this host), and for an address that somebody typed; and only under a name that is ours.
+        """
+        browser = browser_of(request.headers.raw, self.scheme(request))
+        site = request.headers.get("sec-fetch-site")
+        ours = site == "same-origin" or (site == "none" and request.method == "GET")
+        if not ours or browser is None or not self._sites.knows(browser.host):
+            raise Refusal("session_ended", "the cookie counts on the server's own page only", "cookie")
+        token = cookie_token(request.headers.raw, browser)
+        return await self._session(request, token, "cookie", "log in: there is no cookie of this server")
+
+    async def _session(self, request: Request, token: bytes | None, field: str, sentence: str) -> Bearer:
+        if not (self.client(request).secure or request.scope["scheme"] == "https" or self._allow_plaintext):
+            raise Refusal("plaintext_refused", "tokens travel only over TLS or loopback: use https://", field)
+        if token is None:
+            raise Refusal("session_ended", sentence, field)
+        now_ms = self._clock.now_ms()
         session_id, user_id = await self._storage.read(lambda conn: sessions.resume(conn, token, now_ms))
         return Bearer(user_id, session_id)
 
@@ -89,6 +118,10 @@ class Callers:
         if bearer is None or not await self._storage.read(lambda conn: _lives(conn, bearer)):
             raise Refusal("session_ended", "this URL is no longer good: ask for a new one", "ticket")
         return bearer
+
+    def scheme(self, request: Request) -> str:
+        """How the browser reaches us: `https` where we, or trusted proxies, end TLS."""
+        return "https" if request.scope["scheme"] == "https" or self.client(request).encrypted else "http"
 
     def client(self, request: Request) -> ClientAddress:
         """Where a request comes from."""

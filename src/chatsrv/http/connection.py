@@ -206,9 +206,11 @@ class HttpConnection:
             self._reading.deadline = self._deadline
 
     async def _close(self) -> None:
+        """Close, which waits for nobody. Shielded: an answer whose end cancels its own task (a download) still closes."""
         end: Any = getattr(self._stream, "send_eof", None)  # TLS has none
-        if end is not None and not self._sending.locked():
-            async with self._sending:  # an answer that comes meanwhile waits, and finds the stream closed
-                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                    await end()
-        await self._stream.aclose()
+        with trio.CancelScope(shield=True):
+            if end is not None and not self._sending.locked():
+                async with self._sending:  # an answer that comes meanwhile waits, and finds the stream closed
+                    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                        await end()
+            await self._stream.aclose()

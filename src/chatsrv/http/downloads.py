@@ -20,7 +20,7 @@ _RANGE: Final = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 _SAFE: Final = {
     "cache-control": "private, no-cache",
-    "vary": "authorization",
+    "vary": "authorization, cookie",
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; sandbox",
     "cross-origin-resource-policy": "same-site",
