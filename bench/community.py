@@ -15,7 +15,7 @@ from typing import Any, Final
 from bench.control import hear_line, raise_file_limit, say, usage
 from bench.deeds import DEEDS, Deeds
 from bench.figures import Latencies
-from bench.links import Link, open_links
+from bench.links import ClientSocket, open_links
 from bench.streams import WrongStream
 from bench.wire import cut_tcp, cut_websocket, frames_of, unpack
 from chatsrv_protocol import encode
@@ -34,7 +34,7 @@ class Inhabitant:
 
     __slots__ = ("asked", "buffer", "cut", "link", "out", "place", "seqs")
 
-    def __init__(self, link: Link, place: int) -> None:
+    def __init__(self, link: ClientSocket, place: int) -> None:
         self.link = link
         self.place = place
         self.cut = cut_websocket if link.websocket else cut_tcp

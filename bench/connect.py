@@ -8,7 +8,7 @@ from typing import Any
 
 from bench import target
 from bench.comers import come
-from bench.links import Link
+from bench.links import ClientSocket
 from bench.talk import Failed, Talk, converse
 from bench.target import Target
 from bench.town import PASSWORD, apart
@@ -90,7 +90,7 @@ def password_logins(served: Target, at_a_time: int) -> Generator[list[float]]:
         while not over.is_set():
             person = served.town.people[-1 - number % min(50, len(served.town.people))]
             began = time.monotonic()
-            link = Link(served.url)
+            link = ClientSocket(served.url)
             if link.websocket:
                 link.ask_upgrade()
                 link.await_upgrade()

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from bench import target
-from bench.links import Link
+from bench.links import ClientSocket
 from bench.talk import Talk, converse
 from bench.target import Target
 from bench.town import Group, Town, apart
@@ -83,8 +83,8 @@ def _left(served: Target, deadline: float) -> int:
     return left
 
 
-def _deaf_link(url: str, token: str, transport: str) -> Link:
-    link = Link(url, receive_buffer=TINY)
+def _deaf_link(url: str, token: str, transport: str) -> ClientSocket:
+    link = ClientSocket(url, receive_buffer=TINY)
     if transport in ("ws", "wss"):
         link.ask_upgrade()
         link.await_upgrade()

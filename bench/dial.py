@@ -7,11 +7,11 @@ from functools import cache
 from ssl import SSLSocket, SSLWantReadError, SSLWantWriteError
 from urllib.parse import urlsplit
 
-from bench.links import Link, LoginFailed, tls_context
+from bench.links import ClientSocket, LoginFailed, tls_context
 from bench.wire import UPGRADE
 
 
-class Dial(Link):
+class Dial(ClientSocket):
     """A Link that is not open yet. Nothing blocks; whoever waits for it polls for what `go_on` answers."""
 
     __slots__ = ("_asked", "_connected", "_encrypted", "_host")

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench import target
 from bench.fits import line
-from bench.links import Link, open_floor_links, open_links
+from bench.links import ClientSocket, open_floor_links, open_links
 from bench.machine import generator
 from bench.talk import Failed
 from bench.target import Elsewhere, Target
@@ -51,9 +51,9 @@ def run(
 
 
 def _stepwise(
-    served: Target, numbers: Sequence[int], watch: float, connect: Callable[[int, int], list[Link]]
+    served: Target, numbers: Sequence[int], watch: float, connect: Callable[[int, int], list[ClientSocket]]
 ) -> dict[str, Any]:
-    links: list[Link] = []
+    links: list[ClientSocket] = []
     base = served.usage()
     own, walls = time.process_time(), 0.0
     rows: list[dict[str, Any]] = []

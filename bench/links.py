@@ -20,7 +20,7 @@ class LoginFailed(Exception):
     """A connection did not come as far as LoggedIn."""
 
 
-class Link:
+class ClientSocket:
     """One connection: blocking until it is logged in, then not."""
 
     __slots__ = ("_socket", "received", "tls", "websocket")
@@ -136,11 +136,11 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-def open_links(url: str, tokens: Sequence[str]) -> list[Link]:
+def open_links(url: str, tokens: Sequence[str]) -> list[ClientSocket]:
     """Logged-in connections in the order of the tokens, a crowd at a time."""
-    links: list[Link] = []
+    links: list[ClientSocket] = []
     for start in range(0, len(tokens), CROWD):
-        crowd = [Link(url) for _ in tokens[start : start + CROWD]]
+        crowd = [ClientSocket(url) for _ in tokens[start : start + CROWD]]
         if crowd[0].websocket:
             for link in crowd:
                 link.ask_upgrade()
@@ -155,11 +155,11 @@ def open_links(url: str, tokens: Sequence[str]) -> list[Link]:
     return links
 
 
-def open_floor_links(url: str, group_ids: Sequence[int]) -> list[Link]:
+def open_floor_links(url: str, group_ids: Sequence[int]) -> list[ClientSocket]:
     """Connections to a floor: each names its group."""
-    links: list[Link] = []
+    links: list[ClientSocket] = []
     for start in range(0, len(group_ids), CROWD):
-        crowd = [Link(url) for _ in group_ids[start : start + CROWD]]
+        crowd = [ClientSocket(url) for _ in group_ids[start : start + CROWD]]
         for link, group_id in zip(crowd, group_ids[start:], strict=False):
             link.say((8).to_bytes(4, "big") + group_id.to_bytes(8, "big"))
         for link in crowd:

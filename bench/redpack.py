@@ -7,7 +7,7 @@ from typing import Any
 from bench import target
 from bench.control import Child
 from bench.figures import Latencies
-from bench.links import Link, open_links
+from bench.links import ClientSocket, open_links
 from bench.talk import Failed
 from bench.target import Target
 from bench.town import Town, apart
@@ -19,7 +19,7 @@ from chatsrv_protocol.redpack import GrantMoney, OpenPacket, PreparePacket, Send
 class Purse:
     """Somebody who makes packets: one connection, one request at a time."""
 
-    def __init__(self, link: Link, group_id: int, name: str) -> None:
+    def __init__(self, link: ClientSocket, group_id: int, name: str) -> None:
         self._link = link
         self._group_id = group_id
         self._count = 2

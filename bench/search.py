@@ -18,7 +18,7 @@ from typing import Any
 import trio
 
 from bench.filled import FIRST_GROUP, ME, OTHERS, fill, open_filled
-from chatsrv.groups.indexer import AT_ONCE, PAUSE, Indexer
+from chatsrv.groups.indexer import INDEX_BATCH_ROWS, PAUSE, Indexer
 from chatsrv.log import quiet_log
 from chatsrv_storage import search
 from chatsrv_storage.connection import configure_writer, connect
@@ -26,7 +26,7 @@ from chatsrv_storage.idempotency import Once
 from chatsrv_storage.port import Storage, open_storage
 from chatsrv_storage.records import Actor
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Post, Turn
+from chatsrv_storage.turn import GroupTransaction, Post
 
 QUERIES = {"rare Chinese": "红包", "rare English": "deadline", "frequent Chinese": "今天", "frequent English": "bara"}
 TARGET_MS = 50.0
@@ -98,7 +98,7 @@ class _Sender:
         client_id = now_ms.to_bytes(6, "big") + b"\x70\x00" + self._count.to_bytes(8, "big")
         post = Post(Actor(user_id, f"person{user_id}"), Once(user_id, client_id, client_id), "hello bara 今天发红包")
         began = time.perf_counter()
-        await self._storage.write(lambda conn: Turn(conn, group_id, now_ms, self._ids).run([post]))
+        await self._storage.write(lambda conn: GroupTransaction(conn, group_id, now_ms, self._ids).run([post]))
         times.append((time.perf_counter() - began) * 1000)
         on_change(group_id)
 
@@ -119,7 +119,7 @@ def _nobody(_group_id: int) -> None:
 
 async def beside(folder: Path, rate: float, seconds: float, pairs: int) -> dict[str, Any]:
     """The commits' p50 and p99 without indexing and with it at full tilt beside them, in pairs, one after the other."""
-    figures: dict[str, Any] = {"rate": rate, "jobs_of": AT_ONCE, "pause_s": PAUSE, "pairs": []}
+    figures: dict[str, Any] = {"rate": rate, "jobs_of": INDEX_BATCH_ROWS, "pause_s": PAUSE, "pairs": []}
     async with open_storage(folder) as storage:
         sender = _Sender(storage)
         await sender.paced(rate, 1.0, _nobody)
@@ -151,7 +151,7 @@ def job_times(path: Path, jobs: int) -> dict[str, Any]:
     while left and len(cpu) <= jobs:
         worked = time.thread_time()
         conn.execute("begin")
-        left = search.index(conn, left, AT_ONCE)
+        left = search.index(conn, left, INDEX_BATCH_ROWS)
         conn.execute("commit")
         cpu.append((time.thread_time() - worked) * 1000)
     conn.execute("pragma wal_checkpoint(truncate)").fetchall()

@@ -21,10 +21,10 @@ from chatsrv_storage import history, sessions, unread
 from chatsrv_storage.connection import JobConnection, configure_writer, connect
 
 GROUPS: Final = 200
-FEW: Final = 10_000
+SMALL_DATASET_MESSAGES: Final = 10_000
 TOKEN: Final = b"a token of startup's own, 32 long"[:32]
 PAGE: Final = 20
-AT_ONCE: Final = 10
+MESSAGES_PER_INSERT: Final = 10
 """Groups of one CatchUp."""
 
 ROUNDS: Final = 30
@@ -32,7 +32,7 @@ QUERIES: Final = 40
 PAGE_REPLY: Final = 0x0441
 
 
-def run(stored: int, *, transport: str = "tcp", few: int = FEW) -> dict[str, Any]:
+def run(stored: int, *, transport: str = "tcp", few: int = SMALL_DATASET_MESSAGES) -> dict[str, Any]:
     """Fill, start, look, kill, start again; then the reading. Raises Failed where messages are missing."""
     with tempfile.TemporaryDirectory(prefix="chatsrv-bench-") as name:
         large, small, empty = (Path(name) / kind for kind in ("large", "small", "empty"))
@@ -131,7 +131,7 @@ def _query(conn: JobConnection, kind: str, drawn: random.Random) -> None:
     elif kind == "catch_up":
         ranges = [(FIRST_GROUP + number, _head(conn, FIRST_GROUP + number) - 5) for number in _some(group_id)]
         records, _ = history.catch_up(conn, ME, ranges, limits.MAX_PAGE, limits.MAX_PAGE_BYTES)
-        answered, wanted = len(records), 5 * AT_ONCE
+        answered, wanted = len(records), 5 * MESSAGES_PER_INSERT
     else:
         head = _head(conn, group_id)
         after = int(place * (head - PAGE)) if kind == "middle" else 0
@@ -144,7 +144,7 @@ def _query(conn: JobConnection, kind: str, drawn: random.Random) -> None:
 
 
 def _some(group_id: int) -> list[int]:
-    return [(group_id - FIRST_GROUP + step * 17) % GROUPS for step in range(AT_ONCE)]
+    return [(group_id - FIRST_GROUP + step * 17) % GROUPS for step in range(MESSAGES_PER_INSERT)]
 
 
 def _head(conn: JobConnection, group_id: int) -> int:

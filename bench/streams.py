@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
-from bench.links import Link
+from bench.links import ClientSocket
 from bench.wire import MESSAGE, SENT_MARK, Said, count_frames, cut_tcp, cut_websocket, frames_of, kind_of, said, unpack
 
 
@@ -108,7 +108,7 @@ class Member:
         "arrivals", "at", "lead", "leftover", "link", "out", "place", "queue", "requests", "sender", "stream",
     )  # fmt: skip
 
-    def __init__(self, link: Link, place: int, stream: GroupStream, *, sender: bool) -> None:
+    def __init__(self, link: ClientSocket, place: int, stream: GroupStream, *, sender: bool) -> None:
         self.link = link
         self.place = place
         self.stream = stream

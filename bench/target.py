@@ -11,7 +11,7 @@ import attrs
 from bench.control import Child, usage_of
 from bench.talk import Usage
 from bench.town import Town, build
-from chatsrv.auth.passwords import Passwords
+from chatsrv.auth.passwords import PasswordHasher
 from chatsrv.config import Config
 
 SETTINGS: dict[str, Any] = {
@@ -66,7 +66,7 @@ def server(
     with tempfile.TemporaryDirectory(prefix="chatsrv-bench-") as name:
         folder = Path(name)
         cost = {**SETTINGS, **(settings or {})}
-        password = Passwords(cost["password_time"], cost["password_memory"], 0)
+        password = PasswordHasher(cost["password_time"], cost["password_memory"], 0)
         town = build(folder / "data", people, shapes, missed=missed, operator=operator, password=password)
         with start(folder, transport, settings) as child:
             urls = {url.partition(":")[0]: url for url in child.hear()["urls"]}

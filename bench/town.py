@@ -16,14 +16,14 @@ from typing import Any, Final
 import attrs
 import trio
 
-from chatsrv.auth.passwords import Passwords
+from chatsrv.auth.passwords import PasswordHasher
 from chatsrv_storage import accounts, groups, sessions
 from chatsrv_storage.connection import Synchronous
 from chatsrv_storage.idempotency import Once
-from chatsrv_storage.port import Connection, Storage, open_storage
+from chatsrv_storage.port import SqlConnection, Storage, open_storage
 from chatsrv_storage.records import Actor
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Post, Turn
+from chatsrv_storage.turn import Accepted, Command, GroupTransaction, Post
 
 PASSWORD: Final = "a bench password"
 CHUNK: Final = 400
@@ -89,17 +89,17 @@ def overlapping(people: int, each: int, size: int) -> list[tuple[int, ...]]:
 
 def build(
     folder: Path, people: int, shapes: Sequence[tuple[int, ...]], *, missed: int = 0, operator: bool = False,
-    password: Passwords | None = None,
+    password: PasswordHasher | None = None,
 ) -> Town:  # fmt: skip
     """Make the town in a data folder.
 
     `missed` messages stand in each group; the first of the people may be an operator; `password` hashes theirs.
     """
-    return trio.run(_build, folder, people, shapes, missed, operator, password or Passwords(1, 8, 0))
+    return trio.run(_build, folder, people, shapes, missed, operator, password or PasswordHasher(1, 8, 0))
 
 
 async def _build(
-    folder: Path, people: int, shapes: Sequence[tuple[int, ...]], missed: int, operator: bool, password: Passwords
+    folder: Path, people: int, shapes: Sequence[tuple[int, ...]], missed: int, operator: bool, password: PasswordHasher
 ) -> Town:
     ids = Snowflake(0, 0)
     synchronous: Synchronous = "OFF"
@@ -119,7 +119,7 @@ async def _build(
 async def _people(storage: Storage, ids: Snowflake, count: int, password_hash: str) -> list[Person]:
     now = time.time_ns() // 1_000_000
 
-    def job(conn: Connection) -> list[Person]:
+    def job(conn: SqlConnection) -> list[Person]:
         made: list[Person] = []
         for place in range(count):
             user_id, session_id = ids.next(now), ids.next(now)
@@ -142,7 +142,7 @@ async def _group(storage: Storage, ids: Snowflake, name: str, members: tuple[int
     scripts = [groups.make(name, user_ids[:CHUNK], history=True, max_members=cap)]
     scripts += [groups.add(user_ids[at : at + CHUNK]) for at in range(CHUNK, len(user_ids), CHUNK)]
     commands = [Command(owner, None, script) for script in scripts]
-    for outcome in await storage.write(lambda conn: Turn(conn, group_id, now, ids).run(commands)):
+    for outcome in await storage.write(lambda conn: GroupTransaction(conn, group_id, now, ids).run(commands)):
         assert isinstance(outcome, Accepted), outcome
     return Group(group_id, members)
 
@@ -163,5 +163,7 @@ async def _messages(
             client_id = now.to_bytes(6, "big") + b"\x70\x00" + (1 << 63 | next(serials)).to_bytes(8, "big")
             once = Once(person.user_id, client_id, hashlib.blake2b(client_id, digest_size=16).digest())
             posts.append(Post(Actor(person.user_id, person.name), once, f"{number:030x}".ljust(128, ".")))
-        outcomes = await storage.write(lambda conn, at=now, these=posts: Turn(conn, group.group_id, at, ids).run(these))
+        outcomes = await storage.write(
+            lambda conn, at=now, these=posts: GroupTransaction(conn, group.group_id, at, ids).run(these)
+        )
         assert all(isinstance(outcome, Accepted) for outcome in outcomes)

@@ -19,12 +19,12 @@ from chatsrv_protocol import decode, encode, limits
 from chatsrv_protocol.limits import LENGTH_BYTES
 from chatsrv_protocol.sync import Groups
 from chatsrv_storage import unread
-from chatsrv_storage.jobs import Connection
+from chatsrv_storage.jobs import SqlConnection
 
 TARGET_MS = 5.0
 
 
-def answer(conn: Connection) -> bytes:
+def answer(conn: SqlConnection) -> bytes:
     """What the handler of ListGroups does, without the socket."""
     views, version = unread.listed(conn, ME, 0, 0, limits.MAX_PAGE + 1)
     page = within([group_of(view) for view in views[: limits.MAX_PAGE]], lambda group: (group.name,))

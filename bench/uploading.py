@@ -14,7 +14,7 @@ from PIL import Image
 
 from bench.control import hear_line, say, usage
 from bench.figures import Latencies
-from bench.links import Link, LoginFailed, open_links
+from bench.links import ClientSocket, LoginFailed, open_links
 from bench.redpack import client_id
 from bench.streams import WrongStream
 from chatsrv_protocol import encode
@@ -38,7 +38,7 @@ def picture(number: int) -> bytes:
 class Photographer:
     """Who uploads: one connection for the messages; the bytes go by HTTP."""
 
-    def __init__(self, link: Link, token: str, watcher: str, group_id: int) -> None:
+    def __init__(self, link: ClientSocket, token: str, watcher: str, group_id: int) -> None:
         self.link = link
         self.token = token
         self.watcher = watcher

@@ -9,7 +9,18 @@ from typing import Any, cast
 import attrs
 import msgpack
 
-from chatsrv_protocol import BY_NUMBER, Connection, ErrorCode, Received, Role, encode, groups, limits, messages, sync
+from chatsrv_protocol import (
+    BY_NUMBER,
+    ErrorCode,
+    ProtocolConnection,
+    Received,
+    Role,
+    encode,
+    groups,
+    limits,
+    messages,
+    sync,
+)
 from chatsrv_protocol.codec import frame_of
 from chatsrv_protocol.common import Done, Ping, Pong, Refused
 from chatsrv_protocol.errors import ProtocolError
@@ -360,7 +371,7 @@ def conversations() -> list[Json]:
     """The conversations as frames, with the state of both ends after each; they are played to make sure they work."""
     made: list[Json] = []
     for name, talk in talks().items():
-        ends = {role: Connection(role) for role in Role}
+        ends = {role: ProtocolConnection(role) for role in Role}
         steps: list[Json] = []
         for role, request_id, message in talk:
             frame = ends[role].send(message, request_id)

@@ -10,9 +10,9 @@ from chatsrv_storage import groups, history, search
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.migrate import load_migrations
-from chatsrv_storage.records import Actor, Record
+from chatsrv_storage.records import Actor, EventRecord
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Post, Turn
+from chatsrv_storage.turn import Accepted, Command, GroupTransaction, Post
 
 START_MS = 1_790_000_000_000
 _serial = itertools.count()
@@ -63,11 +63,11 @@ class Storage:
     def batch(self, group_id: int, commands: Sequence[Command | Post]) -> list[Any]:
         """One turn; answers its outcomes, and tells what follows."""
         self.conn.execute("begin immediate")
-        outcomes = Turn(self.conn, group_id, self.now_ms, self.ids).run(commands)
+        outcomes = GroupTransaction(self.conn, group_id, self.now_ms, self.ids).run(commands)
         self.conn.execute("commit")
         for outcome in outcomes:
             for effect in outcome.effects if isinstance(outcome, Accepted) else ():
-                if isinstance(effect, Record):
+                if isinstance(effect, EventRecord):
                     self.told(group_id, event_of(effect))
                 else:
                     self.told_one(effect.user_id, personal_event_of(effect))

@@ -13,7 +13,7 @@ import trio
 from money_kit import make_people
 from server_kit import client_id
 
-from chatsrv.bus import Blob, Subscriber
+from chatsrv.bus import SharedFrames, Subscriber
 from chatsrv.commands.context import Request, Services
 from chatsrv.commands.table import HANDLERS
 from chatsrv.config import Config
@@ -110,10 +110,10 @@ class Person:
     def stream(self, frames: bytes) -> None:
         self.streamed += _read(frames)
 
-    def put_event(self, blob: Blob) -> None:
+    def put_event(self, blob: SharedFrames) -> None:
         self.heard += _read(blob.frames)
 
-    def put_hint(self, blob: Blob) -> bool:
+    def put_hint(self, blob: SharedFrames) -> bool:
         self.put_event(blob)
         return True
 

@@ -12,7 +12,7 @@ from chatsrv.media.local import open_local_store
 from chatsrv.media.port import MediaStore
 from chatsrv.media.s3 import open_s3_store
 from chatsrv.media.s3_client import S3Settings
-from chatsrv.media.sigv4 import Credentials
+from chatsrv.media.sigv4 import S3Credentials
 
 MEBI = 1024 * 1024
 
@@ -49,7 +49,7 @@ def moto_server() -> Generator[str]:
 
 
 def settings(endpoint: str, bucket: str) -> S3Settings:
-    return S3Settings(endpoint, bucket, Credentials("AKIDEXAMPLE", "secret"), prefix="chat/")
+    return S3Settings(endpoint, bucket, S3Credentials("AKIDEXAMPLE", "secret"), prefix="chat/")
 
 
 class Clock:

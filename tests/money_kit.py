@@ -10,10 +10,10 @@ import trio
 
 from chatsrv.commands.context import Services
 from chatsrv.log import Log
-from chatsrv_protocol import NEED_DATA, NUMBER_OF, Connection, Received, Role, is_reply, session
+from chatsrv_protocol import NEED_DATA, NUMBER_OF, ProtocolConnection, Received, Role, is_reply, session
 from chatsrv_redpack import grant
 from chatsrv_storage import accounts, audit, history, ledger, packet_audit, payouts, sessions
-from chatsrv_storage.port import Connection as Database
+from chatsrv_storage.port import SqlConnection as Database
 from chatsrv_storage.snowflake import Snowflake
 
 Dial = Callable[[], Awaitable[trio.abc.Stream]]
@@ -27,7 +27,7 @@ class Someone:
     name: str
     token: bytes
     stream: trio.abc.Stream | None = None
-    wire: Connection = attrs.field(factory=lambda: Connection(Role.CLIENT))
+    wire: ProtocolConnection = attrs.field(factory=lambda: ProtocolConnection(Role.CLIENT))
     heard: list[Any] = attrs.field(factory=list)
     parts: list[Any] = attrs.field(factory=list)
     requests: int = 0
@@ -35,7 +35,7 @@ class Someone:
     async def connect(self, dial: Dial) -> "Someone":
         """A new connection, logged in by token; the one before is closed."""
         await self.close()
-        self.stream, self.wire = await dial(), Connection(Role.CLIENT)
+        self.stream, self.wire = await dial(), ProtocolConnection(Role.CLIENT)
         await self.ask(session.Hello((1,), "test"))
         logged_in = await self.ask(session.Resume(self.token))
         assert isinstance(logged_in, session.LoggedIn), logged_in

@@ -15,7 +15,7 @@ import trio
 import trio_websocket
 
 from chatsrv.testing import TestServer
-from chatsrv_protocol import NEED_DATA, Connection, ErrorCode, Received, Role, encode, limits
+from chatsrv_protocol import NEED_DATA, ErrorCode, ProtocolConnection, Received, Role, encode, limits
 from chatsrv_protocol.common import Ping, Refused
 from chatsrv_protocol.errors import ANY_COMMAND, ANY_MUTATION
 from chatsrv_protocol.groups import AddMembers, MakeGroup
@@ -62,7 +62,7 @@ class Client:
 
     def __init__(self, stream: Pipe) -> None:
         self.stream = stream
-        self.protocol = Connection(Role.CLIENT)
+        self.protocol = ProtocolConnection(Role.CLIENT)
         self.events: list[Any] = []
         self.answers: dict[int, Any] = {}
         self.streamed: dict[int, list[Any]] = {}

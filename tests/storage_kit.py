@@ -7,7 +7,7 @@ from typing import Any
 
 from chatsrv_storage.connection import JobConnection
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.jobs import Connection
+from chatsrv_storage.jobs import SqlConnection
 from chatsrv_storage.migrate import Migration
 
 SCHEMA = (
@@ -23,31 +23,31 @@ SCHEMA = (
 )
 
 
-def add(body: str) -> Callable[[Connection], int]:
+def add(body: str) -> Callable[[SqlConnection], int]:
     """A job that stores a note and returns its id."""
 
-    def job(connection: Connection) -> int:
+    def job(connection: SqlConnection) -> int:
         return connection.execute("INSERT INTO note (body) VALUES (?) RETURNING id", (body,)).fetchone()[0]
 
     return job
 
 
-def add_then(body: str, error: BaseException) -> Callable[[Connection], None]:
+def add_then(body: str, error: BaseException) -> Callable[[SqlConnection], None]:
     """A job that stores a note and then raises."""
 
-    def job(connection: Connection) -> None:
+    def job(connection: SqlConnection) -> None:
         add(body)(connection)
         raise error
 
     return job
 
 
-def refuse(body: str = "refused") -> Callable[[Connection], None]:
+def refuse(body: str = "refused") -> Callable[[SqlConnection], None]:
     """A job that writes and is then refused."""
     return add_then(body, Refusal("no", "Not today."))
 
 
-def notes(connection: Connection) -> list[str]:
+def notes(connection: SqlConnection) -> list[str]:
     """All notes, in order of their ids."""
     return [body for (body,) in connection.execute("SELECT body FROM note ORDER BY id")]
 

@@ -13,7 +13,7 @@ from chatsrv.app import housekeeping
 from chatsrv.clock import VirtualClock
 from chatsrv_storage import accounts, sessions
 from chatsrv_storage.idempotency import KEEP_MS, Once, keep
-from chatsrv_storage.port import Connection, Storage, open_memory_storage
+from chatsrv_storage.port import SqlConnection, Storage, open_memory_storage
 from chatsrv_storage.snowflake import Snowflake
 
 HOUR = 3600.0
@@ -26,7 +26,7 @@ async def house(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncGe
     monkeypatch.setattr(housekeeping, "EVERY", HOUR / 2)
     acceptor = cast("Any", SimpleNamespace(connections=[]))
     async with open_memory_storage() as storage, trio.open_nursery() as nursery:
-        await nursery.start(housekeeping.keep_house, storage, clock, Snowflake(), acceptor)
+        await nursery.start(housekeeping.run_housekeeping, storage, clock, Snowflake(), acceptor)
         yield storage
         nursery.cancel_scope.cancel()
 
@@ -34,7 +34,7 @@ async def house(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncGe
 def store(now_ms: int) -> Any:
     """A job: a user with a session, and the result of one command."""
 
-    def job(conn: Connection) -> None:
+    def job(conn: SqlConnection) -> None:
         accounts.register(conn, 1, "ann", "!", now_ms)
         sessions.create(conn, 2, 1, b"token", "test", now_ms)
         keep(conn, Once(1, client_id(now_ms), b"h"), ["kept"])
@@ -42,7 +42,7 @@ def store(now_ms: int) -> Any:
     return job
 
 
-def stored(conn: Connection) -> tuple[int, int]:
+def stored(conn: SqlConnection) -> tuple[int, int]:
     """(results, sessions)"""
     (results,) = conn.execute("select count(*) from idempotency").fetchone()
     (devices,) = conn.execute("select count(*) from session").fetchone()

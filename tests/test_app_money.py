@@ -11,14 +11,14 @@ from money_kit import client_ids, log_of, people_of, problems
 from chatsrv.app import money
 from chatsrv.app.money import pay_out
 from chatsrv.clock import VirtualClock
-from chatsrv.payments import Answer
+from chatsrv.payments import PayoutResult
 from chatsrv.testing import QUICK, open_test_server
 from chatsrv_protocol import redpack as wire
 from chatsrv_protocol.groups import LeaveGroup, MakeGroup
 from chatsrv_storage import payouts
 from chatsrv_storage.errors import Refusal, StorageFull
 from chatsrv_storage.payouts import Payout
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 
 
 async def test_a_packet_that_expired_while_the_server_was_down_is_refunded_once(
@@ -48,17 +48,17 @@ async def test_a_packet_that_expired_while_the_server_was_down_is_refunded_once(
 class MoodyProvider:
     """Answers later twice, then what it was told; hangs once."""
 
-    final: Answer
+    final: PayoutResult
     asked: list[int] = attrs.field(factory=list)
 
-    async def pay(self, payout: Payout) -> Answer:
+    async def pay(self, payout: Payout) -> PayoutResult:
         self.asked.append(payout.withdrawal_id)
         if len(self.asked) == 1:
             await trio.sleep_forever()
-        return Answer.LATER if len(self.asked) < 3 else self.final
+        return PayoutResult.LATER if len(self.asked) < 3 else self.final
 
 
-async def _withdraw(final: Answer) -> tuple[int, list[int]]:
+async def _withdraw(final: PayoutResult) -> tuple[int, list[int]]:
     provider = MoodyProvider(final)
     async with open_test_server() as server, trio.open_nursery() as nursery:
         (ann,) = await people_of(server.server.services, ["ann"], 500)
@@ -75,14 +75,14 @@ async def _withdraw(final: Answer) -> tuple[int, list[int]]:
 
 
 async def test_a_payout_is_asked_for_until_it_is_settled(autojump_clock: Any) -> None:
-    cents, asked = await _withdraw(Answer.PAID)
+    cents, asked = await _withdraw(PayoutResult.PAID)
     assert cents == 300
     assert len(asked) == 3
     assert len(set(asked)) == 1
 
 
 async def test_a_payout_that_is_refused_comes_back(autojump_clock: Any) -> None:
-    cents, asked = await _withdraw(Answer.REFUSED)
+    cents, asked = await _withdraw(PayoutResult.REFUSED)
     assert cents == 500
     assert len(asked) == 3
 
@@ -103,7 +103,7 @@ async def test_packets_that_cannot_be_refunded_hold_up_no_others_and_do_not_fill
             await ann.ask(wire.SendPacket(new_id(), made.group_id, prepared.packet_id, b"\0" * 32))
             packet_ids.append(prepared.packet_id)
 
-        def damage(conn: Connection) -> None:
+        def damage(conn: SqlConnection) -> None:
             conn.executemany(
                 "update redpack set remaining_cents = 1 where id = ?", [(each,) for each in packet_ids[:4]]
             )
@@ -138,7 +138,7 @@ async def test_a_refund_is_told_to_a_sender_who_is_out_of_the_group(autojump_clo
 async def test_a_full_or_busy_storage_neither_ends_the_server_nor_has_a_provider_asked_all_the_time(
     autojump_clock: Any, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    provider = MoodyProvider(Answer.PAID)
+    provider = MoodyProvider(PayoutResult.PAID)
     async with open_test_server() as server, trio.open_nursery() as nursery:
         services = server.server.services
         (ann,) = await people_of(services, ["ann"], 500)
@@ -165,7 +165,7 @@ async def test_a_full_or_busy_storage_neither_ends_the_server_nor_has_a_provider
 async def test_a_payout_whose_booking_is_refused_waits_like_one_without_an_answer(
     autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = MoodyProvider(Answer.REFUSED)
+    provider = MoodyProvider(PayoutResult.REFUSED)
     async with open_test_server() as server, trio.open_nursery() as nursery:
         services = server.server.services
         (ann,) = await people_of(services, ["ann"], 500)
@@ -184,7 +184,7 @@ async def test_a_payout_whose_booking_is_refused_waits_like_one_without_an_answe
 
 
 async def test_a_clock_that_was_ahead_puts_no_payout_off_for_long(autojump_clock: Any) -> None:
-    provider = MoodyProvider(Answer.PAID)
+    provider = MoodyProvider(PayoutResult.PAID)
     async with open_test_server() as server, trio.open_nursery() as nursery:
         (ann,) = await people_of(server.server.services, ["ann"], 500)
         await ann.connect(server.dial)

@@ -6,12 +6,12 @@ import time
 import pytest
 import trio
 
-from chatsrv.auth.passwords import Passwords
+from chatsrv.auth.passwords import PasswordHasher
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 async def test_a_hash_matches_its_password_and_no_other(workers: int) -> None:
-    passwords = Passwords(1, 8, workers)
+    passwords = PasswordHasher(1, 8, workers)
     stored = await passwords.hash("correct horse")
     assert stored.startswith("$argon2id$")
     assert "correct horse" not in stored
@@ -21,7 +21,7 @@ async def test_a_hash_matches_its_password_and_no_other(workers: int) -> None:
 
 
 async def test_nobody_matches_nothing_at_the_same_cost() -> None:
-    passwords = Passwords(1, 8, 0)
+    passwords = PasswordHasher(1, 8, 0)
     calls: list[str] = []
     real = passwords._hasher.verify
 
@@ -36,7 +36,7 @@ async def test_nobody_matches_nothing_at_the_same_cost() -> None:
 
 @pytest.mark.parametrize("stored", ["!", "", "$argon2id$broken", "x" * 1000])
 async def test_what_is_no_hash_matches_nothing_at_the_same_cost(stored: str) -> None:
-    passwords = Passwords(1, 8, 0)
+    passwords = PasswordHasher(1, 8, 0)
     calls: list[str] = []
     real = passwords._hasher.verify
 
@@ -52,7 +52,7 @@ async def test_what_is_no_hash_matches_nothing_at_the_same_cost(stored: str) -> 
 
 
 async def test_at_most_so_many_at_a_time() -> None:
-    passwords = Passwords(1, 8, 2)
+    passwords = PasswordHasher(1, 8, 2)
     running, most = 0, 0
     lock = threading.Lock()
     started = threading.Semaphore(0)
@@ -76,7 +76,7 @@ async def test_at_most_so_many_at_a_time() -> None:
 
 
 async def test_a_cancel_does_not_wait_for_the_hash() -> None:
-    passwords = Passwords(1, 8, 1)
+    passwords = PasswordHasher(1, 8, 1)
     go_on = threading.Event()
 
     def stuck(password: str) -> str:
@@ -94,7 +94,7 @@ async def test_a_cancel_does_not_wait_for_the_hash() -> None:
 
 async def test_who_goes_away_keeps_their_place_until_the_hash_is_done() -> None:
     """Else whoever connects, asks and leaves, again and again, would leave a queue of hashes behind."""
-    passwords = Passwords(1, 8, 1)
+    passwords = PasswordHasher(1, 8, 1)
     go_on, calls = threading.Event(), 0
 
     def stuck(password: str) -> str:

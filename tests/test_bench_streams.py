@@ -8,7 +8,7 @@ from bench.figures import Latencies
 from bench.streams import GroupStream, Member, WrongStream
 from bench.town import overlapping
 from bench.wire import SendMaker, cut_tcp, cut_websocket, masked, said
-from chatsrv_protocol import Connection, Received, Role, State, encode
+from chatsrv_protocol import ConnectionState, ProtocolConnection, Received, Role, encode
 from chatsrv_protocol.messages import Message, Send, Sent
 
 GROUP = 1 << 60
@@ -86,8 +86,8 @@ def test_a_sender_finds_its_acks_between_the_events(size: int):
 
 def test_a_hand_made_send_is_what_the_protocol_reads():
     frame = SendMaker(GROUP, 128).make(77, 5, 3, 9, 123_456)
-    server = Connection(Role.SERVER)
-    server.state = State.MEMBER
+    server = ProtocolConnection(Role.SERVER)
+    server.state = ConnectionState.MEMBER
     server.feed(frame)
     received = server.next()
     assert isinstance(received, Received)

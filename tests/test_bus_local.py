@@ -2,7 +2,7 @@
 
 import attrs
 
-from chatsrv.bus import Blob, LocalBus
+from chatsrv.bus import LocalBus, SharedFrames
 
 
 @attrs.define(eq=False)
@@ -14,10 +14,10 @@ class Ear:
     heard: list[bytes] = attrs.field(factory=list)
     ended: str | None = None
 
-    def put_event(self, blob: Blob) -> None:
+    def put_event(self, blob: SharedFrames) -> None:
         self.heard.append(blob.frames)
 
-    def put_hint(self, blob: Blob) -> bool:
+    def put_hint(self, blob: SharedFrames) -> bool:
         self.heard.append(blob.frames)
         return True
 
@@ -25,8 +25,8 @@ class Ear:
         self.ended = reason
 
 
-def blob(text: bytes) -> Blob:
-    return Blob(text, 1)
+def blob(text: bytes) -> SharedFrames:
+    return SharedFrames(text, 1)
 
 
 def test_publish_reaches_those_attached_and_nobody_else() -> None:
@@ -72,7 +72,7 @@ def test_tell_reaches_the_devices_of_one_user() -> None:
     for ear in (phone, laptop, bob):
         bus.register(ear)
         bus.attach(ear, [])
-    bus.tell(1, blob(b"yours"))
+    bus.publish_to_user(1, blob(b"yours"))
     assert (phone.heard, laptop.heard, bob.heard) == ([b"yours"], [b"yours"], [])
 
 
@@ -82,7 +82,7 @@ def test_who_is_logging_in_hears_nothing_yet_but_counts_as_connected() -> None:
     bus.register(ann)
     bus.join(1, 10, version=1)
     bus.publish(10, blob(b"too early"))
-    bus.tell(1, blob(b"too early too"))
+    bus.publish_to_user(1, blob(b"too early too"))
     assert ann.heard == []
     assert bus.version_of(1) == 1
     assert bus.is_online(1)
@@ -125,7 +125,7 @@ def test_unregister_forgets_everything_and_may_come_twice() -> None:
     bus.unregister(ann)
     for group_id in (10, 20):
         bus.publish(group_id, blob(b"late"))
-    bus.tell(1, blob(b"late"))
+    bus.publish_to_user(1, blob(b"late"))
     assert ann.heard == []
     assert (bus.version_of(1), bus.is_online(1), bus.connections(1)) == (0, False, [])
 

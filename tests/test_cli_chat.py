@@ -17,7 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from chatsrv.cli.chat.screen import ChatApp
 from chatsrv.cli.chat.slash import help_lines, prepare, slash_commands
 from chatsrv.cli.errors import Failure
-from chatsrv.cli.online import Common, Online
+from chatsrv.cli.online import CommandContext, Common
 from chatsrv.cli.output import Output
 
 
@@ -58,7 +58,7 @@ def on_screen(
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
 
     async def run() -> ChatApp:
-        app = ChatApp(Online(Common(shell.server, shell.profile, json=False), Output()), group)
+        app = ChatApp(CommandContext(Common(shell.server, shell.profile, json=False), Output()), group)
         async with app.run_test(size=(120, 30)) as pilot:
             try:
                 await play(app, pilot)
@@ -336,7 +336,7 @@ def test_every_command_of_a_server_is_a_slash_command() -> None:
 )
 def test_what_is_wrong_with_a_slash_command_is_said(line: str, says: str) -> None:
     with pytest.raises(Failure, match=says):
-        prepare(Online(Common(None, None, json=False), Output()), line, 7 if "limit" in line else None)
+        prepare(CommandContext(Common(None, None, json=False), Output()), line, 7 if "limit" in line else None)
 
 
 def test_neither_server_nor_storage_is_loaded() -> None:

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 import chatsrv
-from chatsrv_protocol import NEED_DATA, Connection, Received, Role, limits
+from chatsrv_protocol import NEED_DATA, ProtocolConnection, Received, Role, limits
 from chatsrv_protocol.common import Done, Draining, Lagging, Ping, Pong, Refused
 from chatsrv_protocol.groups import Added, Group, GroupCreated, ListMembers, MakeGroup, Removed
 from chatsrv_protocol.messages import Message, Send, Sent
@@ -38,7 +38,7 @@ class FakeConnection:
     def __init__(self, chunk: int | None = None) -> None:
         self.outgoing = trio.testing.MemorySendStream()
         self.incoming = trio.testing.MemoryReceiveStream()
-        self.protocol = Connection(Role.SERVER)
+        self.protocol = ProtocolConnection(Role.SERVER)
         self.logged_in = False
         self.commands: list[Any] = []
         self.client_end: trio.abc.Stream = _Chopped(trio.StapledStream(self.outgoing, self.incoming), chunk)

@@ -8,10 +8,10 @@ import trio
 import trio.testing
 from test_client_fake_server import ME, NOW, FakeServer, fake
 
-from chatsrv.client.calls import Call
+from chatsrv.client.calls import PendingRequest
 from chatsrv.client.client_ids import ServerClock
 from chatsrv.client.errors import LinkLost, ProtocolViolation, RequestRefused
-from chatsrv.client.link import Link
+from chatsrv.client.link import ServerConnection
 from chatsrv_protocol import encode
 from chatsrv_protocol.common import Done, Ping, Pong, Refused
 from chatsrv_protocol.messages import Message, Send
@@ -20,17 +20,19 @@ from chatsrv_protocol.sync import MarkRead
 
 __all__ = ["fake"]
 
-Heard = tuple[Link, list[Any]]
+Heard = tuple[ServerConnection, list[Any]]
 
 
 async def open_link(fake: FakeServer, nursery: trio.Nursery, *, login: bool = True) -> Heard:
     """A link to the fake server, and the events it hears."""
     heard: list[Any] = []
-    link = Link(await fake.dial(), ServerClock(trio.current_time), heard.append, lambda _link, _logged_in: None)
+    link = ServerConnection(
+        await fake.dial(), ServerClock(trio.current_time), heard.append, lambda _link, _logged_in: None
+    )
     nursery.start_soon(link.run)
     await link.hello("test")
     if login:
-        await link.submit(Call(Login("ann", fake.password, ""))).answer()
+        await link.submit(PendingRequest(Login("ann", fake.password, ""))).answer()
     return link, heard
 
 
@@ -43,7 +45,7 @@ async def test_bytes_may_be_cut_anywhere(
     event = Message(5, 1, 1, 1, ME, "ann", NOW, 1, "红包" * 20)
     fake.tell(event)
     fake.tell(event)
-    assert type((await link.submit(Call(Ping())).answer()).reply) is Pong
+    assert type((await link.submit(PendingRequest(Ping())).answer()).reply) is Pong
     assert heard == [event, event]
 
 
@@ -64,7 +66,7 @@ async def test_requests_make_pings_needless(autojump_clock: Any, fake: FakeServe
     link, _ = await open_link(fake, nursery)
     for _ in range(10):
         await trio.sleep(20)
-        await link.submit(Call(MarkRead(5, 1))).answer()
+        await link.submit(PendingRequest(MarkRead(5, 1))).answer()
     assert fake.asked(Ping) == []
 
 
@@ -74,7 +76,7 @@ async def test_two_heartbeats_of_silence_are_a_loss(
     link, _ = await open_link(fake, nursery)
     fake.mute = True
     began = trio.current_time()
-    call = link.submit(Call(MarkRead(5, 1)))
+    call = link.submit(PendingRequest(MarkRead(5, 1)))
     with pytest.raises(LinkLost, match="silent for 60 seconds"):
         await call.answer()
     assert trio.current_time() - began == pytest.approx(60, abs=1)
@@ -87,7 +89,7 @@ async def test_the_server_names_how_many_requests_may_wait(
     fake.max_requests = 5
     fake.hold = lambda command: type(command) is MarkRead
     link, _ = await open_link(fake, nursery)
-    calls = [link.submit(Call(MarkRead(5, number))) for number in range(20)]
+    calls = [link.submit(PendingRequest(MarkRead(5, number))) for number in range(20)]
     await trio.testing.wait_all_tasks_blocked()
     assert len(fake.held) == 4  # one place is the heartbeat's
     link.forget(calls[10])
@@ -106,9 +108,9 @@ async def test_an_abandoned_call_keeps_its_place_until_it_is_answered(
     fake.max_requests = 2
     fake.hold = lambda command: type(command) is MarkRead and command.seq == 1
     link, _ = await open_link(fake, nursery)
-    abandoned = link.submit(Call(MarkRead(5, 1)))
+    abandoned = link.submit(PendingRequest(MarkRead(5, 1)))
     link.forget(abandoned)
-    second = link.submit(Call(MarkRead(5, 2)))
+    second = link.submit(PendingRequest(MarkRead(5, 2)))
     await trio.testing.wait_all_tasks_blocked()
     assert not second.finished.is_set()
     fake.hold = lambda _command: False
@@ -121,7 +123,7 @@ async def test_a_command_that_cannot_go_out_is_refused_here(
 ) -> None:
     link, _ = await open_link(fake, nursery, login=False)
     with pytest.raises(RequestRefused, match="login_first"):
-        await link.submit(Call(MarkRead(5, 1))).answer()
+        await link.submit(PendingRequest(MarkRead(5, 1))).answer()
     assert link.alive
 
 
@@ -150,7 +152,7 @@ async def test_a_reply_that_cannot_be_read_fails_its_request_alone(
 ) -> None:
     fake.hold = lambda command: type(command) is Send
     link, _ = await open_link(fake, nursery)
-    call = link.submit(Call(Send(b"i" * 16, 5, "x")))
+    call = link.submit(PendingRequest(Send(b"i" * 16, 5, "x")))
     await trio.testing.wait_all_tasks_blocked()
     _, request_id, _ = fake.held[0]
     # Sent with a group id that is a boolean.
@@ -158,7 +160,7 @@ async def test_a_reply_that_cannot_be_read_fails_its_request_alone(
     with pytest.raises(ProtocolViolation), trio.fail_after(5):
         await call.answer()
     assert link.alive
-    await link.submit(Call(MarkRead(5, 1))).answer()
+    await link.submit(PendingRequest(MarkRead(5, 1))).answer()
 
 
 async def test_unknown_events_outside_the_sequences_are_ignored(
@@ -166,7 +168,7 @@ async def test_unknown_events_outside_the_sequences_are_ignored(
 ) -> None:
     link, heard = await open_link(fake, nursery)
     fake.last.put_bytes(b"\x00\x00\x00\x05\x92\xcd\xfe\xc0\x00")
-    await link.submit(Call(MarkRead(5, 1))).answer()
+    await link.submit(PendingRequest(MarkRead(5, 1))).answer()
     assert heard == []
 
 
@@ -174,7 +176,7 @@ async def test_the_servers_last_words_are_the_reason(
     autojump_clock: Any, fake: FakeServer, nursery: trio.Nursery
 ) -> None:
     link, _ = await open_link(fake, nursery)
-    call = link.submit(Call(MarkRead(5, 1)))
+    call = link.submit(PendingRequest(MarkRead(5, 1)))
     fake.last.put_bytes(encode(Refused("timed_out", "too slow")))
     fake.last.cut()
     with pytest.raises(LinkLost, match=r"too slow \(timed_out\)"):

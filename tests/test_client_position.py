@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatsrv.client.position import GapInAnswer, Position
+from chatsrv.client.position import GapInAnswer, ReadPosition
 
 
 def test_the_next_event_is_handed_out_and_others_are_not() -> None:
-    position = Position(3)
+    position = ReadPosition(3)
     assert position.live(4, "e4", room=True, hold=True)
     assert not position.live(4, "e4", room=True, hold=True)
     assert not position.live(2, "e2", room=True, hold=True)
@@ -18,7 +18,7 @@ def test_the_next_event_is_handed_out_and_others_are_not() -> None:
 
 
 def test_a_gap_is_filled_and_what_was_held_follows() -> None:
-    position = Position(0)
+    position = ReadPosition(0)
     assert not position.live(3, 3, room=True, hold=True)
     assert not position.live(4, 4, room=True, hold=True)
     assert position.behind
@@ -29,14 +29,14 @@ def test_a_gap_is_filled_and_what_was_held_follows() -> None:
 
 
 def test_without_room_the_next_event_is_only_known_of() -> None:
-    position = Position(0)
+    position = ReadPosition(0)
     assert not position.live(1, 1, room=False, hold=False)
     assert position.behind
     assert position.fetched(0, [(1, 1)], 1, 1) == [1]
 
 
 def test_a_second_gap_starts_the_held_run_anew() -> None:
-    position = Position(0)
+    position = ReadPosition(0)
     for seq in (3, 4, 7, 8):
         position.live(seq, seq, room=True, hold=True)
     assert position.held == 2
@@ -45,14 +45,14 @@ def test_a_second_gap_starts_the_held_run_anew() -> None:
 
 
 def test_an_answer_may_begin_later_but_has_no_hole() -> None:
-    position = Position(2)
+    position = ReadPosition(2)
     assert position.fetched(2, [(8, 8), (9, 9)], 9, 9) == [8, 9]
     with pytest.raises(GapInAnswer):
         position.fetched(9, [(10, 10), (12, 12)], 12, 12)
 
 
 def test_an_answer_to_a_question_of_before_a_rewind_is_ignored() -> None:
-    position = Position(10)
+    position = ReadPosition(10)
     position.known(12)
     position.rewind(0)
     assert position.fetched(10, [(11, 11), (12, 12)], 12, 12) == []
@@ -61,7 +61,7 @@ def test_an_answer_to_a_question_of_before_a_rewind_is_ignored() -> None:
 
 
 def test_who_left_gets_nothing_and_who_comes_back_nothing_twice() -> None:
-    position = Position(0)
+    position = ReadPosition(0)
     assert position.live(1, 1, room=True, hold=True)
     position.known(5)
     position.left(7)
@@ -75,7 +75,7 @@ def test_who_left_gets_nothing_and_who_comes_back_nothing_twice() -> None:
 
 
 def test_what_is_invisible_is_skipped() -> None:
-    position = Position(0)
+    position = ReadPosition(0)
     position.live(5, 5, room=True, hold=True)
     position.invisible(4)
     assert position.fetched(4, [(5, 5)], 5, 5) == [5]
@@ -101,7 +101,7 @@ STEPS = st.lists(
 @given(st.integers(0, 3), STEPS)
 @settings(max_examples=300, deadline=None)
 def test_any_mixture_of_live_lost_and_fetched_events_comes_once_and_in_order(start: int, steps: Any) -> None:
-    position, log, got = Position(start), start, list[int]()
+    position, log, got = ReadPosition(start), start, list[int]()
     asked: list[tuple[int, int, int]] = []  # (after, last, head as it was when the server read it)
 
     def live(seq: int, *, room: bool = True, hold: bool = True) -> None:

@@ -22,7 +22,7 @@ from chatsrv_redpack.reveal import FORMAT
 from chatsrv_storage import accounts, openings, packets
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.records import Actor
-from chatsrv_storage.turn import Turn
+from chatsrv_storage.turn import GroupTransaction
 
 SEED = bytes(range(32))
 
@@ -415,7 +415,7 @@ async def test_a_packet_of_many_with_long_names_is_shown_in_pages(autojump_clock
             openings.Open(Actor(p.user_id, p.name), Once(p.user_id, t.new_id(), b"h"), packet_id, show_cents=True)
             for p in crowd
         ]
-        await storage.write(lambda conn: Turn(conn, t.group_id, t.server.clock.now_ms(), ids).run(commands))
+        await storage.write(lambda conn: GroupTransaction(conn, t.group_id, t.server.clock.now_ms(), ids).run(commands))
         page = await t["bob"].ask(wire.ShowPacket(packet_id))
         found = page.openings
         while page.more:

@@ -26,11 +26,11 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import shown
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.port import Storage
-from chatsrv_storage.records import Actor, GroupView, Joined, Parted, Record
+from chatsrv_storage.records import Actor, EventRecord, GroupSummary, MemberJoined, MemberLeft
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Outcome, Post, Turn
+from chatsrv_storage.turn import Accepted, Command, GroupTransaction, Outcome, Post
 
-VIEW = GroupView(5, "home", 1, 2, 2, 1, 0, 0, 1, history=False)
+VIEW = GroupSummary(5, "home", 1, 2, 2, 1, 0, 0, 1, history=False)
 
 
 def messages(blobs: list[bytes]) -> list[object]:
@@ -43,8 +43,8 @@ def messages(blobs: list[bytes]) -> list[object]:
     return found
 
 
-def record(seq: int, text: str = "", kind: str = "text") -> Record:
-    return Record(5, seq, 100 + seq, seq, 1, "ann", 1_790_000_000_000, kind, text, None)
+def record(seq: int, text: str = "", kind: str = "text") -> EventRecord:
+    return EventRecord(5, seq, 100 + seq, seq, 1, "ann", 1_790_000_000_000, kind, text, None)
 
 
 def accepted(*effects: object) -> Accepted:
@@ -72,9 +72,9 @@ def listen(bus: LocalBus, user_id: int, *groups: int) -> Ear:
 async def test_a_blob_is_cut_where_the_audience_changes(channels: Channels) -> None:
     ann, bob = listen(channels.bus, 1, 5), listen(channels.bus, 2, 5)
     outcomes: list[Outcome] = [
-        accepted(record(1, "m1")), accepted(Parted(2, 5, 2, 7), record(2, "m2")), accepted(record(3, "m3")),
+        accepted(record(1, "m1")), accepted(MemberLeft(2, 5, 2, 7), record(2, "m2")), accepted(record(3, "m3")),
     ]  # fmt: skip
-    channels.tell(5, outcomes)
+    channels.publish_outcomes(5, outcomes)
     assert said(messages(ann.heard)) == ["m1", "m2", "m3"]
     assert len(ann.heard) == 2, "m2 and m3 share a write"
     assert [type(event) for event in messages(bob.heard)] == [Message, Removed]
@@ -83,7 +83,9 @@ async def test_a_blob_is_cut_where_the_audience_changes(channels: Channels) -> N
 async def test_who_joins_hears_nothing_of_the_batch_from_before_they_did(channels: Channels) -> None:
     """Their login read its memberships after the commit and before the batch was told: it is attached already."""
     newcomer = listen(channels.bus, 2, 5)
-    channels.tell(5, [accepted(record(1, "before")), accepted(Joined(2, VIEW, 3)), accepted(record(2, "after"))])
+    channels.publish_outcomes(
+        5, [accepted(record(1, "before")), accepted(MemberJoined(2, VIEW, 3)), accepted(record(2, "after"))]
+    )
     events = messages(newcomer.heard)
     assert [type(event) for event in events] == [Added, Message]
     assert said(events) == ["after"]
@@ -92,17 +94,17 @@ async def test_who_joins_hears_nothing_of_the_batch_from_before_they_did(channel
 async def test_who_goes_and_comes_back_in_one_batch_hears_what_was_before(channels: Channels) -> None:
     bob = listen(channels.bus, 2, 5)
     outcomes: list[Outcome] = [
-        accepted(record(1, "m1")), accepted(Parted(2, 5, 2, 7)), accepted(record(3, "m3")),
-        accepted(Joined(2, VIEW, 8)), accepted(record(5, "m5")),
+        accepted(record(1, "m1")), accepted(MemberLeft(2, 5, 2, 7)), accepted(record(3, "m3")),
+        accepted(MemberJoined(2, VIEW, 8)), accepted(record(5, "m5")),
     ]  # fmt: skip
-    channels.tell(5, outcomes)
+    channels.publish_outcomes(5, outcomes)
     assert said(messages(bob.heard)) == ["m1", "m5"]
 
 
 async def test_a_blob_stays_within_the_bound_of_a_batch(channels: Channels) -> None:
     ann = listen(channels.bus, 1, 5)
     texts = ["x" * limits.MAX_TEXT_BYTES] * 40
-    channels.tell(5, [accepted(record(n, text)) for n, text in enumerate(texts, 1)])
+    channels.publish_outcomes(5, [accepted(record(n, text)) for n, text in enumerate(texts, 1)])
     assert max(map(len, ann.heard)) <= limits.MAX_BATCH_BYTES
     assert len(ann.heard) == 3
     assert said(messages(ann.heard)) == texts
@@ -111,22 +113,22 @@ async def test_a_blob_stays_within_the_bound_of_a_batch(channels: Channels) -> N
 async def test_an_event_that_cannot_be_made_costs_nobody_else_theirs(channels: Channels) -> None:
     ann, bob = listen(channels.bus, 1, 5), listen(channels.bus, 2, 5)
     outcomes: list[Outcome] = [
-        accepted(record(1, "m1")), accepted(record(2, kind="no such kind")), accepted(Parted(2, 5, 3, 7)),
+        accepted(record(1, "m1")), accepted(record(2, kind="no such kind")), accepted(MemberLeft(2, 5, 3, 7)),
         accepted(record(4, "m4")),
     ]  # fmt: skip
-    channels.tell(5, outcomes)
+    channels.publish_outcomes(5, outcomes)
     assert said(messages(ann.heard)) == ["m1", "m4"]
     assert said(messages(bob.heard)) == ["m1"]
 
 
 async def test_refusals_are_told_to_nobody(channels: Channels) -> None:
     ann = listen(channels.bus, 1, 5)
-    channels.tell(5, [Refusal("forbidden", "no"), accepted(record(1, "yes"))])
+    channels.publish_outcomes(5, [Refusal("forbidden", "no"), accepted(record(1, "yes"))])
     assert said(messages(ann.heard)) == ["yes"]
 
 
 async def test_a_bug_in_one_script_refuses_it_alone(autojump_clock: object) -> None:
-    def buggy(turn: Turn, actor: Actor) -> list[object]:
+    def buggy(turn: GroupTransaction, actor: Actor) -> list[object]:
         turn.append(actor, "renamed", "half done")
         raise ZeroDivisionError
 
@@ -167,7 +169,7 @@ async def test_an_answer_that_cannot_be_given_costs_nobody_else_theirs(autojump_
 
 
 async def test_a_command_that_is_run_raises_its_refusal(autojump_clock: object) -> None:
-    def refuse(turn: Turn, actor: Actor) -> list[object]:
+    def refuse(turn: GroupTransaction, actor: Actor) -> list[object]:
         raise Refusal("forbidden", "not you")
 
     async with open_test_server() as server:
@@ -294,7 +296,7 @@ class FailingStorage:
         await trio.lowlevel.checkpoint()
         self.writes += 1
         if self.writes == 1:
-            job.begin()
+            job.on_batch_start()
             raise RuntimeError("a bug in one script")
         raise self.later
 

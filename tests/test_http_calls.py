@@ -100,7 +100,7 @@ async def test_a_cancelled_upload_of_the_client(monkeypatch: pytest.MonkeyPatch)
     async with open_peer() as peer:
         peer.answers = [b"HTTP/1.1 201 Created\r\nlocation: /uploads/1\r\ncontent-length: 0\r\n\r\n"]
         access = HttpAccess(peer.url, bytes(32))
-        upload = transfers.Upload(access, io.BytesIO(bytes(MUCH)), "name", "", None)
+        upload = transfers.UploadTransfer(access, io.BytesIO(bytes(MUCH)), "name", "", None)
         await assert_clean_when_cancelled(peer, lambda: upload.run("key"))
 
 

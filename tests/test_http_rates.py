@@ -13,7 +13,7 @@ from server_kit import PASSWORD
 from chatsrv.app import open_server
 from chatsrv.client import RequestRefused, Unreachable, open_client, transfers
 from chatsrv.client.transfers import _Later, _Pauses, _refusal
-from chatsrv.http_calls import Answer
+from chatsrv.http_calls import HttpResponse
 
 TUS = {"tus-resumable": "1.0.0"}
 SLOW = 0.001
@@ -88,9 +88,9 @@ async def test_the_client_waits_as_long_as_it_is_told(monkeypatch: pytest.Monkey
     assert set(waited) <= {1.0}
 
 
-def told(status: int, after: str = "", code: str = "rate_limited") -> Answer:
+def told(status: int, after: str = "", code: str = "rate_limited") -> HttpResponse:
     body = json.dumps({"error": code, "message": "wait", "field": None}).encode()
-    return Answer(status, httpx.Headers({"retry-after": after} if after else {}), body)
+    return HttpResponse(status, httpx.Headers({"retry-after": after} if after else {}), body)
 
 
 async def test_pauses(autojump_clock: trio.testing.MockClock) -> None:
@@ -111,7 +111,7 @@ async def test_pauses(autojump_clock: trio.testing.MockClock) -> None:
         await _Pauses().rest(later)
     assert refused.value.retry_after == 3600
 
-    silent = _refusal(Answer(502, httpx.Headers({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}), b"<html>"))
+    silent = _refusal(HttpResponse(502, httpx.Headers({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}), b"<html>"))
     assert isinstance(silent, _Later)
     assert silent.seconds == 0
     assert isinstance(silent.refused, Unreachable)

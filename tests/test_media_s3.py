@@ -12,7 +12,7 @@ from chatsrv.media import s3, spool
 from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.s3 import open_s3_store
 from chatsrv.media.s3_client import S3Settings
-from chatsrv.media.sigv4 import MAX_EXPIRES, Credentials, presign
+from chatsrv.media.sigv4 import MAX_EXPIRES, S3Credentials, presign
 
 NAME = "ab" * 32
 
@@ -23,7 +23,7 @@ def test_the_published_example():
         "https://examplebucket.s3.amazonaws.com",
         "/test.txt",
         query={},
-        credentials=Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        credentials=S3Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
         region="us-east-1",
         expires=86400,
         at=1369353600.0,
@@ -43,7 +43,7 @@ def test_botocore_signs_alike(token):
         "http://127.0.0.1:9000",
         "/bucket/a b/é~(1).txt",
         query=query,
-        credentials=Credentials("AK", "secret", token),
+        credentials=S3Credentials("AK", "secret", token),
         region="eu-central-1",
         expires=77,
         at=0.0,
@@ -66,12 +66,12 @@ def test_bounds_and_secrets():
     for expires in (0, MAX_EXPIRES + 1):
         with pytest.raises(ValueError):
             presign(
-                "GET", "http://x", "/", query={}, credentials=Credentials("a", "b"), region="r", expires=expires, at=0
+                "GET", "http://x", "/", query={}, credentials=S3Credentials("a", "b"), region="r", expires=expires, at=0
             )
-    assert "hush" not in repr(S3Settings("http://x", "b", Credentials("a", "hush", "hush")))
+    assert "hush" not in repr(S3Settings("http://x", "b", S3Credentials("a", "hush", "hush")))
     for bad in ("x", "ftp://x", "http://", "http://x/path", "http://x?q"):
         with pytest.raises(ValueError):
-            S3Settings(bad, "b", Credentials("a", "b"))
+            S3Settings(bad, "b", S3Credentials("a", "b"))
 
 
 @pytest.fixture(autouse=True)

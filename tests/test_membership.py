@@ -11,9 +11,9 @@ from money_kit import make_people
 
 from chatsrv_storage import governing, groups, history, invites
 from chatsrv_storage.migrate import load_migrations, migrate
-from chatsrv_storage.records import FOREVER, Actor, Joined, Parted
+from chatsrv_storage.records import FOREVER, Actor, MemberJoined, MemberLeft
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Turn
+from chatsrv_storage.turn import Accepted, Command, GroupTransaction
 
 PEOPLE = 6
 CAP = 4
@@ -48,16 +48,16 @@ class Comings(RuleBasedStateMachine):
     def run(self, who, script):
         actor = self.people[who]
         self.now_ms += 1
-        turn = Turn(self.conn, self.group_id, self.now_ms, self.ids)
+        turn = GroupTransaction(self.conn, self.group_id, self.now_ms, self.ids)
         (outcome,) = turn.run([Command(actor, None, script)])
         if not isinstance(outcome, Accepted):
             return None
         for effect in outcome.effects:
-            if isinstance(effect, Joined):
+            if isinstance(effect, MemberJoined):
                 assert effect.user_id not in self.inside
                 self.inside.add(effect.user_id)
                 assert effect.view.members <= CAP
-            elif isinstance(effect, Parted):
+            elif isinstance(effect, MemberLeft):
                 self.inside.remove(effect.user_id)
         return outcome.reply
 

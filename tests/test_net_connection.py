@@ -13,7 +13,7 @@ from server_kit import PASSWORD, Client, client_id, connect, enter, frame, raw, 
 from chatsrv.commands import messages
 from chatsrv.commands.hooks import Hooks, TextContext, TextKind
 from chatsrv.commands.table import HANDLERS
-from chatsrv.net.connection import COMMANDS_PER_TURN, GOODBYE, MAX_BAD_FRAMES, MAX_LATENESS
+from chatsrv.net.connection import CLOSE_GRACE_SECONDS, COMMANDS_PER_TURN, MAX_BAD_FRAMES, MAX_LATENESS
 from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv_protocol import limits
 from chatsrv_protocol.common import Draining, Lagging, Ping, Pong, Refused
@@ -712,7 +712,7 @@ async def test_a_guest_who_reads_nothing_stays_no_longer(autojump_clock: trio.te
                     await client.stream.send_all(pings)
 
             nursery.start_soon(flood)
-            await trio.sleep(QUICK.handshake_timeout + GOODBYE + 0.1)
+            await trio.sleep(QUICK.handshake_timeout + CLOSE_GRACE_SECONDS + 0.1)
             assert server.server.connections == 0
 
 
@@ -735,4 +735,4 @@ async def test_a_guest_whose_logins_fail_stays_no_longer_than_one_takes(
                 codes.append(await client.refused(Login(f"user{len(codes)}", "a guess", "")))
         assert set(codes) == {"bad_credentials"}
         assert client.over == "timed_out"
-        assert trio.current_time() - began <= QUICK.handshake_timeout + takes + GOODBYE
+        assert trio.current_time() - began <= QUICK.handshake_timeout + takes + CLOSE_GRACE_SECONDS

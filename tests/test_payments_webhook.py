@@ -14,7 +14,7 @@ from money_kit import log_of
 
 from chatsrv.clock import SystemClock
 from chatsrv.log import Log, quiet_log
-from chatsrv.payments import Answer, WebhookProvider, signature
+from chatsrv.payments import PayoutResult, WebhookProvider, signature
 from chatsrv.payments.webhook import MAX_ANSWER
 from chatsrv_storage.payouts import Payout
 
@@ -57,14 +57,14 @@ def bank() -> Iterator[Bank]:
     server.server_close()
 
 
-async def pay(bank: Bank, transport: httpx.AsyncBaseTransport | None = None, log: Log | None = None) -> Answer:
+async def pay(bank: Bank, transport: httpx.AsyncBaseTransport | None = None, log: Log | None = None) -> PayoutResult:
     async with httpx.AsyncClient(trust_env=False, transport=transport) as client:
         provider = WebhookProvider(client, bank.url, "a secret", SystemClock(), log or quiet_log())
         return await provider.pay(PAYOUT)
 
 
 async def test_what_is_posted(bank: Bank) -> None:
-    assert await pay(bank) is Answer.PAID
+    assert await pay(bank) is PayoutResult.PAID
     ((headers, body),) = bank.posts
     assert json.loads(body) == {
         "withdrawal_id": "90",
@@ -81,33 +81,33 @@ async def test_what_is_posted(bank: Bank) -> None:
 @pytest.mark.parametrize(
     ("status", "answer", "expected"),
     [
-        (200, b'{"status": "refused"}', Answer.REFUSED),
-        (202, b'{"status": "pending"}', Answer.LATER),
-        (200, b"{}", Answer.LATER),
-        (200, b"[]", Answer.LATER),
-        (200, b"not json \xff", Answer.LATER),
-        (500, b'{"status": "paid"}', Answer.LATER),
-        (404, b'{"status": "refused"}', Answer.LATER),
-        (200, b'{"status": "paid"' + b" " * 70_000 + b"}", Answer.LATER),
+        (200, b'{"status": "refused"}', PayoutResult.REFUSED),
+        (202, b'{"status": "pending"}', PayoutResult.LATER),
+        (200, b"{}", PayoutResult.LATER),
+        (200, b"[]", PayoutResult.LATER),
+        (200, b"not json \xff", PayoutResult.LATER),
+        (500, b'{"status": "paid"}', PayoutResult.LATER),
+        (404, b'{"status": "refused"}', PayoutResult.LATER),
+        (200, b'{"status": "paid"' + b" " * 70_000 + b"}", PayoutResult.LATER),
     ],
 )
-async def test_what_an_answer_means(bank: Bank, status: int, answer: bytes, expected: Answer) -> None:
+async def test_what_an_answer_means(bank: Bank, status: int, answer: bytes, expected: PayoutResult) -> None:
     bank.status, bank.answer = status, answer
     assert await pay(bank) is expected
 
 
 async def test_nobody_there_is_later() -> None:
-    assert await pay(Bank("http://127.0.0.1:9/")) is Answer.LATER
+    assert await pay(Bank("http://127.0.0.1:9/")) is PayoutResult.LATER
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:x/", "nowhere", "ftp://127.0.0.1/", "http://"])
 async def test_a_url_that_is_none_is_later_and_ends_nothing(url: str) -> None:
-    assert await pay(Bank(url)) is Answer.LATER
+    assert await pay(Bank(url)) is PayoutResult.LATER
 
 
 async def test_an_answer_that_python_cannot_nest_is_later(bank: Bank) -> None:
     bank.answer = b"[" * 60_000
-    assert await pay(bank) is Answer.LATER
+    assert await pay(bank) is PayoutResult.LATER
 
 
 async def test_an_endless_answer_is_not_read_to_its_end(bank: Bank) -> None:
@@ -123,17 +123,17 @@ async def test_an_endless_answer_is_not_read_to_its_end(bank: Bank) -> None:
     async def answer(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=endless())
 
-    assert await pay(bank, httpx.MockTransport(answer)) is Answer.LATER
+    assert await pay(bank, httpx.MockTransport(answer)) is PayoutResult.LATER
     assert read <= MAX_ANSWER + 2 * 4096
 
 
 async def test_why_a_payout_waits_is_logged_and_no_secret_with_it(bank: Bank) -> None:
     lines: list[Any] = []
     bank.status = 503
-    assert await pay(bank, log=log_of(lines)) is Answer.LATER
-    assert await pay(Bank("http://user:hunter2@127.0.0.1:9/"), log=log_of(lines)) is Answer.LATER
+    assert await pay(bank, log=log_of(lines)) is PayoutResult.LATER
+    assert await pay(Bank("http://user:hunter2@127.0.0.1:9/"), log=log_of(lines)) is PayoutResult.LATER
     bank.status, bank.answer = 202, b'{"status": "pending"}'
-    assert await pay(bank, log=log_of(lines)) is Answer.LATER
+    assert await pay(bank, log=log_of(lines)) is PayoutResult.LATER
     assert [(line["level"], line["withdrawal_id"]) for line in lines] == [
         ("warning", 90),
         ("warning", 90),

@@ -16,14 +16,14 @@ import trio
 from money_kit import Someone, make_people, problems, sum_of_accounts
 from power_cut import Acked, RecordedConnection, RecordingVFS, Step, cuts
 
-from chatsrv_redpack import Limits, Mode
+from chatsrv_redpack import Mode, PacketLimits
 from chatsrv_storage import groups, openings, packets
 from chatsrv_storage.connection import Synchronous
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.port import Storage, open_storage
 from chatsrv_storage.records import Actor
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Outcome, Post, Turn
+from chatsrv_storage.turn import Accepted, Command, GroupTransaction, Outcome, Post
 
 NOW = 1_790_000_000_000
 PEOPLE, GROUPS, ROUNDS = 6, 3, 40
@@ -56,7 +56,7 @@ class Town:
         return Command(self.actor(place), self.once(self.people[place].user_id), script)
 
     async def turn(self, group_id: int, commands: list[Any]) -> list[Outcome]:
-        outcomes = await self.storage.write(lambda conn: Turn(conn, group_id, NOW, self.ids).run(commands))
+        outcomes = await self.storage.write(lambda conn: GroupTransaction(conn, group_id, NOW, self.ids).run(commands))
         for command, outcome in zip(commands, outcomes, strict=True):
             if isinstance(outcome, Accepted):
                 self.log.append(Acked((command.once.user_id, command.once.client_id)))
@@ -80,8 +80,8 @@ class Town:
         if chance.random() < 0.3:
             packet_id = self.ids.next(NOW)
             seed = packet_id.to_bytes(32, "big")
-            prepare = packets.prepare_packet(500, 4, Mode.LUCKY, None, packet_id, seed, Limits())
-            send = packets.send_packet(packet_id, b"c" * 32, "恭喜发财", Limits())
+            prepare = packets.prepare_packet(500, 4, Mode.LUCKY, None, packet_id, seed, PacketLimits())
+            send = packets.send_packet(packet_id, b"c" * 32, "恭喜发财", PacketLimits())
             await self.turn(group_id, [self.command(0, prepare)])
             await self.turn(group_id, [self.command(0, send)])
             self.open_packets.append((group_id, packet_id))

@@ -13,9 +13,9 @@ from chatsrv_protocol import (
     BY_NUMBER,
     NEED_DATA,
     BadMessage,
-    Connection,
     Decoded,
     ErrorCode,
+    ProtocolConnection,
     ProtocolError,
     Rejected,
     Role,
@@ -263,7 +263,7 @@ def test_a_corrupted_stream_ends_in_messages_or_one_fatal_error(sent, data):
     stream = encode(Hello((1,), "x"), 1) + b"".join(encode(message, request_id) for request_id, message in sent)
     at = data.draw(st.integers(0, len(stream) - 1))
     changed = stream[:at] + bytes([stream[at] ^ data.draw(st.integers(1, 255))]) + stream[at + 1 :]
-    server: Any = Connection(Role.SERVER)
+    server: Any = ProtocolConnection(Role.SERVER)
     step = data.draw(st.integers(1, len(changed)))
     fatal = 0
     for start in range(0, len(changed), step):

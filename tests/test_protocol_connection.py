@@ -13,13 +13,13 @@ from chatsrv_protocol import (
     NEED_DATA,
     NUMBER_OF,
     REPLY_TO,
-    Connection,
+    ConnectionState,
     ErrorCode,
+    ProtocolConnection,
     ProtocolError,
     Received,
     Rejected,
     Role,
-    State,
     encode,
 )
 from chatsrv_protocol.codec import UnknownEvent, frame_of
@@ -36,12 +36,12 @@ LOGGED_IN = LoggedIn(1, "ada", 1, bytes(32), 0, operator=False)
 EVENT = Message(5, 1, 1, 1, 1, "ada", 0, 1, "hi")
 
 
-def pair(state=State.MEMBER) -> tuple[Any, Any]:
+def pair(state=ConnectionState.MEMBER) -> tuple[Any, Any]:
     """A client's and a server's end that have come this far."""
-    client, server = Connection(Role.CLIENT), Connection(Role.SERVER)
-    if state is not State.HELLO:
+    client, server = ProtocolConnection(Role.CLIENT), ProtocolConnection(Role.SERVER)
+    if state is not ConnectionState.HELLO:
         talk(client, server, HELLO, WELCOME)
-    if state is State.MEMBER:
+    if state is ConnectionState.MEMBER:
         talk(client, server, LOGIN, LOGGED_IN)
     assert client.state is server.state is state
     return client, server
@@ -71,16 +71,16 @@ def expected(state, cls):
     if not is_command(NUMBER_OF[cls]):
         return ErrorCode.UNKNOWN_TYPE
     match state:
-        case State.HELLO:
+        case ConnectionState.HELLO:
             return None if cls is Hello else ErrorCode.HELLO_FIRST
-        case State.GUEST:
+        case ConnectionState.GUEST:
             allowed = cls in GUEST or cls is Ping
             return None if allowed else ErrorCode.NOT_NOW if cls is Hello else ErrorCode.LOGIN_FIRST
         case _:
             return ErrorCode.NOT_NOW if cls in GUEST or cls is Hello else None
 
 
-@pytest.mark.parametrize("state", [State.HELLO, State.GUEST, State.MEMBER])
+@pytest.mark.parametrize("state", [ConnectionState.HELLO, ConnectionState.GUEST, ConnectionState.MEMBER])
 @pytest.mark.parametrize("cls", BY_NUMBER.values(), ids=lambda cls: cls.__name__)
 def test_every_message_in_every_state_of_the_server(state, cls):
     message, code = least(cls), expected(state, cls)
@@ -92,10 +92,10 @@ def test_every_message_in_every_state_of_the_server(state, cls):
     else:
         assert (got.request_id, got.error.code) == (9, code)
         assert got.error.fatal is (code is ErrorCode.HELLO_FIRST)
-        assert server.state is (State.CLOSED if got.error.fatal else state)
+        assert server.state is (ConnectionState.CLOSED if got.error.fatal else state)
 
 
-@pytest.mark.parametrize("state", [State.HELLO, State.GUEST, State.MEMBER])
+@pytest.mark.parametrize("state", [ConnectionState.HELLO, ConnectionState.GUEST, ConnectionState.MEMBER])
 @pytest.mark.parametrize("cls", REPLY_TO, ids=lambda cls: cls.__name__)
 def test_a_client_does_not_send_what_the_server_would_reject(state, cls):
     message, code = least(cls), expected(state, cls)
@@ -111,7 +111,7 @@ def test_a_client_does_not_send_what_the_server_would_reject(state, cls):
 @pytest.mark.parametrize("message", [Login("a", "b", ""), Resume(bytes(32)), Register("a", "b", "")])
 def test_one_login_at_a_time(message):
     """A second login while the first is at work could make one connection speak for two people."""
-    client, server = pair(State.GUEST)
+    client, server = pair(ConnectionState.GUEST)
     assert over(client, server, LOGIN, 1) == Received(1, LOGIN)
     with pytest.raises(ProtocolError):
         client.send(message, 2)
@@ -123,7 +123,7 @@ def test_one_login_at_a_time(message):
 
 
 def test_one_hello():
-    _, server = pair(State.HELLO)
+    _, server = pair(ConnectionState.HELLO)
     assert given(server, encode(HELLO, 1)) == Received(1, HELLO)
     assert given(server, encode(HELLO, 2)).error.code is ErrorCode.NOT_NOW
 
@@ -137,7 +137,7 @@ def test_a_command_without_request_id_ends_the_connection(body):
     _, server = pair()
     got = given(server, frame_of(body))
     assert got.error.fatal
-    assert server.state is State.CLOSED
+    assert server.state is ConnectionState.CLOSED
 
 
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\1\xc1", b"\xff\xff\xff\xff", b"\0\0\0\0"])
@@ -147,21 +147,21 @@ def test_after_a_fatal_error_nothing_is_looked_at(data):
     got = server.next()
     assert isinstance(got, Rejected)
     assert got.error.fatal
-    assert (server.state, server.next()) == (State.CLOSED, NEED_DATA)
+    assert (server.state, server.next()) == (ConnectionState.CLOSED, NEED_DATA)
     server.feed(encode(Ping(), 6))
     assert server.next() is NEED_DATA
     last = over(server, client, Refused(got.error.code, got.error.message))
     assert last.message.code == got.error.code
-    assert client.state is State.CLOSED
+    assert client.state is ConnectionState.CLOSED
     with pytest.raises(ProtocolError):
         client.send(Ping(), 9)
 
 
 def test_a_refused_hello_ends_it():
-    client, server = pair(State.HELLO)
+    client, server = pair(ConnectionState.HELLO)
     over(client, server, HELLO, 1)
     over(server, client, Refused(ErrorCode.VERSION_UNSUPPORTED, "no"), 1)
-    assert client.state is server.state is State.CLOSED
+    assert client.state is server.state is ConnectionState.CLOSED
 
 
 @pytest.mark.parametrize("request_id", [0, -1, 2**32])
@@ -201,7 +201,7 @@ def test_a_client_believes_no_answer_it_does_not_wait_for(message, request_id):
     client.send(Ping(), 7)
     got = given(client, encode(message, request_id))
     assert got.error.fatal
-    assert client.state is State.CLOSED
+    assert client.state is ConnectionState.CLOSED
 
 
 def test_answers_of_several_frames_with_live_events_between():
@@ -236,7 +236,7 @@ class Dialogue(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.client, self.server = Connection(Role.CLIENT), Connection(Role.SERVER)
+        self.client, self.server = ProtocolConnection(Role.CLIENT), ProtocolConnection(Role.SERVER)
         self.up, self.down = bytearray(), bytearray()
         self.said, self.answered = [], []  # in flight, in order: (request id, message)
         self.open: dict[int, Any] = {}  # requests that the server has and did not answer
@@ -247,17 +247,17 @@ class Dialogue(RuleBasedStateMachine):
         self.said.append((self.next_id, message))
         self.next_id += 1
 
-    @precondition(lambda self: self.client.state is State.HELLO and self.next_id == 1)
+    @precondition(lambda self: self.client.state is ConnectionState.HELLO and self.next_id == 1)
     @rule()
     def hello(self):
         self._ask(HELLO)
 
-    @precondition(lambda self: self.client.state is State.GUEST and self.client.waiting == 0)
+    @precondition(lambda self: self.client.state is ConnectionState.GUEST and self.client.waiting == 0)
     @rule(message=st.sampled_from([LOGIN, Resume(bytes(32)), Register("bo", "secret", "")]))
     def log_in(self, message):
         self._ask(message)
 
-    @precondition(lambda self: self.client.state is State.MEMBER)
+    @precondition(lambda self: self.client.state is ConnectionState.MEMBER)
     @rule(message=st.sampled_from([Send(bytes(16), 5, "x" * 200), Ping(), CatchUp(()), Logout()]))
     def ask(self, message):
         self._ask(message)
@@ -281,7 +281,7 @@ class Dialogue(RuleBasedStateMachine):
             self._say(EVENT, request_id)
         self._say(reply, request_id)
 
-    @precondition(lambda self: self.server.state is State.MEMBER)
+    @precondition(lambda self: self.server.state is ConnectionState.MEMBER)
     @rule()
     def live(self):
         self._say(EVENT, 0)
@@ -314,7 +314,7 @@ class Dialogue(RuleBasedStateMachine):
 
     @invariant()
     def the_server_is_at_most_one_step_ahead(self):
-        order = [State.HELLO, State.GUEST, State.MEMBER]
+        order = [ConnectionState.HELLO, ConnectionState.GUEST, ConnectionState.MEMBER]
         assert 0 <= order.index(self.server.state) - order.index(self.client.state) <= 1
 
 

@@ -8,7 +8,7 @@ import attrs
 import pytest
 from protocol_strategies import pack
 
-from chatsrv_protocol import BY_NUMBER, STRUCTS, Connection, ProtocolError, Role, encode, limits
+from chatsrv_protocol import BY_NUMBER, STRUCTS, ProtocolConnection, ProtocolError, Role, encode, limits
 from chatsrv_protocol.codec import frame_of
 from chatsrv_protocol.fields import ListOf, Optional, Struct
 from chatsrv_protocol.messages import Message, Send
@@ -70,7 +70,7 @@ def test_the_largest_messages_fit_their_frames():
 
 def logged_in():
     """A server's end of a connection whose client is logged in."""
-    server = Connection(Role.SERVER)
+    server = ProtocolConnection(Role.SERVER)
     for message, answer in (
         (Hello((1,), ""), Welcome(1, "s", 0, 1, 1, 1, registration_open=False)),
         (Resume(bytes(32)), LoggedIn(1, "ada", 1, b"", 0, operator=False)),
@@ -84,7 +84,7 @@ def logged_in():
 def test_4_kib_before_login_and_64_kib_after():
     ping = pack([1, 9, "x" * 4000])
     large = pack([1, 9, "x" * 60_000])
-    server = Connection(Role.SERVER)
+    server = ProtocolConnection(Role.SERVER)
     server.feed(frame_of(large)[:4])
     assert "at most 4096" in server.next().error.message  # pyright: ignore
     server = logged_in()
@@ -97,5 +97,5 @@ def test_4_kib_before_login_and_64_kib_after():
 
 def test_our_own_frames_keep_the_bounds_too():
     with pytest.raises(ProtocolError):
-        Connection(Role.SERVER).send(Message(1, 1, 1, 1, 1, "ada", 1, 1, "x" * 4096))
+        ProtocolConnection(Role.SERVER).send(Message(1, 1, 1, 1, 1, "ada", 1, 1, "x" * 4096))
     assert logged_in().send(Message(1, 1, 1, 1, 1, "ada", 1, 1, "x" * 4096))

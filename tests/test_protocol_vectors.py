@@ -11,8 +11,8 @@ from chatsrv_protocol import (
     NEED_DATA,
     STRUCTS,
     BadMessage,
-    Connection,
     Decoded,
+    ProtocolConnection,
     ProtocolError,
     Received,
     Role,
@@ -107,7 +107,7 @@ def test_framing(vector):
 
 @named("handshake.json")
 def test_conversations(vector):
-    ends = {role.value: Connection(role) for role in Role}
+    ends = {role.value: ProtocolConnection(role) for role in Role}
     for step in vector["steps"]:
         sender = step["from"]
         receiver = "server" if sender == "client" else "client"

@@ -13,7 +13,7 @@ from chatsrv_redpack.errors import Code, CorruptError, InvalidError, Problem, Re
 from chatsrv_redpack.ledger import AccountKind, TransferKind
 from chatsrv_redpack.lifecycle import Grab, refusal
 from chatsrv_redpack.limits import Mode
-from chatsrv_redpack.packet import Event, State
+from chatsrv_redpack.packet import Event, PacketState
 
 PACKAGE = Path(chatsrv_redpack.__file__).parent
 
@@ -45,7 +45,7 @@ def test_a_refused_grab_and_its_error_share_a_code() -> None:
             assert "this packet" in refused.message
 
 
-@pytest.mark.parametrize("words", [Code, State, Event, Grab, Mode, AccountKind, TransferKind])
+@pytest.mark.parametrize("words", [Code, PacketState, Event, Grab, Mode, AccountKind, TransferKind])
 def test_a_word_that_is_stored_or_sent_is_its_name(words: type[StrEnum]) -> None:
     assert [word.value for word in words] == [word.name.lower() for word in words]
 

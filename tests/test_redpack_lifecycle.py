@@ -26,11 +26,11 @@ from chatsrv_redpack.lifecycle import (
     prepare,
     send,
 )
-from chatsrv_redpack.limits import Limits, Mode
-from chatsrv_redpack.packet import Packet, Record, State
+from chatsrv_redpack.limits import Mode, PacketLimits
+from chatsrv_redpack.packet import Packet, PacketState, ShareRecord
 from chatsrv_redpack.verifier import check_packet
 
-LIMITS = Limits(packet_ms=1000, prepared_ms=100)
+LIMITS = PacketLimits(packet_ms=1000, prepared_ms=100)
 SEED = bytes(range(32))
 
 
@@ -51,11 +51,11 @@ def live(
     return send(prepared, client_seed=SEED, transfer_id=1, now_ms=50, limits=LIMITS).packet
 
 
-def records_of(outcomes: tuple[Opened | Grab, ...]) -> list[Record]:
+def records_of(outcomes: tuple[Opened | Grab, ...]) -> list[ShareRecord]:
     return [outcome.record for outcome in outcomes if isinstance(outcome, Opened)]
 
 
-def opened_by(packet: Packet, users: int) -> tuple[Packet, list[Record]]:
+def opened_by(packet: Packet, users: int) -> tuple[Packet, list[ShareRecord]]:
     openings = open_many(packet, [Claim(100 + i, 200 + i) for i in range(users)], 60)
     return openings.packet, records_of(openings.outcomes)
 
@@ -67,7 +67,7 @@ def test_sending_moves_the_total_into_escrow() -> None:
     sent = send(prepared, client_seed=SEED, transfer_id=9, now_ms=20, limits=LIMITS)
     assert (sent.transfer.id, sent.transfer.at_ms) == (9, 20)
     assert apply({wallet(7): 50}, sent.transfer) == {wallet(7): 0, escrow(3): 50}
-    assert (sent.packet.state, sent.packet.sent_ms, sent.packet.expires_ms) == (State.LIVE, 20, 1020)
+    assert (sent.packet.state, sent.packet.sent_ms, sent.packet.expires_ms) == (PacketState.LIVE, 20, 1020)
     assert (sent.packet.remaining_cents, sent.packet.remaining_count, sent.packet.next_draw) == (50, 2, 0)
 
 
@@ -75,7 +75,7 @@ def test_a_prepared_packet_lapses_to_the_millisecond() -> None:
     prepared = prepare(
         packet_id=3, sender_id=7, total=50, count=2, mode=Mode.LUCKY, server_seed=SEED, now_ms=5, limits=LIMITS
     )
-    assert send(prepared, client_seed=SEED, transfer_id=9, now_ms=104, limits=LIMITS).packet.state is State.LIVE
+    assert send(prepared, client_seed=SEED, transfer_id=9, now_ms=104, limits=LIMITS).packet.state is PacketState.LIVE
     with pytest.raises(RefusedError) as caught:
         send(prepared, client_seed=SEED, transfer_id=9, now_ms=105, limits=LIMITS)
     assert caught.value.code is Code.PREPARED_LAPSED
@@ -141,7 +141,7 @@ def test_grabbing_and_refused_openings_change_nothing() -> None:
 
 def test_opening_pays_what_it_records() -> None:
     packet, opened = open_packet(live(), Claim(8, 900), 77)
-    assert opened.record == Record(3, 8, 0, opened.record.cents, 77)
+    assert opened.record == ShareRecord(3, 8, 0, opened.record.cents, 77)
     assert apply({escrow(3): 1000}, opened.transfer) == {
         escrow(3): 1000 - opened.record.cents,
         wallet(8): opened.record.cents,
@@ -169,7 +169,7 @@ def test_five_hundred_at_once_for_a_hundred_shares(mode: Mode) -> None:
     assert [record.number for record in records] == list(range(100))
     assert sum(record.cents for record in records) == 10_000
     assert openings.outcomes[100:] == (Grab.EXHAUSTED,) * 400
-    assert openings.packet.state is State.EXHAUSTED
+    assert openings.packet.state is PacketState.EXHAUSTED
     assert check_packet(openings.packet, records) == ()
 
 
@@ -205,13 +205,13 @@ def test_a_packet_resumes_from_its_row() -> None:
     """Reading the row back between any two openings, with nothing else kept, changes no share."""
     for mode in (Mode.LUCKY, Mode.SHUFFLED):
         packet, at_once = live(mode), opened_by(live(mode), 10)[1]
-        one_by_one: list[Record] = []
+        one_by_one: list[ShareRecord] = []
         for i in range(10):
             row = {name: getattr(packet, name) for name in Packet.__slots__}
             packet, opened = open_packet(Packet(**row), Claim(100 + i, 200 + i), 60)
             one_by_one.append(opened.record)
         assert one_by_one == at_once
-        assert packet.state is State.EXHAUSTED
+        assert packet.state is PacketState.EXHAUSTED
 
 
 def test_expiry_gives_the_rest_back_once_and_not_early() -> None:
@@ -222,7 +222,7 @@ def test_expiry_gives_the_rest_back_once_and_not_early() -> None:
     assert caught.value.code is Code.NOT_YET
     expired = expire(packet, transfer_id=9, now_ms=1050)
     assert apply({escrow(3): rest}, expired.transfer) == {escrow(3): 0, wallet(7): rest}
-    assert (expired.packet.state, expired.packet.refunded_cents) == (State.EXPIRED, rest)
+    assert (expired.packet.state, expired.packet.refunded_cents) == (PacketState.EXPIRED, rest)
     assert check_packet(expired.packet, records) == ()
     for now in (0, 1050, 9999):
         with pytest.raises(RefusedError) as caught:
@@ -305,7 +305,7 @@ class Lives(RuleBasedStateMachine):
         self.balances: dict[Account, int] = {}
         self.transfers: list[TransferRow] = []
         self.rows: dict[int, Packet] = {}
-        self.records: dict[int, dict[int, Record]] = {}
+        self.records: dict[int, dict[int, ShareRecord]] = {}
         self.totals: dict[int, int] = {}
 
     def commit(self, *transfers: Transfer) -> None:
@@ -381,7 +381,7 @@ class Lives(RuleBasedStateMachine):
         openings = open_many(packet, claims, self.now)
         if crash:
             return
-        over = packet.state is not State.LIVE or self.now >= packet.expires_ms
+        over = packet.state is not PacketState.LIVE or self.now >= packet.expires_ms
         served: dict[int, None] = {}
         for user, outcome in zip(users, openings.outcomes, strict=True):
             if packet.receiver_id not in {None, user}:
@@ -403,7 +403,7 @@ class Lives(RuleBasedStateMachine):
         if packet_id not in self.rows:
             return
         packet = self.rows[packet_id]
-        due = packet.state is State.LIVE and self.now >= packet.expires_ms
+        due = packet.state is PacketState.LIVE and self.now >= packet.expires_ms
         try:
             expired = expire(packet, transfer_id=next(self.ids), now_ms=self.now)
         except RefusedError:
@@ -434,7 +434,7 @@ class Lives(RuleBasedStateMachine):
             assert paid + packet.remaining_cents + packet.refunded_cents == self.totals[packet_id]
             assert self.balances[escrow(packet_id)] == packet.remaining_cents
             assert len(self.records[packet_id]) == packet.opened_count <= packet.count
-            assert (packet.state is State.LIVE) == (packet.remaining_cents > 0)
+            assert (packet.state is PacketState.LIVE) == (packet.remaining_cents > 0)
 
     def teardown(self) -> None:
         for packet_id, packet in self.rows.items():
@@ -443,7 +443,7 @@ class Lives(RuleBasedStateMachine):
             assert {problem.code for problem in problems} <= {"record"}
             winner = luckiest(packet, self.records[packet_id].values())
             assert (winner is not None) == (
-                packet.state is State.EXHAUSTED and packet.mode in {Mode.LUCKY, Mode.SHUFFLED}
+                packet.state is PacketState.EXHAUSTED and packet.mode in {Mode.LUCKY, Mode.SHUFFLED}
             )
 
 

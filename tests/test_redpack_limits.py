@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatsrv_redpack.errors import Code, InvalidError
-from chatsrv_redpack.limits import MAX_SHARES, Limits, Mode, check_mode, check_shape
+from chatsrv_redpack.limits import MAX_SHARES, Mode, PacketLimits, check_mode, check_shape
 from chatsrv_redpack.money import MAX_CENTS
 
 
@@ -49,14 +49,14 @@ def test_the_smallest_and_the_largest_packet() -> None:
 
 def test_the_defaults_are_those_of_the_design() -> None:
     assert MAX_SHARES == 10_000
-    limits = Limits()
+    limits = PacketLimits()
     assert (limits.min_average, limits.max_average, limits.max_shares) == (1, 200_00, 500)
     assert limits.packet_ms == 24 * 3600 * 1000
     assert limits.prepared_ms == 600 * 1000
 
 
 def test_the_average_is_bounded_at_both_ends() -> None:
-    limits = Limits(min_average=10, max_average=20, max_shares=5)
+    limits = PacketLimits(min_average=10, max_average=20, max_shares=5)
     for total in (50, 100):
         limits.check(total, 5, Mode.LUCKY)
     for total in (49, 101):
@@ -90,7 +90,7 @@ def test_the_average_is_bounded_at_both_ends() -> None:
 )
 def test_bounds_that_do_not_fit_together_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidError):
-        Limits(**wrong)
+        PacketLimits(**wrong)
 
 
 def test_modes_are_read_by_name() -> None:

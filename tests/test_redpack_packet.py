@@ -9,7 +9,7 @@ import pytest
 
 from chatsrv_redpack.errors import Code, InvalidError, RedpackError, RefusedError
 from chatsrv_redpack.limits import Mode
-from chatsrv_redpack.packet import TRANSITIONS, Event, Packet, Prepared, Record, State, after
+from chatsrv_redpack.packet import TRANSITIONS, Event, Packet, PacketState, Prepared, ShareRecord, after
 
 LIVE = Packet(
     packet_id=3,
@@ -24,7 +24,7 @@ LIVE = Packet(
     shares=b"",
     sent_ms=10,
     expires_ms=20,
-    state=State.LIVE,
+    state=PacketState.LIVE,
     next_draw=4,
     remaining_cents=60,
     remaining_count=2,
@@ -33,8 +33,8 @@ PREPARED = Prepared(3, 7, 100, 4, Mode.LUCKY, None, bytes(32), 600)
 
 
 def test_the_table_is_complete_and_ends() -> None:
-    assert TRANSITIONS.keys() == set(State)
-    for state in State:
+    assert TRANSITIONS.keys() == set(PacketState)
+    for state in PacketState:
         for event in Event:
             if event in TRANSITIONS[state]:
                 assert after(state, event) is TRANSITIONS[state][event]
@@ -42,7 +42,7 @@ def test_the_table_is_complete_and_ends() -> None:
                 with pytest.raises(RefusedError) as caught:
                     after(state, event)
                 assert caught.value.code is Code.WRONG_STATE
-    assert [state for state in State if not TRANSITIONS[state]] == [State.EXHAUSTED, State.EXPIRED]
+    assert [state for state in PacketState if not TRANSITIONS[state]] == [PacketState.EXHAUSTED, PacketState.EXPIRED]
 
 
 @pytest.mark.parametrize(
@@ -58,17 +58,17 @@ def test_the_table_is_complete_and_ends() -> None:
         {"remaining_count": True},
         {"refunded_cents": 1},
         {"refunded_cents": -1},
-        {"state": State.EXHAUSTED},
-        {"state": State.EXPIRED},
-        {"state": State.PREPARED},
+        {"state": PacketState.EXHAUSTED},
+        {"state": PacketState.EXPIRED},
+        {"state": PacketState.PREPARED},
         {"state": "live"},
-        {"state": State.EXHAUSTED, "remaining_cents": 0},
-        {"state": State.EXHAUSTED, "remaining_count": 0},
-        {"state": State.EXHAUSTED, "remaining_cents": 0, "remaining_count": 0, "refunded_cents": 5},
-        {"state": State.EXPIRED, "refunded_cents": 60},
-        {"state": State.EXPIRED, "remaining_cents": 0, "refunded_cents": 1},
-        {"state": State.EXPIRED, "remaining_cents": 10, "refunded_cents": 50},
-        {"state": State.EXPIRED, "remaining_cents": 0, "remaining_count": 0},
+        {"state": PacketState.EXHAUSTED, "remaining_cents": 0},
+        {"state": PacketState.EXHAUSTED, "remaining_count": 0},
+        {"state": PacketState.EXHAUSTED, "remaining_cents": 0, "remaining_count": 0, "refunded_cents": 5},
+        {"state": PacketState.EXPIRED, "refunded_cents": 60},
+        {"state": PacketState.EXPIRED, "remaining_cents": 0, "refunded_cents": 1},
+        {"state": PacketState.EXPIRED, "remaining_cents": 10, "refunded_cents": 50},
+        {"state": PacketState.EXPIRED, "remaining_cents": 0, "remaining_count": 0},
         {"next_draw": -1},
         {"shares": b"\0" * 32},
         {"mode": Mode.SHUFFLED},
@@ -99,10 +99,10 @@ def test_a_contradiction_cannot_be_made(change: dict[str, Any]) -> None:
         {"remaining_cents": 98},
         {"remaining_cents": 2},
         {"remaining_count": 4, "remaining_cents": 100, "next_draw": 0},
-        {"state": State.EXHAUSTED, "remaining_cents": 0, "remaining_count": 0},
-        {"state": State.EXPIRED, "remaining_cents": 0, "refunded_cents": 60},
-        {"state": State.EXPIRED, "remaining_cents": 0, "refunded_cents": 2},
-        {"state": State.EXPIRED, "remaining_cents": 0, "refunded_cents": 100, "remaining_count": 4},
+        {"state": PacketState.EXHAUSTED, "remaining_cents": 0, "remaining_count": 0},
+        {"state": PacketState.EXPIRED, "remaining_cents": 0, "refunded_cents": 60},
+        {"state": PacketState.EXPIRED, "remaining_cents": 0, "refunded_cents": 2},
+        {"state": PacketState.EXPIRED, "remaining_cents": 0, "refunded_cents": 100, "remaining_count": 4},
         {"mode": Mode.SHUFFLED, "shares": b"\0" * 32},
     ],
 )
@@ -144,4 +144,4 @@ def test_the_commitment_outlives_the_preparation() -> None:
 @pytest.mark.parametrize("change", [{"cents": 0}, {"number": -1}, {"user_id": 0}, {"opened_ms": -1}, {"packet_id": -1}])
 def test_a_record_is_valid_from_construction(change: dict[str, Any]) -> None:
     with pytest.raises(InvalidError):
-        replace(Record(3, 8, 0, 5, 12), **change)
+        replace(ShareRecord(3, 8, 0, 5, 12), **change)

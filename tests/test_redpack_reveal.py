@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from chatsrv_redpack.errors import Code, CorruptError, InvalidError, RedpackError, RefusedError
 from chatsrv_redpack.lifecycle import Claim, Opened, expire, open_many, prepare, send
-from chatsrv_redpack.limits import MAX_SHARES, Limits, Mode
-from chatsrv_redpack.packet import Packet, Record
+from chatsrv_redpack.limits import MAX_SHARES, Mode, PacketLimits
+from chatsrv_redpack.packet import Packet, ShareRecord
 from chatsrv_redpack.reveal import Revealed, Taken, parse_reveal, reveal_packet
 
-LIMITS = Limits(packet_ms=1000, prepared_ms=100)
+LIMITS = PacketLimits(packet_ms=1000, prepared_ms=100)
 
 
 def played(
     opened: int, total: int = 1000, count: int = 10, mode: Mode = Mode.LUCKY, receiver: int | None = None
-) -> tuple[Packet, list[Record]]:
+) -> tuple[Packet, list[ShareRecord]]:
     """A packet that `opened` people opened and that expired if that left anything."""
     prepared = prepare(
         packet_id=2**62,

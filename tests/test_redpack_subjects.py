@@ -33,9 +33,9 @@ from chatsrv_redpack.ledger import (
     withdraw,
 )
 from chatsrv_redpack.lifecycle import expire, grab, prepare, send
-from chatsrv_redpack.limits import MAX_SHARES, Limits, Mode, check_shape
+from chatsrv_redpack.limits import MAX_SHARES, Mode, PacketLimits, check_shape
 from chatsrv_redpack.money import MAX_CENTS, check_cents, parse_cents
-from chatsrv_redpack.packet import Event, Record, State, after
+from chatsrv_redpack.packet import Event, PacketState, ShareRecord, after
 from chatsrv_redpack.reveal import parse_reveal, reveal_packet
 from chatsrv_redpack.split import all_shares, draw_share, find_luckiest, lucky_shares
 from chatsrv_redpack.verifier import check_packet, verify
@@ -52,7 +52,7 @@ def promise(**change: Any) -> Callable[[], object]:
 
 
 def record(**change: Any) -> Callable[[], object]:
-    return lambda: replace(Record(3, 8, 0, 5, 12), **change)
+    return lambda: replace(ShareRecord(3, 8, 0, 5, 12), **change)
 
 
 def transfer(giver: int = -5, receiver: int = 5, **change: Any) -> Callable[[], object]:
@@ -96,7 +96,7 @@ def sent(**change: Any) -> Callable[[], object]:
         (lambda: Stream(SEED).below(0), Code.BAD_VALUE, "m"),
         (lambda: check_cents(-1), Code.BAD_AMOUNT, "cents"),
         (lambda: parse_cents("X12.34"), Code.BAD_AMOUNT, "amount"),
-        (lambda: after(State.EXPIRED, Event.OPEN), Code.WRONG_STATE, "state"),
+        (lambda: after(PacketState.EXPIRED, Event.OPEN), Code.WRONG_STATE, "state"),
         (promise(packet_id=-1), Code.BAD_ID, "packet_id"),
         (promise(sender_id=0), Code.BAD_ID, "sender_id"),
         (promise(server_seed=WRONG), Code.BAD_SEED, "server_seed"),
@@ -184,7 +184,7 @@ def test_values_at_their_bounds_are_accepted() -> None:
     assert all_shares(Mode.NAMED, 1, 1, WRONG) == (1,)
     assert Account(AccountKind.ISSUER) == ISSUER
     assert parse_account(f"wallet:{2**63 - 1}") == wallet(2**63 - 1)
-    assert replace(Record(3, 8, 0, 5, 12), number=MAX_SHARES - 1, cents=MAX_CENTS).number == MAX_SHARES - 1
+    assert replace(ShareRecord(3, 8, 0, 5, 12), number=MAX_SHARES - 1, cents=MAX_CENTS).number == MAX_SHARES - 1
 
 
 @pytest.mark.parametrize(
@@ -204,18 +204,18 @@ def test_values_at_their_bounds_are_accepted() -> None:
 )
 def test_the_bound_that_is_wrong_is_named(code: Code, field: str, bounds: dict[str, Any]) -> None:
     with pytest.raises(RedpackError) as refused:
-        Limits(**bounds)
+        PacketLimits(**bounds)
     assert (refused.value.code, refused.value.field) == (code, field)
     assert field in refused.value.message
 
 
 def test_bounds_may_meet() -> None:
-    assert Limits(min_average=5, max_average=5).min_average == 5
-    assert Limits(packet_ms=1000, prepared_ms=999).prepared_ms == 999
-    assert Limits(max_average=(2**53 - 1) // 500).max_shares == 500
-    assert Limits(prepared_ms=1).prepared_ms == 1
-    assert Limits(max_average=1, max_shares=1).max_shares == 1
-    assert Limits(max_average=MAX_CENTS, max_shares=1).max_average == MAX_CENTS
+    assert PacketLimits(min_average=5, max_average=5).min_average == 5
+    assert PacketLimits(packet_ms=1000, prepared_ms=999).prepared_ms == 999
+    assert PacketLimits(max_average=(2**53 - 1) // 500).max_shares == 500
+    assert PacketLimits(prepared_ms=1).prepared_ms == 1
+    assert PacketLimits(max_average=1, max_shares=1).max_shares == 1
+    assert PacketLimits(max_average=MAX_CENTS, max_shares=1).max_average == MAX_CENTS
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from test_redpack_reveal import played
 
 from chatsrv_redpack.fairness import draw_key
 from chatsrv_redpack.limits import Mode
-from chatsrv_redpack.packet import State
+from chatsrv_redpack.packet import PacketState
 from chatsrv_redpack.reveal import Revealed, Taken, reveal_packet
 from chatsrv_redpack.verifier import check_packet, verify
 
@@ -96,7 +96,7 @@ def test_damage_to_a_stored_packet_is_named() -> None:
     assert found(replace(shuffled, next_draw=0), drawn) == {"next_draw"}
     assert found(replace(packet, key=FLIPPED), records) == {"key"}
     assert found(replace(packet, refunded_cents=packet.refunded_cents + 1), records) == {"remaining"}
-    alive = replace(packet, state=State.LIVE, remaining_cents=packet.refunded_cents, refunded_cents=0)
+    alive = replace(packet, state=PacketState.LIVE, remaining_cents=packet.refunded_cents, refunded_cents=0)
     assert found(alive, records) == set()
     assert found(replace(alive, remaining_cents=alive.remaining_cents - 1), records) == {"remaining"}
     assert found(packet, records[:3]) == {"count"}

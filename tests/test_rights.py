@@ -5,7 +5,7 @@ import pytest
 
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.records import DIRECT, FOREVER, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, Rules
-from chatsrv_storage.rights import Operation, Right, allow, table
+from chatsrv_storage.rights import Operation, Permission, allow, table
 from chatsrv_storage.standing import GroupState, MemberState
 
 GROUP = GroupState("home")
@@ -44,7 +44,9 @@ def test_a_higher_role_may_whatever_a_lower_one_may(operation):
 
 
 def test_a_right_nobody_thought_about_is_the_owners_alone():
-    assert Right("x") == Right("x", ROLE_OWNER, direct=False, speaks=False, paced=False, over=False)
+    assert Permission("x") == Permission(
+        "x", ROLE_OWNER, direct=False, blocked_by_mute=False, slow_mode_applies=False, needs_higher_role=False
+    )
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -38,7 +38,7 @@ from chatsrv_protocol import (
     sync,
 )
 from chatsrv_protocol.fields import ListOf, Struct
-from chatsrv_redpack import Limits, Mode
+from chatsrv_redpack import Mode, PacketLimits
 from chatsrv_storage import conversation as talk
 from chatsrv_storage import governing as rule
 from chatsrv_storage import invites, marks, packets
@@ -46,10 +46,10 @@ from chatsrv_storage import media as media_rows
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import add, leave, make, remove
 from chatsrv_storage.idempotency import Once
-from chatsrv_storage.media import Medium, Upload
-from chatsrv_storage.port import Connection
+from chatsrv_storage.media import Medium, StoredUpload
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.records import FOREVER, ROLE_ADMIN, Actor
-from chatsrv_storage.turn import Accepted, Command, Post, Script, Turn
+from chatsrv_storage.turn import Accepted, Command, GroupTransaction, Post, Script
 
 OK, FORBIDDEN, MUTED, UNKNOWN = "ok", "forbidden", "muted", "group_unknown"
 
@@ -248,14 +248,14 @@ def test_every_other_command_says_where_its_rights_are_tested():
 class _Builder:
     """Scripts run on a group of its own, in one job."""
 
-    def __init__(self, town: Town, conn: Connection, group_id: int) -> None:
+    def __init__(self, town: Town, conn: SqlConnection, group_id: int) -> None:
         self.town, self.conn, self.group_id = town, conn, group_id
 
     def run(self, who: str, script: Script) -> list[Any]:
         return self.give(Command(self.town[who].actor, None, script))
 
     def give(self, command: Command | Post) -> list[Any]:
-        turn = Turn(self.conn, self.group_id, self.town.now_ms(), self.town.services.ids)
+        turn = GroupTransaction(self.conn, self.group_id, self.town.now_ms(), self.town.services.ids)
         (outcome,) = turn.run([command])
         assert isinstance(outcome, Accepted), outcome
         return outcome.reply
@@ -265,21 +265,21 @@ class _Builder:
         return self.give(Post(actor, Once(actor.user_id, client_id(self.town.now_ms()), bytes(16)), text))[1]
 
 
-LIMITS = Limits()
+LIMITS = PacketLimits()
 
 
-def _medium(conn: Connection, town: Town, who: str) -> int:
+def _medium(conn: SqlConnection, town: Town, who: str) -> int:
     """A picture that somebody uploaded; its bytes are nobody's business here."""
     media_id, user_id, now_ms = town.services.ids.next(1), town[who].user_id, town.now_ms()
     medium = Medium(media_id, user_id, f"{media_id:064x}", 9, "image", "image/png", "p.png", {}, now_ms)
-    upload = Upload(f"{media_id:032x}", user_id, None, "", 9, "", "p.png", now_ms)
+    upload = StoredUpload(f"{media_id:032x}", user_id, None, "", 9, "", "p.png", now_ms)
     return media_rows.add(conn, medium, b"webp", upload, 1000_000, now_ms).id
 
 
-def build(town: Town, standing: str) -> Callable[[Connection], World]:
+def build(town: Town, standing: str) -> Callable[[SqlConnection], World]:
     """A job: a group of olga with vera, and xena (or whoever the column is about) in this standing."""
 
-    def job(conn: Connection) -> World:
+    def job(conn: SqlConnection) -> World:
         services = town.services
         group_id = services.ids.next(town.now_ms())
         who = "olga" if standing.startswith("owner") else "xena"
@@ -416,12 +416,12 @@ async def test_rules_that_decide_who_may(standing, autojump_clock):
 
 async def test_a_conversation_of_two_has_no_government(autojump_clock):
     """Only what its column in the table allows; nobody is its admin."""
-    from chatsrv_storage.rights import Operation, Right
+    from chatsrv_storage.rights import Operation, Permission
 
     allowed = {operation for operation in Operation if operation.value.direct}
     assert {Operation.READ, Operation.SPEAK, Operation.PIN, Operation.SEND_PACKET} < allowed
     assert not {Operation.ADD, Operation.REMOVE, Operation.LEAVE, Operation.DISSOLVE, Operation.RULES} & allowed
-    assert Right("try what nobody thought of").least == 3
+    assert Permission("try what nobody thought of").least == 3
     async with open_town("olga", "vera", "otto") as town:
         olga, vera, otto = (town[name] for name in ("olga", "vera", "otto"))
         group_id = (await olga.do(governing.OpenDirect(vera.user_id))).group.group_id

@@ -11,7 +11,7 @@ from chatsrv_names import name_key
 from chatsrv_redpack import grant
 from chatsrv_storage import accounts, audit, clock_floor, ledger, sessions
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection, Storage, open_memory_storage
+from chatsrv_storage.port import SqlConnection, Storage, open_memory_storage
 from chatsrv_storage.snowflake import Snowflake
 
 DAY = 86_400_000
@@ -24,7 +24,7 @@ async def storage() -> AsyncGenerator[Storage]:
         yield opened
 
 
-def register(conn: Connection, *names: str) -> None:
+def register(conn: SqlConnection, *names: str) -> None:
     for number, name in enumerate(names, 1):
         accounts.register(conn, number, name, f"hash of {name}", 0)
 
@@ -66,7 +66,7 @@ def test_a_key_is_its_own_key(name: str) -> None:
 async def test_finding_people(storage: Storage) -> None:
     await storage.write(lambda conn: register(conn, "Ann", "bob"))
 
-    def look(conn: Connection) -> None:
+    def look(conn: SqlConnection) -> None:
         ann = accounts.by_name(conn, "ANN")
         assert ann is not None
         assert (ann.user_id, ann.name, ann.version, ann.operator, ann.disabled) == (1, "Ann", 0, False, False)
@@ -86,7 +86,7 @@ async def test_a_name_is_taken_once(storage: Storage) -> None:
 
 
 async def test_a_name_that_looks_like_one_is_taken(storage: Storage) -> None:
-    def older(conn: Connection) -> None:
+    def older(conn: SqlConnection) -> None:
         """Accounts from before the table of looks: two of them look alike, and one may not be chosen any more."""
         for number, name in enumerate(("paypal", "b0b", "bob", "\u2800", "system"), 1):
             conn.execute(
@@ -117,7 +117,7 @@ async def test_the_embedding_program_may_choose_what_people_may_not(storage: Sto
 
 
 async def test_setting_a_password_ends_the_other_sessions(storage: Storage) -> None:
-    def job(conn: Connection) -> list[int]:
+    def job(conn: SqlConnection) -> list[int]:
         register(conn, "ann", "bob")
         for number in range(3):
             sessions.create(conn, 10 + number, 1, bytes([number]) * 32, "device", 0)
@@ -131,7 +131,7 @@ async def test_setting_a_password_ends_the_other_sessions(storage: Storage) -> N
 
 
 async def test_sessions_expire_after_90_idle_days_and_a_touch_renews_them(storage: Storage) -> None:
-    def job(conn: Connection) -> None:
+    def job(conn: SqlConnection) -> None:
         register(conn, "ann")
         sessions.create(conn, 1, 1, b"a" * 32, "old", 0)
         sessions.create(conn, 2, 1, b"b" * 32, "used", 0)
@@ -148,7 +148,7 @@ async def test_sessions_expire_after_90_idle_days_and_a_touch_renews_them(storag
 
 
 async def test_the_100th_session_ends_the_one_that_was_silent_longest(storage: Storage) -> None:
-    def job(conn: Connection) -> list[int]:
+    def job(conn: SqlConnection) -> list[int]:
         register(conn, "ann")
         for number in range(100):
             assert sessions.create(conn, 1 + number, 1, number.to_bytes(32, "big"), "", number) == []
@@ -159,7 +159,7 @@ async def test_the_100th_session_ends_the_one_that_was_silent_longest(storage: S
 
 
 async def test_nobody_ends_another_persons_session(storage: Storage) -> None:
-    def job(conn: Connection) -> None:
+    def job(conn: SqlConnection) -> None:
         register(conn, "ann", "bob")
         sessions.create(conn, 1, 1, b"a" * 32, "", 0)
         with pytest.raises(Refusal, match="no session"):
@@ -172,7 +172,7 @@ async def test_nobody_ends_another_persons_session(storage: Storage) -> None:
 
 
 async def test_what_operators_do_is_audited(storage: Storage) -> None:
-    def job(conn: Connection) -> None:
+    def job(conn: SqlConnection) -> None:
         register(conn, "ann", "bob")
         sessions.create(conn, 5, 2, b"b" * 32, "", 0)
         assert accounts.set_operator(conn, "root", "ANN", True, 1) == 1

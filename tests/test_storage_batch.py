@@ -10,7 +10,7 @@ import outcome
 import pytest
 from storage_kit import SCHEMA, add, add_then, never_full, notes, refuse, sqlite_error
 
-from chatsrv_storage.batch import Verdict, judge, run_batch
+from chatsrv_storage.batch import ErrorSeverity, judge, run_batch
 from chatsrv_storage.connection import JobConnection, configure_writer, connect
 from chatsrv_storage.errors import Refusal, StorageFailed, StorageFull
 from chatsrv_storage.migrate import migrate
@@ -87,29 +87,29 @@ def test_a_job_that_ends_the_transaction_is_fatal(
 @pytest.mark.parametrize(
     ("code", "full", "verdict"),
     [
-        (None, False, Verdict.HARMLESS),
-        (sqlite3.SQLITE_ERROR, False, Verdict.HARMLESS),
-        (sqlite3.SQLITE_CONSTRAINT_UNIQUE, False, Verdict.HARMLESS),
-        (sqlite3.SQLITE_FULL, False, Verdict.FULL),
-        (sqlite3.SQLITE_IOERR_WRITE, True, Verdict.FULL),
-        (sqlite3.SQLITE_IOERR_WRITE, False, Verdict.FATAL),
-        (sqlite3.SQLITE_IOERR_SHMSIZE, True, Verdict.FULL),
-        (sqlite3.SQLITE_IOERR_FSYNC, True, Verdict.FATAL),
-        (sqlite3.SQLITE_IOERR_READ, True, Verdict.FATAL),
-        (sqlite3.SQLITE_CORRUPT, False, Verdict.FATAL),
-        (sqlite3.SQLITE_READONLY, False, Verdict.FATAL),
-        (sqlite3.SQLITE_BUSY, False, Verdict.FATAL),
-        (sqlite3.SQLITE_NOMEM, False, Verdict.FATAL),
+        (None, False, ErrorSeverity.HARMLESS),
+        (sqlite3.SQLITE_ERROR, False, ErrorSeverity.HARMLESS),
+        (sqlite3.SQLITE_CONSTRAINT_UNIQUE, False, ErrorSeverity.HARMLESS),
+        (sqlite3.SQLITE_FULL, False, ErrorSeverity.FULL),
+        (sqlite3.SQLITE_IOERR_WRITE, True, ErrorSeverity.FULL),
+        (sqlite3.SQLITE_IOERR_WRITE, False, ErrorSeverity.FATAL),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, True, ErrorSeverity.FULL),
+        (sqlite3.SQLITE_IOERR_FSYNC, True, ErrorSeverity.FATAL),
+        (sqlite3.SQLITE_IOERR_READ, True, ErrorSeverity.FATAL),
+        (sqlite3.SQLITE_CORRUPT, False, ErrorSeverity.FATAL),
+        (sqlite3.SQLITE_READONLY, False, ErrorSeverity.FATAL),
+        (sqlite3.SQLITE_BUSY, False, ErrorSeverity.FATAL),
+        (sqlite3.SQLITE_NOMEM, False, ErrorSeverity.FATAL),
     ],
 )
-def test_verdicts(code: int | None, full: bool, verdict: Verdict) -> None:
+def test_verdicts(code: int | None, full: bool, verdict: ErrorSeverity) -> None:
     error = sqlite3.ProgrammingError("wrong number of bindings") if code is None else sqlite_error(code)
     assert judge(error, lambda: full) is verdict
 
 
 def test_other_errors_say_nothing_about_the_storage() -> None:
     for error in (Refusal("no", "No."), ValueError(), MemoryError(), RecursionError()):
-        assert judge(error, never_full) is Verdict.HARMLESS
+        assert judge(error, never_full) is ErrorSeverity.HARMLESS
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ from storage_kit import SCHEMA, add
 
 from chatsrv_storage.check import check_folder
 from chatsrv_storage.errors import FolderInUse, FolderUnusable
-from chatsrv_storage.jobs import Connection
+from chatsrv_storage.jobs import SqlConnection
 from chatsrv_storage.migrate import Migration
 from chatsrv_storage.port import open_storage
 
@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def no_shouting(connection: Connection) -> Iterable[str]:
+def no_shouting(connection: SqlConnection) -> Iterable[str]:
     for (note,) in connection.execute("SELECT id FROM note WHERE body = upper(body)"):
         yield f"note {note} shouts"
 
@@ -38,15 +38,15 @@ def test_a_sound_folder_has_no_problems(folder: Path) -> None:
 
 
 def test_further_checks_speak_and_cannot_break_it(folder: Path) -> None:
-    def writes(connection: Connection) -> Iterable[str]:
+    def writes(connection: SqlConnection) -> Iterable[str]:
         connection.execute("DELETE FROM note")
         return ()
 
-    def endless(connection: Connection) -> Iterable[str]:
+    def endless(connection: SqlConnection) -> Iterable[str]:
         while True:
             yield "again"
 
-    def stumbles(connection: Connection) -> Iterable[str]:
+    def stumbles(connection: SqlConnection) -> Iterable[str]:
         yield "one thing"
         raise ValueError("'x' is no mode")
 

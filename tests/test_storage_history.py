@@ -7,7 +7,7 @@ from test_storage_turn import ANN, BOB, GROUP, Desk
 
 from chatsrv_storage import accounts, groups, history
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection, open_memory_storage
+from chatsrv_storage.port import SqlConnection, open_memory_storage
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ async def desk() -> AsyncGenerator[Desk]:
     async with open_memory_storage() as storage:
         made = Desk(storage)
 
-        def people(conn: Connection) -> None:
+        def people(conn: SqlConnection) -> None:
             for actor in (ANN, BOB):
                 accounts.register(conn, actor.user_id, actor.name, "!", 0)
 
@@ -44,7 +44,7 @@ async def problems(desk: Desk) -> list[str]:
 async def test_damage_is_found(damage: str, found: list[str], desk: Desk) -> None:
     assert await problems(desk) == []
 
-    def spoil(conn: Connection) -> None:
+    def spoil(conn: SqlConnection) -> None:
         conn.execute(damage)
 
     await desk.storage.write(spoil)
@@ -55,7 +55,7 @@ async def test_damage_is_found(damage: str, found: list[str], desk: Desk) -> Non
 
 
 async def test_pages_have_a_bound_in_bytes_and_at_least_one_event(desk: Desk) -> None:
-    def look(conn: Connection) -> None:
+    def look(conn: SqlConnection) -> None:
         for most, count in ((1, 1), (1_000_000, 6)):
             records, more, head = history.page(conn, ANN.user_id, GROUP, 0, 1 << 62, 100, most, newest=False)
             assert (len(records), more, head) == (count, count < 6, 6)
@@ -68,7 +68,7 @@ async def test_pages_have_a_bound_in_bytes_and_at_least_one_event(desk: Desk) ->
 
 
 async def test_catching_up_stops_at_its_bounds_and_says_how_far_it_went(desk: Desk) -> None:
-    def look(conn: Connection) -> None:
+    def look(conn: SqlConnection) -> None:
         records, progress = history.catch_up(conn, ANN.user_id, [(GROUP, 1), (99, 0), (GROUP, 4)], 7, 1_000_000)
         assert [record.seq for record in records] == [2, 3, 4, 5, 6, 5, 6]
         assert progress == [(GROUP, 6, 6), (GROUP, 6, 6)]

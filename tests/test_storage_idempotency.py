@@ -17,7 +17,7 @@ from chatsrv_storage.idempotency import (
     sweep,
     time_of,
 )
-from chatsrv_storage.port import Connection, Storage, open_memory_storage
+from chatsrv_storage.port import SqlConnection, Storage, open_memory_storage
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def test_a_script_runs_once_and_a_refusal_is_not_kept(storage: Storage) ->
 
     once = Once(1, client_id(), b"hash")
 
-    def job(conn: Connection) -> list[int]:
+    def job(conn: SqlConnection) -> list[int]:
         return run_once(conn, once, START_MS, script)
 
     with pytest.raises(Refusal, match="not yet"):
@@ -53,7 +53,7 @@ async def test_a_script_runs_once_and_a_refusal_is_not_kept(storage: Storage) ->
 async def test_keys_are_per_user_and_conflicts_are_told(storage: Storage) -> None:
     key = client_id()
 
-    def job(conn: Connection) -> None:
+    def job(conn: SqlConnection) -> None:
         assert run_once(conn, Once(1, key, b"a"), START_MS, lambda: ["first"]) == ["first"]
         assert run_once(conn, Once(2, key, b"b"), START_MS, lambda: ["second"]) == ["second"]
         with pytest.raises(Refusal) as caught:
@@ -80,7 +80,7 @@ async def test_how_old_an_id_may_be(age: int, fresh: bool, storage: Storage) -> 
 async def test_a_sweep_drops_only_what_no_retry_can_reach(storage: Storage) -> None:
     ages = [KEEP_MS + FUTURE_MS + 1, KEEP_MS + FUTURE_MS, KEEP_MS, 0, -FUTURE_MS]
 
-    def job(conn: Connection) -> None:
+    def job(conn: SqlConnection) -> None:
         for user_id in (1, 2):
             for age in ages:
                 once = Once(user_id, client_id(START_MS - age), b"x")
@@ -112,7 +112,7 @@ def test_what_may_be_dropped_is_old_by_all_that_the_clock_said(now_ms: int, leas
 
 
 async def test_readings_of_the_clock_span_a_week_of_running(storage: Storage) -> None:
-    def job(conn: Connection) -> None:
+    def job(conn: SqlConnection) -> None:
         for hour in range(clock_readings.READINGS - 1):
             assert clock_readings.note(conn, START_MS + hour) is None
         assert clock_readings.note(conn, START_MS + 1000) == START_MS

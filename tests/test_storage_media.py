@@ -10,11 +10,11 @@ import pytest
 from chatsrv_storage import groups, media
 from chatsrv_storage.conversation import recall, say
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.media import Medium, Upload
+from chatsrv_storage.media import Medium, StoredUpload
 from chatsrv_storage.migrate import load_migrations
 from chatsrv_storage.records import Actor
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Turn
+from chatsrv_storage.turn import Accepted, Command, GroupTransaction
 
 NOW = 1_790_000_000_000
 DAY = 24 * 3600 * 1000
@@ -40,7 +40,9 @@ def conn() -> Generator[Any]:
 
 def run(conn: Any, user_id: int, script: Any, now_ms: int = NOW) -> Any:
     conn.execute("begin")
-    (outcome,) = Turn(conn, GROUP, now_ms, Snowflake(0, now_ms)).run([Command(Actor(user_id, "x"), None, script)])
+    (outcome,) = GroupTransaction(conn, GROUP, now_ms, Snowflake(0, now_ms)).run(
+        [Command(Actor(user_id, "x"), None, script)]
+    )
     conn.execute("commit")
     if isinstance(outcome, Refusal):
         raise outcome
@@ -48,8 +50,8 @@ def run(conn: Any, user_id: int, script: Any, now_ms: int = NOW) -> Any:
     return outcome.reply
 
 
-def upload(number: int, size: int = 100, key: str | None = None, user_id: int = 1) -> Upload:
-    return Upload(f"{number:032x}", user_id, key, f"store{number}", size, "", "name", NOW + DAY)
+def upload(number: int, size: int = 100, key: str | None = None, user_id: int = 1) -> StoredUpload:
+    return StoredUpload(f"{number:032x}", user_id, key, f"store{number}", size, "", "name", NOW + DAY)
 
 
 def medium(number: int, size: int = 100, sha256: str = "a" * 64, user_id: int = 1, kind: str = "file") -> Medium:

@@ -9,14 +9,14 @@ import pytest
 from money_kit import Someone, make_people, problems, sum_of_accounts
 from server_kit import START_MS, client_id
 
-from chatsrv_redpack import Limits, Mode
+from chatsrv_redpack import Mode, PacketLimits
 from chatsrv_storage import groups, openings, packets
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.migrate import load_migrations
-from chatsrv_storage.records import Actor, Record
+from chatsrv_storage.records import Actor, EventRecord
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Outcome, Turn
+from chatsrv_storage.turn import Accepted, Command, GroupTransaction, Outcome
 
 GROUP = 77
 
@@ -31,7 +31,7 @@ class Table:
 
     def turn(self, commands: Sequence[Any]) -> list[Outcome]:
         self.conn.execute("begin immediate")
-        outcomes = Turn(self.conn, GROUP, START_MS, self.ids).run(commands)
+        outcomes = GroupTransaction(self.conn, GROUP, START_MS, self.ids).run(commands)
         self.conn.execute("commit")
         return outcomes
 
@@ -44,8 +44,8 @@ class Table:
     def packet(self) -> int:
         packet_id = self.ids.next(START_MS)
         seed = packet_id.to_bytes(32, "big")
-        prepared = packets.prepare_packet(20, 2, Mode.LUCKY, None, packet_id, seed, Limits())
-        sent = packets.send_packet(packet_id, seed, "", Limits())
+        prepared = packets.prepare_packet(20, 2, Mode.LUCKY, None, packet_id, seed, PacketLimits())
+        sent = packets.send_packet(packet_id, seed, "", PacketLimits())
         for outcome in self.turn([Command(self.actor(0), self.once(0), script) for script in (prepared, sent)]):
             assert isinstance(outcome, Accepted), outcome
         return packet_id
@@ -73,7 +73,7 @@ def table() -> Iterator[Table]:
 def told(outcomes: Sequence[Outcome]) -> list[int]:
     """The sequence numbers in the order in which the group hears them."""
     effects = [effect for outcome in outcomes if isinstance(outcome, Accepted) for effect in outcome.effects]
-    return [effect.seq for effect in effects if isinstance(effect, Record)]
+    return [effect.seq for effect in effects if isinstance(effect, EventRecord)]
 
 
 def test_openings_of_several_packets_are_told_in_the_order_of_the_sequence(table: Table) -> None:

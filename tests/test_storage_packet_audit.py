@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 from money_kit import make_people, problems
 
-from chatsrv_redpack import Limits, Mode
+from chatsrv_redpack import Mode, PacketLimits
 from chatsrv_storage import accounts, groups, openings, packets, payouts
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.migrate import load_migrations
 from chatsrv_storage.records import Actor
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Command, Outcome, Turn
+from chatsrv_storage.turn import Command, GroupTransaction, Outcome
 
 CENTS = 2_000
 GROUP = 77
-LIMITS = Limits()
+LIMITS = PacketLimits()
 START = 1_790_000_000_000
 
 
@@ -31,7 +31,7 @@ def _town() -> sqlite3.Connection:
     count = iter(range(10**6))
 
     def turn(now: int, *commands: Any) -> list[Outcome]:
-        return Turn(conn, GROUP, now, ids).run(list(commands))
+        return GroupTransaction(conn, GROUP, now, ids).run(list(commands))
 
     def once(user: int) -> Once:
         return Once(people[user].user_id, START.to_bytes(6, "big") + b"\x70" + next(count).to_bytes(9, "big"), b"p")

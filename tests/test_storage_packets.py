@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 from money_kit import make_people, problems, sum_of_accounts
 
-from chatsrv_redpack import Code, CorruptError, InvalidError, Limits, Mode, wallet
+from chatsrv_redpack import Code, CorruptError, InvalidError, Mode, PacketLimits, wallet
 from chatsrv_storage import clock_floor, groups, ledger, openings, packet_audit, packets
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.migrate import load_migrations
 from chatsrv_storage.records import Actor
-from chatsrv_storage.records import Record as StoredRecord
+from chatsrv_storage.records import EventRecord as StoredRecord
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Outcome, Turn
+from chatsrv_storage.turn import Accepted, Command, GroupTransaction, Outcome
 
 PEOPLE = 5
 CENTS = 2_000
 GROUP = 77
-LIMITS = Limits()
+LIMITS = PacketLimits()
 START = 1_790_000_000_000
 SEED = bytes(range(32))
 modes = st.sampled_from([Mode.LUCKY, Mode.SHUFFLED, Mode.EQUAL, Mode.NAMED])
@@ -59,7 +59,7 @@ class Packets(RuleBasedStateMachine):
     def turn(self, commands: list[Any], *, crash: bool = False) -> list[Outcome]:
         """One transaction; a crash is one that never commits, so that nobody was answered."""
         self.conn.execute("begin immediate")
-        outcomes = Turn(self.conn, GROUP, self.now, self.ids).run(commands)
+        outcomes = GroupTransaction(self.conn, GROUP, self.now, self.ids).run(commands)
         self.conn.execute("rollback" if crash else "commit")
         return outcomes
 

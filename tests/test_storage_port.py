@@ -11,7 +11,7 @@ import trio.testing
 from storage_kit import SCHEMA, add, add_then, faulty, notes, refuse
 
 from chatsrv_storage.errors import FolderInUse, Refusal, StorageBusy, StorageFailed, StorageFull
-from chatsrv_storage.jobs import Connection
+from chatsrv_storage.jobs import SqlConnection
 from chatsrv_storage.port import Storage, open_memory_storage, open_storage
 
 TWINS = pytest.mark.parametrize("inline", [False, True], ids=["threaded", "inline"])
@@ -54,11 +54,11 @@ async def test_a_refused_lone_job_leaves_nothing(storage: Storage) -> None:
 
 
 async def test_refusals_and_bugs_in_a_batch_hurt_only_themselves(storage: Storage) -> None:
-    def constraint(connection: Connection) -> None:
+    def constraint(connection: SqlConnection) -> None:
         connection.execute("INSERT INTO note (body) VALUES ('doomed')")
         connection.execute("INSERT INTO note (body) VALUES (NULL)")
 
-    def broken_sql(connection: Connection) -> None:
+    def broken_sql(connection: SqlConnection) -> None:
         connection.execute("INSERT INTO nonsense VALUES (1)")
 
     results = await together(
@@ -96,7 +96,7 @@ async def test_a_query_that_raises_with_a_half_read_cursor_does_not_freeze_its_c
         await storage.write(add(body))
     kept: list[Exception] = []
 
-    def half_read(connection: Connection) -> None:
+    def half_read(connection: SqlConnection) -> None:
         cursor = connection.execute("SELECT * FROM note")
         cursor.fetchone()
         raise Refusal("enough", "Enough.")
@@ -112,7 +112,7 @@ async def test_a_query_that_raises_with_a_half_read_cursor_does_not_freeze_its_c
 async def test_a_full_database_refuses_writes_serves_reads_and_recovers(storage: Storage) -> None:
     await storage.write(add("before"))
 
-    def limit(pages: int) -> Callable[[Connection], int]:
+    def limit(pages: int) -> Callable[[SqlConnection], int]:
         return lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()[0]
 
     await storage.write(limit(1))  # never below what there is: now it is exactly full
@@ -129,7 +129,7 @@ async def test_a_full_database_refuses_writes_serves_reads_and_recovers(storage:
 
 
 async def test_a_deferred_constraint_that_fails_at_commit_is_a_bug_and_stores_nothing(storage: Storage) -> None:
-    def orphan(connection: Connection) -> None:
+    def orphan(connection: SqlConnection) -> None:
         connection.execute("INSERT INTO note (id, body) VALUES (9, 'doomed')")
         connection.execute("INSERT INTO reply (note, late) VALUES (9, 404)")
 

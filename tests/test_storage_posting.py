@@ -11,12 +11,12 @@ from chatsrv_storage import accounts, groups, history
 from chatsrv_storage.batch import run_batch
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
-from chatsrv_storage.port import Connection, Storage, open_memory_storage
+from chatsrv_storage.port import SqlConnection, Storage, open_memory_storage
 from chatsrv_storage.posting import GroupJob, post_together
 from chatsrv_storage.records import Actor
-from chatsrv_storage.rows import MOST, execute_rows, query_rows
+from chatsrv_storage.rows import MAX_ROWS_PER_STATEMENT, execute_rows, query_rows
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Outcome, Post, Turn
+from chatsrv_storage.turn import Accepted, Command, GroupTransaction, Outcome, Post
 
 ACTORS = [Actor(number, f"user{number}") for number in range(1, 7)]
 GROUPS = range(10, 16)
@@ -31,13 +31,13 @@ _TABLES = (
 async def peopled(storage: Storage) -> None:
     """Six groups: the last two actors are in none; one is slow, in one somebody is muted."""
 
-    def fill(conn: Connection) -> None:
+    def fill(conn: SqlConnection) -> None:
         ids = Snowflake()
         for actor in ACTORS:
             accounts.register(conn, actor.user_id, actor.name, "!", 0)
         for group_id in GROUPS:
             make = groups.make("g\"'", [2, 3, 4], history=True, max_members=9)
-            Turn(conn, group_id, START_MS, ids).run([Command(ACTORS[0], None, make)])
+            GroupTransaction(conn, group_id, START_MS, ids).run([Command(ACTORS[0], None, make)])
         conn.execute("update chat_group set slow_mode = 10 where id = 11")
         conn.execute("update group_member set muted_until = ? where group_id = 12 and user_id = 2", (2 * START_MS,))
 
@@ -47,7 +47,7 @@ async def peopled(storage: Storage) -> None:
 def job_of(group_id: int, posts: list[Post], now_ms: int = START_MS) -> GroupJob:
     """A job that has begun."""
     job = GroupJob(group_id, Snowflake(), lambda: (now_ms, posts))
-    job.begin()
+    job.on_batch_start()
     return job
 
 
@@ -82,7 +82,7 @@ def plainly(outcomes: list[list[Outcome]]) -> list[Any]:
     ]
 
 
-def rows_of(conn: Connection) -> list[Any]:
+def rows_of(conn: SqlConnection) -> list[Any]:
     return [conn.execute(sql).fetchall() for sql in _TABLES]
 
 
@@ -158,15 +158,15 @@ async def test_a_job_takes_what_came_while_it_was_in_line_and_runs_together_only
         assert [outcome.reply[1] for outcome in outcomes if isinstance(outcome, Accepted)] == [2, 3]
     assert job.run_together is post_together
     waiting.append(Command(ACTORS[0], None, groups.make("g", [], history=True, max_members=9)))
-    job.begin()
+    job.on_batch_start()
     assert job.run_together is None
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, MOST, 2 * MOST + 7])
+@pytest.mark.parametrize("count", [0, 1, 3, MAX_ROWS_PER_STATEMENT, 2 * MAX_ROWS_PER_STATEMENT + 7])
 async def test_many_rows_are_few_statements(count: int) -> None:
     rows = [(number, f"t{number}") for number in range(count)]
 
-    def both(conn: Connection) -> list[list[Any]]:
+    def both(conn: SqlConnection) -> list[list[Any]]:
         conn.execute("create temp table row (number integer, text text)")
         execute_rows(conn, "insert into row", rows)
         after = ") select json_group_array(json_array(a.n, r.text)) from asked a join row r on r.number = a.n"

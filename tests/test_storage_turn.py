@@ -9,10 +9,10 @@ from server_kit import START_MS, client_id
 from chatsrv_storage import accounts, groups, history
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
-from chatsrv_storage.port import Connection, Storage, open_memory_storage
-from chatsrv_storage.records import Actor, CursorMoved, Joined, Parted, Record
+from chatsrv_storage.port import SqlConnection, Storage, open_memory_storage
+from chatsrv_storage.records import Actor, CursorMoved, EventRecord, MemberJoined, MemberLeft
 from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Outcome, Post, Turn
+from chatsrv_storage.turn import Accepted, Command, GroupTransaction, Outcome, Post
 
 T = TypeVar("T")
 ANN, BOB, EVE = Actor(1, "ann"), Actor(2, "bob"), Actor(3, "eve")
@@ -28,9 +28,11 @@ class Desk:
         self.now_ms = START_MS
 
     async def run(self, *commands: Command | Post, group_id: int = GROUP) -> list[Outcome]:
-        return await self.storage.write(lambda conn: Turn(conn, group_id, self.now_ms, self.ids).run(commands))
+        return await self.storage.write(
+            lambda conn: GroupTransaction(conn, group_id, self.now_ms, self.ids).run(commands)
+        )
 
-    async def read(self, query: Callable[[Connection], T]) -> T:
+    async def read(self, query: Callable[[SqlConnection], T]) -> T:
         return await self.storage.read(query)
 
     async def scalar(self, sql: str) -> Any:
@@ -49,7 +51,7 @@ async def desk() -> AsyncGenerator[Desk]:
     async with open_memory_storage() as storage:
         made = Desk(storage)
 
-        def people(conn: Connection) -> None:
+        def people(conn: SqlConnection) -> None:
             for actor in (ANN, BOB, EVE):
                 accounts.register(conn, actor.user_id, actor.name, "!", 0)
 
@@ -92,11 +94,18 @@ async def test_runs_of_messages_between_other_commands(desk: Desk) -> None:
         [GROUP, 2], [GROUP, 3], [GROUP, 4], [GROUP, 5], "group_unknown", [GROUP, 6], [GROUP, 7],
     ]  # fmt: skip
     effects = [[type(effect) for effect in each.effects] for each in outcomes if isinstance(each, Accepted)]
-    assert effects == [[Record], [Record], [Record], [Parted, Record], [Record, Joined], [Record]]
+    assert effects == [
+        [EventRecord],
+        [EventRecord],
+        [EventRecord],
+        [MemberLeft, EventRecord],
+        [EventRecord, MemberJoined],
+        [EventRecord],
+    ]
 
 
 async def test_a_refused_script_takes_back_all_it_did(desk: Desk) -> None:
-    def half(turn: Turn, actor: Actor) -> list[Any]:
+    def half(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.append(actor, "renamed", "half")
         groups.rename("worse")(turn, actor)
         turn.move_cursor(BOB.user_id, 1, 0)
@@ -109,7 +118,7 @@ async def test_a_refused_script_takes_back_all_it_did(desk: Desk) -> None:
 
 
 async def test_a_bug_in_a_script_takes_back_the_whole_turn(desk: Desk) -> None:
-    def bug(turn: Turn, actor: Actor) -> list[Any]:
+    def bug(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.append(actor, "renamed", "half")
         raise ZeroDivisionError
 
@@ -172,7 +181,7 @@ async def test_the_versions_of_a_user_rise_with_each_change_of_their_list(desk: 
         for outcome in outcomes
         if isinstance(outcome, Accepted)
         for effect in outcome.effects
-        if isinstance(effect, (Joined, Parted))
+        if isinstance(effect, (MemberJoined, MemberLeft))
     ]
     assert versions == [2, 3, 4]
     assert await desk.scalar("select version from group_member where user_id = 2") == 4

@@ -13,7 +13,7 @@ from storage_kit import SCHEMA, add, notes, refuse
 from chatsrv_storage import waiting
 from chatsrv_storage.connection import JobConnection
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.jobs import Connection
+from chatsrv_storage.jobs import SqlConnection
 from chatsrv_storage.port import Storage, open_storage
 from chatsrv_storage.waiting import MAX_BATCH, MAX_WAITING
 
@@ -39,7 +39,7 @@ class Held:
         self._token = trio.lowlevel.current_trio_token()
         self._go_on = threading.Event()
 
-    def block(self, connection: Connection) -> str:
+    def block(self, connection: SqlConnection) -> str:
         self._token.run_sync_soon(self.started.set)
         assert self._go_on.wait(10)
         add("blocker")(connection)
@@ -179,7 +179,7 @@ async def test_leaving_waits_for_the_line_even_when_cancelled(tmp_path: Path) ->
                 started = trio.Event()
                 token = trio.lowlevel.current_trio_token()
 
-                def block(connection: Connection) -> str:
+                def block(connection: SqlConnection) -> str:
                     token.run_sync_soon(started.set)
                     assert go_on.wait(10)
                     add("at work")(connection)

@@ -9,7 +9,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatsrv.bus import Blob
+from chatsrv.bus import SharedFrames
 from chatsrv.transport.outbox import PAUSE_READING, WRITES_PER_TURN, Flusher, Outbox
 from chatsrv_protocol import encode, limits
 from chatsrv_protocol.codec import decode
@@ -65,7 +65,7 @@ class Socket:
     def wrap(self, frames: bytes) -> bytes:
         return frames
 
-    def wrap_shared(self, blob: Blob) -> bytes:
+    def wrap_shared(self, blob: SharedFrames) -> bytes:
         return blob.frames
 
     def lags(self) -> list[int]:
@@ -103,10 +103,10 @@ async def bench(nursery: trio.Nursery) -> Bench:
     return Bench(nursery, flusher)
 
 
-def frames(size: int, events: int = 1) -> Blob:
+def frames(size: int, events: int = 1) -> SharedFrames:
     """A blob of about this size that decodes."""
     one = encode(FILLER) if size > 2000 else encode(Pong(1))
-    return Blob(one * (size // len(one)), events)
+    return SharedFrames(one * (size // len(one)), events)
 
 
 @pytest.mark.parametrize("direct", [True, False], ids=["plain", "tls"])
@@ -114,7 +114,7 @@ async def test_everything_put_in_a_turn_leaves_in_order(bench: Bench, direct: bo
     socket = Socket(window=PLENTY, direct=direct)
     outbox = bench.outbox(socket)
     outbox.put(b"one ")
-    outbox.put_event(Blob(b"two ", 1))
+    outbox.put_event(SharedFrames(b"two ", 1))
     outbox.put_raw(b"three")
     await trio.testing.wait_all_tasks_blocked()
     assert bytes(socket.got) == b"one two three"
@@ -171,7 +171,7 @@ def test_any_sequence_of_puts_and_reads_gives_the_exact_concatenation(
                     if do == "put":
                         outbox.put(what)
                     else:
-                        outbox.put_event(Blob(what, 1))
+                        outbox.put_event(SharedFrames(what, 1))
                 elif do == "read":
                     socket.read(what)
                 else:
@@ -179,7 +179,7 @@ def test_any_sequence_of_puts_and_reads_gives_the_exact_concatenation(
                 assert expected.startswith(socket.got)
                 assert outbox.size == bench.flusher.waiting >= len(expected) - len(socket.got)
             socket.read(PLENTY)
-            await outbox.emptied()
+            await outbox.wait_empty()
             await trio.testing.wait_all_tasks_blocked()
             assert socket.got == expected
             assert outbox.size == bench.flusher.waiting == 0
@@ -200,16 +200,16 @@ async def test_a_reader_that_lags_is_told_once_how_many_events_were_dropped(
     assert not outbox.size > limits.MAX_OUTBOX_BYTES
     outbox.put_event(frames(BATCH, 7))
     outbox.put_event(frames(100, 2))  # it would fit, and there must be no event after a gap that was not told
-    assert outbox.crowded
+    assert outbox.over_read_limit
     socket.read(PLENTY)
-    await outbox.emptied()
+    await outbox.wait_empty()
     assert socket.lags() == [9]
     assert isinstance(socket.messages()[-1], Lagging)
     outbox.put_event(frames(100, 2))
     await trio.testing.wait_all_tasks_blocked()
     assert socket.lags() == [9]
     assert isinstance(socket.messages()[-1], Pong)
-    assert not outbox.crowded
+    assert not outbox.over_read_limit
 
 
 async def test_nobody_lags_who_was_dropped_nothing(bench: Bench, autojump_clock: object) -> None:
@@ -219,7 +219,7 @@ async def test_nobody_lags_who_was_dropped_nothing(bench: Bench, autojump_clock:
         outbox.put_event(frames(BATCH - 100, 5))
         await trio.testing.wait_all_tasks_blocked()
     socket.read(PLENTY)
-    await outbox.emptied()
+    await outbox.wait_empty()
     assert socket.lags() == []
 
 
@@ -233,7 +233,7 @@ async def test_events_dropped_within_one_turn_are_told_although_the_socket_takes
         outbox.put_event(frames(BATCH, 5))
     await trio.testing.wait_all_tasks_blocked()
     assert socket.lags() == [10]
-    assert not outbox.crowded
+    assert not outbox.over_read_limit
     outbox.put_event(frames(100))
     await trio.testing.wait_all_tasks_blocked()
     assert isinstance(socket.messages()[-1], Pong)
@@ -247,7 +247,7 @@ async def test_answers_are_never_dropped(bench: Bench, autojump_clock: object) -
         await trio.testing.wait_all_tasks_blocked()
     outbox.put(encode(Pong(77), 3))
     socket.read(PLENTY)
-    await outbox.emptied()
+    await outbox.wait_empty()
     assert socket.messages()[-2:] == [Pong(77), Lagging(1)]
 
 
@@ -255,12 +255,12 @@ async def test_reading_pauses_while_much_waits(bench: Bench, autojump_clock: obj
     socket = Socket()
     outbox = bench.outbox(socket)
     outbox.put(b"x" * PAUSE_READING)
-    assert not outbox.crowded
+    assert not outbox.over_read_limit
     outbox.put(b"x")
-    assert outbox.crowded
+    assert outbox.over_read_limit
     socket.read(PLENTY)
-    await outbox.emptied()
-    assert not outbox.crowded
+    await outbox.wait_empty()
+    assert not outbox.over_read_limit
 
 
 @pytest.mark.parametrize("direct", [True, False], ids=["plain", "tls"])
@@ -283,7 +283,7 @@ async def test_a_slow_reader_delays_nobody(bench: Bench, autojump_clock: object)
     began = trio.current_time()
     for text in (b"a", b"b", b"c"):
         for box in boxes:
-            box.put_event(Blob(text, 1))
+            box.put_event(SharedFrames(text, 1))
         await trio.testing.wait_all_tasks_blocked()
     assert [bytes(socket.got) for socket in others] == [b"abc"] * 3
     assert trio.current_time() == began
@@ -300,8 +300,8 @@ async def test_the_notice_of_a_gap_may_be_what_exceeds_the_budget(
     other.put(b"abcd")
     socket = Socket(direct=direct)
     outbox = bench.outbox(socket)
-    outbox.put_event(Blob(b"x" * limits.MAX_OUTBOX_BYTES, 1))
-    outbox.put_event(Blob(b"y" * 10, 1))  # dropped
+    outbox.put_event(SharedFrames(b"x" * limits.MAX_OUTBOX_BYTES, 1))
+    outbox.put_event(SharedFrames(b"y" * 10, 1))  # dropped
     await trio.testing.wait_all_tasks_blocked()
     socket.read(PLENTY)
     await trio.testing.wait_all_tasks_blocked()
@@ -359,7 +359,7 @@ async def test_the_one_that_grows_may_be_the_one_that_is_cut(nursery: trio.Nurse
     assert [number for number, _ in bench.cuts] == [0]
     assert bench.flusher.waiting == box.size == 0
     box.put(b"after the end")
-    await box.emptied()
+    await box.wait_empty()
     assert bench.flusher.waiting == box.size == 0
 
 
@@ -378,7 +378,7 @@ async def test_closing_gives_back_what_it_held_and_wakes_who_waits(bench: Bench,
     woken = trio.Event()
 
     async def wait() -> None:
-        await outbox.emptied()
+        await outbox.wait_empty()
         woken.set()
 
     bench.nursery.start_soon(wait)

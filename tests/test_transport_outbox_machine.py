@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from test_transport_outbox import Socket
 
-from chatsrv.bus import Blob
+from chatsrv.bus import SharedFrames
 from chatsrv.transport.outbox import Flusher, Outbox
 from chatsrv_protocol import limits
 
@@ -81,7 +81,7 @@ class Outboxes(RuleBasedStateMachine):
 
     @rule(place=boxes, size=sizes)
     def event(self, place: int, size: int) -> None:
-        self._do(self.held[place].outbox.put_event, Blob(b"e" * size, 1))
+        self._do(self.held[place].outbox.put_event, SharedFrames(b"e" * size, 1))
 
     @rule(place=boxes)
     def fall_behind(self, place: int) -> None:
@@ -99,7 +99,7 @@ class Outboxes(RuleBasedStateMachine):
 
     @rule(place=boxes)
     def hint(self, place: int) -> None:
-        self._do(self.held[place].outbox.put_hint, Blob(b"h", 1))
+        self._do(self.held[place].outbox.put_hint, SharedFrames(b"h", 1))
 
     @rule(place=boxes, count=sizes)
     def read(self, place: int, count: int) -> None:

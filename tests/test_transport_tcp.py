@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from chatsrv.bus import Blob
+from chatsrv.bus import SharedFrames
 from chatsrv.transport.memory import memory_pair
 from chatsrv.transport.tcp import StreamTransport, TcpTransport
 
@@ -116,7 +116,7 @@ async def test_frames_travel_as_they_are() -> None:
     transport, theirs = pair()
     theirs.close()
     assert transport.wrap(b"frame") == b"frame"
-    blob = Blob(b"shared", 1)
+    blob = SharedFrames(b"shared", 1)
     assert transport.wrap_shared(blob) is blob.frames
     await transport.aclose()
 

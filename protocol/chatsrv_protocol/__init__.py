@@ -24,7 +24,7 @@ from chatsrv_protocol import (
     sync,
 )
 from chatsrv_protocol.codec import BadMessage, Decoded, UnknownEvent, decode, encode
-from chatsrv_protocol.connection import NEED_DATA, Connection, Received, Rejected, Role, State
+from chatsrv_protocol.connection import NEED_DATA, ConnectionState, ProtocolConnection, Received, Rejected, Role
 from chatsrv_protocol.errors import ErrorCode, ProtocolError
 from chatsrv_protocol.registry import (
     BY_NUMBER,
@@ -44,14 +44,14 @@ __all__ = [
     "REPLY_TO",
     "STRUCTS",
     "BadMessage",
-    "Connection",
+    "ConnectionState",
     "Decoded",
     "ErrorCode",
+    "ProtocolConnection",
     "ProtocolError",
     "Received",
     "Rejected",
     "Role",
-    "State",
     "UnknownEvent",
     "common",
     "conversation",

@@ -38,7 +38,7 @@ class Role(Enum):
     SERVER = "server"
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """How far the two have come."""
 
     HELLO = "hello"
@@ -71,7 +71,7 @@ NEED_DATA = _NeedData()
 _GUEST_COMMANDS = (Register, Login, Resume, ResumeHere)
 
 
-class Connection:
+class ProtocolConnection:
     """One end of one connection.
 
     `feed` it what the stream gave, call `next` until it answers NEED_DATA, and write what `send` returns. Nothing here
@@ -83,7 +83,7 @@ class Connection:
     def __init__(self, role: Role) -> None:
         self.role = role
         self.size = 0  # bytes of the frame body that `next` saw last
-        self.state = State.HELLO
+        self.state = ConnectionState.HELLO
         self._frames = FrameSplitter(limits.MAX_FRAME_BEFORE_LOGIN)
         self._waiting: dict[int, type[Any]] = {}
         self._step = 0  # the request id of the Hello or login that is not answered yet
@@ -95,12 +95,12 @@ class Connection:
 
     def feed(self, data: bytes | bytearray) -> None:
         """Add bytes as they came from the peer, in any split."""
-        if self.state is not State.CLOSED:
+        if self.state is not ConnectionState.CLOSED:
             self._frames.feed(data)
 
     def next(self) -> Received | Rejected | _NeedData:
         """The next message, the next error, or NEED_DATA."""
-        if self.state is State.CLOSED:
+        if self.state is ConnectionState.CLOSED:
             return NEED_DATA
         try:
             body = self._frames.next_body()
@@ -133,7 +133,7 @@ class Connection:
         if error is not None:
             raise error
         data = encode(message, request_id)
-        if self.state is not State.MEMBER and len(data) > limits.MAX_FRAME_BEFORE_LOGIN + limits.LENGTH_BYTES:
+        if self.state is not ConnectionState.MEMBER and len(data) > limits.MAX_FRAME_BEFORE_LOGIN + limits.LENGTH_BYTES:
             raise ProtocolError(ErrorCode.FRAME_TOO_LARGE, "before login a frame holds at most 4096 bytes")
         if self.role is Role.CLIENT:
             self._asked(request_id, message)
@@ -146,7 +146,7 @@ class Connection:
 
     def _asked(self, request_id: int, message: Any) -> None:
         """A command was sent or received: remember a step of the handshake."""
-        if self.state is not State.MEMBER and type(message) is not Ping:
+        if self.state is not ConnectionState.MEMBER and type(message) is not Ping:
             self._step = request_id
 
     def _answered(self, request_id: int) -> None:
@@ -158,18 +158,18 @@ class Connection:
     def _moved(self, message: Any, request_id: int) -> None:
         """A reply of the handshake was sent or received: take the step it stands for."""
         if type(message) is Welcome:
-            self.state = State.GUEST
+            self.state = ConnectionState.GUEST
         elif type(message) is LoggedIn:
-            self.state = State.MEMBER
+            self.state = ConnectionState.MEMBER
             self._frames.max_frame = limits.MAX_FRAME
-        elif type(message) is Refused and (request_id == 0 or self.state is State.HELLO):
-            self.state = State.CLOSED
+        elif type(message) is Refused and (request_id == 0 or self.state is ConnectionState.HELLO):
+            self.state = ConnectionState.CLOSED
 
     def _reject(self, request_id: int, error: ProtocolError) -> Rejected:
         if request_id == 0 and self.role is Role.SERVER:
             error = attrs.evolve(error, fatal=True)  # whatever it was, nobody waits for its answer
         if error.fatal:
-            self.state = State.CLOSED
+            self.state = ConnectionState.CLOSED
         return Rejected(request_id, error)
 
     def _check(self, request_id: int, message: Any) -> ProtocolError | None:
@@ -185,7 +185,7 @@ class Connection:
             if is_command(NUMBER_OF[type(message)]):
                 return ProtocolError(ErrorCode.UNKNOWN_TYPE, f"{type(message).__name__} is only for a client to send")
             return None
-        if self.state is State.CLOSED:
+        if self.state is ConnectionState.CLOSED:
             return ProtocolError(ErrorCode.NOT_NOW, "the connection is over")
         if request_id in self._waiting or request_id > limits.MAX_REQUEST_ID:
             sentence = f"request id {request_id} is waiting for its answer already, or exceeds 4294967295"
@@ -198,11 +198,11 @@ class Connection:
             return ProtocolError(ErrorCode.UNKNOWN_TYPE, f"{kind.__name__} is not a command: only the server sends it")
         if request_id <= 0:
             return ProtocolError(ErrorCode.BAD_FIELD, "a command needs a request id from 1 to 4294967295", "request_id")
-        if self.state is State.MEMBER:
+        if self.state is ConnectionState.MEMBER:
             if kind in _GUEST_COMMANDS or kind is Hello:
                 return ProtocolError(ErrorCode.NOT_NOW, f"{kind.__name__} is only possible before the login")
             return None
-        if self.state is State.HELLO:
+        if self.state is ConnectionState.HELLO:
             if kind is not Hello:
                 return ProtocolError(ErrorCode.HELLO_FIRST, "the first frame of a connection must be Hello", fatal=True)
             return self._check_step(kind)

@@ -44,9 +44,9 @@ from chatsrv_redpack.lifecycle import (
     refusal,
     send,
 )
-from chatsrv_redpack.limits import MAX_SHARES, Limits, Mode, check_mode
+from chatsrv_redpack.limits import MAX_SHARES, Mode, PacketLimits, check_mode
 from chatsrv_redpack.money import MAX_CENTS, check_cents, format_cents, parse_cents
-from chatsrv_redpack.packet import TRANSITIONS, Event, Packet, Prepared, Record, State
+from chatsrv_redpack.packet import TRANSITIONS, Event, Packet, PacketState, Prepared, ShareRecord
 from chatsrv_redpack.reveal import Revealed, Taken, parse_reveal, reveal_packet
 from chatsrv_redpack.split import (
     Below,
@@ -81,20 +81,20 @@ __all__ = [
     "Event",
     "Grab",
     "InvalidError",
-    "Limits",
     "Mode",
     "Opened",
     "Openings",
     "Packet",
+    "PacketLimits",
+    "PacketState",
     "Posting",
     "Prepared",
     "Problem",
-    "Record",
     "RedpackError",
     "RefusedError",
     "Revealed",
     "Settlement",
-    "State",
+    "ShareRecord",
     "Stream",
     "Taken",
     "Transfer",

@@ -16,8 +16,8 @@ from chatsrv_redpack.checks import check_id, check_ms
 from chatsrv_redpack.errors import Code, CorruptError, RefusedError
 from chatsrv_redpack.fairness import Stream, draw_key, draw_packet, luckiest_number
 from chatsrv_redpack.ledger import Transfer, fund_packet, pay_share, refund
-from chatsrv_redpack.limits import Limits, Mode
-from chatsrv_redpack.packet import SHARE, Event, Packet, Prepared, Record, State, after
+from chatsrv_redpack.limits import Mode, PacketLimits
+from chatsrv_redpack.packet import SHARE, Event, Packet, PacketState, Prepared, ShareRecord, after
 from chatsrv_redpack.split import draw_share
 
 
@@ -60,7 +60,7 @@ class Claim:
 class Opened:
     """A share was opened: what to store."""
 
-    record: Record
+    record: ShareRecord
     transfer: Transfer
 
 
@@ -89,7 +89,7 @@ def prepare(
     mode: Mode,
     server_seed: bytes,
     now_ms: int,
-    limits: Limits,
+    limits: PacketLimits,
     receiver_id: int | None = None,
 ) -> Prepared:
     """Commit to a packet before the sender's seed is known; store the answer durably before publishing its commitment.
@@ -106,7 +106,7 @@ def prepare(
     return Prepared(packet_id, sender_id, total, count, mode, receiver_id, server_seed, lapses_ms)
 
 
-def send(prepared: Prepared, *, client_seed: bytes, transfer_id: int, now_ms: int, limits: Limits) -> Settlement:
+def send(prepared: Prepared, *, client_seed: bytes, transfer_id: int, now_ms: int, limits: PacketLimits) -> Settlement:
     """Make a prepared packet live; the transfer moves its total into escrow, which the ledger may refuse.
 
     Args:
@@ -139,7 +139,7 @@ def send(prepared: Prepared, *, client_seed: bytes, transfer_id: int, now_ms: in
         shares=shares,
         sent_ms=now_ms,
         expires_ms=now_ms + limits.packet_ms,
-        state=after(State.PREPARED, Event.SEND),
+        state=after(PacketState.PREPARED, Event.SEND),
         next_draw=next_draw,
         remaining_cents=prepared.total,
         remaining_count=prepared.count,
@@ -163,9 +163,9 @@ def grab(packet: Packet, user_id: int, now_ms: int, *, already_had: bool) -> Gra
         return Grab.NOT_FOR_YOU
     if already_had:
         return Grab.ALREADY_HAD
-    if packet.state is State.EXHAUSTED:
+    if packet.state is PacketState.EXHAUSTED:
         return Grab.EXHAUSTED
-    if packet.state is State.EXPIRED or now_ms >= packet.expires_ms:
+    if packet.state is PacketState.EXPIRED or now_ms >= packet.expires_ms:
         return Grab.EXPIRED
     return Grab.OPEN_TO_YOU
 
@@ -212,7 +212,7 @@ def open_many(packet: Packet, claims: Iterable[Claim], now_ms: int) -> Openings:
             continue
         number = packet.count - left
         share = _next_share(packet, number, cents, left, stream)
-        record = Record(packet.packet_id, claim.user_id, number, share, now_ms)
+        record = ShareRecord(packet.packet_id, claim.user_id, number, share, now_ms)
         transfer = pay_share(claim.transfer_id, packet.packet_id, claim.user_id, share, now_ms)
         outcomes.append(Opened(record, transfer))
         served[claim.user_id] = None
@@ -240,7 +240,7 @@ def expire(packet: Packet, *, transfer_id: int, now_ms: int) -> Settlement:
     return Settlement(replace(packet, state=state, remaining_cents=0, refunded_cents=rest), transfer)
 
 
-def luckiest(packet: Packet, records: Iterable[Record]) -> Record | None:
+def luckiest(packet: Packet, records: Iterable[ShareRecord]) -> ShareRecord | None:
     """Name the record with the largest share of an exhausted packet; ties are drawn from the committed seed.
 
     Args:
@@ -252,7 +252,7 @@ def luckiest(packet: Packet, records: Iterable[Record]) -> Record | None:
     Raises:
         CorruptError: records that are not exactly those of the packet.
     """
-    if packet.state is not State.EXHAUSTED:
+    if packet.state is not PacketState.EXHAUSTED:
         return None
     ordered = sorted(records, key=lambda record: record.number)
     if [record.number for record in ordered] != list(range(packet.count)):

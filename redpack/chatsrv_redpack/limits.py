@@ -76,7 +76,7 @@ def check_shape(total: int, count: int, mode: Mode, receiver_id: int | None = No
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PacketLimits:
     """What an operator allows; valid from construction on.
 
     Attributes:

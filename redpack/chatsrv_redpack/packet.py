@@ -39,7 +39,7 @@ from chatsrv_redpack.limits import MAX_SHARES, Mode, check_shape
 from chatsrv_redpack.money import MAX_CENTS, check_cents
 
 
-class State(StrEnum):
+class PacketState(StrEnum):
     """Where a packet is in its life."""
 
     PREPARED = "prepared"
@@ -57,18 +57,22 @@ class Event(StrEnum):
     EXPIRE = "expire"
 
 
-TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
-    State.PREPARED: {Event.SEND: State.LIVE},
-    State.LIVE: {Event.OPEN: State.LIVE, Event.OPEN_LAST: State.EXHAUSTED, Event.EXPIRE: State.EXPIRED},
-    State.EXHAUSTED: {},
-    State.EXPIRED: {},
+TRANSITIONS: Final[dict[PacketState, dict[Event, PacketState]]] = {
+    PacketState.PREPARED: {Event.SEND: PacketState.LIVE},
+    PacketState.LIVE: {
+        Event.OPEN: PacketState.LIVE,
+        Event.OPEN_LAST: PacketState.EXHAUSTED,
+        Event.EXPIRE: PacketState.EXPIRED,
+    },
+    PacketState.EXHAUSTED: {},
+    PacketState.EXPIRED: {},
 }
 
 SHARE: Final = struct.Struct(">Q")
 """How a pre-generated share lies in `Packet.shares`."""
 
 
-def after(state: State, event: Event) -> State:
+def after(state: PacketState, event: Event) -> PacketState:
     """Answer the state that follows, by `TRANSITIONS`.
 
     Raises:
@@ -146,7 +150,7 @@ class Packet:
     shares: bytes
     sent_ms: int
     expires_ms: int
-    state: State
+    state: PacketState
     next_draw: int
     remaining_cents: int
     remaining_count: int
@@ -170,14 +174,14 @@ class Packet:
             raise CorruptError("the stored shares do not match the packet's mode and count", "shares")
         if self.sent_ms >= self.expires_ms:
             raise InvalidError(Code.BAD_TIME, "a packet expires after it was sent", "expires_ms")
-        if type(self.state) is not State:
-            raise InvalidError(Code.BAD_VALUE, f"state must be one of {', '.join(State)}", "state")
+        if type(self.state) is not PacketState:
+            raise InvalidError(Code.BAD_VALUE, f"state must be one of {', '.join(PacketState)}", "state")
         cents, left, back = self.remaining_cents, self.remaining_count, self.refunded_cents
         paid = self.total - cents - back
         consistent = {
-            State.LIVE: cents >= left >= 1 and back == 0,
-            State.EXHAUSTED: cents == left == back == 0,
-            State.EXPIRED: back >= left >= 1 and cents == 0,
+            PacketState.LIVE: cents >= left >= 1 and back == 0,
+            PacketState.EXHAUSTED: cents == left == back == 0,
+            PacketState.EXPIRED: back >= left >= 1 and cents == 0,
         }
         opened = self.count - left
         if not consistent.get(self.state, False) or paid < opened or (opened == 0 and paid):
@@ -195,7 +199,7 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ShareRecord:
     """Who took what and when: one opened share.
 
     Attributes:

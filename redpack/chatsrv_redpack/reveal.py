@@ -15,7 +15,7 @@ from chatsrv_redpack.errors import Code, InvalidError, RefusedError
 from chatsrv_redpack.lifecycle import luckiest
 from chatsrv_redpack.limits import MAX_SHARES, Mode, check_mode, check_shape
 from chatsrv_redpack.money import check_cents
-from chatsrv_redpack.packet import Packet, Record, State
+from chatsrv_redpack.packet import Packet, PacketState, ShareRecord
 
 FORMAT: Final = "redpack-reveal-1"
 
@@ -98,7 +98,7 @@ class Revealed:
         }
 
 
-def reveal_packet(packet: Packet, records: Iterable[Record]) -> Revealed:
+def reveal_packet(packet: Packet, records: Iterable[ShareRecord]) -> Revealed:
     """Uncover the seed of a finished packet.
 
     Args:
@@ -108,7 +108,7 @@ def reveal_packet(packet: Packet, records: Iterable[Record]) -> Revealed:
         RefusedError: WRONG_STATE while the packet can still be opened.
         CorruptError: records that are not those of the packet.
     """
-    if packet.state is State.LIVE:
+    if packet.state is PacketState.LIVE:
         raise RefusedError(
             Code.WRONG_STATE, "the seed of a packet is revealed when it is exhausted or refunded", "state"
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from chatsrv_redpack.errors import Problem
 from chatsrv_redpack.fairness import Stream, commitment, draw_key, draw_packet, luckiest_number
 from chatsrv_redpack.limits import Mode
-from chatsrv_redpack.packet import SHARE, Packet, Record, State
+from chatsrv_redpack.packet import SHARE, Packet, PacketState, ShareRecord
 from chatsrv_redpack.reveal import Revealed, Taken
 from chatsrv_redpack.split import draw_share
 
@@ -88,7 +88,7 @@ def verify(
     return Verdict(right, drawn.shares, winner, tuple(problems))
 
 
-def check_packet(packet: Packet, records: Iterable[Record]) -> tuple[Problem, ...]:
+def check_packet(packet: Packet, records: Iterable[ShareRecord]) -> tuple[Problem, ...]:
     """Recompute a stored packet, finished or live, from its seeds and compare it with its row and its records.
 
     Returns:
@@ -118,7 +118,7 @@ def check_packet(packet: Packet, records: Iterable[Record]) -> tuple[Problem, ..
     if len(ordered) != packet.opened_count:
         problems.append(Problem("count", subject, f"{len(ordered)} records for {packet.opened_count} opened shares"))
     rest = packet.total - sum(drawn.shares[: packet.opened_count])
-    stored = packet.refunded_cents if packet.state is State.EXPIRED else packet.remaining_cents
+    stored = packet.refunded_cents if packet.state is PacketState.EXPIRED else packet.remaining_cents
     if stored != rest:
         problems.append(Problem("remaining", subject, f"{stored} cents are left instead of {rest}"))
     taken = [Taken(record.number, record.user_id, record.cents) for record in ordered]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from chatsrv_redpack import (
     Claim,
-    Limits,
     Mode,
     Opened,
+    PacketLimits,
     Stream,
     draw_key,
     draw_packet,
@@ -27,7 +27,7 @@ from chatsrv_redpack import (
 
 TARGET = Path(__file__).with_name("fairness.json")
 COUNTING = bytes(range(32))
-LIMITS = Limits(max_average=2**43, max_shares=500)
+LIMITS = PacketLimits(max_average=2**43, max_shares=500)
 
 # name, packet id, total, count, mode, receiver, client seed, how many open before it expires
 CASES: list[tuple[str, int, int, int, Mode, int | None, bytes, int]] = [

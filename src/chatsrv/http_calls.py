@@ -28,7 +28,7 @@ class AnswerTooLong(httpx.HTTPError):
 
 
 @attrs.frozen
-class Answer:
+class HttpResponse:
     """An answer read to its end."""
 
     status: int
@@ -67,10 +67,10 @@ async def call(
     headers: Mapping[str, str] | None = None,
     content: Content = b"",
     most: int = MAX_ANSWER,
-) -> Answer:
+) -> HttpResponse:
     """A whole exchange. Raises httpx.HTTPError, of it AnswerTooLong for an answer of more than `most` bytes."""
     response = await begin(http, method, url, headers=headers, content=content)
-    return Answer(response.status_code, response.headers, await read_answer(response, most))
+    return HttpResponse(response.status_code, response.headers, await read_answer(response, most))
 
 
 async def read_answer(response: httpx.Response, most: int = MAX_ANSWER) -> bytes:

@@ -27,7 +27,7 @@ import attrs
 from outcome import Error, Outcome, Value
 
 from .errors import StorageBusy, StorageFailed, StorageFull
-from .jobs import Driver, Job, Together
+from .jobs import BulkRunner, Driver, Job
 
 Report: TypeAlias = Callable[[str, BaseException], None]
 """Takes what went wrong without anybody being refused, in a sentence, with the error. Called in the writer's thread."""
@@ -38,7 +38,7 @@ def report_to_logging(sentence: str, error: BaseException) -> None:
     logging.getLogger(__name__).error(sentence, exc_info=error)
 
 
-class Verdict(Enum):
+class ErrorSeverity(Enum):
     """What an exception says about the storage."""
 
     HARMLESS = auto()  # a refusal, or a bug in a job: the storage is fine
@@ -74,18 +74,18 @@ class BatchResult:
     failure: StorageFailed | None = None
 
 
-def judge(error: BaseException, disk_is_full: Callable[[], bool]) -> Verdict:
+def judge(error: BaseException, disk_is_full: Callable[[], bool]) -> ErrorSeverity:
     """Sort an exception raised inside a job or by a statement of ours; asks `disk_is_full` only when in doubt."""
     if not isinstance(error, sqlite3.Error):
-        return Verdict.HARMLESS
+        return ErrorSeverity.HARMLESS
     if isinstance(error, TransactionLost):
-        return Verdict.FATAL
+        return ErrorSeverity.FATAL
     code: int | None = getattr(error, "sqlite_errorcode", None)
     if code is None or code & 0xFF in _STATEMENT_ERRORS:  # without a code it is Python's own: a wrong parameter
-        return Verdict.HARMLESS
+        return ErrorSeverity.HARMLESS
     if code & 0xFF == sqlite3.SQLITE_FULL or (code in _MAYBE_FULL and disk_is_full()):
-        return Verdict.FULL
-    return Verdict.FATAL
+        return ErrorSeverity.FULL
+    return ErrorSeverity.FATAL
 
 
 def run_batch(
@@ -116,13 +116,13 @@ def run_batch(
     return BatchResult(outcomes)
 
 
-def _together(job: Job[Any]) -> Together | None:
+def _together(job: Job[Any]) -> BulkRunner | None:
     return getattr(job, "run_together", None)
 
 
 def _run_run(
     connection: Driver,
-    together: Together | None,
+    together: BulkRunner | None,
     jobs: Sequence[Job[Any]],
     disk_is_full: Callable[[], bool],
     report: Report,
@@ -171,11 +171,11 @@ def _answer_to(error: BaseException, connection: Driver, disk_is_full: Callable[
     # A half-read cursor in a frame of the traceback would keep the snapshot open for as long as the error lives.
     traceback.clear_frames(error.__traceback__)
     verdict = judge(error, disk_is_full)
-    if verdict is Verdict.FATAL or (verdict is Verdict.FULL and not connection.in_transaction):
+    if verdict is ErrorSeverity.FATAL or (verdict is ErrorSeverity.FULL and not connection.in_transaction):
         raise error
     if not connection.in_transaction:
         raise TransactionLost("a job raised after its transaction had ended") from error
-    if verdict is Verdict.FULL:
+    if verdict is ErrorSeverity.FULL:
         full = StorageFull()
         full.__cause__ = error
         return full
@@ -188,14 +188,14 @@ def _nothing_stored(
     """The whole transaction is void: roll back what is left of it and tell every job why."""
     verdict = judge(error, disk_is_full)
     # Outside a job only SQLite raises; anything else there (MemoryError) leaves the outcome unknown.
-    if verdict is Verdict.FATAL or not isinstance(error, sqlite3.Error):
+    if verdict is ErrorSeverity.FATAL or not isinstance(error, sqlite3.Error):
         return fatal(jobs, error)
     try:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     except sqlite3.Error as rollback_error:
         return fatal(jobs, rollback_error)
-    if verdict is Verdict.FULL:
+    if verdict is ErrorSeverity.FULL:
         return BatchResult([Error(StorageFull()) for _ in jobs])
     # A deferred constraint that fails at COMMIT: somebody's bug, and nobody can tell whose.
     return BatchResult([Error(error) for _ in jobs])

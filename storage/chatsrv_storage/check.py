@@ -13,11 +13,11 @@ from .batch import describe
 from .connection import connect_unshared
 from .errors import FolderError
 from .folder import explained, watch_folder
-from .jobs import Connection
+from .jobs import SqlConnection
 from .migrate import Migration, load_migrations, schema_version
 from .schema_check import schema_problems
 
-Check: TypeAlias = Callable[[Connection], Iterable[str]]
+Check: TypeAlias = Callable[[SqlConnection], Iterable[str]]
 
 _MOST_PROBLEMS = 100  # of one kind: a broken index names every row
 
@@ -64,7 +64,7 @@ def _check_database(database: Path, checks: Sequence[Check], migrations: Sequenc
     return problems
 
 
-def structure_problems(connection: Connection) -> Iterator[str]:
+def structure_problems(connection: SqlConnection) -> Iterator[str]:
     """What SQLite itself finds: pages, indexes, constraints, foreign keys. Raises sqlite3.Error when it cannot look."""
     for (finding,) in connection.execute(f"PRAGMA integrity_check({_MOST_PROBLEMS})").fetchall():
         if finding != "ok":
@@ -74,7 +74,7 @@ def structure_problems(connection: Connection) -> Iterator[str]:
         yield f"row {rowid} of {table} refers to a row of {parent} that is not there"
 
 
-def _problems_of(check: Check, connection: Connection) -> Iterator[str]:
+def _problems_of(check: Check, connection: SqlConnection) -> Iterator[str]:
     name = getattr(check, "__name__", repr(check))
     try:
         for count, problem in enumerate(check(connection)):

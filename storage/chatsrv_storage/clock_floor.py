@@ -1,10 +1,10 @@
 """The time below which ids may have been given out: reserved ahead, so that a crash with the clock set back repeats none."""
 
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.snowflake import time_of
 
 
-def read(conn: Connection) -> int:
+def read(conn: SqlConnection) -> int:
     """Milliseconds since 1970 up to which ids may have been used.
 
     What was reserved is not all: a clock that jumped ahead just before a crash gave out ids that nobody had reserved.
@@ -14,6 +14,6 @@ def read(conn: Connection) -> int:
     return reserved if latest is None else max(reserved, time_of(latest) + 1)
 
 
-def reserve(conn: Connection, until_ms: int) -> None:
+def reserve(conn: SqlConnection, until_ms: int) -> None:
     """From now on ids up to this time may be used. Never goes back."""
     conn.execute("update clock set reserved_until = max(reserved_until, ?)", (until_ms,))

@@ -6,7 +6,7 @@ Readings are counted by running time, which no clock can hasten: time in which t
 
 from typing import Final
 
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 
 EVERY_MS: Final = 3600 * 1000
 """Running time from one reading to the next, at least."""
@@ -15,7 +15,7 @@ READINGS: Final = 7 * 24 + 1
 """They span a week of running time: as long as the results of commands are kept."""
 
 
-def note(conn: Connection, now_ms: int) -> int | None:
+def note(conn: SqlConnection, now_ms: int) -> int | None:
     """Store what the clock says, and answer the least that it said in a week of running; None until there was a week.
 
     The caller sees to it that `EVERY_MS` of running time lie between two calls.

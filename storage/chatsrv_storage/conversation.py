@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from chatsrv_storage import media, search
-from chatsrv_storage.current import RECALLED, Target, filled_in, find, rewrite
+from chatsrv_storage.current import RECALLED, TargetMessage, find, resolve_references, rewrite
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.records import Actor
-from chatsrv_storage.rights import Operation, allow, least_role, reader
+from chatsrv_storage.rights import Operation, allow, least_role, require_reader
 from chatsrv_storage.row_checksums import checksum_of
-from chatsrv_storage.turn import Script, Turn
+from chatsrv_storage.turn import GroupTransaction, Script
 
 EVERYBODY: Final = 0
 """The user of a mention of everybody."""
@@ -23,7 +23,7 @@ RECALLABLE: Final = frozenset({*FORWARDABLE, "notice"})
 def say(text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool, media_id: int | None = None) -> Script:
     """Say something that answers (0: nothing) and calls people, with a medium or without. Replies as a plain message does."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         _, member = turn.require_speaker(actor)
         kind = "text"
         data: dict[str, Any] = {}
@@ -52,9 +52,9 @@ def say(text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool,
 def forward(from_group: int, of: int) -> Script:
     """Say a message of any group of the actor's again in the turn's group. Replies as a plain message does."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require_speaker(actor)
-        _, there = reader(turn.conn, actor.user_id, from_group)
+        _, there = require_reader(turn.conn, actor.user_id, from_group)
         target = find(turn.conn, from_group, of, there.visible_from)
         if target.kind not in FORWARDABLE:
             raise Refusal("forbidden", "a message of this kind cannot be forwarded", "of")
@@ -70,24 +70,24 @@ _OF_ITS_PLACE: Final = frozenset({"reply", "mentions", "all", "edited", "origin"
 
 
 def _said(
-    turn: Turn, actor: Actor, kind: str, text: str, data: dict[str, Any] | None, called: Sequence[int]
+    turn: GroupTransaction, actor: Actor, kind: str, text: str, data: dict[str, Any] | None, called: Sequence[int]
 ) -> list[Any]:
     record = turn.append(actor, kind, text, data, counts=True)
     if data is not None and "media" in data:
         media.note_use(turn.conn, data["media"]["id"], turn.group_id, record.seq)
     if data is not None and "reply" in data:
-        turn.tell_instead(record, filled_in(turn.conn, record))
+        turn.replace_effect(record, resolve_references(turn.conn, record))
     turn.conn.executemany(
         "insert into mention values (?, ?, ?)", [(user_id, turn.group_id, record.seq) for user_id in called]
     )
-    turn.spoke(actor.user_id, record)
+    turn.advance_sender_cursor(actor.user_id, record)
     return [turn.group_id, record.seq, record.id, record.ordinal, record.sent_at]
 
 
 def edit(of: int, text: str, within_ms: int) -> Script:
     """Give a text of the actor's other words, within so long of its sending. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         group, member = turn.require(actor, Operation.EDIT_OWN)
         target = find(turn.conn, turn.group_id, of, member.visible_from)
         if target.sender_id != actor.user_id or target.kind != "text" or "origin" in target.data:
@@ -105,7 +105,7 @@ def edit(of: int, text: str, within_ms: int) -> Script:
             )
         rewrite(turn.conn, target, text, {**target.data, "edited": [record.seq, turn.now_ms]})
         search.replace(turn.conn, turn.group_id, of, text)
-        turn.tell_instead(record, filled_in(turn.conn, record))
+        turn.replace_effect(record, resolve_references(turn.conn, record))
         return [turn.group_id, record.seq]
 
     return script
@@ -114,7 +114,7 @@ def edit(of: int, text: str, within_ms: int) -> Script:
 def recall(of: int, within_ms: int) -> Script:
     """Take a message back: one's own within so long, or (a right) at any time. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         group, member = turn.require(actor, Operation.RECALL_OWN)
         target = find(turn.conn, turn.group_id, of, member.visible_from)
         if target.kind not in RECALLABLE:
@@ -129,7 +129,7 @@ def recall(of: int, within_ms: int) -> Script:
     return script
 
 
-def _forget(conn: Connection, target: Target) -> None:
+def _forget(conn: SqlConnection, target: TargetMessage) -> None:
     """Leave nothing of a message but its place."""
     place = (target.group_id, target.seq)
     rewrite(conn, target, "", RECALLED)
@@ -144,17 +144,17 @@ def _forget(conn: Connection, target: Target) -> None:
     )
 
 
-def text_of(conn: Connection, user_id: int, group_id: int, of: int) -> str:
+def text_of(conn: SqlConnection, user_id: int, group_id: int, of: int) -> str:
     """The text of a message that the user may read. Raises Refusal."""
-    _, member = reader(conn, user_id, group_id)
+    _, member = require_reader(conn, user_id, group_id)
     return find(conn, group_id, of, member.visible_from).text
 
 
 def versions(
-    conn: Connection, user_id: int, group_id: int, of: int, skip: int, limit: int, max_bytes: int
+    conn: SqlConnection, user_id: int, group_id: int, of: int, skip: int, limit: int, max_bytes: int
 ) -> tuple[list[tuple[int, str]], bool]:
     """(replaced at, text) of earlier versions, the oldest first, and whether others follow. For admins."""
-    _, member = reader(conn, user_id, group_id, operation=Operation.READ_EDITS)
+    _, member = require_reader(conn, user_id, group_id, operation=Operation.READ_EDITS)
     find(conn, group_id, of, member.visible_from)
     rows = conn.execute(
         "select replaced_at, text from message_edit where group_id = ? and seq = ? order by edited_seq limit ? offset ?",
@@ -173,6 +173,6 @@ def _require_text(text: str) -> None:
         raise Refusal("text_empty", "a message needs some text", "text")
 
 
-def _require_in_time(turn: Turn, target: Target, within_ms: int, done: str) -> None:
+def _require_in_time(turn: GroupTransaction, target: TargetMessage, within_ms: int, done: str) -> None:
     if turn.now_ms - target.sent_at > within_ms:
         raise Refusal("too_late", f"a message can be {done} within {within_ms // 1000} s of its sending", "of")

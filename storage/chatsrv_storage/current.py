@@ -9,8 +9,8 @@ from typing import Any, Final
 import attrs
 
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection
-from chatsrv_storage.records import Record, dump, message_checksum
+from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.records import EventRecord, dump, message_checksum
 
 EXCERPT: Final = 200
 """Characters of a message that a quote, a pin or a preview may show."""
@@ -23,7 +23,7 @@ RECALLED: Final = {"recalled": True}
 
 
 @attrs.frozen(slots=True)
-class Target:
+class TargetMessage:
     """A message that a command points at."""
 
     group_id: int
@@ -37,7 +37,7 @@ class Target:
     data: dict[str, Any]
 
 
-def find(conn: Connection, group_id: int, seq: int, visible_from: int, field: str = "of") -> Target:
+def find(conn: SqlConnection, group_id: int, seq: int, visible_from: int, field: str = "of") -> TargetMessage:
     """The message with this seq. Raises Refusal where there is none that may be read, or none any more."""
     row = conn.execute(
         "select m.id, m.sender_id, u.name, m.sent_at, m.kind, m.text, m.data from message m"
@@ -47,11 +47,11 @@ def find(conn: Connection, group_id: int, seq: int, visible_from: int, field: st
     if row is not None and seq > visible_from and row[4] in SAID:
         data: dict[str, Any] = {} if row[6] is None else json.loads(row[6])
         if data != RECALLED:
-            return Target(group_id, seq, *row[:6], data=data)
+            return TargetMessage(group_id, seq, *row[:6], data=data)
     raise Refusal("message_unknown", "there is no such message, or you may not read it", field)
 
 
-def rewrite(conn: Connection, target: Target, text: str, data: dict[str, Any]) -> None:
+def rewrite(conn: SqlConnection, target: TargetMessage, text: str, data: dict[str, Any]) -> None:
     """Give a message other contents in its place, checksum included."""
     dumped = dump(data)
     conn.execute(
@@ -68,7 +68,7 @@ def rewrite(conn: Connection, target: Target, text: str, data: dict[str, Any]) -
     )
 
 
-def _now(conn: Connection, group_id: int, of: int, length: int | None = None) -> tuple[int, str, str, int, int]:
+def _now(conn: SqlConnection, group_id: int, of: int, length: int | None = None) -> tuple[int, str, str, int, int]:
     """(sender id, sender, beginning of the text, edited_seq, edited_at) as the message stands."""
     row = conn.execute(
         "select m.sender_id, u.name, m.text, m.data from message m join person u on u.id = m.sender_id"
@@ -79,7 +79,7 @@ def _now(conn: Connection, group_id: int, of: int, length: int | None = None) ->
     return row[0], row[1], row[2][:length], edited[0], edited[1]
 
 
-def filled_in(conn: Connection, record: Record) -> Record:
+def resolve_references(conn: SqlConnection, record: EventRecord) -> EventRecord:
     """A record with what it points to: the excerpt of a message that it answers, the text that an edit gave."""
     data = record.data
     if data is None:

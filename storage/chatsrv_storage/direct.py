@@ -9,20 +9,20 @@ from chatsrv_storage.accounts import names_of
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import found
 from chatsrv_storage.membership import enter
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.profiles import require_not_blocked
 from chatsrv_storage.records import DIRECT, ROLE_MEMBER, Actor, Rules
-from chatsrv_storage.rights import stranger
-from chatsrv_storage.turn import Script, Turn
+from chatsrv_storage.rights import group_unknown_error
+from chatsrv_storage.turn import GroupTransaction, Script
 
 
-def other_of(conn: Connection, group_id: int, user_id: int) -> int | None:
+def other_of(conn: SqlConnection, group_id: int, user_id: int) -> int | None:
     """The other one in a conversation of two; None where it is no such conversation."""
     row = conn.execute("select low, high from direct where group_id = ?", (group_id,)).fetchone()
     return None if row is None else row[0] + row[1] - user_id
 
 
-def known(conn: Connection, user_id: int, other_id: int) -> int | None:
+def known(conn: SqlConnection, user_id: int, other_id: int) -> int | None:
     """The conversation of this pair, if somebody started it."""
     low, high = sorted((user_id, other_id))
     row = conn.execute(
@@ -32,7 +32,7 @@ def known(conn: Connection, user_id: int, other_id: int) -> int | None:
     return None if row is None else row[0]
 
 
-def reserve(conn: Connection, user_id: int, other_id: int, group_id: int) -> int:
+def reserve(conn: SqlConnection, user_id: int, other_id: int, group_id: int) -> int:
     """The id of this pair's conversation: `group_id` if nobody started it. Raises Refusal."""
     if user_id == other_id:
         raise Refusal("bad_field", "a conversation of two takes somebody else", "user_id")
@@ -47,11 +47,11 @@ def reserve(conn: Connection, user_id: int, other_id: int, group_id: int) -> int
 def open_direct(other_id: int) -> Script:
     """Make the reserved conversation unless it is there. Replies [group_id]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         if turn.group is not None:
             return [turn.group_id]
         if other_of(turn.conn, turn.group_id, actor.user_id) != other_id:
-            raise stranger()
+            raise group_unknown_error()
         names = names_of(turn.conn, (actor.user_id, other_id))
         # Both names in the log, cut to what a title may have; each sees the other's as the group's name.
         title = f"{names[actor.user_id]}, {names[other_id]}"[:64].rstrip()

@@ -7,18 +7,18 @@ import attrs
 from chatsrv_storage import name_looks
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.membership import banned_until, close, part, person
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.profiles import require_nickname
 from chatsrv_storage.records import BANNED, ROLE_ADMIN, ROLE_OWNER, Actor
-from chatsrv_storage.rights import Operation, reader
+from chatsrv_storage.rights import Operation, require_reader
 from chatsrv_storage.standing import RULE_COLUMNS
-from chatsrv_storage.turn import Script, Turn
+from chatsrv_storage.turn import GroupTransaction, Script
 
 
 def set_rules(changes: dict[str, Any], cap: int) -> Script:
     """Change these rules, by their names in Rules; `cap` bounds how many members a group may have. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         group, _ = turn.require(actor, Operation.RULES)
         if not changes:
             raise Refusal("bad_field", "name at least one rule to change", "invite")
@@ -41,7 +41,7 @@ def set_rules(changes: dict[str, Any], cap: int) -> Script:
 def set_role(user_id: int, role: int) -> Script:
     """Appoint or dismiss an admin. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require_over(actor, Operation.APPOINT, user_id)
         _give_role(turn, user_id, role)
         record = turn.append(actor, "role", data={"member": person(turn, user_id), "role": role})
@@ -53,7 +53,7 @@ def set_role(user_id: int, role: int) -> Script:
 def hand_over(user_id: int) -> Script:
     """Make somebody else the owner; the actor becomes an admin. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require_over(actor, Operation.HAND_OVER, user_id)
         _give_role(turn, actor.user_id, ROLE_ADMIN)
         _give_role(turn, user_id, ROLE_OWNER)
@@ -67,15 +67,15 @@ def hand_over(user_id: int) -> Script:
     return script
 
 
-def _give_role(turn: Turn, user_id: int, role: int) -> None:
+def _give_role(turn: GroupTransaction, user_id: int, role: int) -> None:
     turn.conn.execute(
         "update group_member set role = ? where group_id = ? and user_id = ?", (role, turn.group_id, user_id)
     )
-    turn.bump(user_id)
-    turn.forget(user_id)
+    turn.bump_version(user_id)
+    turn.invalidate_member(user_id)
 
 
-def dissolve(turn: Turn, actor: Actor) -> list[Any]:
+def dissolve(turn: GroupTransaction, actor: Actor) -> list[Any]:
     """End the group: everybody is out, after the event that says so. Replies [group_id, seq]."""
     turn.require(actor, Operation.DISSOLVE)
     record = turn.append(actor, "dissolved")
@@ -86,7 +86,7 @@ def dissolve(turn: Turn, actor: Actor) -> list[Any]:
 def mute(user_id: int, until: int) -> Script:
     """Let a member say nothing until a time; 0 lets them speak again. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require_over(actor, Operation.MUTE, user_id)
         if until:
             _require_future(turn, until, "until")
@@ -94,14 +94,14 @@ def mute(user_id: int, until: int) -> Script:
             "update group_member set muted_until = ? where group_id = ? and user_id = ?",
             (until, turn.group_id, user_id),
         )
-        turn.forget(user_id)
+        turn.invalidate_member(user_id)
         record = turn.append(actor, "muted", data={"member": person(turn, user_id), "until": until})
         return [turn.group_id, record.seq]
 
     return script
 
 
-def _require_future(turn: Turn, at: int, field: str) -> None:
+def _require_future(turn: GroupTransaction, at: int, field: str) -> None:
     if at <= turn.now_ms:
         raise Refusal("bad_field", "this time is over by the server's clock", field)
 
@@ -109,7 +109,7 @@ def _require_future(turn: Turn, at: int, field: str) -> None:
 def ban(user_id: int, until: int) -> Script:
     """Keep somebody out until a time, and remove them if they are in. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         target = turn.member(user_id)
         if target is None:
             turn.require(actor, Operation.BAN)
@@ -132,7 +132,7 @@ def ban(user_id: int, until: int) -> Script:
 def unban(user_id: int) -> Script:
     """Let somebody come back. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require(actor, Operation.LIFT_BAN)
         if not banned_until(turn, user_id):
             raise Refusal("not_banned", "this person is not banned", "user_id")
@@ -143,10 +143,10 @@ def unban(user_id: int) -> Script:
 
 
 def bans(
-    conn: Connection, user_id: int, group_id: int, after: int, limit: int, now_ms: int
+    conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int, now_ms: int
 ) -> list[tuple[int, str, int, str]]:
     """(user id, name, until, who decided it) of a page of those who are kept out now. Raises Refusal."""
-    reader(conn, user_id, group_id, now_ms, Operation.LIFT_BAN)
+    require_reader(conn, user_id, group_id, now_ms, Operation.LIFT_BAN)
     return conn.execute(
         "select b.user_id, u.name, b.until, a.name from ban b join person u on u.id = b.user_id"
         " join person a on a.id = b.banned_by"
@@ -158,7 +158,7 @@ def bans(
 def set_nickname(nickname: str) -> Script:
     """Say how the actor is called in the group; "" is by their name. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require(actor, Operation.NICKNAME)
         require_nickname(nickname)
         if nickname and (other := name_looks.member_like(turn.conn, turn.group_id, actor.user_id, nickname)):
@@ -167,7 +167,7 @@ def set_nickname(nickname: str) -> Script:
             "update group_member set nickname = ? where group_id = ? and user_id = ?",
             (nickname, turn.group_id, actor.user_id),
         )
-        turn.forget(actor.user_id)
+        turn.invalidate_member(actor.user_id)
         return [turn.group_id, turn.append(actor, "nickname", nickname).seq]
 
     return script
@@ -176,7 +176,7 @@ def set_nickname(nickname: str) -> Script:
 def set_notice(text: str) -> Script:
     """Put up the notice; "" takes it down. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require(actor, Operation.NOTICE)
         by, at = (actor.name, turn.now_ms) if text else ("", 0)
         turn.conn.execute(

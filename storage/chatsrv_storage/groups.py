@@ -9,17 +9,17 @@ from chatsrv_names import title_problem
 from chatsrv_storage import unread
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.membership import admit, close, enter, part, people
-from chatsrv_storage.port import Connection
-from chatsrv_storage.records import GROUP, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, Actor, GroupView, Rules
-from chatsrv_storage.rights import Operation, reader
+from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.records import GROUP, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, Actor, GroupSummary, Rules
+from chatsrv_storage.rights import Operation, require_reader
 from chatsrv_storage.standing import GroupState
-from chatsrv_storage.turn import Script, Turn
+from chatsrv_storage.turn import GroupTransaction, Script
 
 
 def make(name: str, members: Sequence[int], *, history: bool, max_members: int) -> Script:
     """Make the turn's group, owned by the actor, with these people. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         if turn.group is not None:
             raise Refusal("internal", "a group with this id exists already")
         require_title(name)
@@ -39,7 +39,7 @@ def require_title(name: str) -> None:
         raise Refusal("bad_field", problem, "name")
 
 
-def found(turn: Turn, actor: Actor, name: str, rules: Rules, kind: int = GROUP) -> None:
+def found(turn: GroupTransaction, actor: Actor, name: str, rules: Rules, kind: int = GROUP) -> None:
     """The row of a new group, and the turn's state of it. It has no events and no members yet."""
     turn.conn.execute(
         "insert into chat_group (id, name, created_by, created_at, seq, ordinal, members, max_members, history, kind)"
@@ -52,7 +52,7 @@ def found(turn: Turn, actor: Actor, name: str, rules: Rules, kind: int = GROUP) 
 def rename(name: str) -> Script:
     """Give the group another name. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         group, _ = turn.require(actor, Operation.RENAME)
         require_title(name)
         group.name = name
@@ -65,7 +65,7 @@ def rename(name: str) -> Script:
 def add(members: Sequence[int]) -> Script:
     """Add people, all or none. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         group, mine = turn.require(actor, Operation.ADD)
         if group.rules.approval and mine.role < ROLE_ADMIN:
             raise Refusal("approval_needed", "admins let people into this group: give the person an invite")
@@ -80,14 +80,14 @@ def add(members: Sequence[int]) -> Script:
 def remove(user_id: int) -> Script:
     """Remove somebody of lower role. Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require_over(actor, Operation.REMOVE, user_id)
         return part(turn, actor, user_id)
 
     return script
 
 
-def leave(turn: Turn, actor: Actor) -> list[Any]:
+def leave(turn: GroupTransaction, actor: Actor) -> list[Any]:
     """The actor leaves; with the last member the group ends. Replies [group_id, seq]."""
     group, mine = turn.require(actor, Operation.LEAVE)
     if mine.role == ROLE_OWNER and group.members > 1:
@@ -98,7 +98,7 @@ def leave(turn: Turn, actor: Actor) -> list[Any]:
     return reply
 
 
-def memberships(conn: Connection, user_id: int, session_id: int) -> tuple[int, list[int]]:
+def memberships(conn: SqlConnection, user_id: int, session_id: int) -> tuple[int, list[int]]:
     """(the user's version, the groups they are in): what a connection of this session attaches to.
 
     Raises Refusal where the session has ended: read after the connection is registered, so that an end that comes
@@ -124,18 +124,18 @@ class Notice:
     at: int = 0
 
 
-def shown(conn: Connection, user_id: int, group_id: int) -> tuple[GroupView, Notice]:
+def shown(conn: SqlConnection, user_id: int, group_id: int) -> tuple[GroupSummary, Notice]:
     """One group of the user, with its notice. Raises Refusal where they are not in it."""
-    reader(conn, user_id, group_id)
+    require_reader(conn, user_id, group_id)
     row = conn.execute("select notice, notice_by, notice_at from chat_group where id = ?", (group_id,)).fetchone()
     return unread.one(conn, user_id, group_id), Notice(*row)
 
 
 def members(
-    conn: Connection, user_id: int, group_id: int, after: int, limit: int
+    conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int
 ) -> list[tuple[int, str, int, int, str, int]]:
     """(id, name, role, joined at, nickname, muted until) of a page of members by id. Raises Refusal for a stranger."""
-    reader(conn, user_id, group_id)
+    require_reader(conn, user_id, group_id)
     return conn.execute(
         "select m.user_id, u.name, m.role, m.joined_at, m.nickname, m.muted_until from group_member m"
         " join person u on u.id = m.user_id"

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from chatsrv_storage.current import EXCERPT, filled_in
-from chatsrv_storage.port import Connection
-from chatsrv_storage.records import Actor, Record, checksum, message_checksum
-from chatsrv_storage.rights import Operation, reader
+from chatsrv_storage.current import EXCERPT, resolve_references
+from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.records import Actor, EventRecord, checksum, message_checksum
+from chatsrv_storage.rights import Operation, require_reader
 from chatsrv_storage.standing import both_states
-from chatsrv_storage.turn import Script, Turn
+from chatsrv_storage.turn import GroupTransaction, Script
 
 SELECT: Final = (
     "select m.group_id, m.seq, m.id, m.ordinal, m.sender_id, u.name, m.sent_at, m.kind, m.text, m.data"
@@ -17,36 +17,44 @@ SELECT: Final = (
 )
 
 
-def standing(conn: Connection, user_id: int, group_id: int) -> tuple[int, int]:
+def standing(conn: SqlConnection, user_id: int, group_id: int) -> tuple[int, int]:
     """(visible from, head) for a member. Raises Refusal for a stranger."""
-    group, member = reader(conn, user_id, group_id)
+    group, member = require_reader(conn, user_id, group_id)
     return member.visible_from, group.seq
 
 
-def record_of(row: tuple[Any, ...]) -> Record:
+def record_of(row: tuple[Any, ...]) -> EventRecord:
     """A row of SELECT."""
-    return Record(*row[:9], data=None if row[9] is None else json.loads(row[9]))
+    return EventRecord(*row[:9], data=None if row[9] is None else json.loads(row[9]))
 
 
 def page(
-    conn: Connection, user_id: int, group_id: int, after: int, before: int, limit: int, max_bytes: int, *, newest: bool
-) -> tuple[list[Record], bool, int]:
+    conn: SqlConnection,
+    user_id: int,
+    group_id: int,
+    after: int,
+    before: int,
+    limit: int,
+    max_bytes: int,
+    *,
+    newest: bool,
+) -> tuple[list[EventRecord], bool, int]:
     """(events in rising order, whether the range goes on in the direction asked, the head). Raises Refusal for a stranger.
 
     At most `limit` events whose texts have about `max_bytes` together; always at least one if there is one.
     """
-    group, member = reader(conn, user_id, group_id)
+    group, member = require_reader(conn, user_id, group_id)
     rows = conn.execute(
         SELECT + (" desc limit ?" if newest else " limit ?"),
         (group_id, max(after, member.visible_from), before, limit + 1),
     )
-    records: list[Record] = []
+    records: list[EventRecord] = []
     size, more = 0, False
     for row in rows:
         record = record_of(row)
         size += 128 + len(row[8]) * 3
         if row[9] is not None:
-            record = filled_in(conn, record)
+            record = resolve_references(conn, record)
             size += len(row[9]) * 3 + (len(record.text) - len(row[8]) + EXCERPT) * 3
         if len(records) == limit or (records and size > max_bytes):
             more = True
@@ -58,13 +66,13 @@ def page(
 
 
 def catch_up(
-    conn: Connection, user_id: int, ranges: Sequence[tuple[int, int]], limit: int, max_bytes: int
-) -> tuple[list[Record], list[tuple[int, int, int]]]:
+    conn: SqlConnection, user_id: int, ranges: Sequence[tuple[int, int]], limit: int, max_bytes: int
+) -> tuple[list[EventRecord], list[tuple[int, int, int]]]:
     """What was missed in several groups, group by group, at most `limit` events and about `max_bytes` altogether.
 
     With it per group (group id, last seq that this answer brings one to, head); groups the user may not read are left out.
     """
-    records: list[Record] = []
+    records: list[EventRecord] = []
     progress: list[tuple[int, int, int]] = []
     for group_id, after in ranges:
         states = both_states(conn, group_id, user_id)
@@ -88,7 +96,7 @@ def catch_up(
 def mark_read(seq: int) -> Script:
     """Move the actor's cursor forwards to `seq` (or the head, if that is less). Replies []."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         group, member = turn.require(actor, Operation.MARK)
         target = min(seq, group.seq)
         if target > member.read_seq:
@@ -101,7 +109,7 @@ def mark_read(seq: int) -> Script:
     return script
 
 
-def check(conn: Connection) -> Iterator[str]:
+def check(conn: SqlConnection) -> Iterator[str]:
     """Every row whose checksum is wrong, every gap, and every head that is not the last row's, in words."""
     group, seq, ordinal = 0, 0, 0
     heads = dict[int, tuple[int, int]]()

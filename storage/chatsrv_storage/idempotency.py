@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from chatsrv_storage.clock_readings import EVERY_MS, READINGS
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.row_checksums import checksum_of
 from chatsrv_storage.rows import execute_rows, query_rows
 
@@ -36,7 +36,7 @@ def time_of(client_id: bytes) -> int:
     return int.from_bytes(client_id[:6], "big")
 
 
-def earlier_result(conn: Connection, once: Once, now_ms: int) -> list[Any] | None:
+def earlier_result(conn: SqlConnection, once: Once, now_ms: int) -> list[Any] | None:
     """The first result of this command, or None if it is new. Raises Refusal: conflict, or an id that is no UUIDv7 of now."""
     row = conn.execute(
         "select payload_hash, result from idempotency where user_id = ? and client_id = ?",
@@ -75,12 +75,12 @@ def row_of(once: Once, result: str) -> tuple[int, bytes, bytes, str, int]:
     return user_id, client_id, payload_hash, result, checksum_of(client_id, user_id, payload_hash, result)
 
 
-def keep(conn: Connection, once: Once, result: list[Any]) -> None:
+def keep(conn: SqlConnection, once: Once, result: list[Any]) -> None:
     """Store the result of a mutation that took effect."""
     conn.execute(INSERT, row_of(once, json.dumps(result, separators=(",", ":"))))
 
 
-def earlier_results(conn: Connection, asked: Sequence[Once]) -> dict[tuple[int, bytes], tuple[bytes, str]]:
+def earlier_results(conn: SqlConnection, asked: Sequence[Once]) -> dict[tuple[int, bytes], tuple[bytes, str]]:
     """The rows for `result_in` of those that had an effect before, by (user, client id)."""
     rows = query_rows(
         conn, "with asked (u, c) as (", [(once.user_id, once.client_id) for once in asked],
@@ -93,7 +93,7 @@ def earlier_results(conn: Connection, asked: Sequence[Once]) -> dict[tuple[int, 
     }
 
 
-def keep_all(conn: Connection, results: Sequence[tuple[Once, list[Any]]]) -> None:
+def keep_all(conn: SqlConnection, results: Sequence[tuple[Once, list[Any]]]) -> None:
     """`keep` for many, in one statement."""
     execute_rows(
         conn, "insert into idempotency",
@@ -101,7 +101,7 @@ def keep_all(conn: Connection, results: Sequence[tuple[Once, list[Any]]]) -> Non
     )  # fmt: skip
 
 
-def run_once(conn: Connection, once: Once, now_ms: int, script: Callable[[], list[Any]]) -> list[Any]:
+def run_once(conn: SqlConnection, once: Once, now_ms: int, script: Callable[[], list[Any]]) -> list[Any]:
     """The result of `script`, which runs unless it already did under this client id. A refusal is not kept."""
     earlier = earlier_result(conn, once, now_ms)
     if earlier is not None:
@@ -120,7 +120,7 @@ def droppable_before(now_ms: int, least_ms: int) -> int:
     return max(min(now_ms - KEEP_MS, least_ms) - FUTURE_MS, 0)  # a clock without a battery starts in 1970
 
 
-def sweep(conn: Connection, before_ms: int, limit: int = 500) -> int:
+def sweep(conn: SqlConnection, before_ms: int, limit: int = 500) -> int:
     """Drop results whose ids are from before a time, at most `limit`; answers how many."""
     rows = conn.execute(
         "select client_id, user_id from idempotency where client_id < ? limit ?", (before_ms.to_bytes(6, "big"), limit)

@@ -12,14 +12,14 @@ import attrs
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once, earlier_result
 from chatsrv_storage.membership import admit, banned_until, person
-from chatsrv_storage.port import Connection
-from chatsrv_storage.records import FOREVER, ROLE_ADMIN, Actor, Told
-from chatsrv_storage.rights import Operation, reader
-from chatsrv_storage.turn import Script, Turn
+from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.records import FOREVER, ROLE_ADMIN, Actor, UserEvent
+from chatsrv_storage.rights import Operation, require_reader
+from chatsrv_storage.turn import GroupTransaction, Script
 
 
 @attrs.frozen(slots=True)
-class Invite:
+class StoredInvite:
     """A code that is good now; `max_uses` 0 is any number."""
 
     code: str
@@ -37,7 +37,7 @@ _GOOD = "expires_at > ? and (max_uses = 0 or uses < max_uses)"
 def make_invite(code: str, expires_at: int, max_uses: int, most: int) -> Script:
     """Make an invite with this random code. Replies [code, made_by, maker, made_at, expires_at, max_uses, 0]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require(actor, Operation.INVITE)
         if expires_at <= turn.now_ms:
             raise Refusal("bad_field", "this time is over by the server's clock", "expires_at")
@@ -57,7 +57,7 @@ def make_invite(code: str, expires_at: int, max_uses: int, most: int) -> Script:
 def revoke_invite(code: str) -> Script:
     """End an invite: one's own, or as an admin anybody's. Replies []."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require(actor)
         row = turn.conn.execute(
             "select made_by from invite where code = ? and group_id = ?", (code, turn.group_id)
@@ -73,24 +73,24 @@ def revoke_invite(code: str) -> Script:
     return script
 
 
-def invites(conn: Connection, user_id: int, group_id: int, now_ms: int) -> list[Invite]:
+def invites(conn: SqlConnection, user_id: int, group_id: int, now_ms: int) -> list[StoredInvite]:
     """The invites that are good now: all for admins, one's own for others. Raises Refusal."""
-    _, member = reader(conn, user_id, group_id, now_ms)
+    _, member = require_reader(conn, user_id, group_id, now_ms)
     everybody = member.role >= ROLE_ADMIN
-    reader(conn, user_id, group_id, now_ms, Operation.MANAGE_INVITES if everybody else Operation.INVITE)
+    require_reader(conn, user_id, group_id, now_ms, Operation.MANAGE_INVITES if everybody else Operation.INVITE)
     rows = conn.execute(
         "select i.code, i.made_by, u.name, i.made_at, i.expires_at, i.max_uses, i.uses from invite i"
         f" join person u on u.id = i.made_by where group_id = ? and (? or i.made_by = ?) and {_GOOD} order by i.made_at, i.code",
         (group_id, int(everybody), user_id, now_ms),
     )
-    return [Invite(*row) for row in rows]
+    return [StoredInvite(*row) for row in rows]
 
 
 def _unknown() -> Refusal:
     return Refusal("invite_unknown", "there is no such invite, or it is no longer good", "code")
 
 
-def _leads_to(conn: Connection, code: str, now_ms: int) -> int:
+def _leads_to(conn: SqlConnection, code: str, now_ms: int) -> int:
     """The group of a code that is good. Raises Refusal."""
     row = conn.execute(f"select group_id from invite where code = ? and {_GOOD}", (code, now_ms)).fetchone()
     if row is None:
@@ -98,7 +98,7 @@ def _leads_to(conn: Connection, code: str, now_ms: int) -> int:
     return row[0]
 
 
-def group_of(conn: Connection, once: Once, code: str, now_ms: int) -> int:
+def group_of(conn: SqlConnection, once: Once, code: str, now_ms: int) -> int:
     """In whose channel this joining belongs: the group of the code, or of the first result of a retry. Raises Refusal."""
     earlier = earlier_result(conn, once, now_ms)
     return _leads_to(conn, code, now_ms) if earlier is None else earlier[0]
@@ -107,7 +107,7 @@ def group_of(conn: Connection, once: Once, code: str, now_ms: int) -> int:
 def join(code: str, note: str, most: int) -> Script:
     """Come in by a code, or ask to; at most `most` wait at a time. Replies [group_id, name, seq, waiting]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         group = turn.group
         if group is None or _leads_to(turn.conn, code, turn.now_ms) != turn.group_id:
             raise _unknown()
@@ -127,11 +127,11 @@ def join(code: str, note: str, most: int) -> Script:
     return script
 
 
-def _use(turn: Turn, code: str) -> None:
+def _use(turn: GroupTransaction, code: str) -> None:
     turn.conn.execute("update invite set uses = uses + 1 where code = ?", (code,))
 
 
-def _ask(turn: Turn, actor: Actor, note: str, most: int) -> bool:
+def _ask(turn: GroupTransaction, actor: Actor, note: str, most: int) -> bool:
     """Store the request, or its new note; tell the admins of a new one. Answers whether it is new."""
     known = turn.conn.execute(
         "update join_request set note = ? where group_id = ? and user_id = ? returning 1",
@@ -147,18 +147,20 @@ def _ask(turn: Turn, actor: Actor, note: str, most: int) -> bool:
     return True
 
 
-def _tell_admins(turn: Turn, kind: str, *data: Any) -> None:
+def _tell_admins(turn: GroupTransaction, kind: str, *data: Any) -> None:
     rows = turn.conn.execute(
         "select user_id from group_member where group_id = ? and role >= ? order by user_id",
         (turn.group_id, ROLE_ADMIN),
     ).fetchall()
     for (user_id,) in rows:
-        turn.tell(Told(user_id, kind, data))
+        turn.add_effect(UserEvent(user_id, kind, data))
 
 
-def requests(conn: Connection, user_id: int, group_id: int, after: int, limit: int) -> list[tuple[int, str, str, int]]:
+def requests(
+    conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int
+) -> list[tuple[int, str, str, int]]:
     """(user id, name, note, made at) of a page of those who ask to join. Raises Refusal."""
-    reader(conn, user_id, group_id, operation=Operation.ADMIT)
+    require_reader(conn, user_id, group_id, operation=Operation.ADMIT)
     return conn.execute(
         "select r.user_id, u.name, r.note, r.made_at from join_request r join person u on u.id = r.user_id"
         " where r.group_id = ? and r.user_id > ? order by r.user_id limit ?",
@@ -169,7 +171,7 @@ def requests(conn: Connection, user_id: int, group_id: int, after: int, limit: i
 def decide(user_id: int, *, accept: bool) -> Script:
     """Let somebody in who asked, or don't. Replies []."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require(actor, Operation.ADMIT)
         asked = turn.conn.execute(
             "delete from join_request where group_id = ? and user_id = ? returning 1", (turn.group_id, user_id)
@@ -181,7 +183,7 @@ def decide(user_id: int, *, accept: bool) -> Script:
         if accept:
             admit(turn, actor, [user_id])
         else:
-            turn.tell(Told(user_id, "join_decided", (turn.group_id, user_id, False)))
+            turn.add_effect(UserEvent(user_id, "join_decided", (turn.group_id, user_id, False)))
         return []
 
     return script

@@ -24,14 +24,14 @@ class Cursor(Protocol):
     def __iter__(self) -> Iterator[Row]: ...
 
 
-class Connection(Protocol):
+class SqlConnection(Protocol):
     """All that a job may ask of the database."""
 
     def execute(self, sql: str, params: Parameters = ..., /) -> Cursor: ...
     def executemany(self, sql: str, rows: Iterable[Parameters], /) -> Cursor: ...
 
 
-class Driver(Connection, Protocol):
+class Driver(SqlConnection, Protocol):
     """What the storage itself needs besides: `sqlite3.Connection` has it; errors must be `sqlite3.Error`s."""
 
     @property
@@ -41,9 +41,9 @@ class Driver(Connection, Protocol):
     def close(self) -> None: ...
 
 
-Job: TypeAlias = Callable[[Connection], T]
+Job: TypeAlias = Callable[[SqlConnection], T]
 
-Together: TypeAlias = Callable[[Connection, Sequence[Any]], list[Any]]
+BulkRunner: TypeAlias = Callable[[SqlConnection, Sequence[Any]], list[Any]]
 """What a kind of job may offer as `run_together`: neighbours of the kind in one call, and their values.
 
 It must do what they do one after the other. A job of such a kind raises no Refusal but answers it, since whatever is
@@ -51,9 +51,9 @@ raised takes back the whole call; then each job runs alone.
 """
 
 
-class Beginning(Protocol):
+class BatchAware(Protocol):
     """What a job may have besides: it is told when its transaction is about to start, and decides then what to do."""
 
-    def begin(self) -> None:
+    def on_batch_start(self) -> None:
         """Called in the Trio thread. From here on the job cannot be withdrawn. Must not raise."""
         ...

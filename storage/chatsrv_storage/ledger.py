@@ -11,7 +11,7 @@ from typing import Any
 from chatsrv_redpack import Account, AccountKind, InvalidError, RefusedError, Transfer, TransferRow, audit
 from chatsrv_redpack.ledger import apply
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.rows import execute_rows
 
 _INSERT = "insert into transfer values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -31,7 +31,7 @@ def _checksum(fields: tuple[Any, ...]) -> int:
     return zlib.crc32("/".join(map(str, fields)).encode())
 
 
-def balance_of(conn: Connection, account: Account) -> int:
+def balance_of(conn: SqlConnection, account: Account) -> int:
     """Cents in an account; 0 for one that nothing was ever posted to."""
     row = conn.execute(
         "select balance from account where kind = ? and id = ?", (account.kind.value, account.id)
@@ -39,7 +39,7 @@ def balance_of(conn: Connection, account: Account) -> int:
     return 0 if row is None else row[0]
 
 
-def post(conn: Connection, transfer: Transfer) -> dict[Account, int]:
+def post(conn: SqlConnection, transfer: Transfer) -> dict[Account, int]:
     """Store a transfer and the two balances it makes, which are answered. Raises Refusal where one may not be so."""
     before = {account: balance_of(conn, account) for account in (transfer.giver, transfer.receiver)}
     try:
@@ -54,7 +54,7 @@ def post(conn: Connection, transfer: Transfer) -> dict[Account, int]:
     return after
 
 
-def post_shares(conn: Connection, transfers: Sequence[Transfer]) -> None:
+def post_shares(conn: SqlConnection, transfers: Sequence[Transfer]) -> None:
     """Store many transfers out of escrows, which hold them all: the caller has drawn no more than was in each."""
     execute_rows(conn, "insert into transfer", [_row(transfer) for transfer in transfers])
     received = [(transfer.receiver.kind.value, transfer.receiver.id, transfer.cents) for transfer in transfers]
@@ -69,7 +69,7 @@ def post_shares(conn: Connection, transfers: Sequence[Transfer]) -> None:
     )  # fmt: skip
 
 
-def statement(conn: Connection, user_id: int, before: int, limit: int) -> list[tuple[int, str, int, int, int]]:
+def statement(conn: SqlConnection, user_id: int, before: int, limit: int) -> list[tuple[int, str, int, int, int]]:
     """(transfer id, kind, cents with the user's sign, packet or withdrawal, time) of a wallet, the latest first."""
     return conn.execute(
         "select * from (select id, kind, -cents, receiver_id, at from transfer"
@@ -81,7 +81,7 @@ def statement(conn: Connection, user_id: int, before: int, limit: int) -> list[t
     ).fetchall()
 
 
-def check(conn: Connection) -> Iterator[str]:
+def check(conn: SqlConnection) -> Iterator[str]:
     """Recompute everything from the transfers, and say in words what is wrong; nothing means that the books are right."""
     balances: dict[Account, int] = {}
     for kind, account_id, cents in conn.execute("select kind, id, balance from account"):
@@ -95,7 +95,7 @@ def check(conn: Connection) -> Iterator[str]:
             yield f"ledger: transfer {fields[0]} was changed on the disk: its checksum is wrong"
 
 
-def wrong_balances(conn: Connection, most: int = 3) -> list[str]:
+def wrong_balances(conn: SqlConnection, most: int = 3) -> list[str]:
     """The first balances that are not what the transfers make, in words; for every start: a second per million transfers.
 
     `check` reads each transfer by itself and says more. Accounts that come to nothing are forgotten on the way, so this
@@ -120,7 +120,7 @@ def wrong_balances(conn: Connection, most: int = 3) -> list[str]:
     return [*wrong, *lost][:most]
 
 
-def _rows(conn: Connection) -> Iterator[TransferRow]:
+def _rows(conn: SqlConnection) -> Iterator[TransferRow]:
     """Every transfer as the audit reads it; ids rise in the order of the commits."""
     for number, kind, giver, giver_id, receiver, receiver_id, cents, at, _ in conn.execute(
         "select * from transfer order by id"

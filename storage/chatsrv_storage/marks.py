@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from chatsrv_storage.current import EXCERPT, find
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.records import Actor
-from chatsrv_storage.rights import Operation, reader
-from chatsrv_storage.turn import Script, Turn
+from chatsrv_storage.rights import Operation, require_reader
+from chatsrv_storage.turn import GroupTransaction, Script
 
 MAX_REACTIONS: Final = 8
 """Different reactions of one member to one message."""
@@ -19,7 +19,7 @@ MAX_PINS: Final = 50
 def react(of: int, emoji: str, *, on: bool) -> Script:
     """Put an emoji under a message, or take it away. Replies [group_id, seq], seq 0 where it was so already."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         _, member = turn.require(actor, Operation.REACT)
         if any(character.isspace() for character in emoji):
             raise Refusal("bad_field", "a reaction is one emoji, without spaces", "emoji")
@@ -45,10 +45,10 @@ def react(of: int, emoji: str, *, on: bool) -> Script:
 
 
 def reactions(
-    conn: Connection, user_id: int, group_id: int, of: int, after: int, limit: int
+    conn: SqlConnection, user_id: int, group_id: int, of: int, after: int, limit: int
 ) -> list[tuple[int, int, str, str]]:
     """(event seq, user id, name, emoji) of a page of reactions to a message. Raises Refusal."""
-    _, member = reader(conn, user_id, group_id)
+    _, member = require_reader(conn, user_id, group_id)
     find(conn, group_id, of, member.visible_from)
     return conn.execute(
         "select r.event_seq, r.user_id, u.name, r.emoji from reaction r join person u on u.id = r.user_id"
@@ -60,7 +60,7 @@ def reactions(
 def pin(of: int, *, on: bool) -> Script:
     """Pin a message or unpin it: a right. Replies [group_id, seq], seq 0 where it was so already."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         _, member = turn.require(actor, Operation.PIN)
         find(turn.conn, turn.group_id, of, member.visible_from)
         pinned = [row[0] for row in turn.conn.execute("select seq from pin where group_id = ?", (turn.group_id,))]
@@ -78,9 +78,9 @@ def pin(of: int, *, on: bool) -> Script:
     return script
 
 
-def pins(conn: Connection, user_id: int, group_id: int) -> list[tuple[int, int, str, str, int, str]]:
+def pins(conn: SqlConnection, user_id: int, group_id: int) -> list[tuple[int, int, str, str, int, str]]:
     """(message's seq, event seq, who pinned it, sender, sent at, excerpt) of what is pinned, the latest first."""
-    _, member = reader(conn, user_id, group_id)
+    _, member = require_reader(conn, user_id, group_id)
     rows = conn.execute(
         "select p.seq, p.event_seq, u.name, s.name, m.sent_at, m.text from pin p"
         " join message m on m.group_id = p.group_id and m.seq = p.seq join person u on u.id = p.user_id"

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import attrs
 
-from chatsrv_storage.current import RECALLED, filled_in
+from chatsrv_storage.current import RECALLED, resolve_references
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.history import SELECT, record_of
-from chatsrv_storage.port import Connection
-from chatsrv_storage.records import Actor, Record
-from chatsrv_storage.rights import Operation, reader
-from chatsrv_storage.turn import Script, Turn
+from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.records import Actor, EventRecord
+from chatsrv_storage.rights import Operation, require_reader
+from chatsrv_storage.turn import GroupTransaction, Script
 
 UNUSED_MS: Final = 24 * 3600 * 1000
 """How long an upload that stands nowhere is kept: time enough to send it."""
@@ -46,7 +46,7 @@ class Medium:
 
 
 @attrs.frozen(slots=True)
-class Upload:
+class StoredUpload:
     """An upload on its way in, or (with `media_id`) what became of it."""
 
     id: str
@@ -84,7 +84,7 @@ def _medium(row: tuple[Any, ...]) -> Medium:
     return Medium(*row[:7], facts=json.loads(row[7]), created_at=row[8])
 
 
-def readable(conn: Connection, user_id: int, media_id: int, field: str = "media_id") -> Medium:
+def readable(conn: SqlConnection, user_id: int, media_id: int, field: str = "media_id") -> Medium:
     """The medium, for somebody who may fetch it now. Raises Refusal."""
     row = conn.execute(
         f"select {_COLUMNS} from media d where d.id = :id and ({_MAY_READ})", {"id": media_id, "user": user_id}
@@ -94,7 +94,7 @@ def readable(conn: Connection, user_id: int, media_id: int, field: str = "media_
     return _medium(row)
 
 
-def thumbnail(conn: Connection, sha256: str) -> bytes | None:
+def thumbnail(conn: SqlConnection, sha256: str) -> bytes | None:
     """The picture of at most 320 pixels a side that shows this content, WebP; None where it has none."""
     row = conn.execute("select webp from media_thumbnail where sha256 = ?", (sha256,)).fetchone()
     return None if row is None else row[0]
@@ -105,39 +105,39 @@ def described(medium: Medium) -> dict[str, Any]:
     return {"id": medium.id, "mime": medium.mime, "size": medium.size, "name": medium.name, **medium.facts}
 
 
-def note_use(conn: Connection, media_id: int, group_id: int, seq: int) -> None:
+def note_use(conn: SqlConnection, media_id: int, group_id: int, seq: int) -> None:
     """A message refers to this medium. Raises Refusal where it is gone meanwhile."""
     if conn.execute("select 1 from media where id = ?", (media_id,)).fetchone() is None:
         raise unknown()
     conn.execute("insert into media_use values (?, ?, ?)", (media_id, group_id, seq))
 
 
-def forget_use(conn: Connection, group_id: int, seq: int) -> None:
+def forget_use(conn: SqlConnection, group_id: int, seq: int) -> None:
     """The message refers to nothing any more."""
     conn.execute("delete from media_use where group_id = ? and seq = ?", (group_id, seq))
 
 
 def listed(
-    conn: Connection, user_id: int, group_id: int, before: int, limit: int, max_bytes: int
-) -> tuple[list[Record], bool]:
+    conn: SqlConnection, user_id: int, group_id: int, before: int, limit: int, max_bytes: int
+) -> tuple[list[EventRecord], bool]:
     """(messages of a group that carry media, the latest first; whether others follow). Raises Refusal for a stranger."""
-    _, member = reader(conn, user_id, group_id)
+    _, member = require_reader(conn, user_id, group_id)
     places = conn.execute(
         "select seq from media_use where group_id = ? and seq > ? and seq < ? order by seq desc limit ?",
         (group_id, member.visible_from, before, limit + 1),
     ).fetchall()
-    records: list[Record] = []
+    records: list[EventRecord] = []
     size = 0
     for (seq,) in places:
         row = conn.execute(SELECT, (group_id, seq - 1, seq + 1)).fetchone()
         size += 128 + len(row[8]) * 3 + len(row[9] or "") * 3
         if len(records) == limit or (records and size > max_bytes):
             return records, True
-        records.append(filled_in(conn, record_of(row)))
+        records.append(resolve_references(conn, record_of(row)))
     return records, False
 
 
-def used_bytes(conn: Connection, user_id: int, now_ms: int) -> int:
+def used_bytes(conn: SqlConnection, user_id: int, now_ms: int) -> int:
     """What counts towards a user's quota: what they uploaded, and the announced size of what is under way."""
     (stored,) = conn.execute("select coalesce(sum(size), 0) from media where uploader_id = ?", (user_id,)).fetchone()
     (coming,) = conn.execute(
@@ -152,7 +152,7 @@ def over_quota() -> Refusal:
     return Refusal("media_over_quota", "You have no room left for more media on this server.", "size")
 
 
-def begin_upload(conn: Connection, upload: Upload, quota: int, most: int, now_ms: int) -> Upload:
+def begin_upload(conn: SqlConnection, upload: StoredUpload, quota: int, most: int, now_ms: int) -> StoredUpload:
     """Store an upload that begins, or answer the one with the same key. Raises Refusal: quota, too many at once."""
     if upload.key is not None:
         earlier = upload_by_key(conn, upload.user_id, upload.key)
@@ -174,33 +174,35 @@ def begin_upload(conn: Connection, upload: Upload, quota: int, most: int, now_ms
     return upload
 
 
-def upload_by_key(conn: Connection, user_id: int, key: str) -> Upload | None:
+def upload_by_key(conn: SqlConnection, user_id: int, key: str) -> StoredUpload | None:
     """The user's upload under a key of theirs."""
     row = conn.execute(f"select {_UPLOAD} from media_upload where user_id = ? and key = ?", (user_id, key)).fetchone()
-    return None if row is None else Upload(*row)
+    return None if row is None else StoredUpload(*row)
 
 
-def upload_of(conn: Connection, user_id: int, upload_id: str) -> Upload:
+def upload_of(conn: SqlConnection, user_id: int, upload_id: str) -> StoredUpload:
     """The user's upload. Raises Refusal: somebody else's is like none."""
     row = conn.execute(
         f"select {_UPLOAD} from media_upload where user_id = ? and id = ?", (user_id, upload_id)
     ).fetchone()
     if row is None:
         raise Refusal("upload_not_found", "There is no such upload. Start again.", "upload")
-    return Upload(*row)
+    return StoredUpload(*row)
 
 
-def extend_upload(conn: Connection, upload_id: str, expires_at: int) -> None:
+def extend_upload(conn: SqlConnection, upload_id: str, expires_at: int) -> None:
     """More of it arrived: it may pause once more."""
     conn.execute("update media_upload set expires_at = ? where id = ?", (expires_at, upload_id))
 
 
-def drop_upload(conn: Connection, upload_id: str) -> None:
+def drop_upload(conn: SqlConnection, upload_id: str) -> None:
     """Forget an upload that ended without a medium."""
     conn.execute("delete from media_upload where id = ? and media_id is null", (upload_id,))
 
 
-def add(conn: Connection, medium: Medium, webp: bytes | None, upload: Upload, quota: int, now_ms: int) -> Medium:
+def add(
+    conn: SqlConnection, medium: Medium, webp: bytes | None, upload: StoredUpload, quota: int, now_ms: int
+) -> Medium:
     """Store a medium whose bytes are safe, and that its upload ended so. Raises Refusal: over the quota.
 
     Twice for one upload (a repetition that overtook the first): the first one's medium.
@@ -227,7 +229,7 @@ def add(conn: Connection, medium: Medium, webp: bytes | None, upload: Upload, qu
     return medium
 
 
-def by_id(conn: Connection, media_id: int) -> Medium:
+def by_id(conn: SqlConnection, media_id: int) -> Medium:
     """The medium, whoever asks: for the server's own use. Raises Refusal where it is gone."""
     row = conn.execute(f"select {_COLUMNS} from media d where d.id = ?", (media_id,)).fetchone()
     if row is None:
@@ -235,7 +237,7 @@ def by_id(conn: Connection, media_id: int) -> Medium:
     return _medium(row)
 
 
-def require_picture(conn: Connection, user_id: int, media_id: int) -> None:
+def require_picture(conn: SqlConnection, user_id: int, media_id: int) -> None:
     """Whether this user may make this medium an avatar; 0 (none) always. Raises Refusal."""
     if media_id and readable(conn, user_id, media_id).kind != "image":
         raise Refusal("not_a_picture", "an avatar has to be a picture", "media_id")
@@ -244,7 +246,7 @@ def require_picture(conn: Connection, user_id: int, media_id: int) -> None:
 def set_avatar(media_id: int) -> Script:
     """Give the turn's group a picture (0: none). Replies [group_id, seq]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         group, _ = turn.require(actor, Operation.RENAME)
         require_picture(turn.conn, actor.user_id, media_id)
         turn.conn.execute("update chat_group set avatar = ? where id = ?", (media_id, turn.group_id))
@@ -254,7 +256,7 @@ def set_avatar(media_id: int) -> Script:
     return script
 
 
-def unused(conn: Connection, now_ms: int) -> list[int]:
+def unused(conn: SqlConnection, now_ms: int) -> list[int]:
     """Media that stand nowhere, and were uploaded more than a day ago. A read: it looks at every row."""
     rows = conn.execute(
         "select d.id from media d where d.created_at < ?"
@@ -266,7 +268,7 @@ def unused(conn: Connection, now_ms: int) -> list[int]:
     return [row[0] for row in rows]
 
 
-def remove_unused(conn: Connection, media_ids: Sequence[int]) -> int:
+def remove_unused(conn: SqlConnection, media_ids: Sequence[int]) -> int:
     """Drop those of these media that still stand nowhere; answers how many."""
     gone: list[tuple[str]] = []
     for media_id in media_ids:
@@ -286,7 +288,7 @@ def remove_unused(conn: Connection, media_ids: Sequence[int]) -> int:
     return len(gone)
 
 
-def drop_expired(conn: Connection, now_ms: int) -> list[str]:
+def drop_expired(conn: SqlConnection, now_ms: int) -> list[str]:
     """Forget uploads past their time; answers what the store calls those whose bytes are to be discarded."""
     rows = conn.execute(
         "select id, store_id, media_id from media_upload where expires_at < ? limit ?", (now_ms, SWEEP_AT_ONCE)
@@ -295,14 +297,14 @@ def drop_expired(conn: Connection, now_ms: int) -> list[str]:
     return [store_id for _, store_id, media_id in rows if media_id is None]
 
 
-def still_used(conn: Connection, digests: Sequence[str]) -> list[str]:
+def still_used(conn: SqlConnection, digests: Sequence[str]) -> list[str]:
     """Which of these contents some medium has."""
     marks = ", ".join("?" * len(digests))
     rows = conn.execute(f"select distinct sha256 from media where sha256 in ({marks})", digests).fetchall()
     return [row[0] for row in rows]
 
 
-def check(conn: Connection) -> "list[str]":
+def check(conn: SqlConnection) -> "list[str]":
     """Messages and avatars that refer to a medium that is not there, in words."""
     wrong = [
         f"group {group_id}: message {seq} refers to medium {media_id}, which is not there"

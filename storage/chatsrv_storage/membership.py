@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from chatsrv_storage.accounts import names_of
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.records import DISSOLVED, LEFT, REMOVED, ROLE_MEMBER, Actor, Record
-from chatsrv_storage.rights import stranger
-from chatsrv_storage.turn import Turn
+from chatsrv_storage.records import DISSOLVED, LEFT, REMOVED, ROLE_MEMBER, Actor, EventRecord
+from chatsrv_storage.rights import group_unknown_error
+from chatsrv_storage.turn import GroupTransaction
 
 MAX_PEOPLE_BYTES: Final = 60 * 1024
 """What the people of one event may take: a frame of the wire holds 64 KiB, and 499 names of 32 emoji have 68."""
 
 
-def people(turn: Turn, user_ids: Sequence[int], field: str = "members") -> list[list[Any]]:
+def people(turn: GroupTransaction, user_ids: Sequence[int], field: str = "members") -> list[list[Any]]:
     """[id, name] of each; raises Refusal where one does not exist."""
     names = names_of(turn.conn, user_ids) if user_ids else {}
     for user_id in user_ids:
@@ -28,12 +28,12 @@ def people(turn: Turn, user_ids: Sequence[int], field: str = "members") -> list[
     return [[user_id, names[user_id]] for user_id in user_ids]
 
 
-def person(turn: Turn, user_id: int) -> list[Any]:
+def person(turn: GroupTransaction, user_id: int) -> list[Any]:
     """[id, name] of one user; raises Refusal where they do not exist."""
     return people(turn, (user_id,), "user_id")[0]
 
 
-def banned_until(turn: Turn, user_id: int) -> int:
+def banned_until(turn: GroupTransaction, user_id: int) -> int:
     """Until when somebody is kept out of the turn's group; 0 if they are not."""
     row = turn.conn.execute(
         "select until from ban where group_id = ? and user_id = ? and until > ?", (turn.group_id, user_id, turn.now_ms)
@@ -41,11 +41,11 @@ def banned_until(turn: Turn, user_id: int) -> int:
     return 0 if row is None else row[0]
 
 
-def admit(turn: Turn, actor: Actor, user_ids: Sequence[int]) -> Record:
+def admit(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int]) -> EventRecord:
     """Let people in: all or none, with one event. Raises Refusal: already in, banned, unknown, no room, no group."""
     group = turn.group
     if group is None or group.dissolved_at:
-        raise stranger()
+        raise group_unknown_error()
     named = people(turn, user_ids)
     for user_id, name in named:
         if turn.member(user_id) is not None:
@@ -61,7 +61,9 @@ def admit(turn: Turn, actor: Actor, user_ids: Sequence[int]) -> Record:
     return record
 
 
-def enter(turn: Turn, roles: dict[int, int], visible_from: int, names: dict[int, str] | None = None) -> None:
+def enter(
+    turn: GroupTransaction, roles: dict[int, int], visible_from: int, names: dict[int, str] | None = None
+) -> None:
     """Rows and effects for people who come in with the event at the head; their cursor stands right before it.
 
     For a group that is being made, or through `admit`: nothing is checked here but the room. `names` is what the group
@@ -89,7 +91,7 @@ def enter(turn: Turn, roles: dict[int, int], visible_from: int, names: dict[int,
 
 
 def part(
-    turn: Turn, actor: Actor, user_id: int, reason: int = REMOVED, kind: str = "removed", **data: Any
+    turn: GroupTransaction, actor: Actor, user_id: int, reason: int = REMOVED, kind: str = "removed", **data: Any
 ) -> list[Any]:
     """Take a member out, with the event that says so. Answers [group_id, seq]."""
     group = turn.group
@@ -100,7 +102,7 @@ def part(
     return [turn.group_id, record.seq]
 
 
-def _take_out(turn: Turn, user_id: int, seq: int, reason: int) -> None:
+def _take_out(turn: GroupTransaction, user_id: int, seq: int, reason: int) -> None:
     group = turn.group
     assert group is not None
     group.members -= 1
@@ -111,10 +113,10 @@ def _take_out(turn: Turn, user_id: int, seq: int, reason: int) -> None:
     )
     # A code in the hands of somebody who was thrown out would let them in again.
     turn.conn.execute("delete from invite where group_id = ? and made_by = ?", (turn.group_id, user_id))
-    turn.parted(user_id, seq, reason)
+    turn.add_member_left(user_id, seq, reason)
 
 
-def close(turn: Turn) -> None:
+def close(turn: GroupTransaction) -> None:
     """End the group: everybody who is still in goes with the event at the head, and nobody comes in again."""
     group = turn.group
     assert group is not None

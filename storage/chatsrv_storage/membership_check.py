@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.records import DIRECT, ROLE_ADMIN, ROLE_GONE, ROLE_MEMBER, ROLE_OWNER
 
 _KINDS: Final = ("created", "added", "removed", "banned", "role", "owner", "dissolved", "renamed", "muted")
@@ -33,7 +33,7 @@ _CURSORS: Final = (
 """(what finds pairs of numbers, the sentence about such a pair)."""
 
 
-def check(conn: Connection) -> Iterator[str]:
+def check(conn: SqlConnection) -> Iterator[str]:
     """Every role, name and mute that is not what the group's events say, groups without one owner, cursors beyond heads."""
     group_id, state = 0, _Replay(0)
     marks = ", ".join("?" * len(_KINDS))
@@ -86,7 +86,7 @@ class _Replay:
         elif kind == "dissolved":
             self.roles = dict.fromkeys(self.roles, ROLE_GONE)
 
-    def compare(self, conn: Connection) -> Iterator[str]:
+    def compare(self, conn: SqlConnection) -> Iterator[str]:
         """What the rows say otherwise."""
         row = conn.execute(
             "select name, kind, members, dissolved_at from chat_group where id = ?", (self.group_id,)
@@ -114,7 +114,7 @@ class _Replay:
             yield f"group {self.group_id}: it has {owners} owners"
 
 
-def check_accounts(conn: Connection) -> Iterator[str]:
+def check_accounts(conn: SqlConnection) -> Iterator[str]:
     """Every operator and disabled account that the audit log does not explain, and what it says that is not so."""
     said: dict[str, dict[str, bool]] = {"operator": {}, "disabled": {}}
     actions = {

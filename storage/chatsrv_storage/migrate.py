@@ -16,7 +16,7 @@ from typing import Final
 import attrs
 
 from .errors import FolderDamaged, SchemaTooNew
-from .jobs import Connection, Driver
+from .jobs import Driver, SqlConnection
 from .migration_steps import STEPS
 
 APPLICATION_ID: Final = int.from_bytes(b"chat")
@@ -59,7 +59,7 @@ def load_migrations(folder: "Traversable | Path | None" = None) -> tuple[Migrati
     return tuple(found)
 
 
-def schema_version(connection: Connection, path: Path, newest: int) -> int:
+def schema_version(connection: SqlConnection, path: Path, newest: int) -> int:
     """The database's version, 0 for an empty one. Raises SchemaTooNew, FolderDamaged (not ours), sqlite3.Error."""
     version = _pragma(connection, "user_version")
     application = _pragma(connection, "application_id")
@@ -109,7 +109,7 @@ def _apply(connection: Driver, migration: Migration) -> None:
         raise
 
 
-def _pragma(connection: Connection, name: str) -> int:
+def _pragma(connection: SqlConnection, name: str) -> int:
     row = connection.execute(f"PRAGMA {name}").fetchone()
     assert row is not None
     return int(row[0])

@@ -6,7 +6,7 @@ For what SQL alone cannot compute, a checksum for instance. A step is never chan
 from collections.abc import Callable
 from typing import Final
 
-from .jobs import Connection, Driver
+from .jobs import Driver, SqlConnection
 from .records import checksum
 from .row_checksums import seal_all
 
@@ -35,7 +35,7 @@ def without_nul(text: str) -> str:
     return text.replace(NUL, "") or "\N{REPLACEMENT CHARACTER}"
 
 
-def _clean(connection: Connection, table: str, column: str, key: tuple[str, ...]) -> None:
+def _clean(connection: SqlConnection, table: str, column: str, key: tuple[str, ...]) -> None:
     """The same for a column that no checksum covers; `key` names the columns that find a row."""
     keys = ", ".join(key)
     for text, *place in connection.execute(

@@ -7,25 +7,25 @@ happens at the first use after an upgrade, in one transaction: 0.02 ms an accoun
 from typing import Final
 
 from chatsrv_names import name_key, skeleton
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 
 DATA_VERSION: Final = 1
 """Counts the changes of what `skeleton` answers, and so of Unicode's data in chatsrv_names."""
 
 
-def add(conn: Connection, user_id: int, name: str) -> None:
+def add(conn: SqlConnection, user_id: int, name: str) -> None:
     """Note what the name of a new account looks like."""
     conn.execute("insert or ignore into name_look values (?, ?)", (skeleton(name), user_id))
 
 
-def lookalike(conn: Connection, name: str) -> int | None:
+def lookalike(conn: SqlConnection, name: str) -> int | None:
     """An account whose name looks like this one, or is the same."""
     _bring_up_to_date(conn)
     row = conn.execute("select user_id from name_look where skeleton = ? limit 1", (skeleton(name),)).fetchone()
     return None if row is None else row[0]
 
 
-def member_like(conn: Connection, group_id: int, but: int, name: str) -> str | None:
+def member_like(conn: SqlConnection, group_id: int, but: int, name: str) -> str | None:
     """The name of another member's account that looks like this nickname, or is the same."""
     _bring_up_to_date(conn)
     row = conn.execute(
@@ -37,7 +37,7 @@ def member_like(conn: Connection, group_id: int, but: int, name: str) -> str | N
     return None if row is None else row[0]
 
 
-def _bring_up_to_date(conn: Connection) -> None:
+def _bring_up_to_date(conn: SqlConnection) -> None:
     (version,) = conn.execute("select version from name_look_version").fetchone()
     if version == DATA_VERSION:
         return

@@ -20,7 +20,7 @@ from chatsrv_storage.packets import had_shares, load_all, records_of, refused_by
 from chatsrv_storage.records import Actor
 from chatsrv_storage.rights import Operation
 from chatsrv_storage.rows import execute_rows
-from chatsrv_storage.turn import Accepted, Outcome, Turn, accepted_twice
+from chatsrv_storage.turn import Accepted, GroupTransaction, Outcome, accepted_twice
 
 
 @attrs.frozen(slots=True)
@@ -36,7 +36,7 @@ class Open:
     show_cents: bool
 
     @staticmethod
-    def run_all(turn: Turn, commands: "Sequence[Open]", /) -> list[Outcome]:
+    def run_all(turn: GroupTransaction, commands: "Sequence[Open]", /) -> list[Outcome]:
         """The outcome of each, as if they came one after the other."""
         return _Run(turn, commands).outcomes()
 
@@ -53,7 +53,7 @@ class _Drawn:
 class _Run:
     """One run of openings, from what was asked to what is written."""
 
-    def __init__(self, turn: Turn, commands: Sequence[Open]) -> None:
+    def __init__(self, turn: GroupTransaction, commands: Sequence[Open]) -> None:
         self._turn = turn
         self._commands = commands
         self._outcomes: dict[int, Outcome] = {}
@@ -73,7 +73,7 @@ class _Run:
         """By place, those who may open and did not under this client id before; the others have their outcome."""
         turn = self._turn
         earlier = earlier_results(turn.conn, [command.once for command in self._commands])
-        turn.know_members([command.actor.user_id for command in self._commands])
+        turn.preload_members([command.actor.user_id for command in self._commands])
         claims: dict[int, Claim] = {}
         first: dict[tuple[int, bytes], int] = {}
         for place, command in enumerate(self._commands):
@@ -130,10 +130,10 @@ class _Run:
         member = self._turn.member(self._commands[place].actor.user_id)
         return member is not None and seq > member.visible_from
 
-    def _tell(self, drawn: dict[int, _Drawn], claims: dict[int, Claim]) -> list[records.Record]:
+    def _tell(self, drawn: dict[int, _Drawn], claims: dict[int, Claim]) -> list[records.EventRecord]:
         """The events, in the order of the commands, which is the order in which the group will hear them."""
         turn = self._turn
-        events: list[records.Record] = []
+        events: list[records.EventRecord] = []
         for place in claims:
             command = self._commands[place]
             if place in self._outcomes:
@@ -155,7 +155,7 @@ class _Run:
             )
         return events
 
-    def _write(self, drawn: dict[int, _Drawn], events: list[records.Record]) -> None:
+    def _write(self, drawn: dict[int, _Drawn], events: list[records.EventRecord]) -> None:
         """A statement for each table."""
         if not events:
             return
@@ -180,7 +180,7 @@ class _Run:
         keep_all(conn, replies)
 
 
-def _exhausted(turn: Turn, actor: Actor, drawn: _Drawn) -> records.Record:
+def _exhausted(turn: GroupTransaction, actor: Actor, drawn: _Drawn) -> records.EventRecord:
     """The event that names the luckiest and reveals the seed; those opened in this run are not stored yet."""
     packet = drawn.after
     new = [share.record for share in drawn.shares.values() if isinstance(share, Opened)]

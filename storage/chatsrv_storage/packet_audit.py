@@ -10,7 +10,7 @@ from typing import Final
 from chatsrv_redpack import Packet, RedpackError, check_packet
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.packets import head_of, load, records_of
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 
 _CROSS_CHECKS: Final = (
     (
@@ -52,7 +52,7 @@ _CROSS_CHECKS: Final = (
 """(what finds pairs of numbers, the sentence about such a pair). Each reads its tables once: joins are by keys."""
 
 
-def check(conn: Connection) -> Iterator[str]:
+def check(conn: SqlConnection) -> Iterator[str]:
     """Every packet that is not what it was committed to be, or of which other rows say something else, in words."""
     for packet_id, group_id in conn.execute("select id, group_id from redpack").fetchall():
         try:
@@ -64,7 +64,7 @@ def check(conn: Connection) -> Iterator[str]:
             yield sentence.format(*pair)
 
 
-def _problems(conn: Connection, group_id: int, packet_id: int) -> Iterator[str]:
+def _problems(conn: SqlConnection, group_id: int, packet_id: int) -> Iterator[str]:
     packet, seq, greeting = load(conn, group_id, packet_id)
     held = conn.execute("select balance from account where kind = 'escrow' and id = ?", (packet_id,)).fetchone()
     if held is None or held[0] != packet.remaining_cents:
@@ -73,7 +73,7 @@ def _problems(conn: Connection, group_id: int, packet_id: int) -> Iterator[str]:
     yield from map(str, check_packet(packet, records_of(conn, packet_id)))
 
 
-def _message_problems(conn: Connection, group_id: int, seq: int, greeting: str, packet: Packet) -> Iterator[str]:
+def _message_problems(conn: SqlConnection, group_id: int, seq: int, greeting: str, packet: Packet) -> Iterator[str]:
     """What its members were shown is what they are paid by."""
     row = conn.execute(
         "select kind, sender_id, text, sent_at, data from message where group_id = ? and seq = ?", (group_id, seq)

@@ -11,14 +11,14 @@ import attrs
 
 from chatsrv_redpack import (
     InvalidError,
-    Limits,
     Mode,
     Packet,
+    PacketLimits,
+    PacketState,
     Prepared,
-    Record,
     RedpackError,
     RefusedError,
-    State,
+    ShareRecord,
     expire,
     grab,
     luckiest,
@@ -28,11 +28,11 @@ from chatsrv_redpack import (
 from chatsrv_storage import ledger
 from chatsrv_storage.accounts import names_of
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.records import Actor
-from chatsrv_storage.rights import Operation, reader
+from chatsrv_storage.rights import Operation, require_reader
 from chatsrv_storage.rows import execute_rows, query_rows, select_in
-from chatsrv_storage.turn import Script, Turn
+from chatsrv_storage.turn import GroupTransaction, Script
 
 MAX_PREPARED: Final = 5
 """Packets of one user that are prepared and not sent. One more, and the oldest of them can be sent no longer."""
@@ -63,7 +63,7 @@ def unknown() -> Refusal:
     return Refusal("packet_unknown", "there is no such packet in this group", "packet_id")
 
 
-def load(conn: Connection, group_id: int, packet_id: int) -> tuple[Packet, int, str]:
+def load(conn: SqlConnection, group_id: int, packet_id: int) -> tuple[Packet, int, str]:
     """(the packet, the seq of its message, its greeting) of a packet of this group. Raises Refusal, for damaged rows too."""
     row = conn.execute(
         f"select {_PACKET}, seq, greeting from redpack where id = ? and group_id = ?", (packet_id, group_id)
@@ -74,7 +74,7 @@ def load(conn: Connection, group_id: int, packet_id: int) -> tuple[Packet, int, 
     return _packet_of(fields), seq, greeting
 
 
-def load_all(conn: Connection, group_id: int, packet_ids: Sequence[int]) -> dict[int, tuple[Packet, int] | Refusal]:
+def load_all(conn: SqlConnection, group_id: int, packet_ids: Sequence[int]) -> dict[int, tuple[Packet, int] | Refusal]:
     """(the packet, the seq of its message) of packets of this group by id; why nothing is to be had of the damaged."""
     found: dict[int, tuple[Packet, int] | Refusal] = {}
     for *fields, seq, its_group in select_in(
@@ -91,19 +91,19 @@ def load_all(conn: Connection, group_id: int, packet_ids: Sequence[int]) -> dict
 def _packet_of(fields: Sequence[Any]) -> Packet:
     """The packet of _PACKET's columns. Raises Refusal where they contradict each other."""
     values = list(fields)
-    values[4], values[12] = Mode(values[4]), State(values[12])
+    values[4], values[12] = Mode(values[4]), PacketState(values[12])
     try:
         return Packet(*values)
     except RedpackError as error:  # even where it says that a value is invalid: it was valid when it was stored
         raise _damaged(error) from None
 
 
-def save(conn: Connection, packet: Packet) -> None:
+def save(conn: SqlConnection, packet: Packet) -> None:
     """Write what changes in the life of a packet."""
     save_all(conn, (packet,))
 
 
-def save_all(conn: Connection, packets: Sequence[Packet]) -> None:
+def save_all(conn: SqlConnection, packets: Sequence[Packet]) -> None:
     """The same, of many."""
     rows = [
         (
@@ -123,11 +123,17 @@ def save_all(conn: Connection, packets: Sequence[Packet]) -> None:
 
 
 def prepare_packet(
-    total: int, count: int, mode: Mode, receiver_id: int | None, packet_id: int, server_seed: bytes, limits: Limits
+    total: int,
+    count: int,
+    mode: Mode,
+    receiver_id: int | None,
+    packet_id: int,
+    server_seed: bytes,
+    limits: PacketLimits,
 ) -> Script:
     """Store a promise. Replies [packet_id, commitment as hex, lapses_at]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require(actor, Operation.SEND_PACKET)
         conn = turn.conn
         if receiver_id is not None and turn.member(receiver_id) is None:
@@ -170,7 +176,7 @@ def prepare_packet(
     return script
 
 
-def drop_prepared(conn: Connection, sender_id: int, packet_id: int) -> None:
+def drop_prepared(conn: SqlConnection, sender_id: int, packet_id: int) -> None:
     """Delete a preparation of this sender, whose packet can be sent no longer; nothing where there is none."""
     conn.execute("delete from redpack_prepared where id = ? and sender_id = ?", (packet_id, sender_id))
 
@@ -189,10 +195,10 @@ def head_of(packet: Packet) -> dict[str, Any]:
     }
 
 
-def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limits) -> Script:
+def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: PacketLimits) -> Script:
     """Pay for a prepared packet and write its message. Replies [group_id, seq, id, ordinal, sent_at, packet_id]."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require(actor, Operation.SEND_PACKET)
         conn = turn.conn
         row = conn.execute(
@@ -236,9 +242,9 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Limit
     return script
 
 
-def grab_packet(conn: Connection, user_id: int, group_id: int, packet_id: int, now_ms: int) -> tuple[str, int]:
+def grab_packet(conn: SqlConnection, user_id: int, group_id: int, packet_id: int, now_ms: int) -> tuple[str, int]:
     """(whether there is something for this member, what they had). A read. Raises Refusal for a stranger."""
-    _, member = reader(conn, user_id, group_id, operation=Operation.OPEN_PACKET)
+    _, member = require_reader(conn, user_id, group_id, operation=Operation.OPEN_PACKET)
     packet, seq, _ = load(conn, group_id, packet_id)
     if seq <= member.visible_from:
         raise unknown()
@@ -247,7 +253,7 @@ def grab_packet(conn: Connection, user_id: int, group_id: int, packet_id: int, n
     return grab(packet, user_id, now_ms, already_had=bool(cents)).value, cents
 
 
-def had_shares(conn: Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+def had_shares(conn: SqlConnection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
     """Of these pairs (packet, user) those who had a share, and what they were paid."""
     rows = query_rows(
         conn, "with asked (packet, user) as (", pairs,
@@ -257,12 +263,12 @@ def had_shares(conn: Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple
     return {(packet_id, user_id): cents for packet_id, user_id, cents in rows}
 
 
-def records_of(conn: Connection, packet_id: int) -> list[Record]:
+def records_of(conn: SqlConnection, packet_id: int) -> list[ShareRecord]:
     rows = conn.execute(
         "select packet_id, user_id, number, cents, opened_at from redpack_record where packet_id = ? order by number",
         (packet_id,),
     )
-    return [Record(*row) for row in rows]
+    return [ShareRecord(*row) for row in rows]
 
 
 class Due(NamedTuple):
@@ -275,7 +281,7 @@ class Due(NamedTuple):
     sender: str
 
 
-def due(conn: Connection, now_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+def due(conn: SqlConnection, now_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
     """A page of live packets whose time is over, by (expires_at, id), after the last of the page before; (0, 0) at first."""
     rows = conn.execute(
         "select r.expires_at, r.id, r.group_id, r.sender_id, u.name from redpack r join person u on u.id = r.sender_id"
@@ -286,7 +292,7 @@ def due(conn: Connection, now_ms: int, after: tuple[int, int], limit: int) -> li
     return [Due(*row) for row in rows]
 
 
-def next_due(conn: Connection, now_ms: int) -> int | None:
+def next_due(conn: SqlConnection, now_ms: int) -> int | None:
     """When the next live packet expires after `now_ms`, in milliseconds since 1970; None where there is none."""
     row = conn.execute(
         "select min(expires_at) from redpack where state = 'live' and expires_at > ?", (now_ms,)
@@ -294,7 +300,7 @@ def next_due(conn: Connection, now_ms: int) -> int | None:
     return row[0]
 
 
-def drop_lapsed(conn: Connection, now_ms: int) -> None:
+def drop_lapsed(conn: SqlConnection, now_ms: int) -> None:
     """Forget promises that can no longer be kept."""
     conn.execute("delete from redpack_prepared where lapses_at <= ?", (now_ms,))
 
@@ -302,9 +308,9 @@ def drop_lapsed(conn: Connection, now_ms: int) -> None:
 def expire_packet(packet_id: int) -> Script:
     """Give back what nobody opened, once. Replies [the sender's balance], or [] where the packet was over already."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         packet, _, _ = load(turn.conn, turn.group_id, packet_id)
-        if packet.state is not State.LIVE or turn.now_ms < packet.expires_ms:
+        if packet.state is not PacketState.LIVE or turn.now_ms < packet.expires_ms:
             return []
         try:
             settled = expire(packet, transfer_id=turn.ids.next(turn.now_ms), now_ms=turn.now_ms)
@@ -337,13 +343,13 @@ class PacketView:
     luckiest: int | None
 
 
-def show(conn: Connection, user_id: int, packet_id: int) -> PacketView:
+def show(conn: SqlConnection, user_id: int, packet_id: int) -> PacketView:
     """All about a packet, for a member of its group. Raises Refusal; (number, user, name, cents, time) per opening."""
     row = conn.execute("select group_id from redpack where id = ?", (packet_id,)).fetchone()
     if row is None:
         raise unknown()
     try:
-        _, member = reader(conn, user_id, row[0], operation=Operation.OPEN_PACKET)
+        _, member = require_reader(conn, user_id, row[0], operation=Operation.OPEN_PACKET)
     except Refusal:
         raise unknown() from None
     packet, seq, greeting = load(conn, row[0], packet_id)
@@ -354,7 +360,7 @@ def show(conn: Connection, user_id: int, packet_id: int) -> PacketView:
         " where r.packet_id = ? order by r.number",
         (packet_id,),
     ).fetchall()
-    winner = luckiest(packet, records_of(conn, packet_id)) if packet.state is State.EXHAUSTED else None
+    winner = luckiest(packet, records_of(conn, packet_id)) if packet.state is PacketState.EXHAUSTED else None
     name = names_of(conn, [packet.sender_id])[packet.sender_id]
     return PacketView(
         packet, row[0], seq, (packet.sender_id, name), greeting, openings, None if winner is None else winner.number

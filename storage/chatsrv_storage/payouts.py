@@ -16,7 +16,7 @@ from chatsrv_storage import audit, ledger
 from chatsrv_storage.accounts import by_id, by_name, require_operator
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once, run_once
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.snowflake import Snowflake
 
 
@@ -33,7 +33,7 @@ class Payout:
 
 
 def grant_money(
-    conn: Connection, once: Once, operator_id: int, name: str, cents: int, ids: Snowflake, now_ms: int
+    conn: SqlConnection, once: Once, operator_id: int, name: str, cents: int, ids: Snowflake, now_ms: int
 ) -> list[Any]:
     """An operator tops a wallet up, audited. Replies [user_id, balance]. Raises Refusal."""
 
@@ -50,7 +50,7 @@ def grant_money(
     return run_once(conn, once, now_ms, script)
 
 
-def withdraw_money(conn: Connection, once: Once, user_id: int, cents: int, ids: Snowflake, now_ms: int) -> list[Any]:
+def withdraw_money(conn: SqlConnection, once: Once, user_id: int, cents: int, ids: Snowflake, now_ms: int) -> list[Any]:
     """Set money aside and put the payout into the outbox. Replies [withdrawal_id, balance left]. Raises Refusal."""
 
     def script() -> list[Any]:
@@ -69,7 +69,7 @@ def withdraw_money(conn: Connection, once: Once, user_id: int, cents: int, ids: 
     return run_once(conn, once, now_ms, script)
 
 
-def due(conn: Connection, now_ms: int, limit: int, longest_wait_ms: int) -> list[Payout]:
+def due(conn: SqlConnection, now_ms: int, limit: int, longest_wait_ms: int) -> list[Payout]:
     """Payouts whose next try is due, the oldest first.
 
     Due is also one that would wait longer than anything is put off: the clock was ahead when that was decided.
@@ -87,7 +87,7 @@ def due(conn: Connection, now_ms: int, limit: int, longest_wait_ms: int) -> list
     return found
 
 
-def try_later(conn: Connection, withdrawal_id: int, next_try_at: int) -> None:
+def try_later(conn: SqlConnection, withdrawal_id: int, next_try_at: int) -> None:
     """The provider gave no answer that settles it."""
     conn.execute(
         "update payout set attempts = attempts + 1, next_try_at = ? where id = ? and state = 'pending'",
@@ -95,7 +95,7 @@ def try_later(conn: Connection, withdrawal_id: int, next_try_at: int) -> None:
     )
 
 
-def conclude(conn: Connection, withdrawal_id: int, ids: Snowflake, now_ms: int, *, paid: bool) -> int | None:
+def conclude(conn: SqlConnection, withdrawal_id: int, ids: Snowflake, now_ms: int, *, paid: bool) -> int | None:
     """Settle or reverse a payout, once; answers the user's balance, or None where it was concluded before."""
     row = conn.execute(
         "select user_id, cents from payout where id = ? and state = 'pending'", (withdrawal_id,)
@@ -143,7 +143,7 @@ _CHECKS: Final = (
 )
 
 
-def check(conn: Connection) -> Iterator[str]:
+def check(conn: SqlConnection) -> Iterator[str]:
     """Every withdrawal whose rows contradict each other, lost grants, and wallets without a user."""
     for query, sentence in _CHECKS:
         for (number,) in conn.execute(query):

@@ -16,7 +16,7 @@ from .batch import Report
 from .connection import JobConnection, Synchronous
 from .errors import StorageFailed
 from .inline import open_inline
-from .jobs import Connection, Cursor, Driver, Job, Parameters, Row, SqlValue
+from .jobs import Cursor, Driver, Job, Parameters, Row, SqlConnection, SqlValue
 from .migrate import Migration, load_migrations
 from .reading import SEARCH_SECONDS
 from .threaded import open_threaded
@@ -133,13 +133,13 @@ async def open_memory_storage(
 
 
 __all__ = [
-    "Connection",
     "Cursor",
     "Job",
     "Pace",
     "Parameters",
     "Report",
     "Row",
+    "SqlConnection",
     "SqlValue",
     "Storage",
     "open_memory_storage",

@@ -9,12 +9,12 @@ so, takes all of it back and runs the jobs one by one (batch.py).
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from chatsrv_storage.jobs import Together
-from chatsrv_storage.port import Connection
+from chatsrv_storage.jobs import BulkRunner
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.rows import execute_rows, query_rows
 from chatsrv_storage.snowflake import Snowflake
 from chatsrv_storage.standing import GROUP_COLUMNS, GROUP_WIDTH, MEMBER_COLUMNS, MemberState, group_of
-from chatsrv_storage.turn import Batched, Command, Known, Outcome, Post, Turn
+from chatsrv_storage.turn import Batched, Command, GroupTransaction, Outcome, Post, Preloaded
 
 
 class GroupJob:
@@ -34,22 +34,22 @@ class GroupJob:
         self._bind = bind
         self.now_ms = 0
         self.commands: Sequence[Any] = ()
-        self.run_together: Together | None = None
+        self.run_together: BulkRunner | None = None
 
-    def begin(self) -> None:
+    def on_batch_start(self) -> None:
         """See jobs.Beginning."""
         self.now_ms, self.commands = self._bind()
         self.run_together = post_together if all(type(each) is Post for each in self.commands) else None
 
-    def __call__(self, conn: Connection) -> list[Outcome]:
+    def __call__(self, conn: SqlConnection) -> list[Outcome]:
         """Alone: what a turn does."""
-        return Turn(conn, self.group_id, self.now_ms, self.ids).run(self.commands)
+        return GroupTransaction(conn, self.group_id, self.now_ms, self.ids).run(self.commands)
 
 
-def post_together(conn: Connection, jobs: Sequence[GroupJob], /) -> list[list[Outcome]]:
+def post_together(conn: SqlConnection, jobs: Sequence[GroupJob], /) -> list[list[Outcome]]:
     """The outcomes of each job, in order. All commands are posts, and no two jobs of one group: it runs one at a time."""
     known = _known(conn, jobs)
-    outcomes = [Turn(conn, job.group_id, job.now_ms, job.ids, known).run(job.commands) for job in jobs]
+    outcomes = [GroupTransaction(conn, job.group_id, job.now_ms, job.ids, known).run(job.commands) for job in jobs]
     _write(conn, known)
     return outcomes
 
@@ -66,9 +66,9 @@ _GROUP_AT: Final = 5
 _MEMBER_AT: Final = _GROUP_AT + GROUP_WIDTH
 
 
-def _known(conn: Connection, jobs: Sequence[GroupJob]) -> Known:
+def _known(conn: SqlConnection, jobs: Sequence[GroupJob]) -> Preloaded:
     """Everything the turns of these jobs will ask for."""
-    known = Known({job.group_id: None for job in jobs}, {job.group_id: {} for job in jobs})
+    known = Preloaded({job.group_id: None for job in jobs}, {job.group_id: {} for job in jobs})
     assert len(known.groups) == len(jobs), "two turns of one group at once"
     asked = [(job.group_id, post.once.user_id, post.once.client_id) for job in jobs for post in job.commands]
     for row in query_rows(conn, _ASKED, asked, _FOUND):
@@ -82,7 +82,7 @@ def _known(conn: Connection, jobs: Sequence[GroupJob]) -> Known:
     return known
 
 
-def _write(conn: Connection, known: Known) -> None:
+def _write(conn: SqlConnection, known: Preloaded) -> None:
     """Write what the turns left."""
     execute_rows(conn, "insert into idempotency", known.new_results)
     execute_rows(conn, "insert into message", known.new_messages)

@@ -8,14 +8,14 @@ import attrs
 from chatsrv_names import title_problem
 from chatsrv_storage.accounts import names_of
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 
 MAX_BLOCKED: Final = 200
 """People whom one user blocks."""
 
 
 @attrs.frozen(slots=True)
-class Profile:
+class StoredProfile:
     """A user's profile; `hidden` is for themselves alone."""
 
     user_id: int
@@ -29,12 +29,12 @@ def _marks(user_ids: Sequence[int]) -> str:
     return ",".join("?" * len(user_ids))
 
 
-def profiles(conn: Connection, user_ids: Sequence[int]) -> list[Profile]:
+def profiles(conn: SqlConnection, user_ids: Sequence[int]) -> list[StoredProfile]:
     """The profiles of those who exist, in the order asked."""
     rows = conn.execute(
         f"select id, name, nickname, avatar, hidden from person where id in ({_marks(user_ids)})", tuple(user_ids)
     )
-    found = {row[0]: Profile(*row[:4], hidden=bool(row[4])) for row in rows}
+    found = {row[0]: StoredProfile(*row[:4], hidden=bool(row[4])) for row in rows}
     return [found[user_id] for user_id in dict.fromkeys(user_ids) if user_id in found]
 
 
@@ -45,8 +45,8 @@ def require_nickname(nickname: str) -> None:
 
 
 def set_profile(
-    conn: Connection, user_id: int, nickname: str | None, avatar: int | None, hidden: bool | None
-) -> Profile:
+    conn: SqlConnection, user_id: int, nickname: str | None, avatar: int | None, hidden: bool | None
+) -> StoredProfile:
     """Change what is given, and answer the whole."""
     require_nickname(nickname or "")
     conn.execute(
@@ -57,12 +57,12 @@ def set_profile(
     return profiles(conn, [user_id])[0]
 
 
-def hidden_users(conn: Connection) -> list[int]:
+def hidden_users(conn: SqlConnection) -> list[int]:
     """Everybody who hides."""
     return [row[0] for row in conn.execute("select id from person where hidden = 1")]
 
 
-def sharing(conn: Connection, user_id: int, others: Sequence[int]) -> list[int]:
+def sharing(conn: SqlConnection, user_id: int, others: Sequence[int]) -> list[int]:
     """Those of `others` who are in a group with this user, now."""
     rows = conn.execute(
         f"select u.id from person u where u.id in ({_marks(others)}) and exists (select 1 from group_member t"
@@ -73,7 +73,7 @@ def sharing(conn: Connection, user_id: int, others: Sequence[int]) -> list[int]:
     return [row[0] for row in rows]
 
 
-def last_seen(conn: Connection, user_ids: Sequence[int]) -> dict[int, int]:
+def last_seen(conn: SqlConnection, user_ids: Sequence[int]) -> dict[int, int]:
     """When a device of each was last connected, as far as a session that has not ended knows (to 30 seconds)."""
     rows = conn.execute(
         f"select user_id, max(seen_at) from session where user_id in ({_marks(user_ids)}) group by user_id",
@@ -82,7 +82,7 @@ def last_seen(conn: Connection, user_ids: Sequence[int]) -> dict[int, int]:
     return dict(rows.fetchall())
 
 
-def block(conn: Connection, user_id: int, other_id: int, on: bool) -> tuple[str, bool]:
+def block(conn: SqlConnection, user_id: int, other_id: int, on: bool) -> tuple[str, bool]:
     """Block somebody or let them again; answers their name and whether anything changed. Raises Refusal."""
     name = names_of(conn, [other_id]).get(other_id)
     if name is None or other_id == user_id:
@@ -100,7 +100,7 @@ def block(conn: Connection, user_id: int, other_id: int, on: bool) -> tuple[str,
     return name, True
 
 
-def blocked(conn: Connection, user_id: int) -> list[tuple[int, str]]:
+def blocked(conn: SqlConnection, user_id: int) -> list[tuple[int, str]]:
     """(id, name) of those whom this user blocks."""
     return conn.execute(
         "select u.id, u.name from block b join person u on u.id = b.blocked_id where b.user_id = ? order by u.id",
@@ -108,7 +108,7 @@ def blocked(conn: Connection, user_id: int) -> list[tuple[int, str]]:
     ).fetchall()
 
 
-def require_not_blocked(conn: Connection, user_id: int, other_id: int) -> None:
+def require_not_blocked(conn: SqlConnection, user_id: int, other_id: int) -> None:
     """Raise Refusal (blocked) where one of the two does not want to talk to the other."""
     row = conn.execute(
         "select 1 from block where (user_id = ? and blocked_id = ?) or (user_id = ? and blocked_id = ?)",
@@ -118,7 +118,7 @@ def require_not_blocked(conn: Connection, user_id: int, other_id: int) -> None:
         raise Refusal("blocked", "one of the two of you does not want to talk to the other", "user_id")
 
 
-def require_on_terms(conn: Connection, group_id: int) -> None:
+def require_pair_not_blocked(conn: SqlConnection, group_id: int) -> None:
     """Raise Refusal (blocked) for a conversation of two, one of whom blocks the other."""
     row = conn.execute(
         "select 1 from direct d join block b on (b.user_id = d.low and b.blocked_id = d.high)"

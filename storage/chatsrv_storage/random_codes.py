@@ -7,9 +7,9 @@ import attrs
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import found
 from chatsrv_storage.membership import admit, enter
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.records import ROLE_OWNER, Actor, Rules
-from chatsrv_storage.turn import Script, Turn
+from chatsrv_storage.turn import GroupTransaction, Script
 
 
 @attrs.frozen(slots=True)
@@ -26,13 +26,13 @@ def _over() -> Refusal:
     return Refusal("lobby_over", "the code's time is over: enter it again")
 
 
-def come_in(code: RandomCode, name: str, max_members: int) -> Script:
+def join_by_code(code: RandomCode, name: str, max_members: int) -> Script:
     """Into the group of a code: made, with this name, by whoever comes first. Replies [group_id, name, seq, waiting].
 
     Raises Refusal: lobby_over (the time, a group that was dissolved or lets people in by approval now), group_full, banned.
     """
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         if turn.now_ms >= code.expires_at:
             raise _over()
         if turn.group is None:
@@ -55,7 +55,7 @@ def come_in(code: RandomCode, name: str, max_members: int) -> Script:
     return script
 
 
-def live(conn: Connection, now_ms: int) -> list[RandomCode]:
+def active_codes(conn: SqlConnection, now_ms: int) -> list[RandomCode]:
     """The codes that are good, in the order in which they end."""
     rows = conn.execute(
         "select group_id, code, place, expires_at from random_code where expires_at > ? order by expires_at", (now_ms,)
@@ -63,7 +63,7 @@ def live(conn: Connection, now_ms: int) -> list[RandomCode]:
     return [RandomCode(*row) for row in rows]
 
 
-def on_the_page(conn: Connection, group_id: int) -> list[tuple[int, str, str, int]]:
+def participants(conn: SqlConnection, group_id: int) -> list[tuple[int, str, str, int]]:
     """(id, name, nickname, avatar) of those who have entered a code's group and are still in it."""
     return conn.execute(
         "select u.id, u.name, u.nickname, u.avatar from group_member m join person u on u.id = m.user_id"
@@ -72,6 +72,6 @@ def on_the_page(conn: Connection, group_id: int) -> list[tuple[int, str, str, in
     ).fetchall()
 
 
-def sweep(conn: Connection, now_ms: int) -> None:
+def sweep(conn: SqlConnection, now_ms: int) -> None:
     """Forget the codes whose time is over."""
     conn.execute("delete from random_code where expires_at <= ?", (now_ms,))

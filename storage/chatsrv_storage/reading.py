@@ -10,7 +10,7 @@ from typing import TypeVar
 import outcome
 import trio
 
-from .batch import Verdict, judge, storage_failed
+from .batch import ErrorSeverity, judge, storage_failed
 from .bridge import BridgedConnection
 from .connection import JobConnection, configure_reader
 from .errors import QueryTooLong, StorageBusy, StorageFailed, StorageFull
@@ -52,9 +52,9 @@ def query_error(error: sqlite3.Error, disk_is_full: Callable[[], bool]) -> Excep
     if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT):  # a query that tried to write: a bug
         return error
     verdict = judge(error, disk_is_full)
-    if verdict is Verdict.HARMLESS:
+    if verdict is ErrorSeverity.HARMLESS:
         return error
-    return StorageFull() if verdict is Verdict.FULL else storage_failed(error)
+    return StorageFull() if verdict is ErrorSeverity.FULL else storage_failed(error)
 
 
 class Reader:

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from chatsrv_storage.current import find
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection
-from chatsrv_storage.records import Actor, Told
-from chatsrv_storage.rights import Operation, reader
-from chatsrv_storage.turn import Script, Turn
+from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.records import Actor, UserEvent
+from chatsrv_storage.rights import Operation, require_reader
+from chatsrv_storage.turn import GroupTransaction, Script
 
 
 class Mark(NamedTuple):
@@ -19,7 +19,7 @@ class Mark(NamedTuple):
     seq: int
 
 
-def deliver(conn: Connection, marks: Sequence[Mark]) -> None:
+def deliver(conn: SqlConnection, marks: Sequence[Mark]) -> None:
     """Move 'delivered' cursors forwards, as far as there is something to have; strangers' marks are nothing."""
     conn.executemany(
         "update group_member set delivered_seq = min(?, (select seq from chat_group where id = group_id))"
@@ -32,13 +32,13 @@ _OTHERS = " where m.group_id = ? and m.user_id <> ? and m.role > 0 and m.joined_
 
 
 def receipts(
-    conn: Connection, user_id: int, group_id: int, of: int, after: int, limit: int
+    conn: SqlConnection, user_id: int, group_id: int, of: int, after: int, limit: int
 ) -> tuple[list[tuple[int, str, bool]], tuple[int, int, int]]:
     """(user id, name, has read it) of a page of those who have a message of the user's, and how many of each there are.
 
     The counts are (others who were there, who have it, who have read it). Raises Refusal for anybody else's message.
     """
-    _, member = reader(conn, user_id, group_id)
+    _, member = require_reader(conn, user_id, group_id)
     target = find(conn, group_id, of, member.visible_from)
     if target.sender_id != user_id:
         raise Refusal("forbidden", "receipts are for the sender of a message", "of")
@@ -59,14 +59,14 @@ def receipts(
 def set_quiet(quiet: bool) -> Script:
     """Count the group apart for the actor, or do no more; their other devices are told. Replies []."""
 
-    def script(turn: Turn, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         turn.require(actor, Operation.MARK)
         turn.conn.execute(
             "update group_member set quiet = ? where group_id = ? and user_id = ?",
             (int(quiet), turn.group_id, actor.user_id),
         )
-        version = turn.bump(actor.user_id)
-        turn.tell(Told(actor.user_id, "quiet", (turn.group_id, quiet, version)))
+        version = turn.bump_version(actor.user_id)
+        turn.add_effect(UserEvent(actor.user_id, "quiet", (turn.group_id, quiet, version)))
         return []
 
     return script

@@ -32,7 +32,7 @@ class Actor:
 
 
 @attrs.frozen(slots=True)
-class Record:
+class EventRecord:
     """One event of a group's sequence, as it is stored. `data` is what the kind has besides its text."""
 
     group_id: int
@@ -63,7 +63,7 @@ class Rules:
 
 
 @attrs.frozen(slots=True)
-class Preview:
+class LastMessage:
     """A group's last message in a line."""
 
     seq: int
@@ -76,7 +76,7 @@ class Preview:
 
 
 @attrs.frozen(slots=True)
-class GroupView:
+class GroupSummary:
     """A group as one member has it."""
 
     group_id: int
@@ -96,21 +96,21 @@ class GroupView:
     mentions: int = 0
     quiet: bool = False
     delivered_seq: int = 0
-    last: Preview | None = None
+    last: LastMessage | None = None
     avatar: int = 0
 
 
 @attrs.frozen(slots=True)
-class Joined:
+class MemberJoined:
     """From here on this user is in the audience; `view` is what they are told."""
 
     user_id: int
-    view: GroupView
+    view: GroupSummary
     version: int
 
 
 @attrs.frozen(slots=True)
-class Parted:
+class MemberLeft:
     """From here on this user is not in the audience; `seq` is the event that says so, which they do not get."""
 
     user_id: int
@@ -131,7 +131,7 @@ class CursorMoved:
 
 
 @attrs.frozen(slots=True)
-class Told:
+class UserEvent:
     """Something that only this user's devices are told, outside the sequence; `kind` names its maker in groups/wire.py."""
 
     user_id: int
@@ -139,7 +139,7 @@ class Told:
     data: tuple[Any, ...]
 
 
-Effect = Record | Joined | Parted | CursorMoved | Told
+Effect = EventRecord | MemberJoined | MemberLeft | CursorMoved | UserEvent
 """What follows from a change, in the order in which the audience has to learn of it."""
 
 

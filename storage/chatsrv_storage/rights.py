@@ -12,13 +12,13 @@ from typing import Final, Literal
 import attrs
 
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.records import DIRECT, FOREVER, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER
 from chatsrv_storage.standing import GroupState, MemberState, both_states
 
 
 @attrs.frozen(slots=True)
-class Right:
+class Permission:
     """What an operation takes.
 
     deed:   what it is, after "you may not".
@@ -29,56 +29,60 @@ class Right:
     over:   it is done to somebody whose role must be lower than one's own.
     """
 
-    deed: str
+    description: str
     least: int | Literal["invite", "pin", "mention_all"] = ROLE_OWNER
     direct: bool = False
-    speaks: bool = False
-    paced: bool = False
-    over: bool = False
+    blocked_by_mute: bool = False
+    slow_mode_applies: bool = False
+    needs_higher_role: bool = False
 
 
 class Operation(Enum):
     """Everything that can be done in a group, with the right it takes."""
 
-    READ = Right("read messages, members, pins, reactions and receipts, and search", ROLE_MEMBER, direct=True)
-    MARK = Right("move one's own cursors and settings", ROLE_MEMBER, direct=True)
-    SPEAK = Right("send and forward messages here", ROLE_MEMBER, direct=True, speaks=True, paced=True)
-    REACT = Right("react to a message", ROLE_MEMBER, direct=True, speaks=True)
-    EDIT_OWN = Right("edit one's own messages", ROLE_MEMBER, direct=True, speaks=True)
-    RECALL_OWN = Right("recall one's own messages", ROLE_MEMBER, direct=True)
-    RECALL_OTHERS = Right("recall a message of somebody with a lower role", ROLE_ADMIN, over=True)
-    READ_EDITS = Right("read what messages said before they were edited", ROLE_ADMIN)
-    PIN = Right("pin messages and take pins away", "pin", direct=True)
-    MENTION_ALL = Right("mention everybody", "mention_all")
-    SEND_PACKET = Right("prepare and send red packets", ROLE_MEMBER, direct=True, speaks=True, paced=True)
-    OPEN_PACKET = Right("grab, open and look at red packets", ROLE_MEMBER, direct=True)
-    NICKNAME = Right("set one's own nickname", ROLE_MEMBER)
-    LEAVE = Right("leave", ROLE_MEMBER)
-    ADD = Right("add people", "invite")
-    INVITE = Right("make invites, and list and revoke one's own", "invite")
-    MANAGE_INVITES = Right("list and revoke everybody's invites", ROLE_ADMIN)
-    ADMIT = Right("list requests to join and answer them", ROLE_ADMIN)
-    REMOVE = Right("remove members", ROLE_ADMIN, over=True)
-    MUTE = Right("mute members and let them speak again", ROLE_ADMIN, over=True)
-    BAN = Right("ban people", ROLE_ADMIN, over=True)
-    LIFT_BAN = Right("list bans and lift them", ROLE_ADMIN)
-    RENAME = Right("rename the group", ROLE_ADMIN)
-    NOTICE = Right("put up and take down the notice", ROLE_ADMIN)
-    RULES = Right("change the rules", ROLE_ADMIN)
-    APPOINT = Right("appoint and dismiss admins", ROLE_OWNER, over=True)
-    HAND_OVER = Right("hand the group over", ROLE_OWNER, over=True)
-    DISSOLVE = Right("dissolve the group", ROLE_OWNER)
+    READ = Permission("read messages, members, pins, reactions and receipts, and search", ROLE_MEMBER, direct=True)
+    MARK = Permission("move one's own cursors and settings", ROLE_MEMBER, direct=True)
+    SPEAK = Permission(
+        "send and forward messages here", ROLE_MEMBER, direct=True, blocked_by_mute=True, slow_mode_applies=True
+    )
+    REACT = Permission("react to a message", ROLE_MEMBER, direct=True, blocked_by_mute=True)
+    EDIT_OWN = Permission("edit one's own messages", ROLE_MEMBER, direct=True, blocked_by_mute=True)
+    RECALL_OWN = Permission("recall one's own messages", ROLE_MEMBER, direct=True)
+    RECALL_OTHERS = Permission("recall a message of somebody with a lower role", ROLE_ADMIN, needs_higher_role=True)
+    READ_EDITS = Permission("read what messages said before they were edited", ROLE_ADMIN)
+    PIN = Permission("pin messages and take pins away", "pin", direct=True)
+    MENTION_ALL = Permission("mention everybody", "mention_all")
+    SEND_PACKET = Permission(
+        "prepare and send red packets", ROLE_MEMBER, direct=True, blocked_by_mute=True, slow_mode_applies=True
+    )
+    OPEN_PACKET = Permission("grab, open and look at red packets", ROLE_MEMBER, direct=True)
+    NICKNAME = Permission("set one's own nickname", ROLE_MEMBER)
+    LEAVE = Permission("leave", ROLE_MEMBER)
+    ADD = Permission("add people", "invite")
+    INVITE = Permission("make invites, and list and revoke one's own", "invite")
+    MANAGE_INVITES = Permission("list and revoke everybody's invites", ROLE_ADMIN)
+    ADMIT = Permission("list requests to join and answer them", ROLE_ADMIN)
+    REMOVE = Permission("remove members", ROLE_ADMIN, needs_higher_role=True)
+    MUTE = Permission("mute members and let them speak again", ROLE_ADMIN, needs_higher_role=True)
+    BAN = Permission("ban people", ROLE_ADMIN, needs_higher_role=True)
+    LIFT_BAN = Permission("list bans and lift them", ROLE_ADMIN)
+    RENAME = Permission("rename the group", ROLE_ADMIN)
+    NOTICE = Permission("put up and take down the notice", ROLE_ADMIN)
+    RULES = Permission("change the rules", ROLE_ADMIN)
+    APPOINT = Permission("appoint and dismiss admins", ROLE_OWNER, needs_higher_role=True)
+    HAND_OVER = Permission("hand the group over", ROLE_OWNER, needs_higher_role=True)
+    DISSOLVE = Permission("dissolve the group", ROLE_OWNER)
 
 
 _WHO: Final = {ROLE_MEMBER: "you", ROLE_ADMIN: "only the owner and admins", ROLE_OWNER: "only the owner"}
 
 
-def stranger() -> Refusal:
+def group_unknown_error() -> Refusal:
     """What everybody hears who is not in a group, whether it exists or not."""
     return Refusal("group_unknown", "there is no such group, or you are not in it", "group_id")
 
 
-def least_role(right: Right, group: GroupState) -> int:
+def least_role(right: Permission, group: GroupState) -> int:
     """The least role that has this right here, by the rules of the group."""
     match right.least:
         case "invite":
@@ -103,18 +107,18 @@ def allow(
     `target` is the one to whom it is done, where the right is one over others and the target is a member.
     """
     if group is None or member is None:
-        raise stranger()
+        raise group_unknown_error()
     right = operation.value
     if group.kind == DIRECT and not right.direct:
-        raise Refusal("forbidden", f"in a conversation of two nobody may {right.deed}")
+        raise Refusal("forbidden", f"in a conversation of two nobody may {right.description}")
     least = least_role(right, group)
     if member.role < least:
-        raise Refusal("forbidden", f"{_WHO[least]} may {right.deed}")
-    if right.over and target is not None and target.role >= member.role:
+        raise Refusal("forbidden", f"{_WHO[least]} may {right.description}")
+    if right.needs_higher_role and target is not None and target.role >= member.role:
         raise Refusal("forbidden", "this is possible only for people whose role is lower than yours", "user_id")
-    if right.speaks and (member.muted_until or group.rules.mute_all):
+    if right.blocked_by_mute and (member.muted_until or group.rules.mute_all):
         _not_muted(group, member, now_ms)
-    if right.paced and group.rules.slow_mode and member.role < ROLE_ADMIN:
+    if right.slow_mode_applies and group.rules.slow_mode and member.role < ROLE_ADMIN:
         _not_too_soon(group, member, now_ms)
     return group, member
 
@@ -135,13 +139,13 @@ def _not_too_soon(group: GroupState, member: MemberState, now_ms: int) -> None:
         raise Refusal("slow_mode", f"one message in {group.rules.slow_mode} seconds here", retry_after=wait)
 
 
-def reader(
-    conn: Connection, user_id: int, group_id: int, now_ms: int = 0, operation: Operation = Operation.READ
+def require_reader(
+    conn: SqlConnection, user_id: int, group_id: int, now_ms: int = 0, operation: Operation = Operation.READ
 ) -> tuple[GroupState, MemberState]:
     """The same for a read outside a turn: the group as this member calls it, and the member. Raises Refusal."""
     states = both_states(conn, group_id, user_id)
     if states is None:
-        raise stranger()
+        raise group_unknown_error()
     return allow(operation, *states, now_ms)
 
 
@@ -158,8 +162,8 @@ def table() -> str:
             else "yes" if isinstance(right.least, str) or role >= right.least else "no"
             for role in (ROLE_MEMBER, ROLE_ADMIN, ROLE_OWNER)
         ]  # fmt: skip
-        lower = " (lower roles)" if right.over else ""
+        lower = " (lower roles)" if right.needs_higher_role else ""
         cells = [cell + lower if cell == "yes" and place < 2 else cell for place, cell in enumerate(cells)]
-        cells += ["yes" if right.direct else "no", "no" if right.speaks else "as before"]
-        rows.append(f"| {right.deed} | {' | '.join(cells)} |")
+        cells += ["yes" if right.direct else "no", "no" if right.blocked_by_mute else "as before"]
+        rows.append(f"| {right.description} | {' | '.join(cells)} |")
     return "\n".join(rows)

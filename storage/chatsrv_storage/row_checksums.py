@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from chatsrv_storage.jobs import Connection, Driver, SqlValue
+from chatsrv_storage.jobs import Driver, SqlConnection, SqlValue
 
 
 class Sealed(NamedTuple):
@@ -33,7 +33,7 @@ def checksum_of(*values: object) -> int:
     return zlib.crc32(repr(values).encode())
 
 
-def seal(conn: Connection, table: str, *key: SqlValue) -> None:
+def seal(conn: SqlConnection, table: str, *key: SqlValue) -> None:
     """Store the checksum of one row as it is now; nothing where there is none."""
     names = TABLES[table]
     where = " and ".join(f"{column} = ?" for column in names.key)
@@ -60,7 +60,7 @@ def seal_all(conn: Driver) -> None:
             place = rows[-1][:width]
 
 
-def check(conn: Connection) -> Iterator[str]:
+def check(conn: SqlConnection) -> Iterator[str]:
     """Every row whose checksum is wrong or missing, in words."""
     for table, names in TABLES.items():
         for *values, stored in conn.execute(f"select {_columns(names)}, checksum from {table}"):

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .connection import JobConnection
-from .jobs import Connection, Driver
+from .jobs import Driver, SqlConnection
 from .migrate import Migration, migrate
 
 _SCHEMA = "select type, name, sql from sqlite_schema where name not like 'sqlite\\_%' escape '\\'"
 
 
-def schema_problems(connection: Connection, migrations: Sequence[Migration]) -> Iterator[str]:
+def schema_problems(connection: SqlConnection, migrations: Sequence[Migration]) -> Iterator[str]:
     """Every table, index, trigger or view that is missing, was changed, or is of nobody's making, in words."""
     expected, found = _expected(migrations), _objects(connection)
     for kind, name in sorted(expected.keys() | found.keys()):
@@ -32,5 +32,5 @@ def _expected(migrations: Sequence[Migration]) -> dict[tuple[str, str], str | No
         connection.close()
 
 
-def _objects(connection: Connection) -> dict[tuple[str, str], str | None]:
+def _objects(connection: SqlConnection) -> dict[tuple[str, str], str | None]:
     return {(kind, name): sql for kind, name, sql in connection.execute(_SCHEMA).fetchall()}

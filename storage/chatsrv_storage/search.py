@@ -13,12 +13,12 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from chatsrv_storage.current import SAID, filled_in
+from chatsrv_storage.current import SAID, resolve_references
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.history import SELECT, record_of
-from chatsrv_storage.port import Connection
-from chatsrv_storage.records import Record
-from chatsrv_storage.rights import reader
+from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.records import EventRecord
+from chatsrv_storage.rights import require_reader
 
 MAX_PHRASE_PARTS: Final = 16
 """Words or single characters that are looked for side by side; what follows in the same phrase is ignored."""
@@ -35,7 +35,7 @@ MAX_GROUPS: Final = 1000
 WINDOW: Final = 1024
 """Messages of a group that are looked through first; then eight times as many before them, and so on."""
 
-FEW: Final = 2000
+SMALL_BATCH_ROWS: Final = 2000
 """Hits in the whole index that a search over all of one's groups looks at one by one."""
 
 _SHIFT: Final = 32
@@ -76,7 +76,7 @@ def expression(query: str) -> str:
     return " ".join(phrases)
 
 
-def behind(conn: Connection) -> list[int]:
+def behind(conn: SqlConnection) -> list[int]:
     """The groups that have events which the index has not seen: asked once, when a server starts."""
     rows = conn.execute(
         "select g.id from chat_group g left join search_group s on s.group_id = g.id where g.seq > coalesce(s.indexed_seq, 0)"
@@ -84,7 +84,7 @@ def behind(conn: Connection) -> list[int]:
     return [row[0] for row in rows]
 
 
-def index(conn: Connection, group_ids: Iterable[int], limit: int) -> list[int]:
+def index(conn: SqlConnection, group_ids: Iterable[int], limit: int) -> list[int]:
     """Index at most `limit` events of these groups; answers the groups that are not done."""
     left = list(group_ids)
     while left and limit > 0:
@@ -107,7 +107,7 @@ def index(conn: Connection, group_ids: Iterable[int], limit: int) -> list[int]:
     return left
 
 
-def _place(conn: Connection, group_id: int) -> tuple[int, int]:
+def _place(conn: SqlConnection, group_id: int) -> tuple[int, int]:
     """(number, indexed up to) of a group, which gets its number here."""
     row = conn.execute("select number, indexed_seq from search_group where group_id = ?", (group_id,)).fetchone()
     if row is None:
@@ -117,13 +117,13 @@ def _place(conn: Connection, group_id: int) -> tuple[int, int]:
     return row
 
 
-def _document(conn: Connection, group_id: int, seq: int) -> int | None:
+def _document(conn: SqlConnection, group_id: int, seq: int) -> int | None:
     """The rowid of a message that is in the index; None where the background job has not come to it."""
     row = conn.execute("select number, indexed_seq from search_group where group_id = ?", (group_id,)).fetchone()
     return None if row is None or seq > row[1] else row[0] << _SHIFT | seq
 
 
-def remove(conn: Connection, group_id: int, seq: int) -> None:
+def remove(conn: SqlConnection, group_id: int, seq: int) -> None:
     """Find a message no more, from this transaction on."""
     document = _document(conn, group_id, seq)
     if document is not None:
@@ -131,7 +131,7 @@ def remove(conn: Connection, group_id: int, seq: int) -> None:
         conn.execute("update search_garbage set removed = removed + 1")
 
 
-def replace(conn: Connection, group_id: int, seq: int, text: str) -> None:
+def replace(conn: SqlConnection, group_id: int, seq: int, text: str) -> None:
     """Find a message by its new words only, from this transaction on."""
     document = _document(conn, group_id, seq)
     if document is not None:
@@ -139,7 +139,7 @@ def replace(conn: Connection, group_id: int, seq: int, text: str) -> None:
         conn.execute("insert into search (rowid, body) values (?, ?)", (document, words_of(text)))
 
 
-def purge(conn: Connection, pages: int = 16) -> bool:
+def purge(conn: SqlConnection, pages: int = 16) -> bool:
     """One short step of the merge after which removed words are nowhere in the index; answers whether there is more.
 
     FTS5 marks what is removed and drops it when it merges; newer versions than Debian 12's can drop it at once.
@@ -157,8 +157,8 @@ def purge(conn: Connection, pages: int = 16) -> bool:
 
 
 def find(
-    conn: Connection, user_id: int, query: str, group_id: int, before: int, limit: int, max_bytes: int
-) -> tuple[list[Record], bool]:
+    conn: SqlConnection, user_id: int, query: str, group_id: int, before: int, limit: int, max_bytes: int
+) -> tuple[list[EventRecord], bool]:
     """Messages with all words of the query, the latest first, sent before the message id `before`; and whether there
     are more. In one group of the user or (0) in all of them. Raises Refusal for a stranger and for an empty query.
     """
@@ -170,7 +170,7 @@ def find(
         (user_id, group_id or MAX_GROUPS),
     ).fetchall()
     if group_id and not places:
-        reader(conn, user_id, group_id)
+        require_reader(conn, user_id, group_id)
     few = None if group_id else _all_if_few(conn, match)
     if few is not None:
         places = [place for place in places if place[1] in few]
@@ -181,14 +181,14 @@ def find(
             return _hits(conn, match, where)
         return (seq for seq in reversed(few[where.number]) if where.low < seq <= where.high)
 
-    found: list[Record] = []
+    found: list[EventRecord] = []
     size = 0
     for in_group, seq in _latest(conn, ranges, hits, limit + 1):
         record = record_of(conn.execute(SELECT, (in_group, seq - 1, seq + 1)).fetchone())
         size += 128 + len(record.text) * 3
         if len(found) == limit or (found and size > max_bytes):
             return found, True
-        found.append(filled_in(conn, record))
+        found.append(resolve_references(conn, record))
     return found, False
 
 
@@ -203,7 +203,7 @@ class _Range(NamedTuple):
 
 
 def _latest(
-    conn: Connection, ranges: list[_Range], hits: Callable[[_Range], Iterable[int]], count: int
+    conn: SqlConnection, ranges: list[_Range], hits: Callable[[_Range], Iterable[int]], count: int
 ) -> list[tuple[int, int]]:
     """(group, seq) of at most `count` hits with the greatest ids, the latest first; `hits` are those of one range.
 
@@ -224,18 +224,20 @@ def _latest(
     return [hit[1:] for hit in sorted(best, reverse=True)]
 
 
-def _id_of(conn: Connection, group_id: int, seq: int) -> int:
+def _id_of(conn: SqlConnection, group_id: int, seq: int) -> int:
     (message_id,) = conn.execute("select id from message where group_id = ? and seq = ?", (group_id, seq)).fetchone()
     return message_id
 
 
-def _all_if_few(conn: Connection, match: str) -> dict[int, list[int]] | None:
+def _all_if_few(conn: SqlConnection, match: str) -> dict[int, list[int]] | None:
     """All hits of the whole index by their group's number, rising; None where there are too many to look at each.
 
     Asking 200 groups one by one takes 15 ms for a word that is in none of them; asking once takes 0.1.
     """
-    rows = conn.execute("select rowid from search where search match ? limit ?", (match, FEW + 1)).fetchall()
-    if len(rows) > FEW:
+    rows = conn.execute(
+        "select rowid from search where search match ? limit ?", (match, SMALL_BATCH_ROWS + 1)
+    ).fetchall()
+    if len(rows) > SMALL_BATCH_ROWS:
         return None
     found: dict[int, list[int]] = {}
     for (rowid,) in rows:
@@ -243,7 +245,7 @@ def _all_if_few(conn: Connection, match: str) -> dict[int, list[int]] | None:
     return found
 
 
-def _hits(conn: Connection, match: str, where: _Range) -> Iterator[int]:
+def _hits(conn: SqlConnection, match: str, where: _Range) -> Iterator[int]:
     """The seqs of hits in one group, the latest first, read as they are asked for.
 
     Window by window backwards, each asked for upwards: FTS5 takes 0.24 ms for a phrase of frequent characters in a range
@@ -261,7 +263,7 @@ def _hits(conn: Connection, match: str, where: _Range) -> Iterator[int]:
         high, width = low, width * 8
 
 
-def _range(conn: Connection, before: int, group_id: int, number: int, visible_from: int, head: int) -> _Range:
+def _range(conn: SqlConnection, before: int, group_id: int, number: int, visible_from: int, head: int) -> _Range:
     """What a member may read of a group below the message id `before`.
 
     Ids rise with seq, so finding where that is takes as many looks as the head has bits.

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import attrs
 
-from chatsrv_storage.port import Connection
-from chatsrv_storage.records import GROUP, GroupView, Rules
+from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.records import GROUP, GroupSummary, Rules
 from chatsrv_storage.rows import select_in
 
 _COLUMNS: Final = (
@@ -87,13 +87,13 @@ def group_of(row: Sequence[Any]) -> GroupState:
     return GroupState(*row[: -len(_COLUMNS)], rules=rules_of(tuple(row[-len(_COLUMNS) :])))
 
 
-def group_state(conn: Connection, group_id: int) -> GroupState | None:
+def group_state(conn: SqlConnection, group_id: int) -> GroupState | None:
     """The group, or None if there never was one."""
     row = conn.execute(f"select g.name, {GROUP_COLUMNS} from chat_group g where g.id = ?", (group_id,)).fetchone()
     return None if row is None else group_of(row)
 
 
-def member_state(conn: Connection, group_id: int, user_id: int) -> MemberState | None:
+def member_state(conn: SqlConnection, group_id: int, user_id: int) -> MemberState | None:
     """Somebody who is in the group now; None for anybody else."""
     row = conn.execute(
         f"select {MEMBER_COLUMNS} from group_member m where m.group_id = ? and m.user_id = ? and m.role > 0",
@@ -102,7 +102,7 @@ def member_state(conn: Connection, group_id: int, user_id: int) -> MemberState |
     return None if row is None else MemberState(*row)
 
 
-def member_states(conn: Connection, group_id: int, user_ids: Sequence[int]) -> dict[int, MemberState | None]:
+def member_states(conn: SqlConnection, group_id: int, user_ids: Sequence[int]) -> dict[int, MemberState | None]:
     """`member_state` of many."""
     states: dict[int, MemberState | None] = dict.fromkeys(user_ids)
     select = f"select m.user_id, {MEMBER_COLUMNS} from group_member m where m.group_id = ? and m.role > 0"
@@ -111,7 +111,7 @@ def member_states(conn: Connection, group_id: int, user_ids: Sequence[int]) -> d
     return states
 
 
-def both_states(conn: Connection, group_id: int, user_id: int) -> tuple[GroupState, MemberState] | None:
+def both_states(conn: SqlConnection, group_id: int, user_id: int) -> tuple[GroupState, MemberState] | None:
     """The group (called as this member calls it) and the member, for a read; None for a stranger."""
     row = conn.execute(
         f"select {NAME}, {GROUP_COLUMNS}, {MEMBER_COLUMNS} from group_member m join chat_group g on g.id = m.group_id"
@@ -121,9 +121,9 @@ def both_states(conn: Connection, group_id: int, user_id: int) -> tuple[GroupSta
     return None if row is None else (group_of(row[:GROUP_WIDTH]), MemberState(*row[GROUP_WIDTH:]))
 
 
-def view(group_id: int, group: GroupState, member: MemberState, name: str) -> GroupView:
+def view(group_id: int, group: GroupState, member: MemberState, name: str) -> GroupSummary:
     """The group as a new member has it, who calls it by this name: nothing is unread."""
-    return GroupView(
+    return GroupSummary(
         group_id, name, member.role, group.members, group.seq, group.ordinal,
         member.read_seq, member.read_ordinal, member.visible_from, group.rules.history,
         group.kind, group.rules, member.nickname, member.muted_until, avatar=group.avatar,

@@ -15,17 +15,17 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import INSERT as INSERT_RESULT
 from chatsrv_storage.idempotency import Once, conflict, earlier_result, keep, result_in
 from chatsrv_storage.idempotency import row_of as result_row
-from chatsrv_storage.port import Connection
-from chatsrv_storage.profiles import require_on_terms
+from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.profiles import require_pair_not_blocked
 from chatsrv_storage.records import (
     DIRECT,
     ROLE_ADMIN,
     Actor,
     CursorMoved,
     Effect,
-    Joined,
-    Parted,
-    Record,
+    EventRecord,
+    MemberJoined,
+    MemberLeft,
     dump,
     message_checksum,
 )
@@ -34,7 +34,7 @@ from chatsrv_storage.rows import execute_rows
 from chatsrv_storage.snowflake import Snowflake
 from chatsrv_storage.standing import GroupState, MemberState, group_state, member_state, member_states, view
 
-Script = Callable[["Turn", Actor], list[Any]]
+Script = Callable[["GroupTransaction", Actor], list[Any]]
 """A transaction script: reads, checks, writes through the turn, and answers the fields of its reply (as JSON can hold)."""
 
 
@@ -56,7 +56,7 @@ class Batched(Protocol):
         ...
 
     @staticmethod
-    def run_all(turn: "Turn", commands: Sequence[Any], /) -> "list[Outcome]":
+    def run_all(turn: "GroupTransaction", commands: Sequence[Any], /) -> "list[Outcome]":
         """The outcomes of a run of commands of this class, in order. Each is refused before anything is written."""
         ...
 
@@ -70,7 +70,7 @@ class Post:
     text: str
 
     @staticmethod
-    def run_all(turn: "Turn", commands: "Sequence[Post]", /) -> "list[Outcome]":
+    def run_all(turn: "GroupTransaction", commands: "Sequence[Post]", /) -> "list[Outcome]":
         """Check each alone, insert the rows of all together."""
         return turn.post_all(commands)
 
@@ -92,7 +92,7 @@ def accepted_twice(first: Outcome) -> Outcome:
 
 
 @attrs.define(slots=True)
-class Known:
+class Preloaded:
     """What turns that run together share: rows read for all of them, and rows to be written for all at the end.
 
     Everything that their commands ask for is here; what is not, does not exist.
@@ -107,13 +107,13 @@ class Known:
     heads: list[tuple[Any, ...]] = attrs.field(factory=list)
 
 
-class Turn:
+class GroupTransaction:
     """What a script works with: the connection, the group's state, the time, and `append`."""
 
     __slots__ = ("_effects", "_known", "_members", "conn", "group", "group_id", "ids", "now_ms")
 
     def __init__(
-        self, conn: Connection, group_id: int, now_ms: int, ids: Snowflake, known: Known | None = None
+        self, conn: SqlConnection, group_id: int, now_ms: int, ids: Snowflake, known: Preloaded | None = None
     ) -> None:
         self.conn = conn
         self.group_id = group_id
@@ -130,20 +130,20 @@ class Turn:
             self._members[user_id] = member_state(self.conn, self.group_id, user_id)
         return self._members[user_id]
 
-    def know_members(self, user_ids: Sequence[int]) -> None:
+    def preload_members(self, user_ids: Sequence[int]) -> None:
         """Read the rows of these users in one statement, for `member` to answer."""
         unknown = [user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._members]
         self._members |= member_states(self.conn, self.group_id, unknown)
 
-    def forget(self, user_id: int) -> None:
+    def invalidate_member(self, user_id: int) -> None:
         """The row of this user was changed: read it again when asked."""
         self._members.pop(user_id, None)
 
     def require(self, actor: Actor, operation: Operation = Operation.READ) -> tuple[GroupState, MemberState]:
         """The group and the actor's row in it, if they may do this. Raises Refusal."""
         group, member = allow(operation, self.group, self.member(actor.user_id), self.now_ms)
-        if group.kind == DIRECT and operation.value.speaks:
-            require_on_terms(self.conn, self.group_id)
+        if group.kind == DIRECT and operation.value.blocked_by_mute:
+            require_pair_not_blocked(self.conn, self.group_id)
         return group, member
 
     def require_over(self, actor: Actor, operation: Operation, user_id: int) -> tuple[GroupState, MemberState]:
@@ -160,7 +160,7 @@ class Turn:
 
     def append(
         self, actor: Actor, kind: str, text: str = "", data: dict[str, Any] | None = None, *, counts: bool = False
-    ) -> Record:
+    ) -> EventRecord:
         """Write the next event of the sequence. `counts`: a person would count it as something to read."""
         record = self.next_record(actor, kind, text, data, counts=counts)
         self.insert((record,))
@@ -169,7 +169,7 @@ class Turn:
 
     def next_record(
         self, actor: Actor, kind: str, text: str = "", data: dict[str, Any] | None = None, *, counts: bool = False
-    ) -> Record:
+    ) -> EventRecord:
         """The next event of the sequence, for a run that writes all of its own together by `insert`."""
         group = self.group
         assert group is not None, "a group has to be made before it has events"
@@ -179,7 +179,7 @@ class Turn:
             group.last_seq = group.seq
             if group.rules.slow_mode:
                 self._note_sent(actor.user_id)
-        return Record(
+        return EventRecord(
             self.group_id, group.seq, self.ids.next(self.now_ms), group.ordinal,
             actor.user_id, actor.name, self.now_ms, kind, text, data,
         )  # fmt: skip
@@ -194,19 +194,19 @@ class Turn:
                 (self.now_ms, self.group_id, user_id),
             )
 
-    def insert(self, records: Sequence[Record]) -> None:
+    def insert(self, records: Sequence[EventRecord]) -> None:
         """Write rows of the sequence."""
         execute_rows(self.conn, "insert into message", [row_of(record) for record in records])
 
-    def tell(self, effect: Effect) -> None:
+    def add_effect(self, effect: Effect) -> None:
         """Let somebody learn of this, in its place among the effects of the command."""
         self._effects.append(effect)
 
-    def tell_instead(self, record: Record, shown: Record) -> None:
+    def replace_effect(self, record: EventRecord, shown: EventRecord) -> None:
         """Show the audience `shown` where `record`, as it is stored, only points to something."""
         self._effects[self._effects.index(record)] = shown
 
-    def spoke(self, user_id: int, record: Record) -> None:
+    def advance_sender_cursor(self, user_id: int, record: EventRecord) -> None:
         """Somebody said this counted record: their own cursor moves with it, which their devices know without being told."""
         member = self.member(user_id)
         if member is not None:
@@ -215,20 +215,20 @@ class Turn:
 
     def joined(self, user_id: int, name: str | None = None) -> None:
         """This user is in the group (as they call it) from here on: bump their version, and tell their devices."""
-        version = self.bump(user_id)
-        self.forget(user_id)
+        version = self.bump_version(user_id)
+        self.invalidate_member(user_id)
         group, member = self.group, self.member(user_id)
         assert group is not None
         assert member is not None
-        self._effects.append(Joined(user_id, view(self.group_id, group, member, name or group.name), version))
+        self._effects.append(MemberJoined(user_id, view(self.group_id, group, member, name or group.name), version))
 
-    def parted(self, user_id: int, seq: int, reason: int) -> None:
+    def add_member_left(self, user_id: int, seq: int, reason: int) -> None:
         """This user is out from here on; `seq` is that of the event that says so."""
-        version = self.bump(user_id)
-        self.forget(user_id)
-        self._effects.append(Parted(user_id, self.group_id, seq, version, reason))
+        version = self.bump_version(user_id)
+        self.invalidate_member(user_id)
+        self._effects.append(MemberLeft(user_id, self.group_id, seq, version, reason))
 
-    def bump(self, user_id: int) -> int:
+    def bump_version(self, user_id: int) -> int:
         """Count a change of the user's list of groups; answers their version."""
         (version,) = self.conn.execute(
             "update person set version = version + 1 where id = ? returning version", (user_id,)
@@ -289,7 +289,7 @@ class Turn:
     def post_all(self, posts: Sequence[Post]) -> list[Outcome]:
         """A run of messages: each is checked alone, and the rows of all are inserted together."""
         outcomes: list[Outcome] = []
-        records: list[Record] = []
+        records: list[EventRecord] = []
         results: list[tuple[int, bytes, bytes, str, int]] = []
         seen: dict[tuple[int, bytes], tuple[bytes, list[Any]]] = {}
         cursors: dict[int, tuple[int, int, int, int]] = {}
@@ -303,7 +303,7 @@ class Turn:
             if not accepted.effects:
                 continue
             record, once = accepted.effects[0], post.once
-            assert isinstance(record, Record)
+            assert isinstance(record, EventRecord)
             records.append(record)
             seen[once.user_id, once.client_id] = once.payload_hash, accepted.reply
             reply = f"[{self.group_id},{record.seq},{record.id},{record.ordinal},{record.sent_at}]"
@@ -350,7 +350,7 @@ class Turn:
 _MOVE_CURSOR = "update group_member set read_seq = ?, read_ordinal = ? where group_id = ? and user_id = ?"
 
 
-def row_of(record: Record) -> tuple[Any, ...]:
+def row_of(record: EventRecord) -> tuple[Any, ...]:
     """A record as the message table holds it."""
     data = dump(record.data)
     return (

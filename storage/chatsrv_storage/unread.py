@@ -6,8 +6,8 @@ One statement for all of them, so that a list of 200 groups is one bounded query
 from collections.abc import Sequence
 from typing import Any, Final
 
-from chatsrv_storage.port import Connection
-from chatsrv_storage.records import GroupView, Preview
+from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.records import GroupSummary, LastMessage
 from chatsrv_storage.standing import NAME, RULES, rules_of
 
 PREVIEW: Final = 60
@@ -32,7 +32,7 @@ _SELECT: Final = (
 )
 
 
-def listed(conn: Connection, user_id: int, since: int, after: int, limit: int) -> tuple[list[GroupView], int]:
+def listed(conn: SqlConnection, user_id: int, since: int, after: int, limit: int) -> tuple[list[GroupSummary], int]:
     """A page of the user's groups by id, with those they left since `since` (0: without), and the user's version."""
     (version,) = conn.execute("select version from person where id = ?", (user_id,)).fetchone()
     rows = conn.execute(
@@ -43,25 +43,25 @@ def listed(conn: Connection, user_id: int, since: int, after: int, limit: int) -
     return [_view(row) for row in rows], version
 
 
-def one(conn: Connection, user_id: int, group_id: int) -> GroupView:
+def one(conn: SqlConnection, user_id: int, group_id: int) -> GroupSummary:
     """One group of the user, who is in it."""
     return _view(conn.execute(f"{_SELECT} where m.user_id = ? and m.group_id = ?", (user_id, group_id)).fetchone())
 
 
-def _view(row: Sequence[Any]) -> GroupView:
+def _view(row: Sequence[Any]) -> GroupSummary:
     """A group in somebody's list. Who is out learns nothing of it that came after."""
     left_seq, left_name, group_id, name, role = row[:5]
     if not role:
         read_seq, read_ordinal, visible_from, kind = row[8:12]
-        return GroupView(
+        return GroupSummary(
             group_id, left_name or name, 0, 0, left_seq, read_ordinal, read_seq, read_ordinal, visible_from,
             history=False, kind=kind,
         )  # fmt: skip
     members, seq, ordinal, read_seq, read_ordinal, visible_from, kind = row[5:12]
     rules = rules_of(tuple(row[12:21]))
     nickname, muted_until, avatar, mentions, quiet, delivered_seq = row[21:27]
-    last = None if row[27] is None else Preview(*row[27:32], text=row[32][:PREVIEW], recalled=bool(row[33]))
-    return GroupView(
+    last = None if row[27] is None else LastMessage(*row[27:32], text=row[32][:PREVIEW], recalled=bool(row[33]))
+    return GroupSummary(
         group_id, name, role, members, seq, ordinal, read_seq, read_ordinal, visible_from, rules.history, kind, rules,
         nickname, muted_until, min(mentions, MOST_MENTIONS), bool(quiet), delivered_seq, last, avatar,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 import outcome
 import trio
 
-from .batch import BatchResult, Report, Verdict, fatal, judge, report_to_logging, run_batch, storage_failed
+from .batch import BatchResult, ErrorSeverity, Report, fatal, judge, report_to_logging, run_batch, storage_failed
 from .connection import Checkpointer
 from .errors import StorageFailed, StorageFull
 from .jobs import Driver, Job
@@ -157,4 +157,6 @@ class GroupCommitWriter:
 
 def _postpones(error: BaseException, disk_is_full: Callable[[], bool]) -> bool:
     code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or judge(error, disk_is_full) is Verdict.FULL
+    return (
+        code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or judge(error, disk_is_full) is ErrorSeverity.FULL
+    )

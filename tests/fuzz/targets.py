@@ -19,7 +19,7 @@ from chatsrv.testing import QUICK, TestServer
 from chatsrv_protocol import (
     NEED_DATA,
     BadMessage,
-    Connection,
+    ProtocolConnection,
     ProtocolError,
     Received,
     Rejected,
@@ -60,7 +60,7 @@ def decode_anything(data: bytes) -> None:
         decode(stream[4:])
     cut = data[0] * len(stream) // 256
     for role in (Role.SERVER, Role.CLIENT):
-        connection = Connection(role)
+        connection = ProtocolConnection(role)
         items = 0
         for part in (stream[:cut], stream[cut:]):
             connection.feed(part)
@@ -69,7 +69,7 @@ def decode_anything(data: bytes) -> None:
                 assert items <= len(data), "more items than bytes"
 
 
-def _next(connection: Connection) -> Received | Rejected | None:
+def _next(connection: ProtocolConnection) -> Received | Rejected | None:
     try:
         item = connection.next()
     except ProtocolError:

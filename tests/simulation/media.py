@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 
 from chatsrv.client import Client, ProtocolViolation, transfers
-from chatsrv.http_calls import Answer
+from chatsrv.http_calls import HttpResponse
 from simulation.town import Brought, Device, Operation, content_of
 
 PIECE: Final = 24 * 1024
@@ -80,8 +80,8 @@ def _piece(tus: dict[str, str], offset: int) -> dict[str, str]:
     return {**tus, "upload-offset": str(offset), "content-type": "application/offset+octet-stream"}
 
 
-def _told(response: httpx.Response) -> Answer:
-    return Answer(response.status_code, response.headers, response.content)
+def _told(response: httpx.Response) -> HttpResponse:
+    return HttpResponse(response.status_code, response.headers, response.content)
 
 
 async def _answered(request: Any) -> Any:

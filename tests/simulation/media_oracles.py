@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import trio
 
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from simulation.devices import Person
 from simulation.town import Town, content_of
 from simulation.world import World
@@ -29,7 +29,7 @@ async def at_the_end(world: World, town: Town, people: list[Person]) -> None:
     await every_medium_has_its_bytes(world)
 
 
-def _rows(conn: Connection) -> list[tuple[int, str, int]]:
+def _rows(conn: SqlConnection) -> list[tuple[int, str, int]]:
     return conn.execute("select id, sha256, size from media order by id").fetchall()
 
 
@@ -69,7 +69,7 @@ async def what_was_shown_is_there(world: World, town: Town) -> None:
         assert "recalled" in data or media_id in known, f"{place} shows {world.name('medium', media_id)}, which is gone"
 
 
-def _readers(conn: Connection) -> dict[int, set[int]]:
+def _readers(conn: SqlConnection) -> dict[int, set[int]]:
     """medium → who may fetch it, worked out from the messages themselves and not from the table of uses."""
     members: dict[int, list[tuple[int, int]]] = {}
     for group_id, user_id, since in conn.execute(

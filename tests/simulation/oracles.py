@@ -12,7 +12,7 @@ from money_kit import problems, sum_of_accounts
 from chatsrv.app.money import LONGEST_WAIT
 from chatsrv_protocol.limits import MAX_OUTBOX_BYTES
 from chatsrv_storage import media
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from simulation.devices import Person
 from simulation.town import Town
 from simulation.world import World
@@ -85,7 +85,7 @@ async def tasks_of_a_server(world: World) -> int:
     return trio.lowlevel.current_statistics().tasks_living
 
 
-def memberships(conn: Connection) -> dict[int, dict[int, tuple[int, int]]]:
+def memberships(conn: SqlConnection) -> dict[int, dict[int, tuple[int, int]]]:
     """user → group → (visible from, head)."""
     found: dict[int, dict[int, tuple[int, int]]] = {}
     for user_id, group_id, visible_from, head in conn.execute(
@@ -120,7 +120,7 @@ async def everybody_converges(world: World, devices: list[Person]) -> None:
 async def what_was_heard_is_what_is_stored(world: World, devices: list[Person]) -> None:
     """One order for all: the same event at the same place on every device and in the database."""
 
-    def ids(conn: Connection) -> dict[tuple[int, int], int]:
+    def ids(conn: SqlConnection) -> dict[tuple[int, int], int]:
         return {(row[0], row[1]): row[2] for row in conn.execute("select group_id, seq, id from message")}
 
     stored: Any = await world.look(ids)
@@ -133,7 +133,7 @@ async def what_was_heard_is_what_is_stored(world: World, devices: list[Person]) 
 async def nothing_was_skipped(world: World, devices: list[Person]) -> None:
     """Who heard an event that does not follow the one before was out of the group in between."""
 
-    def goings(conn: Connection) -> set[tuple[int, int, int]]:
+    def goings(conn: SqlConnection) -> set[tuple[int, int, int]]:
         rows = conn.execute("select group_id, seq, data from message where data is not null")
         found: set[tuple[int, int, int]] = set()
         for group_id, seq, data in rows:
@@ -154,7 +154,7 @@ async def nothing_was_skipped(world: World, devices: list[Person]) -> None:
 async def what_was_acked_is_stored(world: World, town: Town) -> None:
     """No acked message is lost or moved; no share is other than it was answered."""
 
-    def look(conn: Connection) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    def look(conn: SqlConnection) -> tuple[dict[Any, Any], dict[Any, Any]]:
         messages = {
             (row[0], row[1]): (row[2], row[3]) for row in conn.execute("select group_id, seq, id, sent_at from message")
         }
@@ -175,7 +175,7 @@ async def what_was_acked_is_stored(world: World, town: Town) -> None:
 async def only_members_spoke_and_once(world: World) -> None:
     """Replay each group's log: whoever caused an event was in the group then, and nobody's words stand there twice."""
 
-    def replay(conn: Connection) -> list[str]:
+    def replay(conn: SqlConnection) -> list[str]:
         wrong: list[str] = []
         present: dict[int, set[int]] = {}
         said: set[tuple[int, str]] = set()
@@ -215,7 +215,7 @@ async def the_books_are_right(world: World) -> None:
 async def every_packet_comes_to_an_end(world: World) -> None:
     """Long after, each packet is exhausted or has gone back, to the cent, and the wallets hold all the money."""
 
-    def at_an_end(conn: Connection) -> list[tuple[Any, ...]]:
+    def at_an_end(conn: SqlConnection) -> list[tuple[Any, ...]]:
         return conn.execute(
             "select r.id, r.state, r.total, r.refunded_cents, (select coalesce(sum(cents), 0) from redpack_record p"
             " where p.packet_id = r.id) from redpack r"

@@ -14,20 +14,20 @@ import attrs
 import trio
 from outcome import Value
 
-from chatsrv.bus import Blob
-from chatsrv.client.link import Link
-from chatsrv.client.position import Position
+from chatsrv.bus import SharedFrames
+from chatsrv.client.link import ServerConnection
+from chatsrv.client.position import ReadPosition
 from chatsrv.groups.channel import Channels, _Channel
 from chatsrv.groups.wire import event_of
 from chatsrv.media import local
 from chatsrv_protocol import encode
 from chatsrv_protocol.redpack import PacketShare
-from chatsrv_redpack import State
+from chatsrv_redpack import PacketState
 from chatsrv_storage import batch, media, packets, standing, turn
 from chatsrv_storage.connection import Synchronous
 from chatsrv_storage.inline import InlineStorage
 from chatsrv_storage.posting import GroupJob
-from chatsrv_storage.records import Record
+from chatsrv_storage.records import EventRecord
 from simulation.hang import Hang, bounded_cpu
 from simulation.replaced import replaced
 from simulation.story import Found, tell
@@ -62,7 +62,7 @@ def acks_come_before_the_commit() -> AbstractContextManager[None]:
         conn = storage._writer
         if not conn.in_transaction:
             conn.execute("begin immediate")
-            job.begin()
+            job.on_batch_start()
             batch = self._batch
             outcomes = job(conn)
             conn.execute("rollback")
@@ -77,7 +77,7 @@ def acks_come_before_the_commit() -> AbstractContextManager[None]:
 
 def a_retry_is_a_new_command() -> AbstractContextManager[None]:
     """The client makes a new client id when it sends a command again."""
-    original = Link._send
+    original = ServerConnection._send
 
     def send(self: Any, call: Any) -> None:
         if call.sent and hasattr(call.command, "client_id"):
@@ -85,7 +85,7 @@ def a_retry_is_a_new_command() -> AbstractContextManager[None]:
             call.command = attrs.evolve(call.command, client_id=fresh)
         original(self, call)
 
-    return replaced(Link, "_send", send)
+    return replaced(ServerConnection, "_send", send)
 
 
 def who_left_may_still_speak() -> AbstractContextManager[None]:
@@ -115,7 +115,7 @@ def a_refund_leaves_the_packet_open() -> AbstractContextManager[None]:
     original = packets.save
 
     def save(conn: Any, packet: Any) -> None:
-        if packet.state is not State.EXPIRED:
+        if packet.state is not PacketState.EXPIRED:
             original(conn, packet)
 
     return replaced(packets, "save", save)
@@ -133,7 +133,7 @@ def a_share_is_answered_and_another_stored() -> AbstractContextManager[None]:
 
 def the_head_is_sometimes_forgotten() -> AbstractContextManager[None]:
     """Now and then the head of the sequence is not written, so that the next event takes a number that is taken."""
-    original = turn.Turn.run
+    original = turn.GroupTransaction.run
 
     def run(self: Any, commands: Any) -> Any:
         outcomes = original(self, commands)
@@ -141,32 +141,32 @@ def the_head_is_sometimes_forgotten() -> AbstractContextManager[None]:
             self.conn.execute("update chat_group set seq = seq - 1 where id = ?", (self.group_id,))
         return outcomes
 
-    return replaced(turn.Turn, "run", run)
+    return replaced(turn.GroupTransaction, "run", run)
 
 
 def the_client_ignores_gaps() -> AbstractContextManager[None]:
     """An event that comes after a hole is handed out, and the hole forgotten."""
-    original = Position.live
+    original = ReadPosition.live
 
     def live(self: Any, seq: int, event: Any, *, room: bool, hold: bool) -> bool:
         if self.following and seq > self.taken + 1:
             self.taken = seq - 1
         return original(self, seq, event, room=room, hold=hold)
 
-    return replaced(Position, "live", live)
+    return replaced(ReadPosition, "live", live)
 
 
 def events_are_told_that_were_never_stored() -> AbstractContextManager[None]:
     """After every fiftieth event another is told that nobody sent, under the number that the next will get."""
-    original = Channels.tell
+    original = Channels.publish_outcomes
 
     def tell_a_ghost(self: Any, group_id: int, outcomes: Any) -> None:
         original(self, group_id, outcomes)
         for outcome in outcomes:
             for effect in getattr(outcome, "effects", ()):
-                if isinstance(effect, Record) and effect.kind == "text" and effect.seq % 50 == 0:
+                if isinstance(effect, EventRecord) and effect.kind == "text" and effect.seq % 50 == 0:
                     ghost = attrs.evolve(effect, seq=effect.seq + 1, id=effect.id + 1)
-                    self.bus.publish(group_id, Blob(encode(event_of(ghost)), 1))
+                    self.bus.publish(group_id, SharedFrames(encode(event_of(ghost)), 1))
 
     return replaced(Channels, "tell", tell_a_ghost)
 

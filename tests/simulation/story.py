@@ -17,10 +17,10 @@ import trio.testing
 from money_kit import make_people
 
 from chatsrv.client import keeper, transfers
-from chatsrv.client.link import Link
+from chatsrv.client.link import ServerConnection
 from chatsrv_storage import accounts, sessions
 from chatsrv_storage.connection import Synchronous
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from simulation import media, media_oracles, oracles
 from simulation.devices import Person, operations
 from simulation.drill import drill
@@ -78,10 +78,10 @@ def short_story(trace: list[str], what: str) -> list[str]:
     return [f"  {trace[place]}" for place in sorted(last)]
 
 
-def watched_link(world: World) -> type[Link]:
+def watched_link(world: World) -> type[ServerConnection]:
     """A client's connection whose stream knows what is under way."""
 
-    class WatchedLink(Link):
+    class WatchedLink(ServerConnection):
         def __init__(self, stream: trio.abc.Stream, *args: Any) -> None:
             super().__init__(stream, *args)
             assert isinstance(stream, FaultyStream)
@@ -107,7 +107,7 @@ def _simulated(world: World) -> Generator[None]:
     with ExitStack() as stack:
         stack.enter_context(world.media.in_use())
         stack.enter_context(replaced(trio.to_thread, "run_sync", _inline))
-        stack.enter_context(replaced(keeper, "Link", watched_link(world)))
+        stack.enter_context(replaced(keeper, "ServerConnection", watched_link(world)))
         stack.enter_context(replaced(transfers, "_http", world.web.client))
         stack.enter_context(replaced(transfers, "PIECE", media.PIECE))
         yield
@@ -123,7 +123,7 @@ async def _settle_in(world: World) -> tuple[Town, list[Person]]:
     people = await services.storage.write(make_people([f"p{n}" for n in range(PEOPLE)], CENTS, now_ms, services.ids))
     tokens = {(place, number): rng.randbytes(32) for place in range(PEOPLE) for number in range(DEVICES)}
 
-    def more_devices(conn: Connection) -> None:
+    def more_devices(conn: SqlConnection) -> None:
         for (place, _), token in tokens.items():
             sessions.create(conn, services.ids.next(now_ms), people[place].user_id, token, "device", now_ms)
         accounts.set_operator(conn, "the simulation", people[0].name, True, now_ms)

@@ -22,7 +22,7 @@ from chatsrv.media.errors import MediaError
 from chatsrv.testing import QUICK
 from chatsrv_storage.connection import Synchronous
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.port import Connection, open_storage
+from chatsrv_storage.port import SqlConnection, open_storage
 from simulation import network, web
 from simulation.disk import Disk
 from simulation.folder import MediaFolder
@@ -275,7 +275,7 @@ class World:
         self.disk.heal()
         self._aim = ""
 
-    async def look(self, query: Callable[[Connection], Any]) -> Any:
+    async def look(self, query: Callable[[SqlConnection], Any]) -> Any:
         """Ask the running server's database."""
         await self.up.wait()
         assert self.server is not None

@@ -11,8 +11,8 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Storage
 from chatsrv_storage.snowflake import Snowflake
 
-EVERY: Final = 30.0
-BITE: Final = 500
+SWEEP_INTERVAL_SECONDS: Final = 30.0
+SWEEP_BATCH_ROWS: Final = 500
 """Results dropped in one transaction."""
 
 RESERVE_MS: Final = 120_000
@@ -25,7 +25,7 @@ much as above, every restart would carry the ids two minutes further from the cl
 SWEEP_EVERY: Final = clock_readings.EVERY_MS / 1000
 
 
-async def keep_house(
+async def run_housekeeping(
     storage: Storage,
     clock: Clock,
     ids: Snowflake,
@@ -51,7 +51,7 @@ async def keep_house(
         if first:
             first = False
             task_status.started()
-        await trio.sleep(EVERY)
+        await trio.sleep(SWEEP_INTERVAL_SECONDS)
 
 
 async def _sweep(storage: Storage, clock: Clock) -> None:
@@ -62,5 +62,5 @@ async def _sweep(storage: Storage, clock: Clock) -> None:
         return
     await storage.write(lambda conn: sessions.sweep(conn, least_ms))
     before = idempotency.droppable_before(now_ms, least_ms)
-    while await storage.write(lambda conn: idempotency.sweep(conn, before, BITE)) == BITE:
+    while await storage.write(lambda conn: idempotency.sweep(conn, before, SWEEP_BATCH_ROWS)) == SWEEP_BATCH_ROWS:
         pass

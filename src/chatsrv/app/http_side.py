@@ -34,8 +34,8 @@ from chatsrv.media.port import MediaStore
 from chatsrv.media.probe import open_prober
 from chatsrv.media.s3 import open_s3_store
 from chatsrv.media.s3_client import S3Settings
-from chatsrv.media.sigv4 import Credentials
-from chatsrv.media.terms import Limits
+from chatsrv.media.sigv4 import S3Credentials
+from chatsrv.media.terms import UploadLimits
 from chatsrv.metrics import Metrics
 from chatsrv.net.listeners import Acceptor, Listener, Scheme
 from chatsrv_storage.errors import Refusal
@@ -54,7 +54,7 @@ async def open_library(
     if config.http is None and config.https is None:
         yield None
         return
-    limits = Limits(
+    limits = UploadLimits(
         image=config.media_max_image,
         audio=config.media_max_audio,
         video=config.media_max_video,
@@ -84,7 +84,7 @@ async def _open_store(config: Config, clock: Clock, stack: AsyncExitStack) -> Me
         settings = S3Settings(
             config.media_s3_endpoint,
             config.media_s3_bucket,
-            Credentials(config.media_s3_access_key, config.media_s3_secret_key),
+            S3Credentials(config.media_s3_access_key, config.media_s3_secret_key),
             region=config.media_s3_region,
             prefix=config.media_s3_prefix,
             public_endpoint=config.media_s3_public_endpoint or None,

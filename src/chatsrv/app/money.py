@@ -9,22 +9,22 @@ from typing import Final
 
 import trio
 
-from chatsrv.bus import Blob
+from chatsrv.bus import SharedFrames
 from chatsrv.commands.context import Services
-from chatsrv.payments import Answer, PaymentProvider
+from chatsrv.payments import PaymentProvider, PayoutResult
 from chatsrv_protocol import encode
 from chatsrv_protocol.redpack import WalletChanged
 from chatsrv_storage import packets, payouts
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.payouts import Payout
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.records import Actor
 from chatsrv_storage.turn import Command
 
 LONGEST_WAIT: Final = 30.0
 """Seconds after which the wall clock is looked at again, wherever it jumped meanwhile."""
 
-AT_ONCE: Final = 100
+MAX_PACKETS_PER_SWEEP: Final = 100
 PAY_TIMEOUT: Final = 30.0
 FIRST_RETRY_MS: Final = 5_000
 LAST_RETRY_MS: Final = 3_600_000
@@ -50,7 +50,9 @@ async def _expire_due(services: Services) -> float:
     now_ms = services.clock.now_ms()
     stuck = False
     after = (0, 0)
-    while page := await services.storage.read(lambda conn, last=after: packets.due(conn, now_ms, last, AT_ONCE)):
+    while page := await services.storage.read(
+        lambda conn, last=after: packets.due(conn, now_ms, last, MAX_PACKETS_PER_SWEEP)
+    ):
         for packet in page:
             stuck = not await _expire(services, packet) or stuck
         after = page[-1].expires_at, page[-1].packet_id
@@ -70,11 +72,11 @@ async def _expire(services: Services, packet: packets.Due) -> bool:
         services.log.warning("a packet could not be refunded yet", packet_id=packet.packet_id, reason=refused.message)
         return False
     if balance and not services.bus.hears(packet.sender_id, packet.group_id):
-        services.bus.tell(packet.sender_id, Blob(encode(WalletChanged(*balance)), 1))
+        services.bus.publish_to_user(packet.sender_id, SharedFrames(encode(WalletChanged(*balance)), 1))
     return True
 
 
-async def _quietly(services: Services, job: Callable[[Connection], None]) -> bool:
+async def _quietly(services: Services, job: Callable[[SqlConnection], None]) -> bool:
     """Whether the job was stored; what keeps it from being stored is logged."""
     try:
         await services.storage.write(job)
@@ -100,8 +102,10 @@ async def _pay_due(services: Services, provider: PaymentProvider) -> bool:
     """Ask about each payout that is due; whether every answer was stored."""
     now_ms = services.clock.now_ms()
     all_booked = True
-    for payout in await services.storage.read(lambda conn: payouts.due(conn, now_ms, AT_ONCE, LAST_RETRY_MS)):
-        answer = Answer.LATER
+    for payout in await services.storage.read(
+        lambda conn: payouts.due(conn, now_ms, MAX_PACKETS_PER_SWEEP, LAST_RETRY_MS)
+    ):
+        answer = PayoutResult.LATER
         with trio.move_on_after(PAY_TIMEOUT) as asking:
             answer = await provider.pay(payout)
         if asking.cancelled_caught:
@@ -110,14 +114,14 @@ async def _pay_due(services: Services, provider: PaymentProvider) -> bool:
     return all_booked
 
 
-async def _book(services: Services, payout: Payout, answer: Answer) -> bool:
+async def _book(services: Services, payout: Payout, answer: PayoutResult) -> bool:
     """Store what the provider said, and whether that was possible. Until then the provider is asked again, with the same id."""
-    if answer is Answer.LATER:
+    if answer is PayoutResult.LATER:
         return await _later(services, payout)
     now_ms = services.clock.now_ms()
 
-    def conclude(conn: Connection) -> int | None:
-        return payouts.conclude(conn, payout.withdrawal_id, services.ids, now_ms, paid=answer is Answer.PAID)
+    def conclude(conn: SqlConnection) -> int | None:
+        return payouts.conclude(conn, payout.withdrawal_id, services.ids, now_ms, paid=answer is PayoutResult.PAID)
 
     try:
         balance = await services.storage.write(conclude)
@@ -125,7 +129,7 @@ async def _book(services: Services, payout: Payout, answer: Answer) -> bool:
         services.log.warning("a payout could not be booked", withdrawal_id=payout.withdrawal_id, reason=refused.message)
         return await _later(services, payout)
     if balance is not None:
-        services.bus.tell(payout.user_id, Blob(encode(WalletChanged(balance)), 1))
+        services.bus.publish_to_user(payout.user_id, SharedFrames(encode(WalletChanged(balance)), 1))
     return True
 
 

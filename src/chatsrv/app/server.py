@@ -15,14 +15,14 @@ from typing import cast
 import httpx
 import trio
 
-from chatsrv.app.housekeeping import keep_house
+from chatsrv.app.housekeeping import run_housekeeping
 from chatsrv.app.http_side import SCHEMES as HTTP_SCHEMES
 from chatsrv.app.http_side import HttpSide, open_library, sweep_media
 from chatsrv.app.money import PAY_TIMEOUT, expire_packets, pay_out
 from chatsrv.app.operator_socket import serve_operators
 from chatsrv.auth.address_counter import AddressCounter
 from chatsrv.auth.login_limits import LoginLimits
-from chatsrv.auth.passwords import Passwords
+from chatsrv.auth.passwords import PasswordHasher
 from chatsrv.auth.rates import Rate, Rates
 from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus
@@ -187,7 +187,7 @@ async def _open_server(
             bus=bus,
             channels=Channels(storage, bus, clock, ids, log, background),
             deliveries=Deliveries(storage, log),
-            passwords=Passwords(config.password_time, config.password_memory, config.password_workers),
+            passwords=PasswordHasher(config.password_time, config.password_memory, config.password_workers),
             logins=LoginLimits(config.login_attempts),
             registrations=Throttle(REGISTRATIONS_PER_MINUTE / 60, REGISTRATIONS_PER_MINUTE),
             rates=_rates(config),
@@ -233,7 +233,7 @@ async def _open_server(
         background.start_soon(_watch_storage, services)
         background.start_soon(expire_packets, services)
         background.start_soon(_pay_out, services)
-        await background.start(keep_house, storage, clock, ids, acceptor)
+        await background.start(run_housekeeping, storage, clock, ids, acceptor)
         if config.data is not None and opened is None:
             await background.start(serve_operators, services, config.data)
         async with trio.open_nursery() as connections:

@@ -26,7 +26,7 @@ NICE: Final = 10
 its value at rest without it."""
 
 
-class Passwords:
+class PasswordHasher:
     """Hashes and checks. Each takes 219 ms and 64 MiB by default, so `workers` bounds both; 0 hashes without a thread."""
 
     def __init__(self, time_cost: int, memory_kib: int, workers: int) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from chatsrv.bus.port import Blob, Listener, Subscriber
+from chatsrv.bus.port import PresenceObserver, SharedFrames, Subscriber
 
-_NOBODY: Final[dict[Subscriber, Callable[[Blob], None]]] = {}
+_NOBODY: Final[dict[Subscriber, Callable[[SharedFrames], None]]] = {}
 
 
 class LocalBus:
@@ -14,9 +14,9 @@ class LocalBus:
     __slots__ = ("_groups", "_users", "_versions", "listeners")
 
     def __init__(self) -> None:
-        self.listeners: list[Listener] = []
+        self.listeners: list[PresenceObserver] = []
         # By group, who hears it and where they take events: one call for each delivery, and not one more.
-        self._groups: dict[int, dict[Subscriber, Callable[[Blob], None]]] = {}
+        self._groups: dict[int, dict[Subscriber, Callable[[SharedFrames], None]]] = {}
         # The groups each connection is attached to; None until `attach`, while its login is under way.
         self._users: dict[int, dict[Subscriber, dict[int, None] | None]] = {}
         self._versions: dict[int, int] = {}
@@ -31,7 +31,7 @@ class LocalBus:
         connections[subscriber] = None
         if len(connections) == 1:
             for listener in self.listeners:
-                listener.came(subscriber.user_id)
+                listener.user_online(subscriber.user_id)
 
     def unregister(self, subscriber: Subscriber) -> None:
         """The connection is gone: it leaves its user and all audiences."""
@@ -41,12 +41,12 @@ class LocalBus:
         for group_id in connections.pop(subscriber) or ():
             self._leave(subscriber, group_id)
         for listener in self.listeners:
-            listener.closed(subscriber)
+            listener.connection_closed(subscriber)
         if not connections:
             self._users.pop(subscriber.user_id, None)
             self._versions.pop(subscriber.user_id, None)
             for listener in self.listeners:
-                listener.went(subscriber.user_id)
+                listener.user_offline(subscriber.user_id)
 
     def attach(self, subscriber: Subscriber, group_ids: Iterable[int]) -> None:
         """From here on the connection hears what is for its user, these groups and no others."""
@@ -69,7 +69,7 @@ class LocalBus:
     def part(self, user_id: int, group_id: int, version: int) -> None:
         """No connection of the user hears the group from here on."""
         for listener in self.listeners:
-            listener.parted(user_id)
+            listener.membership_lost(user_id)
         self._note(user_id, version)
         self.detach(user_id, group_id)
 
@@ -94,12 +94,12 @@ class LocalBus:
         """The latest membership version a change brought while the user was connected; 0 if there was none."""
         return self._versions.get(user_id, 0)
 
-    def publish(self, group_id: int, blob: Blob) -> None:
+    def publish(self, group_id: int, blob: SharedFrames) -> None:
         """Hand frames to everybody who hears the group."""
         for put_event in self._groups.get(group_id, _NOBODY).values():
             put_event(blob)
 
-    def tell(self, user_id: int, blob: Blob) -> None:
+    def publish_to_user(self, user_id: int, blob: SharedFrames) -> None:
         """Hand frames to all connections of a user."""
         for subscriber, attached in self._users.get(user_id, {}).items():
             if attached is not None:
@@ -121,7 +121,7 @@ class LocalBus:
         """The users who hear the group."""
         return list(dict.fromkeys(subscriber.user_id for subscriber in self._groups.get(group_id, ())))
 
-    def hint(self, group_id: int, blob: Blob, but: int) -> None:
+    def publish_droppable(self, group_id: int, blob: SharedFrames, but: int) -> None:
         """Hand frames that may be lost to everybody who hears the group but one user, where nothing else waits."""
         for subscriber in self._groups.get(group_id, ()):
             if subscriber.user_id != but:

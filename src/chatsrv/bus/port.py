@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Blob:
+class SharedFrames:
     """Encoded frames that many connections get: the bytes are made once for each way of carrying them, and shared."""
 
     __slots__ = ("_websocket", "events", "frames")
@@ -43,11 +43,11 @@ class Subscriber(Protocol):
         """Which of the user's sessions."""
         ...
 
-    def put_event(self, blob: Blob, /) -> None:
+    def put_event(self, blob: SharedFrames, /) -> None:
         """Take these frames, or (the reader being too slow) drop them and say so later. Never blocks, never raises."""
         ...
 
-    def put_hint(self, blob: Blob) -> bool:
+    def put_hint(self, blob: SharedFrames) -> bool:
         """Take frames that may be lost, if nothing else waits to be written; answers whether they were taken."""
         ...
 
@@ -56,21 +56,21 @@ class Subscriber(Protocol):
         ...
 
 
-class Listener(Protocol):
+class PresenceObserver(Protocol):
     """Somebody who has to know who comes and goes. Called in the middle of a change: plain data, no awaits."""
 
-    def came(self, user_id: int) -> None:
+    def user_online(self, user_id: int) -> None:
         """The user's first connection is there."""
         ...
 
-    def went(self, user_id: int) -> None:
+    def user_offline(self, user_id: int) -> None:
         """The user's last connection is gone."""
         ...
 
-    def closed(self, subscriber: Subscriber) -> None:
+    def connection_closed(self, subscriber: Subscriber) -> None:
         """A connection is gone."""
         ...
 
-    def parted(self, user_id: int) -> None:
+    def membership_lost(self, user_id: int) -> None:
         """The user is no longer in some group."""
         ...

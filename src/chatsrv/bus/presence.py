@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from chatsrv.bus.local import LocalBus
-from chatsrv.bus.port import Blob, Subscriber
+from chatsrv.bus.port import SharedFrames, Subscriber
 from chatsrv.clock import Clock
 from chatsrv_protocol import encode
 from chatsrv_protocol import presence as wire
@@ -66,11 +66,11 @@ class PresenceHub:
 
     # What the bus says.
 
-    def came(self, user_id: int) -> None:
+    def user_online(self, user_id: int) -> None:
         """The user's first connection is there."""
         self._changed(user_id)
 
-    def went(self, user_id: int) -> None:
+    def user_offline(self, user_id: int) -> None:
         """The user's last connection is gone."""
         self._seen.pop(user_id, None)
         self._seen[user_id] = self._clock.now_ms()
@@ -78,13 +78,13 @@ class PresenceHub:
             self._seen.popitem(last=False)
         self._changed(user_id)
 
-    def closed(self, subscriber: Subscriber) -> None:
+    def connection_closed(self, subscriber: Subscriber) -> None:
         """This connection watches nobody any more."""
         self._pending.pop(subscriber, None)
         for user_id in self._told.pop(subscriber, ()):
             self._unwatch(subscriber, user_id)
 
-    def parted(self, user_id: int) -> None:
+    def membership_lost(self, user_id: int) -> None:
         """The user left a group, and may share none with some people now."""
         self._departures += 1
         if user_id in self._watchers or any(each in self._told for each in self._bus.connections(user_id)):
@@ -119,7 +119,7 @@ class PresenceHub:
         )
         if subscriber not in self._bus.connections(user_id):
             return []
-        self.closed(subscriber)
+        self.connection_closed(subscriber)
         allowed = dict.fromkeys(shared)
         standing = {each: self.is_online(each) for each in wanted if each in allowed}
         for each in standing:
@@ -135,7 +135,7 @@ class PresenceHub:
             if each not in self._hidden
         ]
 
-    def here(self, group_id: int, user_id: int) -> list[int]:
+    def online_members(self, group_id: int, user_id: int) -> list[int]:
         """Members of a group who are there: by id, without those who hide from this user."""
         return sorted(each for each in self._bus.audience(group_id) if each == user_id or each not in self._hidden)
 
@@ -160,8 +160,8 @@ class PresenceHub:
     def _tell_typing(self, group_id: int, people: dict[int, Person], now: float) -> None:
         self._typing_told[group_id] = now
         self._typing_told.move_to_end(group_id)
-        blob = Blob(encode(wire.TypingNow(group_id, tuple(people.values()))), 1)
-        self._bus.hint(group_id, blob, but=next(iter(people)) if len(people) == 1 else 0)
+        blob = SharedFrames(encode(wire.TypingNow(group_id, tuple(people.values()))), 1)
+        self._bus.publish_droppable(group_id, blob, but=next(iter(people)) if len(people) == 1 else 0)
 
     # The rounds.
 
@@ -199,7 +199,7 @@ class PresenceHub:
         if not changed:
             return
         news = wire.PresenceChanged(tuple(self._presence(each) for each in changed))
-        if not subscriber.put_hint(Blob(encode(news), 0)):
+        if not subscriber.put_hint(SharedFrames(encode(news), 0)):
             self._postpone(subscriber, people)
             return
         for each in changed:
@@ -243,7 +243,7 @@ class PresenceHub:
         for each in people:
             self._unwatch(subscriber, each)
         if gone:
-            subscriber.put_hint(Blob(encode(wire.PresenceChanged(tuple(gone))), 0))
+            subscriber.put_hint(SharedFrames(encode(wire.PresenceChanged(tuple(gone))), 0))
 
     def _unwatch(self, subscriber: Subscriber, user_id: int) -> None:
         watchers = self._watchers.get(user_id)

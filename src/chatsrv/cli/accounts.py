@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatsrv.cli.online import Online, PasswordStdin
+from chatsrv.cli.online import CommandContext, PasswordStdin
 
 if TYPE_CHECKING:
     from chatsrv_protocol.session import LoggedIn
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.", show_default=False)]
 
 
-async def register(here: Online, name: Name, password_stdin: PasswordStdin = False) -> None:
+async def register(here: CommandContext, name: Name, password_stdin: PasswordStdin = False) -> None:
     """Make an account and log in with it."""
-    from chatsrv.cli.passwords import Passwords
+    from chatsrv.cli.passwords import PasswordSource
 
-    password = Passwords(from_stdin=password_stdin).choose("Password")
+    password = PasswordSource(from_stdin=password_stdin).choose("Password")
     async with here.connect() as client:
         _keep(here, await client.register(name, password, device=_device()))
 
 
-async def login(here: Online, name: Name, password_stdin: PasswordStdin = False) -> None:
+async def login(here: CommandContext, name: Name, password_stdin: PasswordStdin = False) -> None:
     """Log in; the token is kept for this profile and server."""
-    from chatsrv.cli.passwords import Passwords
+    from chatsrv.cli.passwords import PasswordSource
 
-    password = Passwords(from_stdin=password_stdin).ask("Password")
+    password = PasswordSource(from_stdin=password_stdin).ask("Password")
     async with here.connect() as client:
         _keep(here, await client.login(name, password, device=_device()))
 
 
-def _keep(here: Online, who: "LoggedIn") -> None:
+def _keep(here: CommandContext, who: "LoggedIn") -> None:
     from chatsrv.cli import profiles
 
     profiles.save(here.profile, here.server, profiles.Credentials(who.name, who.user_id, who.token))
@@ -52,7 +52,7 @@ def _device() -> str:
     return f"chatsrv on {name}"[:64].strip()
 
 
-async def logout(here: Online) -> None:
+async def logout(here: CommandContext) -> None:
     """Log out: the token ends, here and on the server."""
     from chatsrv.cli import profiles
 
@@ -64,7 +64,7 @@ async def logout(here: Online) -> None:
     here.out.say(f"{name} is logged out of {here.server}", name=name, server=here.server, profile=here.profile)
 
 
-async def whoami(here: Online) -> None:
+async def whoami(here: CommandContext) -> None:
     """Say whose login this profile has, and ask the server whether it still holds."""
     async with here.session() as client:
         me = client.me
@@ -80,14 +80,14 @@ async def whoami(here: Online) -> None:
     )
 
 
-async def passwd(here: Online, password_stdin: PasswordStdin = False) -> None:
+async def passwd(here: CommandContext, password_stdin: PasswordStdin = False) -> None:
     """Change the password; all your other sessions end.
 
     With --password-stdin the first line is the old password, the second the new one.
     """
-    from chatsrv.cli.passwords import Passwords
+    from chatsrv.cli.passwords import PasswordSource
 
-    passwords = Passwords(from_stdin=password_stdin)
+    passwords = PasswordSource(from_stdin=password_stdin)
     async with here.session() as client:
         old = passwords.ask("Old password")
         new = passwords.choose("New password")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from chatsrv.cli.online import Online
+from chatsrv.cli.online import CommandContext
 from chatsrv.cli.talk import Everybody, Mention, calling
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MOST_FOUND: Final = 200
 
 
 async def read(
-    here: Online,
+    here: CommandContext,
     which: Which,
     seq: Annotated[int | None, typer.Argument(metavar="N", min=1, help="Up to this number; else everything.")] = None,
 ) -> None:
@@ -38,7 +38,7 @@ async def read(
     )  # fmt: skip
 
 
-async def unread(here: Online) -> None:
+async def unread(here: CommandContext) -> None:
     """Show what is unread in your groups, and who called you; quiet groups are counted apart."""
     from chatsrv.client.view import unread_label, unread_of
 
@@ -88,7 +88,7 @@ def _unread_record(group: "Group") -> dict[str, Any]:
     }
 
 
-async def quiet(here: Online, which: Which, off: Off = False) -> None:
+async def quiet(here: CommandContext, which: Which, off: Off = False) -> None:
     """Count a group's unread messages apart, on all your devices."""
     from chatsrv.cli.lookup import find_group
 
@@ -109,7 +109,7 @@ def _acked(out: "Output", sent: Any, what: str) -> None:
 
 
 async def reply(
-    here: Online,
+    here: CommandContext,
     which: Which,
     of: Annotated[int, typer.Argument(metavar="N", min=0, help="The message to answer: its number; 0 for none.")],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
@@ -127,7 +127,10 @@ async def reply(
 
 
 async def edit(
-    here: Online, which: Which, of: Of, text: Annotated[str, typer.Argument(metavar="TEXT", help="The new words.")]
+    here: CommandContext,
+    which: Which,
+    of: Of,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The new words.")],
 ) -> None:
     """Give a message of yours other words."""
     from chatsrv.cli.lookup import find_group
@@ -138,7 +141,7 @@ async def edit(
     _acked(here.out, changed, f"#{of} in '{group.name}' is corrected")
 
 
-async def recall(here: Online, which: Which, of: Of) -> None:
+async def recall(here: CommandContext, which: Which, of: Of) -> None:
     """Take a message back, for everybody."""
     from chatsrv.cli.lookup import find_group
 
@@ -153,7 +156,7 @@ def _or_already(changed: "Changed", sentence: str) -> str:
 
 
 async def react(
-    here: Online,
+    here: CommandContext,
     which: Which,
     of: Of,
     emoji: Annotated[str | None, typer.Argument(metavar="EMOJI", help="The emoji; without one, list them.")] = None,
@@ -181,7 +184,7 @@ async def react(
 
 
 async def pin(
-    here: Online,
+    here: CommandContext,
     which: Which,
     of: Annotated[int | None, typer.Argument(metavar="N", min=1, help="The message; without it, list them.")] = None,
     off: Off = False,
@@ -206,7 +209,7 @@ async def pin(
 
 
 async def forward(
-    here: Online,
+    here: CommandContext,
     which: Which,
     of: Of,
     to: Annotated[str, typer.Argument(metavar="TO", help="The group to say it in: its name or id.")],
@@ -221,7 +224,7 @@ async def forward(
     _acked(here.out, sent, f"#{sent.seq} in '{target.name}'")
 
 
-async def receipts(here: Online, which: Which, of: Of) -> None:
+async def receipts(here: CommandContext, which: Which, of: Of) -> None:
     """Show who has, and who has read, a message of yours."""
     from chatsrv.cli.events import record_of
     from chatsrv.cli.lookup import find_group
@@ -238,7 +241,7 @@ async def receipts(here: Online, which: Which, of: Of) -> None:
     here.out.line(f"read by {counts.read}, delivered to {counts.delivered} of {counts.members}")
 
 
-async def versions(here: Online, which: Which, of: Of) -> None:
+async def versions(here: CommandContext, which: Which, of: Of) -> None:
     """Show what a message said before it was edited; for admins, if the group keeps edits."""
     from chatsrv.cli.events import clock, record_of
     from chatsrv.cli.lookup import find_group
@@ -253,7 +256,7 @@ async def versions(here: Online, which: Which, of: Of) -> None:
 
 
 async def search(
-    here: Online,
+    here: CommandContext,
     query: Annotated[list[str], typer.Argument(metavar="WORD…", help="Words that a message must hold, all of them.")],
     group: Annotated[str | None, typer.Option("--group", metavar="G", help="Only in this group.")] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST_FOUND, help="At most so many.")] = 20,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chatsrv.cli.errors import Failure, usage
-from chatsrv.cli.online import Online
+from chatsrv.cli.online import CommandContext
 
 if TYPE_CHECKING:
     from chatsrv.client import Client
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def f2f(
-    here: Online,
+    here: CommandContext,
     code: Annotated[str, typer.Argument(metavar="CODE", help="Four digits that you agree on.", show_default=False)],
     lat: Annotated[
         float | None, typer.Option(metavar="DEGREES", help="Where you are: north is positive.", show_default=False)
@@ -90,7 +90,7 @@ def _position(lat: float | None, lon: float | None) -> tuple[float, float] | Non
     return lat, lon
 
 
-async def _wait(here: Online, client: "Client", page: "InLobby") -> None:
+async def _wait(here: CommandContext, client: "Client", page: "InLobby") -> None:
     """Show the page as it changes, until it ends."""
     import trio
 
@@ -129,7 +129,7 @@ async def _enter_on_return(client: "Client") -> None:
         await client.enter_group()
 
 
-async def _closed(here: Online, client: "Client", closed: "LobbyClosed") -> None:
+async def _closed(here: CommandContext, client: "Client", closed: "LobbyClosed") -> None:
     """Say how it ended: in the group, or not."""
     if not closed.group_id:
         raise Failure(why_closed(closed), code=closed.reason)
@@ -149,7 +149,7 @@ _REASONS = {
 }
 
 
-def show_page(here: Online, page: "InLobby") -> None:
+def show_page(here: CommandContext, page: "InLobby") -> None:
     """Who waits under a code."""
     people: list[dict[str, Any]] = [
         {
@@ -172,9 +172,9 @@ def _guest(one: "Waiting") -> str:
     return name + avatar + (" (in the group)" if one.entered else "")
 
 
-def _entered(here: Online, entered: "Entered") -> None:
+def _entered(here: CommandContext, entered: "Entered") -> None:
     _say(here, entered.group_id, entered.name)
 
 
-def _say(here: Online, group_id: int, name: str) -> None:
+def _say(here: CommandContext, group_id: int, name: str) -> None:
     here.out.say(f"you are in '{name}' with id {group_id}", id=str(group_id), group_id=str(group_id), name=name)

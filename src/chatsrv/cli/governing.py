@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from chatsrv.cli.errors import usage
-from chatsrv.cli.online import Online, online
+from chatsrv.cli.online import CommandContext, online
 
 if TYPE_CHECKING:
     from chatsrv.client import Client
@@ -41,7 +41,7 @@ def _rules_record(group: "Group") -> dict[str, Any]:
 
 @online
 async def rules(
-    here: Online,
+    here: CommandContext,
     which: Which,
     invite: Annotated[Who | None, typer.Option(help="Who adds people and makes invites.")] = None,
     approval: Annotated[
@@ -87,7 +87,7 @@ async def rules(
 
 @online
 async def role(
-    here: Online,
+    here: CommandContext,
     which: Which,
     user: User,
     wanted: Annotated[
@@ -103,7 +103,7 @@ async def role(
 
 
 @online
-async def transfer(here: Online, which: Which, user: User) -> None:
+async def transfer(here: CommandContext, which: Which, user: User) -> None:
     """Hand a group over: the member becomes its owner, and you an admin."""
     async with here.session() as client:
         group, person = await _find(client, which, user)
@@ -115,7 +115,7 @@ async def transfer(here: Online, which: Which, user: User) -> None:
 
 @online
 async def dissolve(
-    here: Online,
+    here: CommandContext,
     which: Which,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether you are sure.")] = False,
 ) -> None:
@@ -134,7 +134,7 @@ async def dissolve(
 
 
 @online
-async def mute(here: Online, which: Which, user: User, lasting: Lasting = "forever") -> None:
+async def mute(here: CommandContext, which: Which, user: User, lasting: Lasting = "forever") -> None:
     """Let a member say nothing for a time."""
     from chatsrv.cli.durations import shown, until
 
@@ -147,7 +147,7 @@ async def mute(here: Online, which: Which, user: User, lasting: Lasting = "forev
 
 
 @online
-async def unmute(here: Online, which: Which, user: User) -> None:
+async def unmute(here: CommandContext, which: Which, user: User) -> None:
     """Let a member speak again."""
     async with here.session() as client:
         group, person = await _find(client, which, user)
@@ -157,7 +157,7 @@ async def unmute(here: Online, which: Which, user: User) -> None:
 
 
 @online
-async def ban(here: Online, which: Which, user: User, lasting: Lasting = "forever") -> None:
+async def ban(here: CommandContext, which: Which, user: User, lasting: Lasting = "forever") -> None:
     """Keep somebody out of a group for a time; a member is removed."""
     from chatsrv.cli.durations import shown, until
 
@@ -170,7 +170,7 @@ async def ban(here: Online, which: Which, user: User, lasting: Lasting = "foreve
 
 
 @online
-async def unban(here: Online, which: Which, user: User) -> None:
+async def unban(here: CommandContext, which: Which, user: User) -> None:
     """Let somebody who is banned come back."""
     async with here.session() as client:
         group, person = await _find(client, which, user)
@@ -180,7 +180,7 @@ async def unban(here: Online, which: Which, user: User) -> None:
 
 
 @online
-async def bans(here: Online, which: Which) -> None:
+async def bans(here: CommandContext, which: Which) -> None:
     """Show who is kept out of a group."""
     from chatsrv.cli.durations import shown
     from chatsrv.cli.lookup import find_group
@@ -204,7 +204,7 @@ def _invite_record(group: "Group", one: "Invite") -> dict[str, Any]:
 
 @online
 async def invite(
-    here: Online,
+    here: CommandContext,
     which: Which,
     lasting: Lasting = "7d",
     uses: Annotated[int, typer.Option(metavar="N", help="How many people may use it; 0 is any number.", min=0)] = 0,
@@ -240,7 +240,7 @@ async def invite(
 
 @online
 async def join(
-    here: Online,
+    here: CommandContext,
     code: Annotated[str, typer.Argument(metavar="CODE", help="The code of an invite.", show_default=False)],
     note: Annotated[str, typer.Option(help="A word about you, where an admin decides.", show_default=False)] = "",
 ) -> None:
@@ -259,7 +259,7 @@ async def join(
 
 @online
 async def approve(
-    here: Online,
+    here: CommandContext,
     which: Which,
     users: Annotated[
         list[str] | None,
@@ -296,7 +296,7 @@ async def approve(
 
 @online
 async def notice(
-    here: Online,
+    here: CommandContext,
     which: Which,
     text: Annotated[str | None, typer.Argument(metavar="TEXT|-", help="What it says; - reads standard input.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take it down.")] = False,
@@ -326,7 +326,7 @@ async def notice(
 
 @online
 async def nickname(
-    here: Online,
+    here: CommandContext,
     which: Which,
     name: Annotated[str, typer.Argument(metavar="NAME", help="How you are called there; nothing: by your name.")] = "",
 ) -> None:
@@ -341,7 +341,7 @@ async def nickname(
 
 
 async def dm(
-    here: Online,
+    here: CommandContext,
     user: User,
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What to say there at once.")] = None,
 ) -> None:

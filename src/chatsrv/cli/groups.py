@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chatsrv.cli.online import Online, online
+from chatsrv.cli.online import CommandContext, online
 
 if TYPE_CHECKING:
     from chatsrv_protocol.groups import Group
@@ -39,7 +39,7 @@ def group_record(one: "Group") -> dict[str, Any]:
 @group.command("create")
 @online
 async def create(
-    here: Online,
+    here: CommandContext,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the group is called.", show_default=False)],
     users: Annotated[
         list[str] | None, typer.Argument(metavar="USER", help="Who is in it from the start.", show_default=False)
@@ -65,7 +65,7 @@ async def create(
 
 @group.command("list")
 @online
-async def list_groups(here: Online) -> None:
+async def list_groups(here: CommandContext) -> None:
     """Show the groups you are in, with what is unread."""
     from chatsrv_protocol.groups import ROLE_NAMES
 
@@ -92,7 +92,7 @@ def unread(one: "Group") -> str:
 
 @group.command("show")
 @online
-async def show(here: Online, which: Which) -> None:
+async def show(here: CommandContext, which: Which) -> None:
     """Show one group."""
     from chatsrv.cli.lookup import find_group
 
@@ -108,7 +108,7 @@ async def show(here: Online, which: Which) -> None:
 
 @group.command("members")
 @online
-async def members(here: Online, which: Which) -> None:
+async def members(here: CommandContext, which: Which) -> None:
     """Show who is in a group, with their roles."""
     from chatsrv.cli.events import clock
     from chatsrv.cli.lookup import find_group
@@ -154,7 +154,7 @@ def _muted(until: int) -> str:
 
 @group.command("add")
 @online
-async def add(here: Online, which: Which, users: Users) -> None:
+async def add(here: CommandContext, which: Which, users: Users) -> None:
     """Add people to a group: all of them, or (when one cannot be added) none."""
     from chatsrv.cli.lookup import find_group, find_people
 
@@ -168,7 +168,7 @@ async def add(here: Online, which: Which, users: Users) -> None:
 
 @group.command("remove")
 @online
-async def remove(here: Online, which: Which, users: Users) -> None:
+async def remove(here: CommandContext, which: Which, users: Users) -> None:
     """Remove people from a group: they read nothing of it any more."""
     from chatsrv.cli.lookup import find_group, find_people
 
@@ -186,7 +186,7 @@ async def remove(here: Online, which: Which, users: Users) -> None:
 
 @group.command("leave")
 @online
-async def leave(here: Online, which: Which) -> None:
+async def leave(here: CommandContext, which: Which) -> None:
     """Leave a group."""
     from chatsrv.cli.lookup import find_group
 
@@ -199,7 +199,7 @@ async def leave(here: Online, which: Which) -> None:
 @group.command("rename")
 @online
 async def rename(
-    here: Online,
+    here: CommandContext,
     which: Which,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.", show_default=False)],
 ) -> None:
@@ -215,7 +215,7 @@ async def rename(
 @group.command("avatar")
 @online
 async def avatar(
-    here: Online,
+    here: CommandContext,
     which: Which,
     media_id: Annotated[
         int | None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from chatsrv.cli.output import Output
     from chatsrv_storage.check import Check
-    from chatsrv_storage.port import Connection
+    from chatsrv_storage.port import SqlConnection
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ def check(
 
     heads: list[tuple[int, str]] = []
 
-    def audit_head(conn: "Connection") -> "Iterator[str]":
+    def audit_head(conn: "SqlConnection") -> "Iterator[str]":
         heads.append(audit.head(conn))
         return iter(())
 
@@ -174,7 +174,7 @@ async def _set_offline(data: Path, name: str, operator: bool) -> dict[str, Any]:
 
     now_ms, actor = _now_and_actor()
 
-    def change(conn: "Connection") -> int:
+    def change(conn: "SqlConnection") -> int:
         return accounts.set_operator(conn, actor, name, operator, now_ms)
 
     return {"user_id": await _write_offline(data, change)}
@@ -191,7 +191,7 @@ async def _backup_offline(data: Path, path: Path) -> dict[str, Any]:
     return {}
 
 
-async def _write_offline(data: Path, job: "Callable[[Connection], T]") -> T:
+async def _write_offline(data: Path, job: "Callable[[SqlConnection], T]") -> T:
     from chatsrv_storage.port import open_storage
 
     async with open_storage(data, inline=True) as storage:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from chatsrv.cli.errors import Failure
-from chatsrv.cli.online import Online, online
+from chatsrv.cli.online import CommandContext, online
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -75,7 +75,7 @@ async def upload(out: "Output", client: "Client", path: Path, *, kind: str = "")
 @media.command("get")
 @online
 async def get(
-    here: Online,
+    here: CommandContext,
     media_id: MediaId,
     output: Annotated[
         Path | None,
@@ -102,7 +102,7 @@ async def get(
 @media.command("list")
 @online
 async def list_(
-    here: Online,
+    here: CommandContext,
     which: Which,
     before: Annotated[
         int | None, typer.Option("--before", metavar="N", min=1, help="Only what came before #N.", show_default=False)
@@ -133,7 +133,7 @@ async def list_(
 
 @media.command("url")
 @online
-async def url(here: Online, media_id: MediaId) -> None:
+async def url(here: CommandContext, media_id: MediaId) -> None:
     """Show URLs of a medium and its thumbnail, for a browser or a player: good for some minutes, for you alone."""
     async with here.session() as client:
         urls = await client.media_urls(media_id)

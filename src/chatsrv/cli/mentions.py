@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from chatsrv.client import Client
 
 
-async def whom(client: "Client", group_id: int, text: str) -> tuple[list[int], bool]:
+async def resolve_mentions(client: "Client", group_id: int, text: str) -> tuple[list[int], bool]:
     """(the ids of members whom a text calls, whether it calls everybody, where one may). Others named are just words."""
     if not any(sign in text for sign in "@\uff20\ufe6b"):
         return [], False

@@ -65,16 +65,16 @@ class Common:
         return Common(self.server or before.server, self.profile or before.profile, self.json or before.json)
 
 
-class Inside(Common):
+class ChatContext(Common):
     """A chat from inside which commands run over its own connection: `online` leaves the work here, and starts nothing."""
 
-    def __init__(self, here: "Online") -> None:
+    def __init__(self, here: "CommandContext") -> None:
         super().__init__(here.server, here.profile, json=False)
         self.here = here
         self.job: Callable[[], Awaitable[None]] | None = None
 
 
-class Online:
+class CommandContext:
     """Where a command goes to, as whom, and where its results go. `reads_events`: a command may read its connection's."""
 
     reads_events = True
@@ -135,7 +135,7 @@ def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     own = list(inspect.signature(function).parameters.values())[1:]
 
     def command(ctx: typer.Context, server: str | None, profile: str | None, json: bool, **arguments: Any) -> None:
-        if isinstance(ctx.obj, Inside):
+        if isinstance(ctx.obj, ChatContext):
             ctx.obj.job = partial(function, ctx.obj.here, **arguments)
             return
         import trio
@@ -143,7 +143,7 @@ def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         from chatsrv.cli.output import Output
 
         common = Common(server, profile, json).over(ctx.obj)
-        here = Online(common, Output(json=common.json))
+        here = CommandContext(common, Output(json=common.json))
 
         async def run() -> None:
             await function(here, **arguments)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from chatsrv.cli.online import Online, PasswordStdin, online
+from chatsrv.cli.online import CommandContext, PasswordStdin, online
 
 user = typer.Typer(help="Accounts of others: an operator's rights.", no_args_is_help=True)
 
@@ -12,7 +12,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.", show_d
 
 
 async def backup(
-    here: Online,
+    here: CommandContext,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the new file is called.", show_default=False)],
 ) -> None:
     """Write a verified copy of the database, while the server runs; an operator's right.
@@ -27,7 +27,7 @@ async def backup(
 
 @user.command("disable")
 @online
-async def disable(here: Online, name: Name) -> None:
+async def disable(here: CommandContext, name: Name) -> None:
     """End all sessions of an account and let it in no more."""
     async with here.session() as client:
         await client.enable_user(name, enabled=False)
@@ -36,7 +36,7 @@ async def disable(here: Online, name: Name) -> None:
 
 @user.command("enable")
 @online
-async def enable(here: Online, name: Name) -> None:
+async def enable(here: CommandContext, name: Name) -> None:
     """Let a disabled account in again."""
     async with here.session() as client:
         await client.enable_user(name, enabled=True)
@@ -45,11 +45,11 @@ async def enable(here: Online, name: Name) -> None:
 
 @user.command("reset-password")
 @online
-async def reset_password(here: Online, name: Name, password_stdin: PasswordStdin = False) -> None:
+async def reset_password(here: CommandContext, name: Name, password_stdin: PasswordStdin = False) -> None:
     """Set an account's password and end its sessions."""
-    from chatsrv.cli.passwords import Passwords
+    from chatsrv.cli.passwords import PasswordSource
 
-    password = Passwords(from_stdin=password_stdin).choose(f"New password for {name}")
+    password = PasswordSource(from_stdin=password_stdin).choose(f"New password for {name}")
     async with here.session() as client:
         await client.reset_password(name, password)
     here.out.say(f"{name} has a new password and is logged out everywhere", name=name)

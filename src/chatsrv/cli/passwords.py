@@ -6,7 +6,7 @@ import sys
 from chatsrv.cli.errors import usage
 
 
-class Passwords:
+class PasswordSource:
     """The passwords of one command, asked for one after the other."""
 
     def __init__(self, *, from_stdin: bool) -> None:

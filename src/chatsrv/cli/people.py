@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chatsrv.cli.online import Online
+from chatsrv.cli.online import CommandContext
 
 if TYPE_CHECKING:
     from chatsrv.client import Client
@@ -16,7 +16,7 @@ User = Annotated[str, typer.Argument(metavar="USER", help="Name of an account.",
 
 
 async def who(
-    here: Online,
+    here: CommandContext,
     which: Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)],
     everybody: Annotated[bool, typer.Option("--all", help="Also who is not, and when they last were.")] = False,
 ) -> None:
@@ -55,7 +55,7 @@ async def _away(client: "Client", group_id: int) -> "list[tuple[str, Presence]]"
 
 
 async def profile(
-    here: Online,
+    here: CommandContext,
     users: Annotated[
         list[str] | None,
         typer.Argument(metavar="USER", help="Whose profiles; nobody means mine.", show_default=False),
@@ -96,7 +96,7 @@ async def profile(
             here.out.say(_sentence(found), **_record(found))
 
 
-def _show_mine(here: Online, mine: "MyProfile") -> None:
+def _show_mine(here: CommandContext, mine: "MyProfile") -> None:
     hides = "; you hide when you are there" if mine.hidden else ""
     here.out.say(_sentence(mine.profile) + hides, **_record(mine.profile), hidden=mine.hidden)
 
@@ -116,7 +116,7 @@ def _record(one: "Profile") -> dict[str, Any]:
 
 
 async def devices(
-    here: Online,
+    here: CommandContext,
     end: Annotated[
         int | None, typer.Option("--end", metavar="ID", min=1, help="Log this one out.", show_default=False)
     ] = None,
@@ -158,7 +158,7 @@ def _session_record(one: "Session") -> dict[str, Any]:
 
 
 async def block(
-    here: Online,
+    here: CommandContext,
     user: Annotated[
         str | None, typer.Argument(metavar="USER", help="Whom; nobody: list them.", show_default=False)
     ] = None,
@@ -176,7 +176,7 @@ async def block(
     here.out.say(f"you block {person.name} now", user_id=str(person.user_id), name=person.name, blocked=True)
 
 
-async def unblock(here: Online, user: User) -> None:
+async def unblock(here: CommandContext, user: User) -> None:
     """Let somebody write to you again."""
     from chatsrv.cli.lookup import find_people
 

@@ -10,7 +10,7 @@ import typer
 
 from chatsrv.cli.errors import Failure, usage
 from chatsrv.cli.groups import Which
-from chatsrv.cli.online import Online, online
+from chatsrv.cli.online import CommandContext, online
 
 if TYPE_CHECKING:
     from chatsrv_protocol.redpack import PacketShown
@@ -42,7 +42,7 @@ def money(cents: int) -> str:
 @redpack.command("send")
 @online
 async def send(
-    here: Online,
+    here: CommandContext,
     which: Which,
     amount: Amount,
     count: Annotated[int, typer.Argument(metavar="COUNT", help="In how many shares.", min=1, show_default=False)],
@@ -83,7 +83,7 @@ async def send(
 
 @redpack.command("grab")
 @online
-async def grab(here: Online, packet_id: PacketId) -> None:
+async def grab(here: CommandContext, packet_id: PacketId) -> None:
     """Ask whether there is something in a packet for you; takes nothing."""
     async with here.session() as client:
         shown = await client.show_packet(packet_id)
@@ -102,7 +102,7 @@ async def grab(here: Online, packet_id: PacketId) -> None:
 
 @redpack.command("open")
 @online
-async def open_it(here: Online, packet_id: PacketId) -> None:
+async def open_it(here: CommandContext, packet_id: PacketId) -> None:
     """Open a packet: what you draw is in your wallet at once."""
     async with here.session() as client:
         shown = await client.show_packet(packet_id)
@@ -155,7 +155,7 @@ def reveal_of(shown: "PacketShown") -> dict[str, Any]:
 
 @redpack.command("show")
 @online
-async def show(here: Online, packet_id: PacketId) -> None:
+async def show(here: CommandContext, packet_id: PacketId) -> None:
     """Show who took what and when; with --json also what proves that it was fair."""
     from chatsrv.cli.events import clock
 
@@ -210,7 +210,7 @@ def _seen(text: str | None, option: str) -> bytes | None:
 @redpack.command("verify")
 @online
 async def verify_packet(
-    here: Online,
+    here: CommandContext,
     what: Annotated[
         str,
         typer.Argument(
@@ -259,7 +259,7 @@ async def verify_packet(
 
 @wallet.command("balance")
 @online
-async def balance(here: Online) -> None:
+async def balance(here: CommandContext) -> None:
     """Show what is in your wallet."""
     async with here.session() as client:
         cents = await client.balance()
@@ -269,7 +269,7 @@ async def balance(here: Online) -> None:
 @wallet.command("statement")
 @online
 async def statement(
-    here: Online,
+    here: CommandContext,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", help="How many, the latest first.", min=1, max=200)
     ] = 50,
@@ -299,7 +299,7 @@ async def statement(
 @wallet.command("grant")
 @online
 async def grant(
-    here: Online,
+    here: CommandContext,
     user: Annotated[str, typer.Argument(metavar="USER", help="Whose wallet.", show_default=False)],
     amount: Amount,
 ) -> None:
@@ -312,7 +312,7 @@ async def grant(
 
 @wallet.command("withdraw")
 @online
-async def withdraw(here: Online, amount: Amount) -> None:
+async def withdraw(here: CommandContext, amount: Amount) -> None:
     """Pay money out of your wallet through the server's payment provider."""
     cents = cents_of(amount)
     async with here.session() as client:

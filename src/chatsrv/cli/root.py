@@ -19,7 +19,7 @@ from chatsrv.cli import (
     tail,
     talk,
 )
-from chatsrv.cli.online import Common, Inside, Json, Profile, Server, online
+from chatsrv.cli.online import ChatContext, Common, Json, Profile, Server, online
 
 app = typer.Typer(
     name="chatsrv",
@@ -36,7 +36,7 @@ def root(ctx: typer.Context, server: Server = None, profile: Profile = None, jso
 
     Start with `chatsrv demo`, or with `chatsrv serve` in one terminal and `chatsrv register NAME` in another.
     """
-    if not isinstance(ctx.obj, Inside):
+    if not isinstance(ctx.obj, ChatContext):
         ctx.obj = Common(server, profile, json)
 
 

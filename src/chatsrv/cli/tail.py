@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from chatsrv.cli.errors import Failure
-from chatsrv.cli.online import Online
+from chatsrv.cli.online import CommandContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def tail(
-    here: Online,
+    here: CommandContext,
     which: Annotated[
         list[str] | None,
         typer.Argument(metavar="G", help="The groups, by name or id; none means all.", show_default=False),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict
 import typer
 
 from chatsrv.cli.errors import Failure
-from chatsrv.cli.online import Online
+from chatsrv.cli.online import CommandContext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,14 +26,14 @@ Mention = Annotated[list[str] | None, typer.Option("--mention", metavar="USER", 
 Everybody = Annotated[bool, typer.Option("--all", help="Call everybody; a right.")]
 
 
-class Calls(TypedDict):
+class Mentions(TypedDict):
     """Whom a message calls, as the client library takes it."""
 
     mentions: tuple[int, ...]
     mention_all: bool
 
 
-Call: TypeAlias = Callable[[str], Awaitable[Calls]]
+Call: TypeAlias = Callable[[str], Awaitable[Mentions]]
 """Whom a text calls, besides those whom the command names."""
 
 GO_ON: Final = frozenset(("text_empty", "bad_field", "message_refused"))
@@ -45,7 +45,7 @@ READ_BYTES: Final = 64 * 1024
 
 
 async def send(
-    here: Online,
+    here: CommandContext,
     which: Which,
     text: Annotated[
         str | None,
@@ -89,12 +89,12 @@ async def send(
 async def calling(client: "Client", group: "Group", names: list[str] | None, *, everybody: bool) -> Call:
     """What a text has to be sent with: the people named by options, and those whom it names itself. Raises Failure."""
     from chatsrv.cli.lookup import find_people
-    from chatsrv.cli.mentions import whom
+    from chatsrv.cli.mentions import resolve_mentions
 
     people = await find_people(client, names) if names else []
 
-    async def call(text: str) -> Calls:
-        called, all_of_them = await whom(client, group.group_id, text)
+    async def call(text: str) -> Mentions:
+        called, all_of_them = await resolve_mentions(client, group.group_id, text)
         mentions = dict.fromkeys([*(person.user_id for person in people), *called])
         return {"mentions": tuple(mentions), "mention_all": everybody or all_of_them}
 
@@ -140,7 +140,7 @@ async def _send_lines(out: "Output", client: "Client", group: "Group", call: Cal
 
 
 async def history(
-    here: Online,
+    here: CommandContext,
     which: Which,
     after: Annotated[int | None, typer.Option("--after", metavar="N", min=0, help="Only what came after #N.")] = None,
     before: Annotated[

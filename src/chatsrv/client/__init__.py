@@ -11,7 +11,7 @@ async with open_client("tcp://127.0.0.1:7000") as client:
         print(event)
 """
 
-from chatsrv.client.calls import Answer
+from chatsrv.client.calls import CommandReply
 from chatsrv.client.client import Client, Events, open_client
 from chatsrv.client.dial import Dialer
 from chatsrv.client.errors import (
@@ -28,11 +28,11 @@ from chatsrv.client.events import Connected, Disconnected, Reconnecting, Restore
 from chatsrv.client.url import BadUrl, parse_url
 
 __all__ = [
-    "Answer",
     "BadUrl",
     "Client",
     "ClientClosed",
     "ClientError",
+    "CommandReply",
     "Connected",
     "Dialer",
     "Disconnected",

@@ -9,7 +9,7 @@ from chatsrv.client.errors import ClientError, LinkLost, OutcomeUnknown
 
 
 @attrs.frozen(slots=True)
-class Answer:
+class CommandReply:
     """A reply, and the events that came before it under the same request id (History, CatchUp).
 
     `repeated`: the command went out on more than one connection, so that an earlier one may have taken effect.
@@ -20,7 +20,7 @@ class Answer:
     repeated: bool = False
 
 
-class Call:
+class PendingRequest:
     """A command that somebody waits for. It is finished once, by an answer or an error.
 
     `lasting`: it outlives a connection, and the client sends it again on the next one. `repeatable`: sending it twice
@@ -58,9 +58,9 @@ class Call:
         elif self.sent and not self.repeatable:
             self.fail(OutcomeUnknown(f"{type(self.command).__name__}: {error}"))
 
-    async def answer(self) -> Answer:
+    async def answer(self) -> CommandReply:
         """Wait for the answer, a `Refused` included. Raises the error it failed with. A cancel does not take it back."""
         await self.finished.wait()
         if self.error is not None:
             raise self.error
-        return Answer(self.reply, tuple(self.events), self.sent > 1)
+        return CommandReply(self.reply, tuple(self.events), self.sent > 1)

@@ -19,7 +19,7 @@ import trio
 
 from chatsrv.client.backoff import Backoff
 from chatsrv.client.buffer import Buffer
-from chatsrv.client.calls import Answer
+from chatsrv.client.calls import CommandReply
 from chatsrv.client.client_ids import ClientIds, ServerClock
 from chatsrv.client.commands_conversation import ConversationCommands
 from chatsrv.client.commands_facetoface import FaceToFaceCommands
@@ -35,7 +35,7 @@ from chatsrv.client.dial import Dialer, Trust, make_dial
 from chatsrv.client.errors import ClientError, NotLoggedIn, ProtocolViolation, RequestRefused, Unreachable
 from chatsrv.client.follow import Start
 from chatsrv.client.http_access import HttpAccess
-from chatsrv.client.keeper import Keeper, Settings
+from chatsrv.client.keeper import ClientSession, Settings
 from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.common import Ping
 from chatsrv_protocol.session import Welcome
@@ -66,7 +66,7 @@ class Client(
     ProtocolViolation and ClientClosed, all of them ClientError.
     """
 
-    def __init__(self, keeper: Keeper, ids: ClientIds, trust: Trust) -> None:
+    def __init__(self, keeper: ClientSession, ids: ClientIds, trust: Trust) -> None:
         super().__init__(keeper)
         self._ids = ids
         self._trust = trust
@@ -117,7 +117,7 @@ class Client(
             raise ProtocolViolation(f"the reply is {type(answer.reply).__name__}, not {reply.__name__}")
         return answer.reply
 
-    async def exchange(self, command: object, *, repeatable: bool = True) -> Answer:
+    async def exchange(self, command: object, *, repeatable: bool = True) -> CommandReply:
         """Like `request`, with the events that came before the reply.
 
         Not `repeatable`: it is sent once, and OutcomeUnknown is raised when its answer is lost.
@@ -220,7 +220,7 @@ async def _open_client(
     fraction: Callable[[], float],
 ) -> AsyncGenerator[Client]:
     clock = ServerClock(monotonic or trio.current_time)
-    keeper = Keeper(dial, settings, clock, Backoff(fraction), fraction)
+    keeper = ClientSession(dial, settings, clock, Backoff(fraction), fraction)
     keeper.token = token
     raised: BaseException | None = None
     async with trio.open_nursery() as nursery:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
-from chatsrv.client.calls import Answer
+from chatsrv.client.calls import CommandReply
 from chatsrv.client.errors import RequestRefused
 from chatsrv_protocol import ProtocolError
 
@@ -27,7 +27,7 @@ class Commands(ABC):
         """Send any command of the protocol and wait for its reply (of the type named, for a type checker)."""
 
     @abstractmethod
-    async def exchange(self, command: object, *, repeatable: bool = True) -> Answer:
+    async def exchange(self, command: object, *, repeatable: bool = True) -> CommandReply:
         """The same, with the events that came before the reply."""
 
     @abstractmethod

@@ -43,15 +43,15 @@ class MediaCommands(Commands):
         RequestRefused for what the file is or how large, Unreachable (also where the certificate of the HTTP side is not
         trusted, as the chat's would be), and OSError of the file.
         """
-        from chatsrv.client.transfers import Upload
+        from chatsrv.client.transfers import UploadTransfer
 
         access = await self.http_access()
         key = self.new_client_id().hex()
         if isinstance(source, (str, os.PathLike)):
             path = Path(source)
             with await trio.to_thread.run_sync(path.open, "rb") as file:
-                return await Upload(access, file, name or path.name, kind, progress).run(key)
-        return await Upload(access, source, name, kind, progress).run(key)
+                return await UploadTransfer(access, file, name or path.name, kind, progress).run(key)
+        return await UploadTransfer(access, source, name, kind, progress).run(key)
 
     async def send_media(
         self,

@@ -6,7 +6,7 @@ import trio
 
 from chatsrv.client.commands import Commands
 from chatsrv.client.errors import ClientError, NotLoggedIn, RequestRefused, SessionEnded, is_code
-from chatsrv.client.keeper import Keeper
+from chatsrv.client.keeper import ClientSession
 from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.session import (
@@ -29,7 +29,7 @@ from chatsrv_protocol.session import (
 class SessionCommands(Commands):
     """Methods of a client about its session. One login is at work at a time."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: ClientSession) -> None:
         self._keeper = keeper
         self._entering = trio.Lock()
 

@@ -7,7 +7,7 @@ from os import PathLike
 import attrs
 import trio
 
-from chatsrv.client.url import Target, parse_url
+from chatsrv.client.url import ServerAddress, parse_url
 from chatsrv.client.websocket import open_websocket
 
 Dialer = Callable[[], Awaitable[trio.abc.Stream]]
@@ -89,7 +89,7 @@ def _context(ca_file: str | PathLike[str] | None, *, insecure: bool) -> ssl.SSLC
     return context
 
 
-async def _connect(nursery: trio.Nursery, target: Target, context: ssl.SSLContext | None) -> trio.abc.Stream:
+async def _connect(nursery: trio.Nursery, target: ServerAddress, context: ssl.SSLContext | None) -> trio.abc.Stream:
     raw: trio.abc.Stream = await trio.open_tcp_stream(target.host, target.port)
     try:
         if context is not None:
@@ -104,6 +104,6 @@ async def _connect(nursery: trio.Nursery, target: Target, context: ssl.SSLContex
     return raw
 
 
-def _host_header(target: Target) -> str:
+def _host_header(target: ServerAddress) -> str:
     host = f"[{target.host}]" if ":" in target.host else target.host
     return f"{host}:{target.port}"

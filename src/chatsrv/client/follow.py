@@ -12,11 +12,11 @@ import attrs
 import trio
 
 from chatsrv.client.buffer import Buffer
-from chatsrv.client.calls import Answer, Call
+from chatsrv.client.calls import CommandReply, PendingRequest
 from chatsrv.client.errors import LinkLost, is_code
 from chatsrv.client.events import Restored
-from chatsrv.client.link import Link
-from chatsrv.client.position import GapInAnswer, Position
+from chatsrv.client.link import ServerConnection
+from chatsrv.client.position import GapInAnswer, ReadPosition
 from chatsrv_protocol import BY_NUMBER, ErrorCode, UnknownEvent, is_sequence_event, limits
 from chatsrv_protocol.common import Draining, Lagging, Refused
 from chatsrv_protocol.groups import Added, Group, Removed
@@ -62,7 +62,7 @@ class Follower:
         self.listed = trio.Event()  # the first time, or it never will be
         self._listed_once = False
         self._start = start
-        self._positions: dict[int, Position] = {}
+        self._positions: dict[int, ReadPosition] = {}
         self._early: dict[int, int] = {}
         self._behind: dict[int, None] = {}
         self._held = 0
@@ -70,7 +70,7 @@ class Follower:
         self._stale = False
         self._cursors: dict[int, int] = {}
         self._wake = trio.lowlevel.ParkingLot()
-        self._first_page: Call | None = None
+        self._first_page: PendingRequest | None = None
 
     def position(self, group_id: int) -> int | None:
         """The last sequence number handed out for this group; None if it is not followed."""
@@ -91,12 +91,12 @@ class Follower:
 
     # What the reader of the connection calls.
 
-    def begin(self, link: Link) -> None:
+    def begin(self, link: ServerConnection) -> None:
         """Logged in on a new connection: ask for the list before anybody else asks for anything."""
         self._stale = False
         for position in self._positions.values():
             position.resumed_at = position.taken
-        self._first_page = link.submit(Call(ListGroups(self._version)))
+        self._first_page = link.submit(PendingRequest(ListGroups(self._version)))
 
     def on_event(self, event: Any) -> None:
         """A live event."""
@@ -143,7 +143,7 @@ class Follower:
         start = self._start.of(group, at_login=at_login)
         position = self._positions.get(group_id)
         if position is None:
-            position = self._positions[group_id] = Position(start, version)
+            position = self._positions[group_id] = ReadPosition(start, version)
         else:
             position.joined(start, version)
         self._cursors[group_id] = group.read_seq
@@ -157,12 +157,12 @@ class Follower:
         position = self._positions.get(event.group_id)
         if position is None:
             # Not in the list yet: remember it, so that an older list does not bring the group back.
-            position = self._positions[event.group_id] = Position(event.seq)
+            position = self._positions[event.group_id] = ReadPosition(event.seq)
         elif not position.following or event.user_version <= position.version:
             return
         self._leave(position, event.group_id, event.seq, event.user_version, event.reason)
 
-    def _leave(self, position: Position, group_id: int, seq: int, version: int, reason: int = 0) -> None:
+    def _leave(self, position: ReadPosition, group_id: int, seq: int, version: int, reason: int = 0) -> None:
         self._held -= position.held
         position.left(version)
         self._early.pop(group_id, None)
@@ -181,7 +181,7 @@ class Follower:
 
     # The task of each connection.
 
-    async def run(self, link: Link) -> None:
+    async def run(self, link: ServerConnection) -> None:
         """List, catch up, and do so again whenever something is missing, until the connection is lost."""
         try:
             first_page, self._first_page = self._first_page, None
@@ -190,7 +190,7 @@ class Follower:
             while True:
                 if self._stale:
                     self._stale = False
-                    await self._list(link, link.submit(Call(ListGroups(self._version))))
+                    await self._list(link, link.submit(PendingRequest(ListGroups(self._version))))
                 elif not self._behind:
                     await self._wake.park()
                 elif not self.buffer.room_for_page:
@@ -200,9 +200,9 @@ class Follower:
         except LinkLost:
             pass  # the next connection begins with the list
         except GapInAnswer as error:
-            link.break_off(str(error))
+            link.protocol_violation(str(error))
 
-    async def _ask(self, link: Link, call: Call) -> Answer:
+    async def _ask(self, link: ServerConnection, call: PendingRequest) -> CommandReply:
         """The answer, over refusals that pass. Raises LinkLost; a refusal that stays ends the connection."""
         while True:
             answer = await call.answer()
@@ -212,9 +212,9 @@ class Follower:
                 link.end(f"catching up was refused: {answer.reply.message} ({answer.reply.code})")
                 raise link.reason
             await trio.sleep(max(answer.reply.retry_after / 1000, PAUSE))
-            call = link.submit(Call(call.command))
+            call = link.submit(PendingRequest(call.command))
 
-    async def _list(self, link: Link, call: Call) -> None:
+    async def _list(self, link: ServerConnection, call: PendingRequest) -> None:
         """Every page of my groups: who is new, who is gone, and how far each has got."""
         at_login = not self._listed_once
         since: int = call.command.since
@@ -231,7 +231,7 @@ class Follower:
                 self._on_listed(group, page.user_version, at_login=at_login)
             if not page.more or not page.groups:
                 break
-            call = link.submit(Call(ListGroups(since, page.groups[-1].group_id)))
+            call = link.submit(PendingRequest(ListGroups(since, page.groups[-1].group_id)))
         if complete:
             for group_id, position in self._positions.items():
                 if position.following and group_id not in named and position.version <= first_version:
@@ -263,7 +263,7 @@ class Follower:
         if position.behind:
             self._mark_behind(group.group_id)
 
-    async def _catch_up(self, link: Link) -> None:
+    async def _catch_up(self, link: ServerConnection) -> None:
         """One answer's worth of what is missing, of as many groups as one question may name."""
         asked = dict[int, int]()
         for group_id in list(self._behind)[: limits.MAX_PAGE]:
@@ -275,11 +275,11 @@ class Follower:
         if not asked:
             return
         ranges = tuple([Range(group_id, after) for group_id, after in asked.items()])
-        answer = await self._ask(link, link.submit(Call(CatchUp(ranges))))
+        answer = await self._ask(link, link.submit(PendingRequest(CatchUp(ranges))))
         if not self._take(asked, answer):
             await trio.sleep(PAUSE)
 
-    def _take(self, asked: Mapping[int, int], answer: Answer) -> bool:
+    def _take(self, asked: Mapping[int, int], answer: CommandReply) -> bool:
         """Hand out what an answer brought, and note who is still behind; whether it brought anybody further."""
         by_group: dict[int, list[tuple[int, Any]]] = {group_id: [] for group_id in asked}
         for event in answer.events:

@@ -11,7 +11,7 @@ import trio
 
 from chatsrv.client.backoff import LONGEST, Backoff
 from chatsrv.client.buffer import Buffer
-from chatsrv.client.calls import Call
+from chatsrv.client.calls import PendingRequest
 from chatsrv.client.client_ids import ServerClock
 from chatsrv.client.dial import Dial
 from chatsrv.client.errors import (
@@ -27,8 +27,8 @@ from chatsrv.client.errors import (
 )
 from chatsrv.client.events import Connected, Disconnected, Reconnecting
 from chatsrv.client.follow import Follower, Start
-from chatsrv.client.link import Link
-from chatsrv.client.requester import Requester
+from chatsrv.client.link import ServerConnection
+from chatsrv.client.requester import CommandQueue
 from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.common import Refused
 from chatsrv_protocol.session import LoggedIn, Resume
@@ -49,7 +49,7 @@ class Settings:
     start: Start
 
 
-class Keeper:
+class ClientSession:
     """The connection of one client, and its session. `run` is its life, in the client's nursery."""
 
     def __init__(
@@ -59,10 +59,10 @@ class Keeper:
         self.settings = settings
         self.token: bytes | None = None
         self.me: LoggedIn | None = None
-        self.link: Link | None = None
+        self.link: ServerConnection | None = None
         self.leaving = False
-        self.guests = Requester(fraction)
-        self.members = Requester(fraction, NotLoggedIn())
+        self.guests = CommandQueue(fraction)
+        self.members = CommandQueue(fraction, NotLoggedIn())
         self.buffer = Buffer(settings.buffer)
         self.follower: Follower | None = None
         self.opened = trio.Event()
@@ -87,7 +87,7 @@ class Keeper:
                 self.failure = failure
                 self.opened.set()
                 break
-            link: Link | None = self.link
+            link: ServerConnection | None = self.link
             was_in = link is not None and link.logged_in.is_set()
             if was_in:
                 down_since = trio.current_time()
@@ -114,7 +114,7 @@ class Keeper:
             self.link.end("the client is closed")
             await self.link.closed.wait()
 
-    async def _until_wanted(self, link: Link | None, failure: ClientError) -> None:
+    async def _until_wanted(self, link: ServerConnection | None, failure: ClientError) -> None:
         """No session: wait for somebody to log in. A dial that failed is an answer to those who do already."""
         if link is None or link.welcome is None:
             self.guests.fail(failure)
@@ -124,7 +124,9 @@ class Keeper:
         while not len(self.guests):
             await self.guests.wanted.park()
 
-    async def _pause(self, failure: ClientError, link: Link | None, down_since: float, *, was_in: bool) -> bool:
+    async def _pause(
+        self, failure: ClientError, link: ServerConnection | None, down_since: float, *, was_in: bool
+    ) -> bool:
         """Wait before the next try; False when it is time to give up."""
         if was_in:
             self.buffer.put_notice("state", Disconnected(str(failure)))
@@ -185,13 +187,13 @@ class Keeper:
             nursery.cancel_scope.cancel()
         return failure
 
-    async def _establish(self, nursery: trio.Nursery) -> Link:
+    async def _establish(self, nursery: trio.Nursery) -> ServerConnection:
         """Dial, say hello and resume, within the deadline. Raises Unreachable, SessionEnded and what is final."""
         timeout = self.settings.connect_timeout
         try:
             with trio.fail_after(timeout):
                 stream = await self._dial(nursery)
-                link = self.link = Link(stream, self.clock, self._on_event, self._on_login)
+                link = self.link = ServerConnection(stream, self.clock, self._on_event, self._on_login)
                 nursery.start_soon(link.run)
                 await self._introduce(link)
         except trio.TooSlowError:
@@ -203,12 +205,12 @@ class Keeper:
             raise self._as_failure(error) from None
         return link
 
-    async def _introduce(self, link: Link) -> None:
+    async def _introduce(self, link: ServerConnection) -> None:
         await link.hello(self.settings.agent)
         if self.token is None:
             self.guests.use(link)
             return
-        reply = (await link.submit(Call(Resume(self.token))).answer()).reply
+        reply = (await link.submit(PendingRequest(Resume(self.token))).answer()).reply
         if isinstance(reply, Refused):
             if is_code(reply.code, ErrorCode.SESSION_ENDED):
                 raise SessionEnded(reply.message)
@@ -219,17 +221,17 @@ class Keeper:
         link = self.link
         if link is not None and link.violation is not None:
             return ProtocolViolation(f"this is no chatsrv server: {link.violation}")
-        words = None if link is None else link.last_words
+        words = None if link is None else link.final_refusal
         if words is not None and is_code(words.code, ErrorCode.VERSION_UNSUPPORTED):
             return RequestRefused.of_reply(words)
         return Unreachable(str(error))
 
-    async def _follow(self, link: Link) -> None:
+    async def _follow(self, link: ServerConnection) -> None:
         await link.logged_in.wait()
         if self.follower is not None:
             await self.follower.run(link)
 
-    async def _leave_when_told(self, link: Link) -> None:
+    async def _leave_when_told(self, link: ServerConnection) -> None:
         """A server that stops wants us gone within a time: go at a random moment of it, with nothing unanswered."""
         await link.told_to_leave.wait()
         within = min(link.draining / 1000, LONGEST)
@@ -239,7 +241,7 @@ class Keeper:
             await link.settled()
         link.end("the server is stopping")
 
-    def _on_login(self, link: Link, logged_in: LoggedIn) -> None:
+    def _on_login(self, link: ServerConnection, logged_in: LoggedIn) -> None:
         """From the reader: what comes next on this connection belongs to this user."""
         again = self.me is not None
         if not again:

@@ -12,19 +12,19 @@ from typing import Any, Final, cast
 
 import trio
 
-from chatsrv.client.calls import Call
+from chatsrv.client.calls import PendingRequest
 from chatsrv.client.client_ids import ServerClock
 from chatsrv.client.errors import LinkLost, ProtocolViolation, RequestRefused
 from chatsrv_protocol import (
     BY_NUMBER,
     NEED_DATA,
-    Connection,
+    ConnectionState,
     ErrorCode,
+    ProtocolConnection,
     ProtocolError,
     Received,
     Rejected,
     Role,
-    State,
     is_reply,
     limits,
 )
@@ -37,7 +37,7 @@ READ_BYTES: Final = 64 * 1024
 WRITE_BYTES: Final = limits.MAX_WEBSOCKET_MESSAGE
 """At most this is written at once, in whole frames: on a WebSocket each write is one message."""
 
-GOODBYE: Final = 1.0
+CLOSE_GRACE_SECONDS: Final = 1.0
 """Seconds a connection may take to close; after that it is cut."""
 
 SHORTEST_HEARTBEAT: Final = 0.1
@@ -46,7 +46,7 @@ SHORTEST_HEARTBEAT: Final = 0.1
 _REPLIES: Final = frozenset(cls for number, cls in BY_NUMBER.items() if is_reply(number))
 
 
-class Link:
+class ServerConnection:
     """A connection over `stream`, which it owns from here on and closes. `run` is its life.
 
     `on_event` gets each live event, `on_login` each LoggedIn, both from the reader: they must not block or raise.
@@ -57,7 +57,7 @@ class Link:
         stream: trio.abc.Stream,
         clock: ServerClock,
         on_event: Callable[[Any], None],
-        on_login: Callable[["Link", LoggedIn], None],
+        on_login: Callable[["ServerConnection", LoggedIn], None],
     ) -> None:
         self.welcome: Welcome | None = None
         self.ended_by: SessionOver | None = None
@@ -67,20 +67,20 @@ class Link:
         self.logged_in = trio.Event()
         self.closed = trio.Event()
         self.come_back_at = 0.0  # on Trio's clock
-        self.last_words: Refused | None = None
+        self.final_refusal: Refused | None = None
         self.lost = trio.Event()
         self.reason = LinkLost("the connection was closed")
         self._stream = stream
         self._clock = clock
         self._on_event = on_event
         self._on_login = on_login
-        self._protocol = Connection(Role.CLIENT)
+        self._protocol = ProtocolConnection(Role.CLIENT)
         self._max_requests = 1
         self._heartbeat = SHORTEST_HEARTBEAT
         self._welcomed = trio.Event()  # the caller bounds what comes before
         self._request_id = 0
-        self._pending: dict[int, Call] = {}
-        self._backlog: deque[Call] = deque()
+        self._pending: dict[int, PendingRequest] = {}
+        self._backlog: deque[PendingRequest] = deque()
         self._outbox: deque[bytes] = deque()
         self._wake_writer = trio.lowlevel.ParkingLot()
         self._writing = False
@@ -89,7 +89,7 @@ class Link:
         self._sent_at = self._heard_at = trio.current_time()
 
     @property
-    def state(self) -> State:
+    def state(self) -> ConnectionState:
         """How far the handshake came."""
         return self._protocol.state
 
@@ -111,7 +111,7 @@ class Link:
                     await self._read()
         finally:
             self._lose()
-            with trio.move_on_after(GOODBYE, shield=True):
+            with trio.move_on_after(CLOSE_GRACE_SECONDS, shield=True):
                 await self._close_stream()
             self.closed.set()
 
@@ -123,7 +123,7 @@ class Link:
 
     async def hello(self, agent: str) -> Welcome:
         """The handshake. Raises LinkLost, RequestRefused (the version) and ProtocolViolation."""
-        answer = await self.submit(Call(Hello((limits.VERSION,), agent))).answer()
+        answer = await self.submit(PendingRequest(Hello((limits.VERSION,), agent))).answer()
         if isinstance(answer.reply, Refused):
             raise RequestRefused.of_reply(answer.reply)
         welcome: Welcome = answer.reply
@@ -136,7 +136,7 @@ class Link:
         self._welcomed.set()
         return welcome
 
-    def submit(self, call: Call) -> Call:
+    def submit(self, call: PendingRequest) -> PendingRequest:
         """Take a call; it is sent at once, or when one of those before it is answered. Answers the call itself."""
         if not self.alive:
             call.lost(self.reason)
@@ -146,7 +146,7 @@ class Link:
             self._send(call)
         return call
 
-    def forget(self, call: Call) -> None:
+    def forget(self, call: PendingRequest) -> None:
         """Nobody waits for this call any more: do not send it if it was not sent. Its place is free once it is answered."""
         if call in self._backlog:
             self._backlog.remove(call)
@@ -158,7 +158,7 @@ class Link:
             self._lose()
         self._scope.cancel()
 
-    def break_off(self, breach: str) -> None:
+    def protocol_violation(self, breach: str) -> None:
         """End the connection because the server broke the protocol's rules."""
         self.violation = ProtocolViolation(breach)
         self.end(f"the server broke the protocol: {breach}")
@@ -168,8 +168,8 @@ class Link:
         while self.alive and (self._pending or self._backlog or self._outbox or self._writing):
             await self._idle.park()
 
-    def _send(self, call: Call) -> None:
-        if self.state is State.CLOSED:
+    def _send(self, call: PendingRequest) -> None:
+        if self.state is ConnectionState.CLOSED:
             self._backlog.append(call)  # the end is being read
             return
         self._request_id = self._request_id % limits.MAX_REQUEST_ID + 1
@@ -184,7 +184,9 @@ class Link:
         self._wake_writer.unpark()
 
     def _send_next(self) -> None:
-        while self._backlog and self._protocol.waiting < self._max_requests and self.state is not State.CLOSED:
+        while (
+            self._backlog and self._protocol.waiting < self._max_requests and self.state is not ConnectionState.CLOSED
+        ):
             self._send(self._backlog.popleft())
         if not self._pending:
             self._idle.unpark_all()
@@ -207,7 +209,7 @@ class Link:
                 await self._stream.send_all(b"".join(pieces))
         except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
             # The reader still gets what the server said last, which is a better reason than ours.
-            with trio.move_on_after(GOODBYE):
+            with trio.move_on_after(CLOSE_GRACE_SECONDS):
                 await self.lost.wait()
             self.end("the connection broke while it was written to")
 
@@ -221,7 +223,7 @@ class Link:
                 self.end(f"the server was silent for {2 * self._heartbeat:g} seconds")
             elif now >= self._sent_at + self._heartbeat:
                 self._sent_at = now
-                self._send(Call(Ping()))
+                self._send(PendingRequest(Ping()))
 
     async def _read(self) -> None:
         protocol = self._protocol
@@ -242,14 +244,14 @@ class Link:
                             self._heard(item.message)
                     elif isinstance(item, Rejected):
                         self._rejected(item)
-                if protocol.state is State.CLOSED:
+                if protocol.state is ConnectionState.CLOSED:
                     self.end(self._last_reason("the server ended the connection"))
         except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
             self.end(self._last_reason(f"the connection broke: {error or type(error).__name__}"))
 
     def _last_reason(self, otherwise: str) -> str:
-        if self.last_words is not None:
-            return f"{self.last_words.message} ({self.last_words.code})"
+        if self.final_refusal is not None:
+            return f"{self.final_refusal.message} ({self.final_refusal.code})"
         if self.ended_by is None:
             return otherwise
         stopping = self.ended_by.reason == ErrorCode.SERVER_STOPPING.value
@@ -261,7 +263,7 @@ class Link:
         if kind not in _REPLIES:
             call.events.append(message)
             if len(call.events) > limits.MAX_PAGE:
-                self.break_off(f"an answer of more than {limits.MAX_PAGE} events")
+                self.protocol_violation(f"an answer of more than {limits.MAX_PAGE} events")
             return
         del self._pending[request_id]
         if kind is Pong or kind is Welcome:
@@ -275,7 +277,7 @@ class Link:
     def _heard(self, message: Any) -> None:
         kind = cast("type[Any]", type(message))
         if kind is Refused:
-            self.last_words = message
+            self.final_refusal = message
         elif kind is Draining:
             self.drain(message.within)
         elif kind is SessionOver:
@@ -298,7 +300,7 @@ class Link:
             call.fail(ProtocolViolation(f"the answer cannot be read: {rejected.error}"))
             self._send_next()
             return
-        self.break_off(str(rejected.error))
+        self.protocol_violation(str(rejected.error))
 
     def _lose(self) -> None:
         """Nothing more will be answered."""

@@ -21,7 +21,7 @@ class GapInAnswer(Exception):
     """A fetched range has a hole, which the protocol rules out."""
 
 
-class Position:
+class ReadPosition:
     """One group's. Sequence numbers start at 1; `start` is the one after which the reader began."""
 
     __slots__ = ("_held", "following", "head", "resumed_at", "start", "taken", "version")

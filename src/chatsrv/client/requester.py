@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import trio
 
-from chatsrv.client.calls import Answer, Call
+from chatsrv.client.calls import CommandReply, PendingRequest
 from chatsrv.client.errors import ClientError, RequestRefused, is_code
-from chatsrv.client.link import Link
+from chatsrv.client.link import ServerConnection
 from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.common import Refused
 
@@ -24,7 +24,7 @@ STOPPING: Final = 1000
 """Milliseconds within which to leave a server that refuses commands because it is stopping."""
 
 
-class Requester:
+class CommandQueue:
     """The calls of one kind (a guest's, or a member's), and the connection that takes them, when there is one.
 
     Holds one call for each task that waits in `exchange`. `error` is what exchanges raise while none is possible.
@@ -34,15 +34,15 @@ class Requester:
         self.error = error
         self.wanted = trio.lowlevel.ParkingLot()
         self._fraction = fraction
-        self._link: Link | None = None
-        self._calls: dict[int, Call] = {}
+        self._link: ServerConnection | None = None
+        self._calls: dict[int, PendingRequest] = {}
         self._ticket = 0
 
     def __len__(self) -> int:
         """Tasks that wait for an answer."""
         return len(self._calls)
 
-    def use(self, link: Link) -> None:
+    def use(self, link: ServerConnection) -> None:
         """From here on calls go to this connection, beginning with those that wait."""
         self.error = None
         self._link = link
@@ -61,7 +61,7 @@ class Requester:
         self._link = None
         self.fail(error)
 
-    async def exchange(self, command: Any, *, repeatable: bool = True, patient: bool = True) -> Answer:
+    async def exchange(self, command: Any, *, repeatable: bool = True, patient: bool = True) -> CommandReply:
         """Send a command and wait for its answer, over as many connections as it takes.
 
         `repeatable`: it may be sent again although the first time may have taken effect, else OutcomeUnknown is raised.
@@ -72,7 +72,9 @@ class Requester:
         ticket, tries = self._ticket, 0
         next_link = repeated = False
         while True:
-            answer = await self._settle(ticket, Call(command, lasting=True, repeatable=repeatable), next_link=next_link)
+            answer = await self._settle(
+                ticket, PendingRequest(command, lasting=True, repeatable=repeatable), next_link=next_link
+            )
             refused = answer.reply
             if not isinstance(refused, Refused):
                 return answer
@@ -96,7 +98,7 @@ class Requester:
         least = refused.retry_after / 1000 or BUSY_WAIT
         return None if least > LONGEST_WAIT else least * (1 + self._fraction() / 2)
 
-    async def _settle(self, ticket: int, call: Call, *, next_link: bool) -> Answer:
+    async def _settle(self, ticket: int, call: PendingRequest, *, next_link: bool) -> CommandReply:
         if self.error is not None:
             await trio.lowlevel.checkpoint()
             raise self.error

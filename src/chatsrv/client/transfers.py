@@ -19,13 +19,13 @@ import trio
 
 from chatsrv.client.errors import ClientError, ProtocolViolation, RequestRefused, Unreachable
 from chatsrv.client.http_access import HttpAccess, Progress, Source
-from chatsrv.http_calls import Answer, Content, begin, call, end_response, read_answer
+from chatsrv.http_calls import Content, HttpResponse, begin, call, end_response, read_answer
 from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.limits import MAX_ID
 
 T = TypeVar("T")
 
-PIECE: Final = 4 * 1024 * 1024
+UPLOAD_CHUNK_BYTES: Final = 4 * 1024 * 1024
 """Bytes of one request: what has to be read again from the file when a connection is lost."""
 
 READ: Final = 64 * 1024
@@ -50,7 +50,7 @@ _TUS: Final = {"tus-resumable": "1.0.0"}
 _NUMBER: Final = re.compile(r"\d{1,19}", re.ASCII)
 
 
-class Upload:
+class UploadTransfer:
     """One file on its way, by the tus protocol."""
 
     def __init__(self, access: HttpAccess, file: Source, name: str, kind: str, progress: Progress | None) -> None:
@@ -112,13 +112,15 @@ class Upload:
             if media_id is not None:
                 return media_id
 
-    async def _patch(self, http: httpx.AsyncClient, place: str, offset: int, size: int) -> Answer:
+    async def _patch(self, http: httpx.AsyncClient, place: str, offset: int, size: int) -> HttpResponse:
         headers = {
             "upload-offset": str(offset),
             "content-type": "application/offset+octet-stream",
-            "content-length": str(min(PIECE, size - offset)),
+            "content-length": str(min(UPLOAD_CHUNK_BYTES, size - offset)),
         }
-        return await self._call(http, "PATCH", place, headers, self._read(offset, min(size, offset + PIECE)), _DOUBTS)
+        return await self._call(
+            http, "PATCH", place, headers, self._read(offset, min(size, offset + UPLOAD_CHUNK_BYTES)), _DOUBTS
+        )
 
     async def _read(self, start: int, stop: int) -> AsyncGenerator[bytes]:
         await trio.to_thread.run_sync(self._file.seek, start)
@@ -139,7 +141,7 @@ class Upload:
         headers: dict[str, str],
         content: Content = b"",
         expected: tuple[int, ...] = (),
-    ) -> Answer:
+    ) -> HttpResponse:
         whole = {**self._auth, **_TUS, **headers}
         answer = await call(http, method, path, headers=whole, content=content, most=MAX_ANSWER)
         return _checked(answer, *expected)
@@ -181,7 +183,9 @@ class _Arriving:
     async def take(self, response: httpx.Response) -> None:
         """Write what a response brings, and close it."""
         if not response.is_success:
-            raise _refusal(Answer(response.status_code, response.headers, await read_answer(response, MAX_ANSWER)))
+            raise _refusal(
+                HttpResponse(response.status_code, response.headers, await read_answer(response, MAX_ANSWER))
+            )
         chunks = response.aiter_raw(READ)
         try:
             if self.done and response.status_code != HTTPStatus.PARTIAL_CONTENT:
@@ -268,14 +272,14 @@ def _unreachable(error: BaseException) -> Unreachable:
     return Unreachable(f"the server's HTTP side does not answer: {str(error) or type(error).__name__}")
 
 
-def _checked(answer: Answer, *expected: int) -> Answer:
+def _checked(answer: HttpResponse, *expected: int) -> HttpResponse:
     """The answer, if it is a success or of an expected status. Raises RequestRefused, or _Later."""
     if not 200 <= answer.status < 300 and answer.status not in expected:
         raise _refusal(answer)
     return answer
 
 
-def _refusal(answer: Answer) -> ClientError | _Later:
+def _refusal(answer: HttpResponse) -> ClientError | _Later:
     """What the server refused, and whether it may be asked again."""
     after = answer.headers.get("retry-after", "")
     seconds = float(after) if _NUMBER.fullmatch(after) else 0.0
@@ -290,7 +294,7 @@ def _refusal(answer: Answer) -> ClientError | _Later:
     return _Later(refused, seconds) if answer.status in _AGAIN else refused
 
 
-def _media_id(answer: Answer) -> int | None:
+def _media_id(answer: HttpResponse) -> int | None:
     return _number(answer.headers, "upload-media") if "upload-media" in answer.headers else None
 
 

@@ -16,7 +16,7 @@ class BadUrl(ValueError):
 
 
 @attrs.frozen(slots=True)
-class Target:
+class ServerAddress:
     """Where to connect, and how to speak there. `resource` is the path and query of a WebSocket."""
 
     scheme: Scheme
@@ -39,7 +39,7 @@ class Target:
         return f"{self.scheme}://{host}:{self.port}{self.resource if self.resource != '/' else ''}"
 
 
-def parse_url(url: str) -> Target:
+def parse_url(url: str) -> ServerAddress:
     """Read a URL. Raises BadUrl for an unknown scheme, a missing host or port, or anything that would be ignored."""
     try:
         parts = urlsplit(url)
@@ -63,4 +63,4 @@ def parse_url(url: str) -> Target:
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if resource != "/" and scheme in ("tcp", "tls"):
         raise BadUrl(f"'{url}' has a path, which only ws:// and wss:// can have")
-    return Target(scheme, parts.hostname, port, resource)
+    return ServerAddress(scheme, parts.hostname, port, resource)

@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from chatsrv.auth.login_limits import LoginLimits
-from chatsrv.auth.passwords import Passwords
+from chatsrv.auth.passwords import PasswordHasher
 from chatsrv.auth.rates import Rates
 from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus, Subscriber
@@ -40,7 +40,7 @@ class Services:
     bus: LocalBus
     channels: Channels
     deliveries: Deliveries
-    passwords: Passwords
+    passwords: PasswordHasher
     logins: LoginLimits
     registrations: Throttle
     rates: Rates

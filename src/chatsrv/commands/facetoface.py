@@ -52,7 +52,7 @@ async def enter_group(request: Request, command: wire.EnterGroup) -> Entered:
     lobby = room.require(user_id)
     code = room.code_of(lobby, services.ids.next(request.now_ms))
     name = _title([guest.name for guest in lobby.guests.values()])
-    script = random_codes.come_in(code, name, services.config.max_group_members)
+    script = random_codes.join_by_code(code, name, services.config.max_group_members)
     entered = Entered(*await request.change(code.group_id, command, script))
     room.entered(lobby, user_id)
     return entered

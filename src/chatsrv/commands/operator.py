@@ -13,7 +13,7 @@ from chatsrv_protocol import operator as wire
 from chatsrv_protocol.common import Done
 from chatsrv_storage import accounts, audit
 from chatsrv_storage.errors import BackupFailed, Refusal
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 
 _BACKUP_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -30,7 +30,7 @@ async def backup(request: Request, command: wire.Backup) -> Done:
         raise Refusal("bad_field", sentence, "name")
     path = folder / command.name
 
-    def allow(conn: Connection) -> None:
+    def allow(conn: SqlConnection) -> None:
         operator = accounts.require_operator(conn, user_id)
         audit.note(conn, now_ms, operator.name, "backup", str(path))
 
@@ -61,7 +61,7 @@ async def enable_user(request: Request, command: wire.EnableUser) -> Done:
     """Disable an account, or enable it again."""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
 
-    def change(conn: Connection) -> tuple[int, list[int]]:
+    def change(conn: SqlConnection) -> tuple[int, list[int]]:
         operator = accounts.require_operator(conn, user_id)
         return accounts.set_enabled(conn, operator.name, command.name, command.enabled, now_ms)
 
@@ -77,7 +77,7 @@ async def reset_password(request: Request, command: wire.ResetPassword) -> Done:
     await request.services.storage.read(lambda conn: accounts.require_operator(conn, user_id))
     password_hash = await request.services.passwords.hash(command.password)
 
-    def change(conn: Connection) -> tuple[int, list[int]]:
+    def change(conn: SqlConnection) -> tuple[int, list[int]]:
         operator = accounts.require_operator(conn, user_id)
         return accounts.reset_password(conn, operator.name, command.name, password_hash, now_ms)
 

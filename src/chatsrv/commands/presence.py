@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chatsrv.bus import Blob
+from chatsrv.bus import SharedFrames
 from chatsrv.commands.context import Request
 from chatsrv_protocol import encode
 from chatsrv_protocol import presence as wire
@@ -10,12 +10,12 @@ from chatsrv_protocol.common import Done
 from chatsrv_protocol.session import People, Person
 from chatsrv_storage import media, profiles
 from chatsrv_storage.accounts import names_of
-from chatsrv_storage.port import Connection
-from chatsrv_storage.profiles import Profile
-from chatsrv_storage.rights import reader
+from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.profiles import StoredProfile
+from chatsrv_storage.rights import require_reader
 
 
-def _shown(profile: Profile) -> wire.Profile:
+def _shown(profile: StoredProfile) -> wire.Profile:
     return wire.Profile(profile.user_id, profile.name, profile.nickname, profile.avatar)
 
 
@@ -26,7 +26,7 @@ async def set_profile(request: Request, command: wire.SetProfile) -> wire.MyProf
         (mine,) = await services.storage.read(lambda conn: profiles.profiles(conn, [user_id]))
         return wire.MyProfile(_shown(mine), mine.hidden)
 
-    def change(conn: Connection) -> Profile:
+    def change(conn: SqlConnection) -> StoredProfile:
         if command.avatar:
             media.require_picture(conn, user_id, command.avatar)
         return profiles.set_profile(conn, user_id, command.nickname, command.avatar, command.hidden)
@@ -34,7 +34,7 @@ async def set_profile(request: Request, command: wire.SetProfile) -> wire.MyProf
     mine = await services.storage.write(change)
     if command.hidden is not None:
         services.presence.hide(user_id, mine.hidden)
-    services.bus.tell(user_id, Blob(encode(wire.ProfileChanged(_shown(mine), mine.hidden)), 1))
+    services.bus.publish_to_user(user_id, SharedFrames(encode(wire.ProfileChanged(_shown(mine), mine.hidden)), 1))
     return wire.MyProfile(_shown(mine), mine.hidden)
 
 
@@ -52,7 +52,7 @@ async def block(request: Request, command: wire.Block) -> Done:
     )
     if changed:
         event = wire.BlockChanged(Person(command.user_id, name), command.on)
-        request.services.bus.tell(user_id, Blob(encode(event), 1))
+        request.services.bus.publish_to_user(user_id, SharedFrames(encode(event), 1))
     return Done()
 
 
@@ -72,11 +72,11 @@ async def watch_presence(request: Request, command: wire.WatchPresence) -> wire.
 async def who_is_here(request: Request, command: wire.WhoIsHere) -> wire.Here:
     """Members who are there now."""
     user_id, group_id = request.caller.actor.user_id, command.group_id
-    here = request.services.presence.here(group_id, user_id)
+    here = request.services.presence.online_members(group_id, user_id)
     shown = here[: wire.MAX_HERE]
 
-    def look(conn: Connection) -> dict[int, str]:
-        reader(conn, user_id, group_id)
+    def look(conn: SqlConnection) -> dict[int, str]:
+        require_reader(conn, user_id, group_id)
         return names_of(conn, shown)
 
     names = await request.services.storage.read(look)
@@ -87,7 +87,7 @@ async def typing(request: Request, command: wire.Typing) -> Done:
     """Tell the others in a group, if nothing better is to be told them. Who hears a group is in it: no look is needed."""
     services, actor, group_id = request.services, request.caller.actor, command.group_id
     if not services.bus.hears(actor.user_id, group_id):
-        await services.storage.read(lambda conn: reader(conn, actor.user_id, group_id))
+        await services.storage.read(lambda conn: require_reader(conn, actor.user_id, group_id))
     services.presence.typing(actor.user_id, actor.name, group_id)
     return Done()
 

@@ -3,7 +3,7 @@
 import contextlib
 from typing import Any
 
-from chatsrv.bus import Blob
+from chatsrv.bus import SharedFrames
 from chatsrv.commands.context import Request
 from chatsrv.commands.paging import before_or_end, within
 from chatsrv.commands.texts import check_command
@@ -12,20 +12,20 @@ from chatsrv.groups.wire import MODES
 from chatsrv_protocol import encode
 from chatsrv_protocol import redpack as wire
 from chatsrv_protocol.session import Person
-from chatsrv_redpack import Limits, Mode
+from chatsrv_redpack import Mode, PacketLimits
 from chatsrv_redpack.ledger import wallet
 from chatsrv_storage import ledger, packets, payouts
 from chatsrv_storage.errors import Refusal, StorageBusy, StorageFull
 from chatsrv_storage.openings import Open
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 
 OPENING_SIZE = 160
 """About what the event of an opening takes."""
 
 
-def _limits(request: Request) -> Limits:
+def _limits(request: Request) -> PacketLimits:
     config = request.services.config
-    return Limits(
+    return PacketLimits(
         min_average=config.redpack_min_average,
         max_average=config.redpack_max_average,
         max_shares=config.redpack_max_shares,
@@ -148,12 +148,14 @@ async def grant_money(request: Request, command: wire.GrantMoney) -> wire.Balanc
     services, once, now_ms = request.services, request.once(command), request.now_ms
     operator_id = request.caller.actor.user_id
 
-    def grant(conn: Connection) -> tuple[int, int, int]:
+    def grant(conn: SqlConnection) -> tuple[int, int, int]:
         user_id, cents = payouts.grant_money(conn, once, operator_id, command.name, command.cents, services.ids, now_ms)
         return user_id, cents, ledger.balance_of(conn, wallet(user_id))
 
     user_id, cents, now_held = await services.storage.write(grant)
-    services.bus.tell(user_id, Blob(encode(wire.WalletChanged(now_held)), 1))  # `cents` is the first try's, in a retry
+    services.bus.publish_to_user(
+        user_id, SharedFrames(encode(wire.WalletChanged(now_held)), 1)
+    )  # `cents` is the first try's, in a retry
     return wire.Balance(cents)
 
 

@@ -12,9 +12,9 @@ from chatsrv_protocol import ErrorCode, limits
 from chatsrv_protocol import session as wire
 from chatsrv_protocol.common import Done, Ping, Pong
 from chatsrv_storage import accounts, sessions
-from chatsrv_storage.accounts import Account
+from chatsrv_storage.accounts import UserAccount
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection
+from chatsrv_storage.port import SqlConnection
 from chatsrv_storage.records import Actor
 
 
@@ -112,23 +112,23 @@ async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
     return await _new_session(request, account, command.device)
 
 
-async def _known_elsewhere(request: Request, name: str) -> Account:
+async def _known_elsewhere(request: Request, name: str) -> UserAccount:
     """An account for somebody whom the embedding program vouches for; no password opens it."""
     user_id, now_ms = request.services.ids.next(request.now_ms), request.now_ms
 
-    def find_or_make(conn: Connection) -> Account:  # two devices may come for the first time at once
+    def find_or_make(conn: SqlConnection) -> UserAccount:  # two devices may come for the first time at once
         return accounts.by_name(conn, name) or accounts.register(conn, user_id, name, "!", now_ms, vouched=True)
 
     return await request.services.storage.write(find_or_make)
 
 
-async def _new_session(request: Request, account: Account, device: str) -> wire.LoggedIn:
+async def _new_session(request: Request, account: UserAccount, device: str) -> wire.LoggedIn:
     services = request.services
     token = services.randomness.bytes(32)
     session_id = services.ids.next(request.now_ms)
     now_ms = request.now_ms
 
-    def create(conn: Connection) -> list[int]:
+    def create(conn: SqlConnection) -> list[int]:
         current = accounts.by_id(conn, account.user_id)
         if current is None or current.disabled or current.password_hash != account.password_hash:
             raise Refusal(ErrorCode.BAD_CREDENTIALS, "the name or the password is wrong")
@@ -157,7 +157,7 @@ async def _resume(request: Request, token: bytes) -> wire.LoggedIn:
     _check_secret_path(request)
     now_ms = request.now_ms
 
-    def find(conn: Connection) -> tuple[int, Account | None]:
+    def find(conn: SqlConnection) -> tuple[int, UserAccount | None]:
         session_id, user_id = sessions.resume(conn, token, now_ms)
         return session_id, accounts.by_id(conn, user_id)
 
@@ -167,7 +167,7 @@ async def _resume(request: Request, token: bytes) -> wire.LoggedIn:
     return await _log_in(request, account, session_id, b"")
 
 
-async def _log_in(request: Request, account: Account, session_id: int, token: bytes) -> wire.LoggedIn:
+async def _log_in(request: Request, account: UserAccount, session_id: int, token: bytes) -> wire.LoggedIn:
     version = await request.caller.log_in(Actor(account.user_id, account.name), session_id)
     return wire.LoggedIn(account.user_id, account.name, session_id, token, version, account.operator)
 
@@ -225,7 +225,7 @@ async def change_password(request: Request, command: wire.ChangePassword) -> Don
     services.logins.session_succeeded(caller.session_id, trio.current_time())
     password_hash = await services.passwords.hash(command.new)
 
-    def change(conn: Connection) -> list[int]:
+    def change(conn: SqlConnection) -> list[int]:
         # The hashes took a while: meanwhile somebody may have ended this session or set another password, to keep out
         # just who is asking here.
         current = accounts.by_id(conn, user_id)

@@ -2,7 +2,7 @@
 
 Lobbies live in memory by the monotonic clock. A restart forgets who waits, but not the codes whose groups exist. What is
 told is what changed: a lobby of 500 would otherwise cost 500 lists of 500 at each arrival. A change is told at once,
-or within `GAP` of the one before.
+or within `MIN_UPDATE_INTERVAL_SECONDS` of the one before.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Final
 import trio
 
 from chatsrv.auth.rates import source_of
-from chatsrv.bus import Blob, LocalBus, Subscriber
+from chatsrv.bus import LocalBus, SharedFrames, Subscriber
 from chatsrv.clock import Clock
 from chatsrv.facetoface.attempts import Attempts
 from chatsrv.facetoface.lobbies import TTL, Full, Guest, Lobbies, Lobby
@@ -24,13 +24,13 @@ from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.port import Storage
 from chatsrv_storage.random_codes import RandomCode
 
-GAP: Final = 200
+MIN_UPDATE_INTERVAL_SECONDS: Final = 200
 """Milliseconds between two LobbyChanged of a lobby."""
 
 GRACE: Final = 10_000
 """Milliseconds that somebody whose last connection is gone stays on the page: a phone that changes networks."""
 
-SOON: Final = 1.0
+UPDATE_DELAY_SECONDS: Final = 1.0
 """Seconds of a wait that is over as soon as somebody else leaves."""
 
 
@@ -60,10 +60,10 @@ class WaitingRoom:
     async def load(self) -> None:
         """Take up the codes that outlived a restart. A clock that was set back prolongs none beyond its three minutes."""
         wall = self._clock.now_ms()
-        for code in await self._storage.read(lambda conn: random_codes.live(conn, wall)):
+        for code in await self._storage.read(lambda conn: random_codes.active_codes(conn, wall)):
             ends_at = self.now + min(code.expires_at - wall, TTL)
             lobby = self.lobbies.restore(code.code, from_text(code.place), code.group_id, ends_at, code.expires_at)
-            inside = await self._storage.read(lambda conn, group=code.group_id: random_codes.on_the_page(conn, group))
+            inside = await self._storage.read(lambda conn, group=code.group_id: random_codes.participants(conn, group))
             for user_id, name, nickname, avatar in inside:
                 lobby.guests[user_id] = Guest(user_id, "", name, nickname, avatar, entered=True)
 
@@ -95,7 +95,7 @@ class WaitingRoom:
         except Full as full:
             if full.server:
                 sentence = "too many people wait on this server"
-                raise Refusal(ErrorCode.SERVER_BUSY, sentence, retry_after=SOON) from None
+                raise Refusal(ErrorCode.SERVER_BUSY, sentence, retry_after=UPDATE_DELAY_SECONDS) from None
             raise Refusal(ErrorCode.GROUP_FULL, "as many wait here as a group may have") from None
         if arrival.left is not None and arrival.left is not arrival.lobby:
             self._tell([user_id], wire.LobbyClosed(arrival.left.code, "moved"))
@@ -143,20 +143,20 @@ class WaitingRoom:
 
     # What the bus says.
 
-    def came(self, user_id: int) -> None:
+    def user_online(self, user_id: int) -> None:
         """Back within the grace."""
         self._absent.pop(user_id, None)
 
-    def went(self, user_id: int) -> None:
+    def user_offline(self, user_id: int) -> None:
         """Off the page soon, unless they come back."""
         if self.lobbies.of(user_id, self.now) is not None:
             self._absent[user_id] = self.now + GRACE
             self._work.set()
 
-    def closed(self, subscriber: Subscriber) -> None:
+    def connection_closed(self, subscriber: Subscriber) -> None:
         """Nothing: a user's last connection counts."""
 
-    def parted(self, user_id: int) -> None:
+    def membership_lost(self, user_id: int) -> None:
         """Nothing: the group of a code is for the storage to know."""
 
     # Telling and ending.
@@ -188,13 +188,17 @@ class WaitingRoom:
         for lobby in ended:
             self._forget(lobby)
             self._tell(self.lobbies.waiting(lobby), wire.LobbyClosed(lobby.code, ErrorCode.LOBBY_OVER))
-        for lobby in [each for each in self._changes if self._told_at.get(each, now - GAP) + GAP <= now]:
+        for lobby in [
+            each
+            for each in self._changes
+            if self._told_at.get(each, now - MIN_UPDATE_INTERVAL_SECONDS) + MIN_UPDATE_INTERVAL_SECONDS <= now
+        ]:
             self._tell_changes(lobby, self._changes.pop(lobby))
             if lobby.guests:
                 self._told_at[lobby] = now
             else:
                 self._told_at.pop(lobby, None)
-        moments = [self._told_at[lobby] + GAP for lobby in self._changes]
+        moments = [self._told_at[lobby] + MIN_UPDATE_INTERVAL_SECONDS for lobby in self._changes]
         moments += self._absent.values()
         end = self.lobbies.next_end
         return ended, min(moments, default=end) if end is None else min([*moments, end])
@@ -216,9 +220,9 @@ class WaitingRoom:
             self._tell(waiting, wire.LobbyChanged(lobby.code, tuple(came[part]), tuple(went[part])))
 
     def _tell(self, user_ids: Sequence[int], event: wire.LobbyChanged | wire.LobbyClosed) -> None:
-        blob = Blob(encode(event), 1)
+        blob = SharedFrames(encode(event), 1)
         for user_id in user_ids:
-            self._bus.tell(user_id, blob)
+            self._bus.publish_to_user(user_id, blob)
 
 
 def _shown(guest: Guest) -> wire.Waiting:

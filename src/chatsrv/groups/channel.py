@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from chatsrv.bus import Blob, LocalBus
+from chatsrv.bus import LocalBus, SharedFrames
 from chatsrv.clock import Clock
 from chatsrv.groups.wire import event_of, personal_event_of
 from chatsrv.log import Log
@@ -22,7 +22,7 @@ from chatsrv_protocol import encode, limits
 from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.port import Storage
 from chatsrv_storage.posting import GroupJob
-from chatsrv_storage.records import Effect, Joined, Parted, Record
+from chatsrv_storage.records import Effect, EventRecord, MemberJoined, MemberLeft
 from chatsrv_storage.snowflake import Snowflake
 from chatsrv_storage.turn import Accepted, Batched, Command, Outcome
 
@@ -152,7 +152,7 @@ class _Channel:
                 submission.done(outcome)
             except Exception:
                 channels.log.exception("an answer cannot be given", group_id=self._group_id)
-        channels.tell(self._group_id, outcomes)
+        channels.publish_outcomes(self._group_id, outcomes)
         channels.on_change(self._group_id)
         refused = sum(isinstance(outcome, Refusal) for outcome in outcomes)
         if channels.metrics is not None:
@@ -229,7 +229,7 @@ class Channels:
         while not all(channel.idle for channel in self._channels.values()):
             await trio.sleep(0.01)
 
-    def tell(self, group_id: int, outcomes: Sequence[Outcome]) -> None:
+    def publish_outcomes(self, group_id: int, outcomes: Sequence[Outcome]) -> None:
         """Fan out what followed, in order. A blob ends where the audience changes, and at the bound of a batch."""
         frames: list[bytes] = []
         size = 0
@@ -237,7 +237,7 @@ class Channels:
         def flush() -> None:
             nonlocal size
             if frames:
-                self.bus.publish(group_id, Blob(b"".join(frames), len(frames)))
+                self.bus.publish(group_id, SharedFrames(b"".join(frames), len(frames)))
                 frames.clear()
                 size = 0
 
@@ -246,7 +246,7 @@ class Channels:
             if not isinstance(outcome, Accepted):
                 continue
             for effect in outcome.effects:
-                if isinstance(effect, Record):
+                if isinstance(effect, EventRecord):
                     frame = self._encoded(event_of, effect)
                     if size + len(frame) > limits.MAX_BATCH_BYTES:
                         flush()
@@ -254,12 +254,12 @@ class Channels:
                     size += len(frame)
                     continue
                 flush()
-                if isinstance(effect, Joined):
+                if isinstance(effect, MemberJoined):
                     self.bus.join(effect.user_id, group_id, effect.version)
-                elif isinstance(effect, Parted):
+                elif isinstance(effect, MemberLeft):
                     self.bus.part(effect.user_id, group_id, effect.version)
                 if frame := self._encoded(personal_event_of, effect):
-                    self.bus.tell(effect.user_id, Blob(frame, 1))
+                    self.bus.publish_to_user(effect.user_id, SharedFrames(frame, 1))
         flush()
 
     def _encoded(self, make: Callable[[Any], Any], effect: Effect) -> bytes:
@@ -279,8 +279,8 @@ class Channels:
         for outcome in outcomes:
             if isinstance(outcome, Accepted):
                 for effect in outcome.effects:
-                    if isinstance(effect, (Joined, Parted)):
-                        first.setdefault(effect.user_id, isinstance(effect, Joined))
+                    if isinstance(effect, (MemberJoined, MemberLeft)):
+                        first.setdefault(effect.user_id, isinstance(effect, MemberJoined))
         for user_id, joined in first.items():
             if joined:
                 self.bus.detach(user_id, group_id)

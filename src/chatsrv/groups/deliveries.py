@@ -13,10 +13,10 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.port import Storage
 from chatsrv_storage.receipts import Mark
 
-EVERY: Final = 1.0
+FLUSH_INTERVAL_SECONDS: Final = 1.0
 """Seconds between two rounds; a client that says more often what it has only overwrites itself."""
 
-AT_ONCE: Final = 500
+FLUSH_BATCH_ROWS: Final = 500
 """Rows of one job: about a millisecond of the writer's time."""
 
 MAX_WAITING: Final = 100_000
@@ -44,14 +44,14 @@ class Deliveries:
         """Store what waits, forever; nothing is done while nothing waits."""
         while True:
             await self._some.wait()
-            await trio.sleep(EVERY)
+            await trio.sleep(FLUSH_INTERVAL_SECONDS)
             self._some = trio.Event()
             while self._waiting:
                 await self.flush()
 
     async def flush(self) -> None:
         """Store a job's worth of marks."""
-        marks = [Mark(*key, self._waiting.pop(key)) for key in list(self._waiting)[:AT_ONCE]]
+        marks = [Mark(*key, self._waiting.pop(key)) for key in list(self._waiting)[:FLUSH_BATCH_ROWS]]
         try:
             await self._storage.write(lambda conn: receipts.deliver(conn, marks))
         except Refusal as refused:  # the disk is full: devices will say it again

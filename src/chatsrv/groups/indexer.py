@@ -13,7 +13,7 @@ from chatsrv_storage import search
 from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.port import Storage
 
-AT_ONCE: Final = 50
+INDEX_BATCH_ROWS: Final = 50
 """Events of one job: half a millisecond of CPU (one in a hundred, which merges, two) and a commit, for which a commit
 behind it has to wait. 100 take twice as long, and index no more in a second."""
 
@@ -67,12 +67,12 @@ class Indexer:
 
     async def _index(self) -> bool:
         """One job; whether it indexed all that was new when it began."""
-        group_ids = list(self._behind)[:AT_ONCE]
+        group_ids = list(self._behind)[:INDEX_BATCH_ROWS]
         for group_id in group_ids:
             del self._behind[group_id]
         more = bool(self._behind)
         try:
-            left = await self._storage.write(lambda conn: search.index(conn, group_ids, AT_ONCE))
+            left = await self._storage.write(lambda conn: search.index(conn, group_ids, INDEX_BATCH_ROWS))
         except Refusal as refused:
             self._log.warning("indexing waits", reason=refused.message)
             left = group_ids

@@ -7,16 +7,16 @@ from chatsrv.groups import wire_conversation as conversation
 from chatsrv.groups.wire_governing import GOVERNING, PERSONAL, rules_of
 from chatsrv_protocol import groups, messages, redpack, sync
 from chatsrv_protocol.session import Person
-from chatsrv_storage.records import CursorMoved, GroupView, Joined, Parted, Record, Told
+from chatsrv_storage.records import CursorMoved, EventRecord, GroupSummary, MemberJoined, MemberLeft, UserEvent
 
-Maker = Callable[[Record, dict[str, Any]], Any]
+Maker = Callable[[EventRecord, dict[str, Any]], Any]
 
 
 def _people(pairs: list[list[Any]]) -> tuple[Person, ...]:
     return tuple([Person(user_id, name) for user_id, name in pairs])
 
 
-def _head(record: Record) -> tuple[int, int, int, int, int, str, int]:
+def _head(record: EventRecord) -> tuple[int, int, int, int, int, str, int]:
     return record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sender, record.sent_at
 
 
@@ -60,15 +60,15 @@ _MAKERS: dict[str, Maker] = {
 }
 
 _PERSONAL: dict[str, Callable[..., Any]] = {**PERSONAL, **conversation.TOLD}
-"""Makers of what only one user's devices are told, by the kind of a `Told`."""
+"""Makers of what only one user's devices are told, by the kind of a `UserEvent`."""
 
 
-def event_of(record: Record) -> Any:
+def event_of(record: EventRecord) -> Any:
     """The wire's event for a stored row."""
     return _MAKERS[record.kind](record, record.data or {})
 
 
-def group_of(view: GroupView) -> groups.Group:
+def group_of(view: GroupSummary) -> groups.Group:
     """The wire's structure for a group as one member has it."""
     return groups.Group(
         view.group_id, view.name, view.role, view.members, view.seq, view.ordinal, view.read_seq, view.read_ordinal,
@@ -77,12 +77,12 @@ def group_of(view: GroupView) -> groups.Group:
     )  # fmt: skip
 
 
-def personal_event_of(effect: Joined | Parted | CursorMoved | Told) -> Any:
+def personal_event_of(effect: MemberJoined | MemberLeft | CursorMoved | UserEvent) -> Any:
     """What the user's own devices are told of an effect."""
-    if isinstance(effect, Joined):
+    if isinstance(effect, MemberJoined):
         return groups.Added(group_of(effect.view), effect.version)
-    if isinstance(effect, Parted):
+    if isinstance(effect, MemberLeft):
         return groups.Removed(effect.group_id, effect.seq, effect.version, effect.reason)
-    if isinstance(effect, Told):
+    if isinstance(effect, UserEvent):
         return _PERSONAL[effect.kind](*effect.data)
     return sync.ReadMoved(effect.group_id, effect.read_seq, effect.read_ordinal)

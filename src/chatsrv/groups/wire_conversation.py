@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chatsrv_protocol import conversation, groups, media, messages
-from chatsrv_storage.records import Preview, Record
+from chatsrv_storage.records import EventRecord, LastMessage
 
 KINDS = {name: number for number, name in messages.KIND_NAMES.items()}
 """The kinds of messages, by the names that the tables use."""
@@ -43,18 +43,18 @@ def medium_of(data: dict[str, Any]) -> messages.MediaHead | None:
     )  # fmt: skip
 
 
-def _with_medium(kind: int) -> Callable[[Record, dict[str, Any]], messages.Message]:
+def _with_medium(kind: int) -> Callable[[EventRecord, dict[str, Any]], messages.Message]:
     return lambda record, data: messages.Message(
         *head(record), kind, record.text, None, extra_of(data), medium_of(data)
     )
 
 
-def head(record: Record) -> tuple[int, int, int, int, int, str, int]:
+def head(record: EventRecord) -> tuple[int, int, int, int, int, str, int]:
     """The fields that all events of a sequence share."""
     return record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sender, record.sent_at
 
 
-MAKERS: dict[str, Callable[[Record, dict[str, Any]], Any]] = {
+MAKERS: dict[str, Callable[[EventRecord, dict[str, Any]], Any]] = {
     "text": lambda record, data: messages.Message(*head(record), messages.TEXT_KIND, record.text, None, extra_of(data)),
     **{name: _with_medium(KINDS[name]) for name in ("image", "audio", "video", "file")},
     "avatar": lambda record, data: media.AvatarSet(*head(record), data["media_id"]),
@@ -68,7 +68,7 @@ TOLD: dict[str, Callable[..., Any]] = {"quiet": conversation.QuietSet}
 """Makers of personal events, by the kind of `Told`: each takes its data."""
 
 
-def preview_of(preview: Preview | None) -> groups.Preview | None:
+def preview_of(preview: LastMessage | None) -> groups.Preview | None:
     """A group's last message in a line."""
     if preview is None:
         return None

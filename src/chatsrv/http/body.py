@@ -11,7 +11,7 @@ PROGRESS: Final = 16 * 1024
 """So many bytes have to arrive in each stretch of the stall timeout: 0.5 KiB/s at 30 seconds, which no network is."""
 
 
-class Body:
+class RequestBody:
     """An async iterator of pieces. MediaError: UPLOAD_STALLED, or UPLOAD_CUT where the peer is gone.
 
     Only the time spent waiting for the peer counts; what the disk takes is not the peer's fault.
@@ -24,7 +24,7 @@ class Body:
         self._progress = 0
         self._ended = False
 
-    def __aiter__(self) -> "Body":
+    def __aiter__(self) -> "RequestBody":
         return self
 
     async def __anext__(self) -> bytes:

@@ -20,7 +20,7 @@ from chatsrv.media.tickets import Bearer, Tickets
 from chatsrv_storage import sessions
 from chatsrv_storage.accounts import names_of
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Connection, Storage
+from chatsrv_storage.port import SqlConnection, Storage
 
 _BEARER: Final = re.compile(r"bearer ([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
 
@@ -129,5 +129,5 @@ class Callers:
         return client_of(request.headers.raw, peer, self._trusted_proxies)
 
 
-def _lives(conn: Connection, bearer: Bearer) -> bool:
+def _lives(conn: SqlConnection, bearer: Bearer) -> bool:
     return any(session.session_id == bearer.session_id for session in sessions.of_user(conn, bearer.user_id))

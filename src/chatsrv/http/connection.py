@@ -22,7 +22,7 @@ from hypercorn.typing import ConnectionState
 
 from chatsrv.auth.rates import source_of
 
-PIECE: Final = 64 * 1024
+SEND_CHUNK_BYTES: Final = 64 * 1024
 READ_BYTES: Final = 64 * 1024
 SEND_SECONDS: Final = 30.0
 """For each 64 KiB: a peer that reads less than 2 KiB/s is gone as far as we are concerned."""
@@ -49,9 +49,9 @@ class BoundedStream(trio.abc.HalfCloseableStream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
-        for at in range(0, len(view), PIECE):
+        for at in range(0, len(view), SEND_CHUNK_BYTES):
             with trio.move_on_after(self.send_seconds) as deadline:
-                await self.raw.send_all(view[at : at + PIECE])
+                await self.raw.send_all(view[at : at + SEND_CHUNK_BYTES])
             if deadline.cancelled_caught:
                 self.cut()
                 raise trio.BrokenResourceError("the peer does not read")

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from chatsrv.auth.rates import Cost
 from chatsrv.http.answers import NO_STORE, described, refusal
-from chatsrv.http.body import Body
+from chatsrv.http.body import RequestBody
 from chatsrv.http.callers import Callers
 from chatsrv.http.downloads import BlobResponse, headers_of, unchanged, wanted_range
 from chatsrv.http.tus import Tus, key_of, kind_of
@@ -111,7 +111,7 @@ class _Handlers:
         await self._callers.check_file_name(request, bearer, name)
         announced = Announced(name, kind_of(headers.get("upload-kind")), size, key_of(request))
         medium = await self._library.uploads.receive(
-            bearer.user_id, announced, Body(request.receive, self._stall_seconds)
+            bearer.user_id, announced, RequestBody(request.receive, self._stall_seconds)
         )
         return JSONResponse(described(medium), 201, {**NO_STORE, "location": f"/media/{medium.id}"})
 

@@ -20,14 +20,14 @@ from starlette.responses import Response
 
 from chatsrv.auth.rates import Cost
 from chatsrv.http.answers import NO_STORE
-from chatsrv.http.body import Body
+from chatsrv.http.body import RequestBody
 from chatsrv.http.callers import Callers
 from chatsrv.media.library import Library
 from chatsrv.media.names import checked_upload_id
 from chatsrv.media.sniff import Kind
 from chatsrv.media.terms import Announced
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.media import Medium, Upload
+from chatsrv_storage.media import Medium, StoredUpload
 
 VERSION: Final = "1.0.0"
 ALGORITHMS: Final = ("sha256", "sha1", "md5")
@@ -112,7 +112,7 @@ class Tus:
     async def _patch(self, request: Request, user_id: int, upload_id: str) -> Response:
         if request.headers.get("content-type") != "application/offset+octet-stream":
             return self._answer(415, {})
-        body = Body(request.receive, self._stall_seconds)
+        body = RequestBody(request.receive, self._stall_seconds)
         upload, offset, medium = await self._library.uploads.append(
             user_id, upload_id, _number(request, "upload-offset"), body, _checksum(request)
         )
@@ -127,7 +127,7 @@ class Tus:
         return Response(None, status, {**NO_STORE, "tus-resumable": VERSION, **headers})
 
 
-def _state(upload: Upload, offset: int, media_id: int | None, medium: Medium | None = None) -> dict[str, str]:
+def _state(upload: StoredUpload, offset: int, media_id: int | None, medium: Medium | None = None) -> dict[str, str]:
     headers = {"upload-offset": str(offset), **_expiry(upload)}
     if media_id is not None:
         headers["upload-media"] = str(media_id)
@@ -136,7 +136,7 @@ def _state(upload: Upload, offset: int, media_id: int | None, medium: Medium | N
     return headers
 
 
-def _expiry(upload: Upload) -> dict[str, str]:
+def _expiry(upload: StoredUpload) -> dict[str, str]:
     return {} if upload.media_id is not None else {"upload-expires": formatdate(upload.expires_at / 1000, usegmt=True)}
 
 

@@ -32,7 +32,7 @@ assert MAX_SIDE * 1 < MAX_PIXELS < MAX_SIDE * MAX_SIDE
 
 
 @attrs.frozen
-class Preview:
+class MediaPreview:
     """A small picture (WebP, at most THUMBNAIL_SIDE a side, upright, without metadata), its BlurHash, and the same
     tiny (at most TINY_SIDE a side and MAX_TINY bytes; may be empty).
     """
@@ -54,7 +54,7 @@ class ImageFacts:
     width: int
     height: int
     frames: int
-    preview: Preview
+    preview: MediaPreview
 
 
 @attrs.frozen
@@ -76,7 +76,7 @@ class VideoFacts:
     width: int
     height: int
     duration_ms: int
-    preview: Preview
+    preview: MediaPreview
 
 
 Facts = ImageFacts | AudioFacts | VideoFacts
@@ -161,14 +161,14 @@ def _found_kind(kind: str, sniffed: Sniffed) -> Sniffed:
     raise _UntrueError("kind")
 
 
-def _preview(reply: _Reply, attached: bytes) -> Preview:
+def _preview(reply: _Reply, attached: bytes) -> MediaPreview:
     is_webp = attached[:4] == b"RIFF" and attached[8:12] == b"WEBP"
     if not is_webp or len(attached) > MAX_THUMBNAIL:
         raise _UntrueError("preview")
     text = reply.text("blurhash")
     if not blurhash.is_valid(text):
         raise _UntrueError("blurhash")
-    return Preview(
+    return MediaPreview(
         attached,
         reply.integer("preview_width", 1, THUMBNAIL_SIDE),
         reply.integer("preview_height", 1, THUMBNAIL_SIDE),

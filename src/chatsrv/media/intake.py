@@ -21,11 +21,11 @@ from chatsrv.media.port import MediaStore, UploadWriter
 from chatsrv.media.probe import Prober
 from chatsrv.media.sniff import HEAD_BYTES, Kind, sniff, sniff_file
 from chatsrv.media.spool import BLOCK
-from chatsrv.media.terms import Limits, as_json
+from chatsrv.media.terms import UploadLimits, as_json
 from chatsrv.metrics import Metrics
 from chatsrv_protocol.limits import MAX_ID
 from chatsrv_storage import media
-from chatsrv_storage.media import Medium, Upload
+from chatsrv_storage.media import Medium, StoredUpload
 from chatsrv_storage.port import Storage
 
 Chunks = AsyncIterator[bytes]
@@ -37,7 +37,7 @@ def random_id(randomness: Randomness) -> int:
     return 1 + int.from_bytes(randomness.bytes(8)) % MAX_ID
 
 
-class Intake:
+class Ingest:
     """Takes bytes into a writer of the store, and makes a medium of a whole one. Raises MediaError and Refusal."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Intake:
         storage: Storage,
         clock: Clock,
         randomness: Randomness,
-        limits: Limits,
+        limits: UploadLimits,
         metrics: Metrics,
     ) -> None:
         self._store = store
@@ -58,7 +58,7 @@ class Intake:
         self._limits = limits
         self._metrics = metrics
 
-    async def pour(
+    async def write_stream(
         self,
         writer: UploadWriter,
         chunks: Chunks,
@@ -100,9 +100,9 @@ class Intake:
                 raise MediaError(MediaCode.DIGEST_MISMATCH)
             await stage.flush()
             async with aclosing(_blocks(stage.path)) as blocks:
-                await self.pour(writer, blocks, declared, expected)
+                await self.write_stream(writer, blocks, declared, expected)
 
-    async def finish(self, writer: UploadWriter, upload: Upload) -> Medium:
+    async def finish(self, writer: UploadWriter, upload: StoredUpload) -> Medium:
         """Look at whole bytes, commit them, and only then write the row."""
         declared = Kind(upload.kind) if upload.kind else None
         await writer.flush()

@@ -6,11 +6,11 @@ from typing import Final
 from chatsrv.clock import Clock, Randomness
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.intake import Intake
-from chatsrv.media.port import Blob, MediaStore, Swept
+from chatsrv.media.intake import Ingest
+from chatsrv.media.port import MediaStore, StoredObject, Swept
 from chatsrv.media.probe import Prober
 from chatsrv.media.sniff import Kind
-from chatsrv.media.terms import Limits
+from chatsrv.media.terms import UploadLimits
 from chatsrv.media.tickets import Bearer, Tickets
 from chatsrv.media.uploads import Uploads
 from chatsrv.metrics import Metrics
@@ -31,7 +31,7 @@ class Library:
         storage: Storage,
         clock: Clock,
         randomness: Randomness,
-        limits: Limits,
+        limits: UploadLimits,
         metrics: Metrics,
         log: Log,
     ) -> None:
@@ -40,7 +40,7 @@ class Library:
         self.tickets: Final = Tickets(randomness.bytes(32))
         self.base_url = ""
         """Where clients find the HTTP side; set once it listens."""
-        intake = Intake(store, prober, storage, clock, randomness, limits, metrics)
+        intake = Ingest(store, prober, storage, clock, randomness, limits, metrics)
         self.uploads: Final = Uploads(store, intake, storage, clock, randomness, limits, metrics, log)
         self._storage = storage
         self._clock = clock
@@ -56,7 +56,7 @@ class Library:
             raise media.unknown()
         return webp
 
-    async def open(self, medium: Medium, start: int = 0, stop: int | None = None) -> Blob:
+    async def open(self, medium: Medium, start: int = 0, stop: int | None = None) -> StoredObject:
         """Its bytes."""
         return await self.store.open(medium.sha256, start=start, stop=stop)
 

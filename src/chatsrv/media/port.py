@@ -97,7 +97,7 @@ class UploadWriter(Protocol):
     ) -> None: ...
 
 
-class Blob(Protocol):
+class StoredObject(Protocol):
     """Stored bytes being read: an async iterator of chunks (at most 256 KiB each) from `start` to `stop`.
 
     Owned by whoever opened it; use it in `async with`, which frees the file or the connection.
@@ -146,7 +146,7 @@ class MediaStore(Protocol):
         """Remove a suspended upload; absent is fine, UPLOAD_BUSY while a writer has it."""
         ...
 
-    async def open(self, sha256: str, *, start: int = 0, stop: int | None = None) -> Blob:
+    async def open(self, sha256: str, *, start: int = 0, stop: int | None = None) -> StoredObject:
         """Read bytes [start, stop) of a blob; `stop` None or beyond the end means the end.
 
         NOT_FOUND when there is none, BAD_RANGE unless 0 <= start < stop and start < size (an empty blob has the

@@ -38,9 +38,9 @@ IMAGE_DECODERS: Final = frozenset({"PNG", "JPEG", "GIF", "WEBP"})
 
 def main() -> None:
     """Serve requests from the socket on standard input until it is closed; one at a time."""
-    from chatsrv.media.warm_up import warm_up  # here, because the parent imports this module too
+    from chatsrv.media.warm_up import preload  # here, because the parent imports this module too
 
-    warm_up()
+    preload()
     with socket.socket(fileno=0) as control:
         control.sendall(b"ready\n")
         while True:

@@ -28,12 +28,12 @@ from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.local import DISK_THREADS, PARTIAL_AGE, checked_range
 from chatsrv.media.names import checked_digest, content_disposition
 from chatsrv.media.port import REFERENCE_BATCH, Referenced, Stored, Swept
-from chatsrv.media.s3_client import Body, S3Client, S3RequestError, S3Settings
+from chatsrv.media.s3_client import S3Body, S3Client, S3RequestError, S3Settings
 from chatsrv.media.sigv4 import MAX_EXPIRES
 from chatsrv.media.spool import BLOCK, Spool, SpoolWriter, in_thread, make_folder
 
 # S3 wants parts of at least 5 MiB and at most 10,000 of them: 80 GB at this size.
-PART: Final = 8 * 1024 * 1024
+PART_BYTES: Final = 8 * 1024 * 1024
 MAX_PARTS: Final = 10_000
 # Commits to the bucket at a time; each holds a connection and one block.
 PUBLISHERS: Final = 4
@@ -114,10 +114,10 @@ class S3Store:
         self._locks: dict[str, trio.Lock] = {}  # by fan-out: 256 at most
 
     async def begin(self, *, max_bytes: int) -> SpoolWriter:
-        return await self.spool.begin(max_bytes=min(max_bytes, PART * MAX_PARTS), publish=self._publish)
+        return await self.spool.begin(max_bytes=min(max_bytes, PART_BYTES * MAX_PARTS), publish=self._publish)
 
     async def resume(self, upload_id: str, *, max_bytes: int) -> SpoolWriter:
-        bound = min(max_bytes, PART * MAX_PARTS)
+        bound = min(max_bytes, PART_BYTES * MAX_PARTS)
         return await self.spool.resume(upload_id, max_bytes=bound, publish=self._publish)
 
     async def discard(self, upload_id: str) -> None:
@@ -202,7 +202,7 @@ class S3Store:
         # Put again even if it is there: that renews the object's age, which is what keeps a sweep away from it.
         key = _key(stored.sha256)
         async with self._publishers, self._lock(stored.sha256):
-            if stored.size <= PART:
+            if stored.size <= PART_BYTES:
                 await self._client.put(key, await self._body(part, 0, stored.size))
             else:
                 await self._put_parts(key, part, stored.size)
@@ -211,8 +211,8 @@ class S3Store:
         upload = await self._client.create_multipart(key)
         try:
             etags = [
-                await self._client.put_part(key, upload, number, await self._body(part, at, min(at + PART, size)))
-                for number, at in enumerate(range(0, size, PART), start=1)
+                await self._client.put_part(key, upload, number, await self._body(part, at, min(at + PART_BYTES, size)))
+                for number, at in enumerate(range(0, size, PART_BYTES), start=1)
             ]
             await self._client.complete_multipart(key, upload, etags)
         except BaseException:
@@ -221,7 +221,7 @@ class S3Store:
                     await self._client.abort_multipart(key, upload)
             raise
 
-    async def _body(self, path: Path, start: int, stop: int) -> Body:
+    async def _body(self, path: Path, start: int, stop: int) -> S3Body:
         """Bytes [start, stop) of a local file, read block by block for each attempt."""
         md5 = await in_thread(self._limiter, _md5, path, start, stop)
 
@@ -229,7 +229,7 @@ class S3Store:
             for at in range(start, stop, BLOCK):
                 yield await in_thread(self._limiter, _read, path, at, min(BLOCK, stop - at))
 
-        return Body(chunks, stop - start, md5)
+        return S3Body(chunks, stop - start, md5)
 
     def _lock(self, sha256: str) -> trio.Lock:
         return self._locks.setdefault(sha256[:2], trio.Lock())

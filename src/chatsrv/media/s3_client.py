@@ -17,9 +17,9 @@ import attrs
 import httpx
 import trio
 
-from chatsrv.http_calls import Answer, Content, begin, call
+from chatsrv.http_calls import Content, HttpResponse, begin, call
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.sigv4 import Credentials, presign
+from chatsrv.media.sigv4 import S3Credentials, presign
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class S3Settings:
 
     endpoint: str
     bucket: str
-    credentials: Credentials
+    credentials: S3Credentials
     region: str = "us-east-1"
     prefix: str = ""
     public_endpoint: str | None = None
@@ -76,7 +76,7 @@ class _TransientError(S3RequestError):
 
 
 @attrs.frozen
-class Body:
+class S3Body:
     """What a PUT sends: `chunks()` starts the bytes anew for each attempt; `size` bytes and their MD5 in base64."""
 
     chunks: Callable[[], AsyncGenerator[bytes]]
@@ -131,7 +131,7 @@ class S3Client:
 
         return await self._retry(attempt)
 
-    async def put(self, key: str, body: Body) -> None:
+    async def put(self, key: str, body: S3Body) -> None:
         """Store an object in one request."""
         await self._request("PUT", key, body=body)
 
@@ -143,7 +143,7 @@ class S3Client:
         """Start a multipart upload; answers its id."""
         return _text(_xml(await self._request("POST", key, query={"uploads": ""})), "UploadId")
 
-    async def put_part(self, key: str, upload: str, number: int, body: Body) -> str:
+    async def put_part(self, key: str, upload: str, number: int, body: S3Body) -> str:
         """Store part `number` (from 1); answers the ETag that `complete_multipart` needs."""
         answer = await self._request("PUT", key, query={"partNumber": str(number), "uploadId": upload}, body=body)
         return answer.headers.get("etag", "")
@@ -188,11 +188,11 @@ class S3Client:
         key: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Body | None = None,
+        body: S3Body | None = None,
         content: Content = b"",
         accept: frozenset[int] = frozenset(),
-    ) -> Answer:
-        async def attempt() -> Answer:
+    ) -> HttpResponse:
+        async def attempt() -> HttpResponse:
             headers, sent = dict(_PLAIN), content
             if body is not None:
                 headers |= {"content-length": str(body.size), "content-md5": body.md5}
@@ -227,7 +227,7 @@ def _check(status: int, body: bytes, accept: frozenset[int]) -> None:
         raise S3RequestError(f"{status}: {body[:500]!r}")
 
 
-def _xml(answer: Answer) -> ET.Element:
+def _xml(answer: HttpResponse) -> ET.Element:
     try:
         # The answer is the operator's own store's, is bounded, and expat (2.4.1 and newer) refuses entity bombs.
         return ET.fromstring(answer.body)  # noqa: S314

@@ -20,7 +20,7 @@ MAX_EXPIRES: Final = 7 * 24 * 3600
 
 
 @attrs.frozen
-class Credentials:
+class S3Credentials:
     """Who signs. `session_token` only for temporary credentials. The secrets are kept out of `repr`."""
 
     access_key: str
@@ -34,7 +34,7 @@ def presign(
     path: str,
     *,
     query: Mapping[str, str],
-    credentials: Credentials,
+    credentials: S3Credentials,
     region: str,
     expires: int,
     at: float,

@@ -14,7 +14,7 @@ _UNPLAIN: Final = {code: None for low, high, _ in FORBIDDEN for code in range(lo
 
 
 @attrs.frozen(slots=True)
-class Limits:
+class UploadLimits:
     """Bytes of one medium of each kind and of all of one user's; uploads at a time; how long a signed URL is good."""
 
     image: int

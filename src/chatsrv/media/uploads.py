@@ -12,14 +12,14 @@ import trio
 from chatsrv.clock import Clock, Randomness
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.intake import Chunks, Intake
+from chatsrv.media.intake import Chunks, Ingest
 from chatsrv.media.port import MediaStore, UploadWriter
 from chatsrv.media.sniff import Kind
-from chatsrv.media.terms import Announced, Limits, plain_name
+from chatsrv.media.terms import Announced, UploadLimits, plain_name
 from chatsrv.metrics import Metrics
 from chatsrv_storage import media
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.media import Medium, Upload
+from chatsrv_storage.media import Medium, StoredUpload
 from chatsrv_storage.port import Storage
 
 RESUMABLE_MS: Final = 24 * 3600 * 1000
@@ -46,11 +46,11 @@ class Uploads:
     def __init__(
         self,
         store: MediaStore,
-        intake: Intake,
+        intake: Ingest,
         storage: Storage,
         clock: Clock,
         randomness: Randomness,
-        limits: Limits,
+        limits: UploadLimits,
         metrics: Metrics,
         log: Log,
     ) -> None:
@@ -97,10 +97,10 @@ class Uploads:
             async with await self._store.begin(max_bytes=self._limits.of(None)) as writer:
                 if used + self._arriving[user_id] + (announced.size or 0) > self._limits.quota:
                     raise MediaError(MediaCode.OVER_QUOTA)
-                await self._intake.pour(writer, chunks, announced.declared, announced.size, count)
+                await self._intake.write_stream(writer, chunks, announced.declared, announced.size, count)
                 if announced.size is not None and writer.offset != announced.size:
                     raise MediaError(MediaCode.UPLOAD_CUT)
-                upload = Upload(
+                upload = StoredUpload(
                     self._randomness.bytes(16).hex(),
                     user_id,
                     announced.key,
@@ -116,7 +116,7 @@ class Uploads:
             if not self._arriving[user_id]:
                 del self._arriving[user_id]
 
-    async def _again(self, earlier: Upload, chunks: Chunks) -> Medium:
+    async def _again(self, earlier: StoredUpload, chunks: Chunks) -> Medium:
         """A repetition: nothing is stored, but the bytes have to be the same."""
         hasher = hashlib.sha256()
         size = 0
@@ -132,7 +132,7 @@ class Uploads:
 
     # -- uploads in pieces
 
-    async def create(self, user_id: int, announced: Announced) -> Upload:
+    async def create(self, user_id: int, announced: Announced) -> StoredUpload:
         """Begin an upload of an announced size; its bytes come by `append`. Room in the quota is kept for it."""
         assert announced.size is not None
         size = announced.size
@@ -145,7 +145,7 @@ class Uploads:
                 return earlier
         now_ms = self._clock.now_ms()
         async with await self._store.begin(max_bytes=size) as writer:
-            upload = Upload(
+            upload = StoredUpload(
                 self._randomness.bytes(16).hex(),
                 user_id,
                 announced.key,
@@ -161,7 +161,7 @@ class Uploads:
                 await writer.suspend()
         return begun
 
-    async def progress(self, user_id: int, upload_id: str) -> tuple[Upload, int]:
+    async def progress(self, user_id: int, upload_id: str) -> tuple[StoredUpload, int]:
         """An upload and how many bytes of it are there."""
         upload = await self._upload(user_id, upload_id)
         if upload.media_id is not None:
@@ -173,7 +173,7 @@ class Uploads:
 
     async def append(
         self, user_id: int, upload_id: str, offset: int, chunks: Chunks, checksum: tuple[str, bytes] | None = None
-    ) -> tuple[Upload, int, Medium | None]:
+    ) -> tuple[StoredUpload, int, Medium | None]:
         """Take the bytes from `offset` on; with the last one, the medium. What arrived before an interruption stays.
 
         `checksum` (algorithm, digest) is of these bytes alone: they are staged, and taken all or not at all.
@@ -190,7 +190,7 @@ class Uploads:
                     raise MediaError(MediaCode.OFFSET_MISMATCH)
                 declared = Kind(upload.kind) if upload.kind else None
                 if checksum is None:
-                    await self._intake.pour(writer, chunks, declared, upload.size)
+                    await self._intake.write_stream(writer, chunks, declared, upload.size)
                 else:
                     await self._intake.pour_checked(writer, chunks, declared, upload.size, *checksum)
                 if writer.offset < upload.size:
@@ -214,13 +214,13 @@ class Uploads:
             await self._store.discard(upload.store_id)
             await self._drop(upload)
 
-    async def _upload(self, user_id: int, upload_id: str) -> Upload:
+    async def _upload(self, user_id: int, upload_id: str) -> StoredUpload:
         return await self._storage.read(lambda conn: media.upload_of(conn, user_id, upload_id))
 
     async def _by_id(self, media_id: int) -> Medium:
         return await self._storage.read(lambda conn: media.by_id(conn, media_id))
 
-    async def _resume(self, upload: Upload) -> UploadWriter:
+    async def _resume(self, upload: StoredUpload) -> UploadWriter:
         try:
             return await self._store.resume(upload.store_id, max_bytes=upload.size)
         except MediaError as error:
@@ -228,7 +228,7 @@ class Uploads:
                 await self._drop(upload)
             raise
 
-    async def _drop(self, upload: Upload) -> None:
+    async def _drop(self, upload: StoredUpload) -> None:
         await self._storage.write(lambda conn: media.drop_upload(conn, upload.id))
 
     @contextmanager

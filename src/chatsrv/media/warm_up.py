@@ -18,7 +18,7 @@ from chatsrv.media.preview_image import image_facts
 _SIDE: Final = 16
 
 
-def warm_up() -> None:
+def preload() -> None:
     """Take each way through the decoders once: some 30 ms. Whatever escapes means that this installation of Pillow or
     PyAV can't do what we need: the worker must not start.
     """

@@ -12,7 +12,7 @@ from typing import Any, Final
 import trio
 
 from chatsrv.auth.rates import UNMETERED, Cost
-from chatsrv.bus import Blob, Subscriber
+from chatsrv.bus import SharedFrames, Subscriber
 from chatsrv.commands.context import Request, Services, server_fault
 from chatsrv.commands.costs import AMOUNTS, COSTS
 from chatsrv.commands.operator import log_audit_head
@@ -22,13 +22,13 @@ from chatsrv.transport.outbox import Flusher, Outbox
 from chatsrv.transport.port import Transport
 from chatsrv_protocol import (
     NEED_DATA,
-    Connection,
+    ConnectionState,
     ErrorCode,
+    ProtocolConnection,
     ProtocolError,
     Received,
     Rejected,
     Role,
-    State,
     encode,
     limits,
 )
@@ -38,10 +38,10 @@ from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.groups import memberships
 from chatsrv_storage.records import Actor
 
-GOODBYE: Final = 1.0
+CLOSE_GRACE_SECONDS: Final = 1.0
 """Seconds a connection that ends may take to hand over its last words."""
 
-NOBODY: Final = Actor(0, "")
+ANONYMOUS: Final = Actor(0, "")
 
 MAX_BAD_FRAMES: Final = 100
 """Frames that are no message, answered one by one; a client that sends more is broken or hostile."""
@@ -67,13 +67,13 @@ class ClientConnection:
 
     __slots__ = (
         "_bad_frames", "_ended", "_leaving", "_meter", "_nursery", "_outbox", "_protocol", "_room", "_scope", "_services",
-        "_transport", "_unanswered", "_unanswered_bytes", "actor", "heard_at", "may_register", "page", "put_event", "session_id",
+        "_transport", "_unanswered", "_unanswered_bytes", "actor", "last_read_at", "may_register", "page", "put_event", "session_id",
     )  # fmt: skip
 
     def __init__(self, services: Services, transport: Transport, *, may_register: bool, page: str = "") -> None:
         self._services = services
         self._transport = transport
-        self._protocol = Connection(Role.SERVER)
+        self._protocol = ProtocolConnection(Role.SERVER)
         self._unanswered: dict[int, int] = {}  # bytes by request id
         self._unanswered_bytes = 0
         self._room: trio.Event | None = None
@@ -83,9 +83,9 @@ class ClientConnection:
         self._leaving = False
         self.may_register = may_register
         self.page = page
-        self.actor = NOBODY
+        self.actor = ANONYMOUS
         self.session_id = 0
-        self.heard_at = trio.current_time()
+        self.last_read_at = trio.current_time()
 
     @property
     def user_id(self) -> int:
@@ -104,9 +104,9 @@ class ClientConnection:
         return token
 
     @property
-    def listened_to(self) -> bool:
+    def awaiting_client(self) -> bool:
         """The server waits for what the client says next: if nothing comes, it is silent."""
-        return not self._unanswered and not self._outbox.crowded
+        return not self._unanswered and not self._outbox.over_read_limit
 
     @property
     def subscriber(self) -> Subscriber:
@@ -133,7 +133,7 @@ class ClientConnection:
                     use(self._outbox)
                 try:
                     if await self._log_in_time():
-                        await self._read_while(State.MEMBER)
+                        await self._read_while(ConnectionState.MEMBER)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     nursery.cancel_scope.cancel()  # the peer is gone, which is how most connections end
                 await self._say_goodbye()
@@ -163,7 +163,7 @@ class ClientConnection:
         longer than the server itself takes for one login.
         """
         timeout = self._services.config.handshake_timeout
-        for state in (State.HELLO, State.GUEST):
+        for state in (ConnectionState.HELLO, ConnectionState.GUEST):
             in_time = False
             with trio.move_on_after(timeout * MAX_LATENESS):
                 in_time = await self._read_while(state, trio.current_time() + timeout)
@@ -172,7 +172,7 @@ class ClientConnection:
                 return False
         return True
 
-    async def _read_while(self, state: State, deadline: float | None = None) -> bool:
+    async def _read_while(self, state: ConnectionState, deadline: float | None = None) -> bool:
         """Handle what comes in this state: until the peer closes, the connection is ended, or a frame is fatal.
 
         False if the server waits for the client at the deadline.
@@ -180,12 +180,14 @@ class ClientConnection:
         protocol, transport = self._protocol, self._transport
         handled = 0
         while protocol.state is state and self._ended is None:
-            if self._outbox.crowded:  # before each command: one read may bring thousands, each with a long answer
+            if (
+                self._outbox.over_read_limit
+            ):  # before each command: one read may bring thousands, each with a long answer
                 with trio.move_on_at(math.inf if deadline is None else deadline) as waiting:
-                    await self._outbox.emptied()
+                    await self._outbox.wait_empty()
                 if waiting.cancelled_caught:
                     return False
-                self.heard_at = trio.current_time()
+                self.last_read_at = trio.current_time()
             item = protocol.next()
             if isinstance(item, Received):
                 await self._handle(item.request_id, item.message)
@@ -210,7 +212,7 @@ class ClientConnection:
                 if not data:
                     self._ended = "closed by the peer"
                     return True
-                self.heard_at = trio.current_time()
+                self.last_read_at = trio.current_time()
                 protocol.feed(data)
         return True
 
@@ -233,7 +235,7 @@ class ClientConnection:
             self.answer(request_id, Refusal(ErrorCode.SERVER_STOPPING, sentence))
             return
         amount = AMOUNTS[kind](command) if kind in AMOUNTS else 1.0
-        wait = self._meter.take(COSTS.get(kind, Cost.CHANGE), self.heard_at, amount, size)
+        wait = self._meter.take(COSTS.get(kind, Cost.CHANGE), self.last_read_at, amount, size)
         if wait:
             sentence = "too much at once: wait a moment, then retry"
             self.answer(request_id, Refusal(ErrorCode.RATE_LIMITED, sentence, retry_after=wait))
@@ -288,7 +290,7 @@ class ClientConnection:
         """Send events of an answer."""
         self._outbox.put(frames)
 
-    def put_hint(self, blob: Blob) -> bool:
+    def put_hint(self, blob: SharedFrames) -> bool:
         """Take live frames that may be lost."""
         return self._outbox.put_hint(blob)
 
@@ -309,12 +311,12 @@ class ClientConnection:
 
     def drain(self, within_ms: int) -> None:
         """The server is about to stop: tell the client to come back."""
-        if self._protocol.state is State.MEMBER:
+        if self._protocol.state is ConnectionState.MEMBER:
             self._outbox.put(encode(Draining(within_ms)))
 
     async def written(self) -> None:
         """Wait until what the connection was sent is written out, or it is over."""
-        await self._outbox.emptied()
+        await self._outbox.wait_empty()
 
     async def _say_goodbye(self) -> None:
         """Hand over the last words, then end everything. The reader and `end` may both come here: the first does it."""
@@ -322,8 +324,8 @@ class ClientConnection:
             return
         self._leaving = True
         try:
-            with trio.move_on_after(GOODBYE):
-                await self._outbox.emptied()
+            with trio.move_on_after(CLOSE_GRACE_SECONDS):
+                await self._outbox.wait_empty()
                 await self._transport.say_goodbye()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
@@ -337,7 +339,7 @@ class ClientConnection:
         """
         services = self._services
         self.actor, self.session_id = actor, session_id
-        self._meter = services.rates.meter(actor.user_id, self.peer, self.heard_at)
+        self._meter = services.rates.meter(actor.user_id, self.peer, self.last_read_at)
         services.bus.register(self)
         try:
             while True:
@@ -351,5 +353,5 @@ class ClientConnection:
                     return version
         except BaseException:
             services.bus.unregister(self)
-            self.actor, self.session_id = NOBODY, 0
+            self.actor, self.session_id = ANONYMOUS, 0
             raise

@@ -268,7 +268,7 @@ class Acceptor:
             await trio.sleep(heartbeat / 2)
             silent_since = trio.current_time() - 2 * heartbeat
             for number, connection in enumerate(list(self.connections)):
-                if connection.user_id and connection.heard_at < silent_since and connection.listened_to:
+                if connection.user_id and connection.last_read_at < silent_since and connection.awaiting_client:
                     connection.end_silent()
                 if number % 1000 == 999:
                     await trio.lowlevel.checkpoint()

@@ -6,7 +6,7 @@ from typing import Protocol
 from chatsrv_storage.payouts import Payout
 
 
-class Answer(Enum):
+class PayoutResult(Enum):
     """What became of a payout."""
 
     PAID = "paid"
@@ -18,7 +18,7 @@ class Answer(Enum):
 class PaymentProvider(Protocol):
     """Whoever pays out. It is asked again after a crash or a lost answer, so it goes by the withdrawal's id."""
 
-    async def pay(self, payout: Payout) -> Answer:
+    async def pay(self, payout: Payout) -> PayoutResult:
         """Try once. Raises nothing; a cancel means that the answer is not known. The caller sets the deadline."""
         ...
 
@@ -26,7 +26,7 @@ class PaymentProvider(Protocol):
 class NoProvider:
     """Pays nothing: withdrawals wait, and can be concluded once a provider is configured."""
 
-    async def pay(self, payout: Payout) -> Answer:
+    async def pay(self, payout: Payout) -> PayoutResult:
         """Later."""
         del payout
-        return Answer.LATER
+        return PayoutResult.LATER

@@ -21,7 +21,7 @@ import httpx
 from chatsrv.clock import Clock
 from chatsrv.http_calls import call
 from chatsrv.log import Log
-from chatsrv.payments.port import Answer
+from chatsrv.payments.port import PayoutResult
 from chatsrv_storage.payouts import Payout
 
 MAX_ANSWER = 64 * 1024
@@ -47,19 +47,19 @@ class WebhookProvider:
         self._clock = clock
         self._log = log
 
-    async def pay(self, payout: Payout) -> Answer:
+    async def pay(self, payout: Payout) -> PayoutResult:
         """Post once; an error of any kind means later, and is logged (never the URL, which may hold a password)."""
         try:
             answer: Any = json.loads(await self._post(payout))
         except (_NoAnswer, httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
             reason = f"{type(error).__name__.strip('_')}: {error}"
             self._log.warning("the payment provider failed", withdrawal_id=payout.withdrawal_id, reason=reason)
-            return Answer.LATER
+            return PayoutResult.LATER
         status = cast("dict[str, Any]", answer).get("status") if isinstance(answer, dict) else None
         if status not in ("paid", "refused"):
             self._log.info("the payment provider needs more time", withdrawal_id=payout.withdrawal_id)
-            return Answer.LATER
-        return Answer(status)
+            return PayoutResult.LATER
+        return PayoutResult(status)
 
     async def _post(self, payout: Payout) -> bytes:
         """The body of a 2xx answer, read as far as its bound. Raises _NoAnswer, and what httpx raises."""

@@ -15,7 +15,7 @@ from typing import Final
 
 import trio
 
-from chatsrv.bus import Blob
+from chatsrv.bus import SharedFrames
 from chatsrv.transport.port import Transport
 from chatsrv_protocol import encode, limits
 from chatsrv_protocol.common import Lagging
@@ -60,20 +60,20 @@ class Flusher:
         else:
             trio.lowlevel.current_trio_token().run_sync_soon(go)
 
-    def mark(self, outbox: "Outbox") -> None:
+    def mark_dirty(self, outbox: "Outbox") -> None:
         """This outbox has something to write, and had nothing before."""
         if not self._dirty:
             self._parked.unpark()
         self._dirty.append(outbox)
 
-    def shed(self) -> None:
+    def cut_largest(self) -> None:
         """The sum is over the budget: cut the largest outboxes that cannot be written out."""
         while self.waiting > self.budget and self._full:
             largest = max(self._full, key=lambda full: full.size)
             largest.cut("the server's memory for slow readers is used up")
             largest.close()  # its task ends in a later turn, and the memory is needed in this one
 
-    def note_full(self, outbox: "Outbox", full: bool) -> None:
+    def set_blocked(self, outbox: "Outbox", full: bool) -> None:
         """Whether this outbox waits for its socket."""
         if full:
             self._full[outbox] = None
@@ -177,7 +177,7 @@ class Outbox:
         self._room: trio.Event | None = None
 
     @property
-    def crowded(self) -> bool:
+    def over_read_limit(self) -> bool:
         """So much waits that the connection should not be read from."""
         return self.size > PAUSE_READING or self._dropped > 0
 
@@ -185,14 +185,14 @@ class Outbox:
         """Take frames for this connection alone: answers, which are bounded by how many requests may be unanswered."""
         self.put_raw(self._transport.wrap(frame))
 
-    def put_event(self, blob: Blob) -> None:
+    def put_event(self, blob: SharedFrames) -> None:
         """Take frames that others get too, or drop them where the reader is too slow."""
         if self.size and (self._dropped or self.size + len(blob.frames) > limits.MAX_OUTBOX_BYTES):
             self._dropped += blob.events
         else:
             self.put_raw(self._wrap_shared(blob))
 
-    def put_hint(self, blob: Blob) -> bool:
+    def put_hint(self, blob: SharedFrames) -> bool:
         """Take frames that may be lost, if nothing waits here: they are the first to be dropped under load."""
         if self.size or self._closed:
             return False
@@ -208,10 +208,10 @@ class Outbox:
             self._rest.append(data)
         else:
             self._first = data
-            flusher.mark(self)
+            flusher.mark_dirty(self)
         self._account(len(data))
         if flusher.waiting > flusher.budget:
-            flusher.shed()
+            flusher.cut_largest()
 
     def _account(self, change: int) -> None:
         """So many bytes more wait here, or (negative) less: the only place that changes `size` and the flusher's sum."""
@@ -239,7 +239,7 @@ class Outbox:
         if self.size:
             self._rest.append(data[written:])
             self._draining = True
-            self._flusher.note_full(self, True)
+            self._flusher.set_blocked(self, True)
             self._start(self._drain)
         elif self._dropped:  # more came within one turn than an outbox may hold
             self._tell_dropped()
@@ -274,7 +274,7 @@ class Outbox:
             self.cut("the connection is broken")
             return
         self._draining = False
-        self._flusher.note_full(self, False)
+        self._flusher.set_blocked(self, False)
         self._emptied()
 
     def _emptied(self) -> None:
@@ -282,7 +282,7 @@ class Outbox:
             self._room.set()
             self._room = None
 
-    async def emptied(self) -> None:
+    async def wait_empty(self) -> None:
         """Wait until everything is written. May be cancelled; the drain deadline bounds it."""
         if self.size and not self._closed:
             if self._room is None:
@@ -294,7 +294,7 @@ class Outbox:
         if not self._closed:
             self._closed = True
             self._account(-self.size)
-            self._flusher.note_full(self, False)
+            self._flusher.set_blocked(self, False)
             self._first = None
             self._rest.clear()
             self._emptied()

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from chatsrv.bus import Blob
+from chatsrv.bus import SharedFrames
 
 
 class Transport(Protocol):
@@ -37,7 +37,7 @@ class Transport(Protocol):
         """Whole frames as this transport's bytes."""
         ...
 
-    def wrap_shared(self, blob: Blob, /) -> bytes:
+    def wrap_shared(self, blob: SharedFrames, /) -> bytes:
         """The same for frames that others get too."""
         ...
 

@@ -8,12 +8,12 @@ from typing import Final, cast
 
 import trio
 
-from chatsrv.bus import Blob
+from chatsrv.bus import SharedFrames
 from chatsrv.config import is_loopback
 
 READ_BYTES = 65536
 
-FRAMES: Final = cast("Callable[[Blob], bytes]", attrgetter("frames"))
+FRAMES: Final = cast("Callable[[SharedFrames], bytes]", attrgetter("frames"))
 """Bytes of a blob that nothing wraps: without a frame of Python's for each delivery."""
 
 

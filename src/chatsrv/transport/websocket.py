@@ -15,7 +15,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from chatsrv.auth.addresses import client_of, header_lines
 from chatsrv.auth.sites import Sites, browser_of, cookie_token
-from chatsrv.bus import Blob
+from chatsrv.bus import SharedFrames
 from chatsrv.bus.port import websocket_header
 from chatsrv.transport.head import Head
 from chatsrv.transport.outbox import Outbox
@@ -26,7 +26,7 @@ QUEUED_MESSAGES = 0
 """Messages the library may read ahead of us, besides the one it holds: then what it read and did not hand over is one
 message and the rest of one read, however long we are at work, and can be told from a message without an end."""
 
-MESSAGE: Final = cast("Callable[[Blob], bytes]", attrgetter("websocket"))
+MESSAGE: Final = cast("Callable[[SharedFrames], bytes]", attrgetter("websocket"))
 """A blob as one binary message, made once for all."""
 
 MAX_UNFINISHED_BYTES = 2 * limits.MAX_WEBSOCKET_MESSAGE + READ_BYTES
@@ -58,7 +58,7 @@ class _OutboxStream(trio.abc.Stream):
             await self.raw.send_all(data)
             return
         self.outbox.put_raw(bytes(data))
-        await self.outbox.emptied()
+        await self.outbox.wait_empty()
 
     async def wait_send_all_might_not_block(self) -> None:
         await self.raw.wait_send_all_might_not_block()

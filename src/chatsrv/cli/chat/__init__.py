@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from chatsrv.cli.online import Common, Json, Online, Profile, Server
+from chatsrv.cli.online import CommandContext, Common, Json, Profile, Server
 
 
 def chat(
@@ -26,7 +26,7 @@ def chat(
     from chatsrv.cli.output import Output
 
     common = Common(server, profile, json).over(ctx.obj)
-    here = Online(common, Output(json=common.json))
+    here = CommandContext(common, Output(json=common.json))
     if plain or common.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         import trio
 

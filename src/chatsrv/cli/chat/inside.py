@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from chatsrv.cli.chat.room import Screen
-from chatsrv.cli.online import Common, Online
+from chatsrv.cli.online import CommandContext, Common
 from chatsrv.cli.output import Output
 from chatsrv.client import Client
 
@@ -39,12 +39,12 @@ class ChatOutput(Output):
         self.line(sentence)
 
 
-class ChatOnline(Online):
+class ChatOnline(CommandContext):
     """Commands inside a chat: over its connection, whose events the chat reads."""
 
     reads_events = False
 
-    def __init__(self, here: Online, client: Client, output: Output) -> None:
+    def __init__(self, here: CommandContext, client: Client, output: Output) -> None:
         super().__init__(Common(here.server, here.profile, json=False), output)
         self._client = client
 

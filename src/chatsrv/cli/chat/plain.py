@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from chatsrv.cli.chat.room import Here, Room
+from chatsrv.cli.chat.room import PresentPeople, Room
 from chatsrv.cli.chat.talk import Talk
-from chatsrv.cli.online import Online
+from chatsrv.cli.online import CommandContext
 from chatsrv.cli.talk import show, stdin_lines
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class PlainScreen:
     """Prints what happens; events of other groups stand with the group's name."""
 
-    def __init__(self, here: Online) -> None:
+    def __init__(self, here: CommandContext) -> None:
         self._out = here.out
         self._current: Room | None = None
         self._status = ""
@@ -37,7 +37,7 @@ class PlainScreen:
     def show_rooms(self, rooms: list[Room], current: Room | None) -> None:
         """Nothing: what is unread shows by itself."""
 
-    def show_people(self, people: list[Here]) -> None:
+    def show_people(self, people: list[PresentPeople]) -> None:
         """Nothing: `/who` tells."""
 
     def show_status(self, sentence: str, *, connected: bool) -> None:
@@ -52,7 +52,7 @@ class PlainScreen:
         self._out.emit(what)
 
 
-async def run_plain(here: Online, wanted: str | None) -> None:
+async def run_plain(here: CommandContext, wanted: str | None) -> None:
     """Chat until standard input ends or `/quit`."""
     talk = Talk(here, PlainScreen(here), wanted, colours=here.out.colours)
     async with trio.open_nursery() as nursery:

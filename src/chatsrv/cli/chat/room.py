@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from chatsrv_protocol.groups import Group
 
-KEPT: Final = 1000
+MAX_EVENTS_KEPT: Final = 1000
 """Events kept of a group; older ones are a `/history` away."""
 
 
@@ -60,13 +60,13 @@ class Room:
         self.events[event.seq] = event
         self.head = max(self.head, event.seq)
         self.ordinal = max(self.ordinal, getattr(event, "ordinal", 0))
-        while len(self.events) > KEPT:
+        while len(self.events) > MAX_EVENTS_KEPT:
             del self.events[min(self.events)]
         return True
 
 
 @attrs.frozen(slots=True)
-class Here:
+class PresentPeople:
     """Somebody in a group, and whether they are there now (None: nobody says)."""
 
     user_id: int
@@ -89,7 +89,7 @@ class Screen(Protocol):
         """Groups or their unread counts changed."""
         ...
 
-    def show_people(self, people: list[Here]) -> None:
+    def show_people(self, people: list[PresentPeople]) -> None:
         """Who is in the group on the screen."""
         ...
 

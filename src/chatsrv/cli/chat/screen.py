@@ -15,12 +15,12 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Input, OptionList, RichLog, Static
 from textual.widgets.option_list import Option
 
-from chatsrv.cli.chat.room import Here, Room
+from chatsrv.cli.chat.room import PresentPeople, Room
 from chatsrv.cli.chat.talk import Talk
 from chatsrv.cli.errors import leaves
 from chatsrv.cli.events import clock, sentence_of
 from chatsrv.cli.media import half_blocks
-from chatsrv.cli.online import Online
+from chatsrv.cli.online import CommandContext
 from chatsrv.cli.output import colour_of
 from chatsrv.cli.safe import neutralise, neutralise_lines
 from chatsrv.client.view import unread_label
@@ -57,7 +57,7 @@ class ChatApp(App[None]):
         Binding("ctrl+q", "quit", "quit", priority=True),
     ]
 
-    def __init__(self, here: Online, wanted: str | None) -> None:
+    def __init__(self, here: CommandContext, wanted: str | None) -> None:
         super().__init__()
         self.title = "chatsrv"
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-wide")]
@@ -181,7 +181,7 @@ class ChatApp(App[None]):
         if current in rooms:
             options.highlighted = rooms.index(current)
 
-    def show_people(self, people: list[Here]) -> None:
+    def show_people(self, people: list[PresentPeople]) -> None:
         """Who is there: those with a light first."""
         lines = Text()
         for one in sorted(people, key=lambda one: (not one.online, one.name)):

@@ -14,12 +14,12 @@ from typing import Any, Final, NamedTuple, get_args
 import typer
 
 from chatsrv.cli.errors import Failure, usage
-from chatsrv.cli.online import ONLINE, Inside, Online
+from chatsrv.cli.online import ONLINE, ChatContext, CommandContext
 
 NOT_HERE: Final = frozenset(("register", "login", "passwd", "send", "tail"))
 """What makes no sense in a chat that runs."""
 
-OWN: Final = {
+CHAT_ONLY_COMMANDS: Final = {
     "go": "/go G: show another group (or control-N and control-P)",
     "groups": "/groups: show your groups",
     "help": "/help [COMMAND]: show what there is",
@@ -83,7 +83,7 @@ def find(line: str) -> tuple[Slash, str]:
     raise usage(f"there is no command /{words[0] if words else ''}: /help shows what there is")
 
 
-def prepare(here: Online, line: str, group_id: int | None) -> Callable[[], Awaitable[None]]:
+def prepare(here: CommandContext, line: str, group_id: int | None) -> Callable[[], Awaitable[None]]:
     """The work that a line asks for, to be run over the connection of `here`. Raises Failure, also for --help."""
     slash, rest = find(line)
     if slash.takes_group and group_id is None:
@@ -99,10 +99,10 @@ def prepare(here: Online, line: str, group_id: int | None) -> Callable[[], Await
     return _parse(here, arguments)
 
 
-def _parse(here: Online, arguments: list[str]) -> Callable[[], Awaitable[None]]:
+def _parse(here: CommandContext, arguments: list[str]) -> Callable[[], Awaitable[None]]:
     from chatsrv.cli.root import app
 
-    inside, said = Inside(here), io.StringIO()
+    inside, said = ChatContext(here), io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         try:
             app(arguments, prog_name="", standalone_mode=False, obj=inside)
@@ -120,5 +120,5 @@ def _parse(here: Online, arguments: list[str]) -> Callable[[], Awaitable[None]]:
 def help_lines(word: str = "") -> list[str]:
     """What there is, one line a command."""
     commands = slash_commands()
-    lines = [*OWN.values(), *(f"/{name}: {one.help}" for name, one in sorted(commands.items()))]
+    lines = [*CHAT_ONLY_COMMANDS.values(), *(f"/{name}: {one.help}" for name, one in sorted(commands.items()))]
     return [line for line in lines if line.startswith(f"/{word.removeprefix('/')}")]

@@ -12,14 +12,14 @@ import attrs
 import trio
 
 from chatsrv.cli.chat.inside import ChatOnline, ChatOutput
-from chatsrv.cli.chat.room import Here, Room, Screen
-from chatsrv.cli.chat.slash import OWN, help_lines, prepare
+from chatsrv.cli.chat.room import PresentPeople, Room, Screen
+from chatsrv.cli.chat.slash import CHAT_ONLY_COMMANDS, help_lines, prepare
 from chatsrv.cli.ending import ending_of
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.facetoface import show_page, why_closed
 from chatsrv.cli.lookup import choose_group
-from chatsrv.cli.mentions import whom
-from chatsrv.cli.online import Online
+from chatsrv.cli.mentions import resolve_mentions
+from chatsrv.cli.online import CommandContext
 from chatsrv.client import ClientError, Connected, Disconnected, Reconnecting
 from chatsrv_protocol import NUMBER_OF, UnknownEvent, is_sequence_event
 from chatsrv_protocol.conversation import QuietSet
@@ -50,7 +50,7 @@ READ_EVERY: Final = 0.5
 class Talk:
     """One person's chat. `run` is its life; `enter`, `go` and `quit` come from the keyboard, at any time."""
 
-    def __init__(self, here: Online, screen: Screen, wanted: str | None, *, colours: bool) -> None:
+    def __init__(self, here: CommandContext, screen: Screen, wanted: str | None, *, colours: bool) -> None:
         self.rooms: dict[int, Room] = {}
         self.current: Room | None = None
         self.me = ""
@@ -59,7 +59,7 @@ class Talk:
         self._screen = screen
         self._wanted = wanted
         self._output = ChatOutput(screen, colours=colours, json=here.out.json)
-        self._people: dict[int, Here] = {}
+        self._people: dict[int, PresentPeople] = {}
         self._typed, self._lines = trio.open_memory_channel[str](WAITING)
         self._nursery: trio.Nursery | None = None
         self._scope = trio.CancelScope()
@@ -178,7 +178,7 @@ class Talk:
             raise Failure("choose a group first: /go G, or make one: /create NAME")
         text = line.removeprefix("/") if line.startswith("//") else line
         group_id = self.current.group_id
-        mentions, everybody = await whom(self._client, group_id, text)
+        mentions, everybody = await resolve_mentions(self._client, group_id, text)
         self._sent = (await self._client.send(group_id, text, mentions=mentions, mention_all=everybody)).seq
 
     async def _command(self, line: str) -> None:
@@ -194,7 +194,7 @@ class Talk:
             groups = await self._client.list_groups()
             await self._open(self.rooms[choose_group(groups, rest.strip()).group_id])
         else:
-            assert word not in OWN
+            assert word not in CHAT_ONLY_COMMANDS
             try:
                 job = prepare(self._chat, line, None if self.current is None else self.current.group_id)
             except Failure as failure:
@@ -254,7 +254,7 @@ class Talk:
         with suppress(ClientError):  # a list without lights is still a list
             online = {one.user_id: one.online for one in await self._client.watch_presence(watched)}
         online.update({one.user_id: True for one in members if one.name == self.me})
-        self._people = {one.user_id: Here(one.user_id, one.name, online.get(one.user_id)) for one in members}
+        self._people = {one.user_id: PresentPeople(one.user_id, one.name, online.get(one.user_id)) for one in members}
         self._screen.show_people(list(self._people.values()))
 
     # What is heard.

@@ -5,7 +5,7 @@ from typing import Final
 
 import trio
 
-from chatsrv.cli.demo.people import Person
+from chatsrv.cli.demo.people import DemoPerson
 from chatsrv.cli.demo.stage import PATIENCE, Stage
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.events import size_of
@@ -48,11 +48,11 @@ async def point_at(stage: Stage) -> None:
     stage.say("she reads them on her laptop: her phone counts none either")
 
 
-async def _called(person: Person, group_id: int) -> int:
+async def _called(person: DemoPerson, group_id: int) -> int:
     return (await person.client.show_group(group_id)).mentions
 
 
-async def _unread(person: Person, group_id: int) -> int:
+async def _unread(person: DemoPerson, group_id: int) -> int:
     (group,) = [one for one in await person.client.list_groups() if one.group_id == group_id]
     return group.ordinal - group.read_ordinal
 
@@ -137,7 +137,7 @@ async def face_to_face(stage: Stage) -> None:
     await stage.everybody_heard(group, sent.seq)
 
 
-async def _is_in(person: Person, group: int) -> None:
+async def _is_in(person: DemoPerson, group: int) -> None:
     await person.until(lambda: group in person.begins_at, "the group of the code")
 
 

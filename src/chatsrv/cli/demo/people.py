@@ -17,12 +17,12 @@ PATIENCE = 10.0
 
 
 @attrs.define(slots=True)
-class Person:
+class DemoPerson:
     """Somebody, on one device. `heard` is what they were told, by group, in the order in which they were told it."""
 
     name: str
     url: str
-    on_event: Callable[["Person", Any], None]
+    on_event: Callable[["DemoPerson", Any], None]
     _client: Client | None = None
     heard: dict[int, list[Any]] = attrs.field(factory=dict[int, list[Any]])
     begins_at: dict[int, int] = attrs.field(factory=dict[int, int])

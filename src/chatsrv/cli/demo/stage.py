@@ -7,7 +7,7 @@ import attrs
 import trio
 
 from chatsrv.app import Server, open_server
-from chatsrv.cli.demo.people import PATIENCE, Person
+from chatsrv.cli.demo.people import PATIENCE, DemoPerson
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.events import clock, event_record, sentence_of
 from chatsrv.cli.local import through_the_server
@@ -20,9 +20,9 @@ class Stage:
 
     def __init__(self, out: Output, folder: Path, nursery: trio.Nursery) -> None:
         self.out = out
-        self.people: dict[str, Person] = {}
+        self.people: dict[str, DemoPerson] = {}
         self.groups: dict[str, int] = {}
-        self.devices: list[Person] = []
+        self.devices: list[DemoPerson] = []
         self.urls: dict[str, str] = {}
         self._nursery = nursery
         self._config = Config(
@@ -69,18 +69,18 @@ class Stage:
 
     # The people.
 
-    async def enter(self, name: str, over: str) -> Person:
+    async def enter(self, name: str, over: str) -> DemoPerson:
         """Somebody new, connected over `tcp` or `ws`."""
         person = await self._connect(name, over, new=True)
         self.people[name] = person
         return person
 
-    async def enter_again(self, name: str, over: str) -> Person:
+    async def enter_again(self, name: str, over: str) -> DemoPerson:
         """Somebody who is here, on another device."""
         return await self._connect(name, over, new=False)
 
-    async def _connect(self, name: str, over: str, *, new: bool) -> Person:
-        person = Person(name, self.urls[over], self._on_event)
+    async def _connect(self, name: str, over: str, *, new: bool) -> DemoPerson:
+        person = DemoPerson(name, self.urls[over], self._on_event)
         with trio.fail_after(PATIENCE):
             await self._nursery.start(person.live, new)
         self.devices.append(person)
@@ -110,7 +110,7 @@ class Stage:
 
         self.out.console.print(Text(f"\n{number}. {title}", style="bold"))
 
-    def _on_event(self, person: Person, event: Any) -> None:
+    def _on_event(self, person: DemoPerson, event: Any) -> None:
         """Show each event once: when the first person hears of it."""
         if event.seq <= self._shown.get(event.group_id, 0):
             return
@@ -151,7 +151,7 @@ class Stage:
             total += len(stored)
         return total
 
-    def _compare(self, person: Person, group: str, stored: list[Any], heard: list[Any]) -> None:
+    def _compare(self, person: DemoPerson, group: str, stored: list[Any], heard: list[Any]) -> None:
         begin = person.begins_at[stored[0].group_id]
         end = person.gone_at.get(stored[0].group_id, len(stored) + 1)
         expected = [event for event in stored if begin <= event.seq < end]
