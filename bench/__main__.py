@@ -4,14 +4,15 @@ import json
 import sys
 from typing import Any
 
-from bench import every, report
-from bench.control import ChildFailed, raise_file_limit
-from bench.links import LoginFailed
-from bench.machine import machine
+from bench import run_all
+from bench.data.dataset import apart, build
 from bench.options import Options, parser
-from bench.scenarios import SCENARIOS
-from bench.talk import Failed
-from bench.town import apart, build
+from bench.registry import SCENARIOS
+from bench.reporting import report
+from bench.reporting.machine import machine
+from bench.scenarios.conversation import Failed
+from bench.workers.control import ChildFailed, raise_file_limit
+from bench.workers.sockets import LoginFailed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.scenario == "prepare":
         return prepare(options)
     if options.scenario == "all":
-        return every.run(options.report, quick=options.quick)
+        return run_all.run(options.report, quick=options.quick)
     result: dict[str, Any] = {"scenario": options.scenario, "transport": options.transport, "machine": machine()}
     if options.label:
         result["label"] = options.label

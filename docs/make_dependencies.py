@@ -23,7 +23,7 @@ BINDING = re.compile(r"GPL|SSPL|BUSL|Business Source|Commons Clause|Proprietary|
 HEAD = """# Dependencies and their licences
 
 What `pip install chatsrv` brings; made by `python docs/make_dependencies.py` from the metadata of what is installed, and
-checked by `tests/test_docs_dependencies.py`. All of these licences allow any use, commercial use included. What only
+checked by `tests/docs/test_docs_dependencies.py`. All of these licences allow any use, commercial use included. What only
 tests, linters and fuzzers need (the extras `test`, `lint` and `fuzz`) is not part of what runs.
 
 To know when you pass on more than this: the wheels of `av` carry FFmpeg (LGPL-3.0-or-later by its own word) and codecs

@@ -229,9 +229,9 @@ def _annotated(message: Any, request_id: int) -> list[str]:
 
 def rights_table() -> str:
     """Who may do what in a group: decided by the storage, which this package knows nothing of; so this script asks it."""
-    from chatsrv_storage import rights
+    from chatsrv_storage.groups import permissions
 
-    return rights.table()
+    return permissions.table()
 
 
 SECTIONS: dict[str, Callable[[], str]] = {

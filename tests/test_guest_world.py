@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
-from guest_world import GuestWorld
+from support.guest_world import GuestWorld
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from model.truth import ADMIN, Group
 from chatsrv_protocol.conversation import ListPins, ListReactions, ListVersions
 from chatsrv_protocol.groups import ShowGroup
 from chatsrv_protocol.sync import CatchUp, ListGroups, Range
-from chatsrv_storage import audit, history
+from chatsrv_storage.accounts import audit_log
+from chatsrv_storage.messages import history
 
 
 class Chat(Talking, Governing, Lobbies):
@@ -90,7 +91,7 @@ class Chat(Talking, Governing, Lobbies):
                 self.look(device)
                 self._compare(device)
             storage = self.server.server.services.storage
-            for check in (history.check, audit.check):
+            for check in (history.check, audit_log.check):
                 assert self.world.call(storage.read, lambda conn, check=check: list(check(conn))) == []
             self.leave()
         finally:

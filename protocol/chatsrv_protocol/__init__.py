@@ -11,7 +11,7 @@ while (received := connection.next()) is not NEED_DATA: ...
 from chatsrv_protocol import (
     common,
     conversation,
-    facetoface,
+    face_to_face,
     governing,
     groups,
     limits,

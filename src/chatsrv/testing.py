@@ -20,7 +20,7 @@ from chatsrv.commands.hooks import Hooks
 from chatsrv.config import Config
 from chatsrv.log import Log
 from chatsrv.transport.memory import WINDOW, MemoryTransport, memory_pair
-from chatsrv_storage.port import open_memory_storage, open_storage
+from chatsrv_storage.interface import open_memory_storage, open_storage
 
 QUICK = Config(
     password_time=1,

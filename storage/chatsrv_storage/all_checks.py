@@ -2,8 +2,11 @@
 
 from typing import Final
 
-from chatsrv_storage import audit, history, ledger, media, membership_check, packet_audit, payouts, row_checksums
-from chatsrv_storage.check import Check
+from chatsrv_storage import membership_check, row_checksums
+from chatsrv_storage.accounts import audit_log
+from chatsrv_storage.engine.check import Check
+from chatsrv_storage.messages import history, media
+from chatsrv_storage.money import ledger, packet_audit, payouts
 
 BOOKS: Final[tuple[Check, ...]] = (ledger.check, packet_audit.check, payouts.check)
 """Balances, packets, draws and payouts."""
@@ -14,6 +17,6 @@ ALL: Final[tuple[Check, ...]] = (
     membership_check.check,
     membership_check.check_accounts,
     media.check,
-    audit.check,
+    audit_log.check,
     *BOOKS,
 )

@@ -8,11 +8,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from chatsrv_storage.clock_readings import EVERY_MS, READINGS
+from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows
+from chatsrv_storage.engine.clock_history import EVERY_MS, READINGS
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.row_checksums import checksum_of
-from chatsrv_storage.rows import execute_rows, query_rows
 
 KEEP_MS: Final = 7 * 24 * 3600 * 1000
 """For how long a retry finds the first result; an older client id is refused, since nothing is known of it."""

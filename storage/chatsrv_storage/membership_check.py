@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from chatsrv_storage.port import SqlConnection
-from chatsrv_storage.records import DIRECT, ROLE_ADMIN, ROLE_GONE, ROLE_MEMBER, ROLE_OWNER
+from chatsrv_storage.groups.models import DIRECT, ROLE_ADMIN, ROLE_GONE, ROLE_MEMBER, ROLE_OWNER
+from chatsrv_storage.interface import SqlConnection
 
 _KINDS: Final = ("created", "added", "removed", "banned", "role", "owner", "dissolved", "renamed", "muted")
 

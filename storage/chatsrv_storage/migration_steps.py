@@ -6,9 +6,9 @@ For what SQL alone cannot compute, a checksum for instance. A step is never chan
 from collections.abc import Callable
 from typing import Final
 
-from .jobs import Driver, SqlConnection
-from .records import checksum
-from .row_checksums import seal_all
+from chatsrv_storage.engine.jobs import Driver, SqlConnection
+from chatsrv_storage.groups.models import checksum
+from chatsrv_storage.row_checksums import seal_all
 
 NUL: Final = "\0"
 

@@ -7,7 +7,7 @@ happens at the first use after an upgrade, in one transaction: 0.02 ms an accoun
 from typing import Final
 
 from chatsrv_names import name_key, skeleton
-from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.interface import SqlConnection
 
 DATA_VERSION: Final = 1
 """Counts the changes of what `skeleton` answers, and so of Unicode's data in chatsrv_names."""

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from chatsrv_storage.jobs import Driver, SqlConnection, SqlValue
+from chatsrv_storage.engine.jobs import Driver, SqlConnection, SqlValue
 
 
 class Sealed(NamedTuple):

@@ -4,9 +4,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .connection import JobConnection
-from .jobs import Driver, SqlConnection
-from .migrate import Migration, migrate
+from chatsrv_storage.engine.connection import JobConnection
+from chatsrv_storage.engine.jobs import Driver, SqlConnection
+from chatsrv_storage.engine.migrate import Migration, migrate
 
 _SCHEMA = "select type, name, sql from sqlite_schema where name not like 'sqlite\\_%' escape '\\'"
 

@@ -10,7 +10,7 @@ import attrs
 import structlog
 import trio
 import trio.testing
-from server_kit import PASSWORD, Client, raw
+from support.server_kit import PASSWORD, Client, raw
 
 from chatsrv.app import open_server
 from chatsrv.clock import SeededRandomness, VirtualClock
@@ -29,7 +29,7 @@ from chatsrv_protocol import (
 )
 from chatsrv_protocol.common import Ping
 from chatsrv_protocol.session import Hello, Login, Register
-from chatsrv_storage.port import open_memory_storage
+from chatsrv_storage.interface import open_memory_storage
 
 VECTORS = Path(__file__).parent.parent.parent / "protocol" / "vectors"
 CONFIG = attrs.evolve(QUICK, messages_per_second=100.0, changes_per_second=100.0, login_attempts=10**9)

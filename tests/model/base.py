@@ -8,20 +8,19 @@ from typing import Any
 
 import attrs
 import trio
-from guest_world import GuestWorld
 from hypothesis.stateful import Bundle, RuleBasedStateMachine
-from server_kit import Client, RefusedError, connect
+from support.guest_world import GuestWorld
+from support.server_kit import Client, RefusedError, connect
 
 from chatsrv import open_server
 from chatsrv.clock import SeededRandomness, VirtualClock
 from chatsrv.testing import QUICK, TestServer
 from chatsrv.transport.memory import WINDOW
 from chatsrv_protocol.common import Draining
-from chatsrv_protocol.facetoface import LobbyChanged, LobbyClosed
-from chatsrv_storage.port import open_storage
-
-from .device import Device, seen
-from .truth import EDIT_WITHIN, RECALL_WITHIN, Account, Group, Lobby
+from chatsrv_protocol.face_to_face import LobbyChanged, LobbyClosed
+from chatsrv_storage.interface import open_storage
+from model.device import Device, seen
+from model.truth import EDIT_WITHIN, RECALL_WITHIN, Account, Group, Lobby
 
 CONFIG = attrs.evolve(
     QUICK, login_attempts=10_000, heartbeat=1e6, edit_within=EDIT_WITHIN / 1000, recall_within=RECALL_WITHIN / 1000

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from server_kit import Client, RefusedError
+from support.server_kit import Client, RefusedError
 
-from chatsrv.client.view import GroupView
+from chatsrv.client.following.view import GroupView
 from chatsrv_protocol.conversation import Edited, Pinned, QuietSet, Reacted, Recalled
-from chatsrv_protocol.facetoface import InLobby, LobbyChanged, LobbyClosed, ShowLobby, Waiting
+from chatsrv_protocol.face_to_face import InLobby, LobbyChanged, LobbyClosed, ShowLobby, Waiting
 from chatsrv_protocol.governing import (
     MemberMuted,
     NicknameChanged,
@@ -26,8 +26,7 @@ from chatsrv_protocol.governing import (
 from chatsrv_protocol.groups import Added, Group, MemberRemoved, MembersAdded, Removed
 from chatsrv_protocol.messages import Message, MessageExtra
 from chatsrv_protocol.sync import CatchUp, ListGroups, Range, ReadMoved
-
-from .truth import Account
+from model.truth import Account
 
 
 def seen(event: Any) -> Any:

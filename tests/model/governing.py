@@ -18,11 +18,10 @@ from chatsrv_protocol.governing import (
     SetRules,
     UnbanUser,
 )
-
-from .base import devices, groups
-from .device import Device
-from .people import WHO, People
-from .truth import ADMIN, MEMBER, OWNER, Group
+from model.base import devices, groups
+from model.device import Device
+from model.people import WHO, People
+from model.truth import ADMIN, MEMBER, OWNER, Group
 
 FOR = st.sampled_from([30_000, 150_000, FOREVER])
 ROLES = st.sampled_from([MEMBER, ADMIN])

@@ -5,13 +5,12 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import multiple, rule
 
-from chatsrv_protocol.facetoface import EnterCode, EnterGroup, LeaveLobby, Position
+from chatsrv_protocol.face_to_face import EnterCode, EnterGroup, LeaveLobby, Position
 from chatsrv_protocol.groups import GroupRules
-
-from .base import devices, groups
-from .device import Device
-from .people import People
-from .truth import ATTEMPTS, GRACE, OWNER, WINDOW, Account, Group, Lobby
+from model.base import devices, groups
+from model.device import Device
+from model.people import People
+from model.truth import ATTEMPTS, GRACE, OWNER, WINDOW, Account, Group, Lobby
 
 PLACES = (None, Position(31_230_000, 121_470_000), Position(39_900_000, 116_400_000))
 """On this network, in Shanghai, and in Beijing."""

@@ -7,13 +7,12 @@ import pytest
 import trio
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, multiple, rule
-from server_kit import Client, RefusedError, connect
+from support.server_kit import Client, RefusedError, connect
 
 from chatsrv_protocol.groups import AddMembers, GroupRules, LeaveGroup, MakeGroup, RemoveMember, RenameGroup
-
-from .base import MAX_ACCOUNTS, MAX_DEVICES, Base, devices, groups
-from .device import Device
-from .truth import ADMIN, MEMBER, OWNER, Account, Group, Membership
+from model.base import MAX_ACCOUNTS, MAX_DEVICES, Base, devices, groups
+from model.device import Device
+from model.truth import ADMIN, MEMBER, OWNER, Account, Group, Membership
 
 WHO = st.integers(0, MAX_ACCOUNTS - 1)
 

@@ -4,16 +4,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
-from server_kit import RefusedError
+from support.server_kit import RefusedError
 
 from chatsrv_protocol.conversation import Edit, Pin, React, Recall, SetQuiet
 from chatsrv_protocol.messages import Send, SendExtra
 from chatsrv_protocol.sync import MarkRead
-
-from .base import devices, groups
-from .device import Device
-from .people import WHO, People
-from .truth import ADMIN, EDIT_WITHIN, RECALL_WITHIN, Group, Said
+from model.base import devices, groups
+from model.device import Device
+from model.people import WHO, People
+from model.truth import ADMIN, EDIT_WITHIN, RECALL_WITHIN, Group, Said
 
 WHICH = st.integers(0, 9)
 

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from chatsrv.media import local, spool
+from chatsrv.media.store import local, spool
 from simulation.disk import Disk
 from simulation.replaced import replaced
 

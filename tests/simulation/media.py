@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import httpx
 
-from chatsrv.client import Client, ProtocolViolation, transfers
+from chatsrv.client import Client, ProtocolViolation
+from chatsrv.client.transfers import transfers
 from chatsrv.http_calls import HttpResponse
 from simulation.town import Brought, Device, Operation, content_of
 

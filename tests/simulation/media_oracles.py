@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import trio
 
-from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.interface import SqlConnection
 from simulation.devices import Person
 from simulation.town import Town, content_of
 from simulation.world import World

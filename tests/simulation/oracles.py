@@ -7,12 +7,12 @@ import json
 from typing import Any, Final
 
 import trio
-from money_kit import problems, sum_of_accounts
+from support.money_kit import problems, sum_of_accounts
 
 from chatsrv.app.money import LONGEST_WAIT
 from chatsrv_protocol.limits import MAX_OUTBOX_BYTES
-from chatsrv_storage import media
-from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.messages import media
 from simulation.devices import Person
 from simulation.town import Town
 from simulation.world import World

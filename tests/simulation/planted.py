@@ -15,19 +15,22 @@ import trio
 from outcome import Value
 
 from chatsrv.bus import SharedFrames
-from chatsrv.client.link import ServerConnection
-from chatsrv.client.position import ReadPosition
+from chatsrv.client.connection.connection import ServerConnection
+from chatsrv.client.following.position import ReadPosition
 from chatsrv.groups.channel import Channels, _Channel
 from chatsrv.groups.wire import event_of
-from chatsrv.media import local
+from chatsrv.media.store import local
 from chatsrv_protocol import encode
 from chatsrv_protocol.redpack import PacketShare
 from chatsrv_redpack import PacketState
-from chatsrv_storage import batch, media, packets, standing, turn
-from chatsrv_storage.connection import Synchronous
-from chatsrv_storage.inline import InlineStorage
-from chatsrv_storage.posting import GroupJob
-from chatsrv_storage.records import EventRecord
+from chatsrv_storage.engine import batch
+from chatsrv_storage.engine.connection import Synchronous
+from chatsrv_storage.engine.inline import InlineStorage
+from chatsrv_storage.groups import group_state, transaction
+from chatsrv_storage.groups.models import EventRecord
+from chatsrv_storage.messages import media
+from chatsrv_storage.messages.bulk_post import GroupJob
+from chatsrv_storage.money import packets
 from simulation.hang import Hang, bounded_cpu
 from simulation.replaced import replaced
 from simulation.story import Found, tell
@@ -90,7 +93,7 @@ def a_retry_is_a_new_command() -> AbstractContextManager[None]:
 
 def who_left_may_still_speak() -> AbstractContextManager[None]:
     """The look at the membership forgets that a row stays after somebody left."""
-    original = standing.member_state
+    original = group_state.member_state
 
     def member_state(conn: Any, group_id: int, user_id: int) -> Any:
         found = original(conn, group_id, user_id)
@@ -107,7 +110,7 @@ def who_left_may_still_speak() -> AbstractContextManager[None]:
             conn.execute("release look")
         return found
 
-    return replaced(turn, "member_state", member_state)
+    return replaced(transaction, "member_state", member_state)
 
 
 def a_refund_leaves_the_packet_open() -> AbstractContextManager[None]:
@@ -133,7 +136,7 @@ def a_share_is_answered_and_another_stored() -> AbstractContextManager[None]:
 
 def the_head_is_sometimes_forgotten() -> AbstractContextManager[None]:
     """Now and then the head of the sequence is not written, so that the next event takes a number that is taken."""
-    original = turn.GroupTransaction.run
+    original = transaction.GroupTransaction.run
 
     def run(self: Any, commands: Any) -> Any:
         outcomes = original(self, commands)
@@ -141,7 +144,7 @@ def the_head_is_sometimes_forgotten() -> AbstractContextManager[None]:
             self.conn.execute("update chat_group set seq = seq - 1 where id = ?", (self.group_id,))
         return outcomes
 
-    return replaced(turn.GroupTransaction, "run", run)
+    return replaced(transaction.GroupTransaction, "run", run)
 
 
 def the_client_ignores_gaps() -> AbstractContextManager[None]:

@@ -14,13 +14,14 @@ from typing import Any
 import attrs
 import trio
 import trio.testing
-from money_kit import make_people
+from support.money_kit import make_people
 
-from chatsrv.client import keeper, transfers
-from chatsrv.client.link import ServerConnection
-from chatsrv_storage import accounts, sessions
-from chatsrv_storage.connection import Synchronous
-from chatsrv_storage.port import SqlConnection
+from chatsrv.client.connection import session
+from chatsrv.client.connection.connection import ServerConnection
+from chatsrv.client.transfers import transfers
+from chatsrv_storage.accounts import accounts, sessions
+from chatsrv_storage.engine.connection import Synchronous
+from chatsrv_storage.interface import SqlConnection
 from simulation import media, media_oracles, oracles
 from simulation.devices import Person, operations
 from simulation.drill import drill
@@ -107,7 +108,7 @@ def _simulated(world: World) -> Generator[None]:
     with ExitStack() as stack:
         stack.enter_context(world.media.in_use())
         stack.enter_context(replaced(trio.to_thread, "run_sync", _inline))
-        stack.enter_context(replaced(keeper, "ServerConnection", watched_link(world)))
+        stack.enter_context(replaced(session, "ServerConnection", watched_link(world)))
         stack.enter_context(replaced(transfers, "_http", world.web.client))
         stack.enter_context(replaced(transfers, "PIECE", media.PIECE))
         yield

@@ -11,8 +11,8 @@ import trio
 from httpcore._backends.trio import TrioStream
 
 from chatsrv.app import Server
-from chatsrv.client import transfers
-from chatsrv.client.http_access import HttpAccess
+from chatsrv.client.transfers import transfers
+from chatsrv.client.transfers.http_access import HttpAccess
 from chatsrv.transport.memory import MemoryStream
 from simulation.network import FaultyStream, Network
 

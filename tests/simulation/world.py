@@ -20,9 +20,9 @@ from chatsrv.clock import SeededRandomness, VirtualClock
 from chatsrv.config import Address, Config
 from chatsrv.media.errors import MediaError
 from chatsrv.testing import QUICK
-from chatsrv_storage.connection import Synchronous
+from chatsrv_storage.engine.connection import Synchronous
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.port import SqlConnection, open_storage
+from chatsrv_storage.interface import SqlConnection, open_storage
 from simulation import network, web
 from simulation.disk import Disk
 from simulation.folder import MediaFolder

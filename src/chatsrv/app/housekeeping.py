@@ -6,10 +6,12 @@ import trio
 
 from chatsrv.clock import Clock
 from chatsrv.net.listeners import Acceptor
-from chatsrv_storage import clock_floor, clock_readings, idempotency, sessions
+from chatsrv_storage import idempotency
+from chatsrv_storage.accounts import sessions
+from chatsrv_storage.engine import clock_history, id_reservation
+from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Storage
-from chatsrv_storage.snowflake import Snowflake
+from chatsrv_storage.interface import Storage
 
 SWEEP_INTERVAL_SECONDS: Final = 30.0
 SWEEP_BATCH_ROWS: Final = 500
@@ -22,7 +24,7 @@ RESERVE_AHEAD_MS: Final = 10_000
 """The same where ids are ahead of the clock, and go on by a millisecond per 4,096: 40 million in a round. Were it as
 much as above, every restart would carry the ids two minutes further from the clock."""
 
-SWEEP_EVERY: Final = clock_readings.EVERY_MS / 1000
+SWEEP_EVERY: Final = clock_history.EVERY_MS / 1000
 
 
 async def run_housekeeping(
@@ -38,7 +40,7 @@ async def run_housekeeping(
     while True:
         try:
             reserved = max(ids.latest_ms + RESERVE_AHEAD_MS, clock.now_ms() + RESERVE_MS)
-            await storage.write(lambda conn, until=reserved: clock_floor.reserve(conn, until))
+            await storage.write(lambda conn, until=reserved: id_reservation.reserve(conn, until))
             session_ids = [connection.session_id for connection in acceptor.connections if connection.session_id]
             await storage.write(lambda conn, used=session_ids: sessions.touch(conn, used, clock.now_ms()))
             if trio.current_time() - swept_at >= SWEEP_EVERY:
@@ -57,7 +59,7 @@ async def run_housekeeping(
 async def _sweep(storage: Storage, clock: Clock) -> None:
     """Drop sessions and results past their time by all that the clock said in a week, bite by bite: no long transaction."""
     now_ms = clock.now_ms()
-    least_ms = await storage.write(lambda conn: clock_readings.note(conn, now_ms))
+    least_ms = await storage.write(lambda conn: clock_history.note(conn, now_ms))
     if least_ms is None:
         return
     await storage.write(lambda conn: sessions.sweep(conn, least_ms))

@@ -19,27 +19,27 @@ from chatsrv.clock import Clock, Randomness
 from chatsrv.commands.context import Services
 from chatsrv.commands.session import close_session
 from chatsrv.config import Config, ConfigError
-from chatsrv.http.callers import Callers
+from chatsrv.http.auth import Callers
 from chatsrv.http.media_app import media_app
 from chatsrv.http.ops_app import ops_app
 from chatsrv.http.page_app import Page, PageApp, origin_of
-from chatsrv.http.port import App, HttpPort
+from chatsrv.http.server import App, HttpPort
 from chatsrv.http.session_app import SessionApp
 from chatsrv.http.web_app import web_app
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaError
 from chatsrv.media.library import Library
-from chatsrv.media.local import open_local_store
-from chatsrv.media.port import MediaStore
-from chatsrv.media.probe import open_prober
-from chatsrv.media.s3 import open_s3_store
-from chatsrv.media.s3_client import S3Settings
-from chatsrv.media.sigv4 import S3Credentials
-from chatsrv.media.terms import UploadLimits
+from chatsrv.media.probe.pool import open_prober
+from chatsrv.media.store.interface import MediaStore
+from chatsrv.media.store.local import open_local_store
+from chatsrv.media.store.s3 import open_s3_store
+from chatsrv.media.store.s3_client import S3Settings
+from chatsrv.media.store.sigv4 import S3Credentials
+from chatsrv.media.upload_limits import UploadLimits
 from chatsrv.metrics import Metrics
 from chatsrv.net.listeners import Acceptor, Listener, Scheme
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Storage
+from chatsrv_storage.interface import Storage
 
 SCHEMES: Final[tuple[Scheme, ...]] = ("http", "https", "ops")
 SWEEP_EVERY: Final = 3600.0

@@ -14,12 +14,12 @@ from chatsrv.commands.context import Services
 from chatsrv.payments import PaymentProvider, PayoutResult
 from chatsrv_protocol import encode
 from chatsrv_protocol.redpack import WalletChanged
-from chatsrv_storage import packets, payouts
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.payouts import Payout
-from chatsrv_storage.port import SqlConnection
-from chatsrv_storage.records import Actor
-from chatsrv_storage.turn import Command
+from chatsrv_storage.groups.models import Actor
+from chatsrv_storage.groups.transaction import Command
+from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.money import packets, payouts
+from chatsrv_storage.money.payouts import Payout
 
 LONGEST_WAIT: Final = 30.0
 """Seconds after which the wall clock is looked at again, wherever it jumped meanwhile."""

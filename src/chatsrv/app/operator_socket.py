@@ -23,7 +23,7 @@ import trio
 
 from chatsrv.commands.context import Services
 from chatsrv.commands.operator import log_audit_head
-from chatsrv_storage import accounts, audit
+from chatsrv_storage.accounts import accounts, audit_log
 from chatsrv_storage.errors import Refusal, StorageFailed
 
 SOCKET_NAME: Final = "operator.sock"
@@ -116,7 +116,7 @@ async def _set_operator(services: Services, actor: str, name: str, *, operator: 
 
 async def _backup(services: Services, actor: str, path: Path) -> dict[str, Any]:
     now_ms = services.clock.now_ms()
-    await services.storage.write(lambda conn: audit.note(conn, now_ms, actor, "backup", str(path)))
+    await services.storage.write(lambda conn: audit_log.note(conn, now_ms, actor, "backup", str(path)))
     await services.storage.backup(path)
     await log_audit_head(services)
     return {"ok": True}

@@ -26,13 +26,12 @@ from chatsrv.auth.passwords import PasswordHasher
 from chatsrv.auth.rates import Rate, Rates
 from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus
-from chatsrv.bus.presence import PresenceHub
 from chatsrv.clock import Clock, Randomness, SystemClock, SystemRandomness
 from chatsrv.commands.context import Services
 from chatsrv.commands.hooks import Hooks
 from chatsrv.config import Address, Config, ConfigError
-from chatsrv.facetoface.attempts import Attempts
-from chatsrv.facetoface.waiting_room import WaitingRoom
+from chatsrv.face_to_face.attempts import Attempts
+from chatsrv.face_to_face.waiting_room import WaitingRoom
 from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.groups.indexer import Indexer
@@ -40,13 +39,15 @@ from chatsrv.log import Log, quiet_log
 from chatsrv.metrics import Metrics
 from chatsrv.net.listeners import Acceptor, Listener, Scheme, bind
 from chatsrv.payments import WebhookProvider
+from chatsrv.presence.presence import PresenceHub
+from chatsrv.transport.interface import Transport
 from chatsrv.transport.outbox import Flusher
-from chatsrv.transport.port import Transport
-from chatsrv_storage import clock_floor, ledger
-from chatsrv_storage.connection import Synchronous
+from chatsrv_storage.engine import id_reservation
+from chatsrv_storage.engine.connection import Synchronous
+from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import FolderDamaged, StorageFailed
-from chatsrv_storage.port import Pace, Storage, open_memory_storage, open_storage
-from chatsrv_storage.snowflake import Snowflake
+from chatsrv_storage.interface import Pace, Storage, open_memory_storage, open_storage
+from chatsrv_storage.money import ledger
 
 SCHEMES: tuple[Scheme, ...] = ("tcp", "tls", "ws", "wss", *HTTP_SCHEMES)
 
@@ -176,7 +177,7 @@ async def _open_server(
     ):
         storage.report_to(lambda sentence, error: log.error(sentence, exc_info=error))
         await _audit_books(storage)
-        ids = Snowflake(config.node, await storage.read(clock_floor.read))
+        ids = Snowflake(config.node, await storage.read(id_reservation.read))
         bus = LocalBus()
         indexer = Indexer(storage, log)
         metrics = Metrics()

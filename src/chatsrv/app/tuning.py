@@ -14,7 +14,7 @@ SWITCH_INTERVAL: Final = 0.0005
 COLLECT_AFTER: Final = (50_000, 10, 2)
 """The garbage collector's thresholds. With the usual (700, 10, 10) it walks over the objects of all connections again
 and again: 14 % of the server's samples with 1,000 connections. What only the collector can free (a TCP connection that
-ended before its login leaves none of it: tests/test_app_tuning.py) is looked for after some 1.6 million objects."""
+ended before its login leaves none of it: tests/app/test_app_tuning.py) is looked for after some 1.6 million objects."""
 
 
 def tune_interpreter() -> None:

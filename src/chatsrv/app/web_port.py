@@ -18,7 +18,7 @@ from chatsrv.auth.addresses import peer_of
 from chatsrv.auth.rates import source_of
 from chatsrv.auth.sites import Sites
 from chatsrv.http.connection import BoundedStream
-from chatsrv.http.port import HttpPort
+from chatsrv.http.server import HttpPort
 from chatsrv.log import Log
 from chatsrv.net.listeners import PEERS_FAULT, Acceptor, Listener
 from chatsrv.transport.head import BadHead, Head, read_head, refuse

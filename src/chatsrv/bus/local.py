@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from chatsrv.bus.port import PresenceObserver, SharedFrames, Subscriber
+from chatsrv.bus.interface import PresenceObserver, SharedFrames, Subscriber
 
 _NOBODY: Final[dict[Subscriber, Callable[[SharedFrames], None]]] = {}
 

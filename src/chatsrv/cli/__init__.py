@@ -11,6 +11,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 shows numbers, not a traceback
-    from chatsrv.cli.ending import run
+    from chatsrv.cli.exit import run
 
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))

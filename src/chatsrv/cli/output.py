@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chatsrv.cli.safe import json_line, neutralise, neutralise_lines
+from chatsrv.cli.terminal_escape import json_line, neutralise, neutralise_lines
 
 if TYPE_CHECKING:
     from rich.console import Console

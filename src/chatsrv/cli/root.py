@@ -2,22 +2,21 @@
 
 import typer
 
-from chatsrv.cli import (
+from chatsrv.cli import chat, demo
+from chatsrv.cli.commands import (
     accounts,
-    chat,
     conversation,
-    demo,
-    facetoface,
+    data_folder,
+    face_to_face,
     governing,
     groups,
-    local,
     media,
-    operate,
+    messages,
+    operator,
     people,
     redpack,
     serve,
     tail,
-    talk,
 )
 from chatsrv.cli.online import ChatContext, Common, Json, Profile, Server, online
 
@@ -46,7 +45,7 @@ for function in (accounts.register, accounts.login, accounts.logout, accounts.wh
 governing.add_to(groups.group)
 app.add_typer(groups.group, name="group")
 app.command("dm")(online(governing.dm))
-for function in (talk.send, talk.history, tail.tail):
+for function in (messages.send, messages.history, tail.tail):
     app.command(function.__name__)(online(function))
 app.command("chat")(chat.chat)
 for function in (
@@ -55,14 +54,14 @@ for function in (
     conversation.search,
 ):  # fmt: skip
     app.command(function.__name__)(online(function))
-for function in (facetoface.f2f, people.who, people.profile, people.devices, people.block, people.unblock):
+for function in (face_to_face.f2f, people.who, people.profile, people.devices, people.block, people.unblock):
     app.command(function.__name__)(online(function))
 app.add_typer(media.media, name="media")
 app.add_typer(redpack.redpack, name="redpack")
 app.add_typer(redpack.wallet, name="wallet")
-app.command()(local.audit)
-app.command("backup")(online(operate.backup))
-app.command()(local.check)
-app.add_typer(local.operator, name="operator")
-app.add_typer(operate.user, name="user")
+app.command()(data_folder.audit)
+app.command("backup")(online(operator.backup))
+app.command()(data_folder.check)
+app.add_typer(data_folder.operator, name="operator")
+app.add_typer(operator.user, name="user")
 app.command("demo")(demo.demo)

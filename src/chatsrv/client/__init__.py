@@ -11,9 +11,10 @@ async with open_client("tcp://127.0.0.1:7000") as client:
         print(event)
 """
 
-from chatsrv.client.calls import CommandReply
 from chatsrv.client.client import Client, Events, open_client
-from chatsrv.client.dial import Dialer
+from chatsrv.client.connection.dial import Dialer
+from chatsrv.client.connection.pending_request import CommandReply
+from chatsrv.client.connection.url import BadUrl, parse_url
 from chatsrv.client.errors import (
     ClientClosed,
     ClientError,
@@ -25,7 +26,6 @@ from chatsrv.client.errors import (
     Unreachable,
 )
 from chatsrv.client.events import Connected, Disconnected, Reconnecting, Restored
-from chatsrv.client.url import BadUrl, parse_url
 
 __all__ = [
     "BadUrl",

@@ -17,25 +17,25 @@ from typing import Any, Final
 
 import trio
 
-from chatsrv.client.backoff import Backoff
-from chatsrv.client.buffer import Buffer
-from chatsrv.client.calls import CommandReply
 from chatsrv.client.client_ids import ClientIds, ServerClock
-from chatsrv.client.commands_conversation import ConversationCommands
-from chatsrv.client.commands_facetoface import FaceToFaceCommands
-from chatsrv.client.commands_governing import GoverningCommands
-from chatsrv.client.commands_groups import GroupCommands
-from chatsrv.client.commands_media import MediaCommands
-from chatsrv.client.commands_messages import MessageCommands
-from chatsrv.client.commands_operator import OperatorCommands
-from chatsrv.client.commands_presence import PresenceCommands
-from chatsrv.client.commands_redpack import RedpackCommands
-from chatsrv.client.commands_session import SessionCommands
-from chatsrv.client.dial import Dialer, Trust, make_dial
+from chatsrv.client.commands.conversation import ConversationCommands
+from chatsrv.client.commands.face_to_face import FaceToFaceCommands
+from chatsrv.client.commands.governing import GoverningCommands
+from chatsrv.client.commands.groups import GroupCommands
+from chatsrv.client.commands.media import MediaCommands
+from chatsrv.client.commands.messages import MessageCommands
+from chatsrv.client.commands.operator import OperatorCommands
+from chatsrv.client.commands.presence import PresenceCommands
+from chatsrv.client.commands.redpack import RedpackCommands
+from chatsrv.client.commands.session import SessionCommands
+from chatsrv.client.connection.backoff import Backoff
+from chatsrv.client.connection.dial import Dialer, Trust, make_dial
+from chatsrv.client.connection.pending_request import CommandReply
+from chatsrv.client.connection.session import ClientSession, Settings
 from chatsrv.client.errors import ClientError, NotLoggedIn, ProtocolViolation, RequestRefused, Unreachable
-from chatsrv.client.follow import Start
-from chatsrv.client.http_access import HttpAccess
-from chatsrv.client.keeper import ClientSession, Settings
+from chatsrv.client.following.buffer import Buffer
+from chatsrv.client.following.follow import Start
+from chatsrv.client.transfers.http_access import HttpAccess
 from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.common import Ping
 from chatsrv_protocol.session import Welcome

@@ -12,23 +12,23 @@ from chatsrv.auth.passwords import PasswordHasher
 from chatsrv.auth.rates import Rates
 from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus, Subscriber
-from chatsrv.bus.presence import PresenceHub
 from chatsrv.clock import Clock, Randomness
 from chatsrv.commands.hooks import Hooks
 from chatsrv.config import Config
-from chatsrv.facetoface.waiting_room import WaitingRoom
+from chatsrv.face_to_face.waiting_room import WaitingRoom
 from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.log import Log
 from chatsrv.media.library import Library
+from chatsrv.presence.presence import PresenceHub
 from chatsrv_protocol import ErrorCode, encode, limits
 from chatsrv_protocol.messages import SendExtra
+from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.models import Actor
+from chatsrv_storage.groups.transaction import Accepted, Command, Outcome, Script
 from chatsrv_storage.idempotency import Once
-from chatsrv_storage.port import Storage
-from chatsrv_storage.records import Actor
-from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Command, Outcome, Script
+from chatsrv_storage.interface import Storage
 
 
 @attrs.frozen(slots=True)

@@ -11,9 +11,9 @@ from chatsrv_protocol import ErrorCode, limits, messages
 from chatsrv_protocol import conversation as wire
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.groups import Changed
-from chatsrv_storage import conversation, marks, receipts, search
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.turn import Command
+from chatsrv_storage.groups.transaction import Command
+from chatsrv_storage.messages import edits, reactions_pins, receipts, search
 
 _MAX_VERSIONS_BYTES = 48 * 1024
 """One frame's worth of earlier texts, with room for the rest."""
@@ -26,25 +26,25 @@ def _milliseconds(seconds: float) -> int:
 async def edit(request: Request, command: wire.Edit) -> Changed:
     """Other words for a text of mine."""
     within_ms = _milliseconds(request.services.config.edit_within)
-    script = conversation.edit(command.of, command.text, within_ms)
+    script = edits.edit(command.of, command.text, within_ms)
     return Changed(*await request.change(command.group_id, command, script))
 
 
 async def recall(request: Request, command: wire.Recall) -> Changed:
     """A message less."""
-    script = conversation.recall(command.of, _milliseconds(request.services.config.recall_within))
+    script = edits.recall(command.of, _milliseconds(request.services.config.recall_within))
     return Changed(*await request.change(command.group_id, command, script))
 
 
 async def react(request: Request, command: wire.React) -> Changed:
     """An emoji more or less."""
-    script = marks.react(command.of, command.emoji, on=command.on)
+    script = reactions_pins.react(command.of, command.emoji, on=command.on)
     return Changed(*await request.change(command.group_id, command, script))
 
 
 async def pin(request: Request, command: wire.Pin) -> Changed:
     """A pin more or less."""
-    return Changed(*await request.change(command.group_id, command, marks.pin(command.of, on=command.on)))
+    return Changed(*await request.change(command.group_id, command, reactions_pins.pin(command.of, on=command.on)))
 
 
 async def forward(request: Request, command: wire.Forward) -> messages.Sent:
@@ -52,10 +52,10 @@ async def forward(request: Request, command: wire.Forward) -> messages.Sent:
     if request.services.hooks.text is not None:
         user_id = request.caller.actor.user_id
         text = await request.services.storage.read(
-            lambda conn: conversation.text_of(conn, user_id, command.from_group, command.of)
+            lambda conn: edits.text_of(conn, user_id, command.from_group, command.of)
         )
         await check_text(request, TextKind.MESSAGE, text, command.group_id, "of")
-    script = conversation.forward(command.from_group, command.of)
+    script = edits.forward(command.from_group, command.of)
     return messages.Sent(*await request.change(command.group_id, command, script))
 
 
@@ -87,7 +87,9 @@ async def list_reactions(request: Request, command: wire.ListReactions) -> wire.
     """Emojis under a message."""
     user_id = request.caller.actor.user_id
     rows = await request.services.storage.read(
-        lambda conn: marks.reactions(conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1)
+        lambda conn: reactions_pins.reactions(
+            conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1
+        )
     )
     page = tuple(wire.Reaction(*row) for row in rows[: limits.MAX_PAGE])
     return wire.Reactions(page, len(rows) > limits.MAX_PAGE)
@@ -96,7 +98,7 @@ async def list_reactions(request: Request, command: wire.ListReactions) -> wire.
 async def list_pins(request: Request, command: wire.ListPins) -> wire.Pins:
     """What is pinned."""
     user_id = request.caller.actor.user_id
-    rows = await request.services.storage.read(lambda conn: marks.pins(conn, user_id, command.group_id))
+    rows = await request.services.storage.read(lambda conn: reactions_pins.pins(conn, user_id, command.group_id))
     return wire.Pins(tuple(wire.PinnedMessage(*row) for row in rows))
 
 
@@ -104,7 +106,7 @@ async def list_versions(request: Request, command: wire.ListVersions) -> wire.Ve
     """What a message said before."""
     user_id = request.caller.actor.user_id
     rows, more = await request.services.storage.read(
-        lambda conn: conversation.versions(
+        lambda conn: edits.versions(
             conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE, _MAX_VERSIONS_BYTES
         )
     )

@@ -7,7 +7,7 @@ from chatsrv.auth.rates import Cost
 from chatsrv_protocol import (
     common,
     conversation,
-    facetoface,
+    face_to_face,
     governing,
     groups,
     media,
@@ -27,7 +27,7 @@ _FREE: Final[tuple[type[Any], ...]] = (
     *(redpack.ShowPacket, redpack.ShowBalance, redpack.ShowStatement),
     *(governing.ListBans, governing.ListInvites, governing.ListJoinRequests),
     *(conversation.ListReceipts, conversation.ListReactions, conversation.ListPins, conversation.ListVersions),
-    *(facetoface.EnterCode, facetoface.ShowLobby),
+    *(face_to_face.EnterCode, face_to_face.ShowLobby),
     *(presence.ListBlocked, presence.WhoIsHere),
     *(media.MediaUrl, media.ListMedia),
 )

@@ -12,8 +12,8 @@ from chatsrv_protocol.common import Done
 from chatsrv_protocol.groups import Changed, GroupShown
 from chatsrv_protocol.limits import MAX_INVITES, MAX_JOIN_REQUESTS
 from chatsrv_protocol.session import Person
-from chatsrv_storage import direct, governing, invites
-from chatsrv_storage.turn import Command
+from chatsrv_storage.groups import direct, governing, invites
+from chatsrv_storage.groups.transaction import Command
 
 CODE_BYTES: Final = 15
 """Of randomness in an invite's code: 24 letters and digits, and nothing to guess."""

@@ -7,14 +7,14 @@ from chatsrv.commands.paging import within
 from chatsrv.groups.wire import group_of
 from chatsrv_protocol import groups as wire
 from chatsrv_protocol.limits import MAX_LIST
-from chatsrv_storage import groups
+from chatsrv_storage.groups import lifecycle
 
 
 async def make_group(request: Request, command: wire.MakeGroup) -> wire.GroupMade:
     """A new group, in a channel of its own from the first event on."""
     services = request.services
     group_id = services.ids.next(request.now_ms)
-    script = groups.make(
+    script = lifecycle.make(
         command.name, command.members, history=command.history, max_members=services.config.max_group_members
     )
     return wire.GroupMade(*await request.change(group_id, command, script))
@@ -22,22 +22,22 @@ async def make_group(request: Request, command: wire.MakeGroup) -> wire.GroupMad
 
 async def rename_group(request: Request, command: wire.RenameGroup) -> wire.Changed:
     """Another name."""
-    return wire.Changed(*await request.change(command.group_id, command, groups.rename(command.name)))
+    return wire.Changed(*await request.change(command.group_id, command, lifecycle.rename(command.name)))
 
 
 async def add_members(request: Request, command: wire.AddMembers) -> wire.Changed:
     """More people."""
-    return wire.Changed(*await request.change(command.group_id, command, groups.add(command.members)))
+    return wire.Changed(*await request.change(command.group_id, command, lifecycle.add(command.members)))
 
 
 async def remove_member(request: Request, command: wire.RemoveMember) -> wire.Changed:
     """One person less."""
-    return wire.Changed(*await request.change(command.group_id, command, groups.remove(command.user_id)))
+    return wire.Changed(*await request.change(command.group_id, command, lifecycle.remove(command.user_id)))
 
 
 async def leave_group(request: Request, command: wire.LeaveGroup) -> wire.Changed:
     """One person less: me."""
-    return wire.Changed(*await request.change(command.group_id, command, groups.leave))
+    return wire.Changed(*await request.change(command.group_id, command, lifecycle.leave))
 
 
 async def show_group(request: Request, command: wire.ShowGroup) -> wire.GroupShown:
@@ -48,7 +48,7 @@ async def show_group(request: Request, command: wire.ShowGroup) -> wire.GroupSho
 async def show(request: Request, group_id: int) -> wire.GroupShown:
     """The answer for one of my groups. Raises Refusal."""
     user_id = request.caller.actor.user_id
-    view, notice = await request.services.storage.read(lambda conn: groups.shown(conn, user_id, group_id))
+    view, notice = await request.services.storage.read(lambda conn: lifecycle.shown(conn, user_id, group_id))
     return wire.GroupShown(group_of(view), notice.text, notice.by, notice.at)
 
 
@@ -56,7 +56,7 @@ async def list_members(request: Request, command: wire.ListMembers) -> wire.Memb
     """A page of members."""
     user_id = request.caller.actor.user_id
     rows = await request.services.storage.read(
-        lambda conn: groups.members(conn, user_id, command.group_id, command.after, MAX_LIST + 1)
+        lambda conn: lifecycle.members(conn, user_id, command.group_id, command.after, MAX_LIST + 1)
     )
     page = within([wire.Member(*row) for row in rows[:MAX_LIST]], lambda member: (member.name, member.nickname))
     return wire.Members(page, len(rows) > len(page))

@@ -9,9 +9,9 @@ from chatsrv_protocol import limits
 from chatsrv_protocol import media as wire
 from chatsrv_protocol.groups import Changed
 from chatsrv_protocol.messages import SendExtra, Sent
-from chatsrv_storage import media
-from chatsrv_storage.conversation import say
 from chatsrv_storage.errors import Refusal
+from chatsrv_storage.messages import media
+from chatsrv_storage.messages.edits import say
 
 
 async def send_media(request: Request, command: wire.SendMedia) -> Sent:

@@ -5,8 +5,8 @@ from typing import Any
 from chatsrv.commands.context import Request
 from chatsrv.groups import Submission
 from chatsrv_protocol import messages as wire
-from chatsrv_storage.conversation import say
-from chatsrv_storage.turn import Command, Post
+from chatsrv_storage.groups.transaction import Command, Post
+from chatsrv_storage.messages.edits import say
 
 EVENT_OVERHEAD = 96
 """What a message's event has besides its text, at most: numbers, a name and the framing."""

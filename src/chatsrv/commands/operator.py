@@ -11,9 +11,9 @@ from chatsrv.commands.context import Request, Services
 from chatsrv.commands.session import end_connections
 from chatsrv_protocol import operator as wire
 from chatsrv_protocol.common import Done
-from chatsrv_storage import accounts, audit
+from chatsrv_storage.accounts import accounts, audit_log
 from chatsrv_storage.errors import BackupFailed, Refusal
-from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.interface import SqlConnection
 
 _BACKUP_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -32,7 +32,7 @@ async def backup(request: Request, command: wire.Backup) -> Done:
 
     def allow(conn: SqlConnection) -> None:
         operator = accounts.require_operator(conn, user_id)
-        audit.note(conn, now_ms, operator.name, "backup", str(path))
+        audit_log.note(conn, now_ms, operator.name, "backup", str(path))
 
     await services.storage.write(allow)
     try:
@@ -45,7 +45,7 @@ async def backup(request: Request, command: wire.Backup) -> Done:
 
 async def log_audit_head(services: Services) -> None:
     """Write the head of the audit log's chain into the server's log, which is kept elsewhere: see `check --expect-head`."""
-    row, head = await services.storage.read(audit.head)
+    row, head = await services.storage.read(audit_log.head)
     services.log.info("audit log", row=row, head=head)
 
 

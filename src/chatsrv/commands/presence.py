@@ -8,11 +8,12 @@ from chatsrv_protocol import encode
 from chatsrv_protocol import presence as wire
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.session import People, Person
-from chatsrv_storage import media, profiles
-from chatsrv_storage.accounts import names_of
-from chatsrv_storage.port import SqlConnection
-from chatsrv_storage.profiles import StoredProfile
-from chatsrv_storage.rights import require_reader
+from chatsrv_storage.accounts import profiles
+from chatsrv_storage.accounts.accounts import names_of
+from chatsrv_storage.accounts.profiles import StoredProfile
+from chatsrv_storage.groups.permissions import require_reader
+from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.messages import media
 
 
 def _shown(profile: StoredProfile) -> wire.Profile:

@@ -14,10 +14,10 @@ from chatsrv_protocol import redpack as wire
 from chatsrv_protocol.session import Person
 from chatsrv_redpack import Mode, PacketLimits
 from chatsrv_redpack.ledger import wallet
-from chatsrv_storage import ledger, packets, payouts
 from chatsrv_storage.errors import Refusal, StorageBusy, StorageFull
-from chatsrv_storage.openings import Open
-from chatsrv_storage.port import SqlConnection
+from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.money import ledger, packets, payouts
+from chatsrv_storage.money.openings import Open
 
 OPENING_SIZE = 160
 """About what the event of an opening takes."""

@@ -11,11 +11,11 @@ from chatsrv_names import name_key
 from chatsrv_protocol import ErrorCode, limits
 from chatsrv_protocol import session as wire
 from chatsrv_protocol.common import Done, Ping, Pong
-from chatsrv_storage import accounts, sessions
-from chatsrv_storage.accounts import UserAccount
+from chatsrv_storage.accounts import accounts, sessions
+from chatsrv_storage.accounts.accounts import UserAccount
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import SqlConnection
-from chatsrv_storage.records import Actor
+from chatsrv_storage.groups.models import Actor
+from chatsrv_storage.interface import SqlConnection
 
 
 async def hello(request: Request, command: wire.Hello) -> wire.Welcome:

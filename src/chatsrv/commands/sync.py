@@ -9,15 +9,16 @@ from chatsrv_protocol import limits
 from chatsrv_protocol import sync as wire
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.groups import Group
-from chatsrv_storage import history, unread
-from chatsrv_storage.turn import Command
+from chatsrv_storage.groups import group_list
+from chatsrv_storage.groups.transaction import Command
+from chatsrv_storage.messages import history
 
 
 async def list_groups(request: Request, command: wire.ListGroups) -> wire.Groups:
     """A page of my groups, with those I left since a version."""
     user_id = request.caller.actor.user_id
     views, version = await request.services.storage.read(
-        lambda conn: unread.listed(conn, user_id, command.since, command.after, limits.MAX_PAGE + 1)
+        lambda conn: group_list.listed(conn, user_id, command.since, command.after, limits.MAX_PAGE + 1)
     )
     page = within([group_of(view) for view in views[: limits.MAX_PAGE]], _texts)
     return wire.Groups(page, len(views) > len(page), version, command.since > version)

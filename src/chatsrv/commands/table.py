@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 
 from chatsrv.commands import (
     conversation,
-    facetoface,
+    face_to_face,
     governing,
     groups,
     media,
@@ -32,7 +32,7 @@ HANDLERS: dict[type[Any], Handler] = {
     **redpack.HANDLERS,
     **governing.HANDLERS,
     **conversation.HANDLERS,
-    **facetoface.HANDLERS,
+    **face_to_face.HANDLERS,
     **presence.HANDLERS,
     **media.HANDLERS,
 }

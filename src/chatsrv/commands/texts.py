@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from chatsrv.commands.context import Request
 from chatsrv.commands.hooks import TextContext, TextKind
-from chatsrv_protocol import conversation, facetoface, governing, groups, media, messages, operator, presence, redpack
+from chatsrv_protocol import conversation, face_to_face, governing, groups, media, messages, operator, presence, redpack
 from chatsrv_protocol import session as accounts
 from chatsrv_storage.errors import Refusal
 
@@ -37,7 +37,7 @@ NOT_SHOWN: Final[dict[type[Any], tuple[str, ...]]] = {
     governing.RevokeInvite: ("code",),
     governing.JoinGroup: ("code",),
     conversation.Search: ("query",),
-    facetoface.EnterCode: ("code",),
+    face_to_face.EnterCode: ("code",),
 }
 """Fields of text that nobody else reads: look-ups, secrets, and the names of one's own devices."""
 

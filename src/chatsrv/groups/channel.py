@@ -19,12 +19,12 @@ from chatsrv.groups.wire import event_of, personal_event_of
 from chatsrv.log import Log
 from chatsrv.metrics import Metrics
 from chatsrv_protocol import encode, limits
+from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.port import Storage
-from chatsrv_storage.posting import GroupJob
-from chatsrv_storage.records import Effect, EventRecord, MemberJoined, MemberLeft
-from chatsrv_storage.snowflake import Snowflake
-from chatsrv_storage.turn import Accepted, Batched, Command, Outcome
+from chatsrv_storage.groups.models import Effect, EventRecord, MemberJoined, MemberLeft
+from chatsrv_storage.groups.transaction import Accepted, Batched, Command, Outcome
+from chatsrv_storage.interface import Storage
+from chatsrv_storage.messages.bulk_post import GroupJob
 
 MAX_QUEUE: Final = 4 * limits.MAX_BATCH_COMMANDS
 """Commands that wait for one group; at the bound, the readers of those who send more wait too."""

@@ -8,10 +8,10 @@ from typing import Final
 import trio
 
 from chatsrv.log import Log
-from chatsrv_storage import receipts
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.port import Storage
-from chatsrv_storage.receipts import Mark
+from chatsrv_storage.interface import Storage
+from chatsrv_storage.messages import receipts
+from chatsrv_storage.messages.receipts import Mark
 
 FLUSH_INTERVAL_SECONDS: Final = 1.0
 """Seconds between two rounds; a client that says more often what it has only overwrites itself."""

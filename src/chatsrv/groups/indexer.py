@@ -9,9 +9,9 @@ from typing import Final
 import trio
 
 from chatsrv.log import Log
-from chatsrv_storage import search
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.port import Storage
+from chatsrv_storage.interface import Storage
+from chatsrv_storage.messages import search
 
 INDEX_BATCH_ROWS: Final = 50
 """Events of one job: half a millisecond of CPU (one in a hundred, which merges, two) and a commit, for which a commit

@@ -7,7 +7,7 @@ from chatsrv.groups import wire_conversation as conversation
 from chatsrv.groups.wire_governing import GOVERNING, PERSONAL, rules_of
 from chatsrv_protocol import groups, messages, redpack, sync
 from chatsrv_protocol.session import Person
-from chatsrv_storage.records import CursorMoved, EventRecord, GroupSummary, MemberJoined, MemberLeft, UserEvent
+from chatsrv_storage.groups.models import CursorMoved, EventRecord, GroupSummary, MemberJoined, MemberLeft, UserEvent
 
 Maker = Callable[[EventRecord, dict[str, Any]], Any]
 

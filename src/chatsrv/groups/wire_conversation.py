@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chatsrv_protocol import conversation, groups, media, messages
-from chatsrv_storage.records import EventRecord, LastMessage
+from chatsrv_storage.groups.models import EventRecord, LastMessage
 
 KINDS = {name: number for number, name in messages.KIND_NAMES.items()}
 """The kinds of messages, by the names that the tables use."""

@@ -8,7 +8,7 @@ import attrs
 
 from chatsrv_protocol import governing, groups
 from chatsrv_protocol.session import Person
-from chatsrv_storage.records import EventRecord, Rules
+from chatsrv_storage.groups.models import EventRecord, Rules
 
 
 @lru_cache(1024)  # most groups have the same few: 0.7 ms less for a list of 200

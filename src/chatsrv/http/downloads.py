@@ -12,9 +12,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chatsrv.media.library import Library
-from chatsrv.media.names import content_disposition
+from chatsrv.media.store.names import content_disposition
 from chatsrv.metrics import Metrics
-from chatsrv_storage.media import Medium
+from chatsrv_storage.messages.media import Medium
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 

@@ -15,19 +15,19 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from chatsrv.auth.rates import Cost
-from chatsrv.http.answers import NO_STORE, described, refusal
-from chatsrv.http.body import RequestBody
-from chatsrv.http.callers import Callers
+from chatsrv.http.auth import Callers
 from chatsrv.http.downloads import BlobResponse, headers_of, unchanged, wanted_range
+from chatsrv.http.request_body import RequestBody
+from chatsrv.http.responses import NO_STORE, described, refusal
 from chatsrv.http.tus import Tus, key_of, kind_of
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.library import Library
-from chatsrv.media.terms import Announced
+from chatsrv.media.upload_limits import Announced
 from chatsrv.metrics import Metrics
-from chatsrv_storage import media
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.media import Medium
+from chatsrv_storage.messages import media
+from chatsrv_storage.messages.media import Medium
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 _ID: Final = re.compile(r"[1-9]\d{0,18}", re.ASCII)

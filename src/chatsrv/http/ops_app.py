@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from chatsrv.metrics import CONTENT_TYPE, Metrics
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.port import Storage
+from chatsrv_storage.interface import Storage
 
 READY_SECONDS = 2.0
 

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from chatsrv.auth.sites import Sites, browser_of
-from chatsrv.http.callers import Callers
+from chatsrv.http.auth import Callers
 from chatsrv.metrics import Metrics
 
 FOLDER: Final = Path(__file__).parent / "page"

@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chatsrv.auth.sites import Browser, Sites, browser_of
-from chatsrv.http.answers import NO_STORE, refusal
-from chatsrv.http.callers import Callers
+from chatsrv.http.auth import Callers
+from chatsrv.http.responses import NO_STORE, refusal
 from chatsrv.metrics import Metrics
+from chatsrv_storage.accounts.sessions import IDLE_MS
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.sessions import IDLE_MS
 
 PATH: Final = "/session"
 EndSession = Callable[[int, int], Awaitable[None]]

@@ -19,15 +19,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chatsrv.auth.rates import Cost
-from chatsrv.http.answers import NO_STORE
-from chatsrv.http.body import RequestBody
-from chatsrv.http.callers import Callers
+from chatsrv.http.auth import Callers
+from chatsrv.http.request_body import RequestBody
+from chatsrv.http.responses import NO_STORE
 from chatsrv.media.library import Library
-from chatsrv.media.names import checked_upload_id
-from chatsrv.media.sniff import Kind
-from chatsrv.media.terms import Announced
+from chatsrv.media.probe.sniff import Kind
+from chatsrv.media.store.names import checked_upload_id
+from chatsrv.media.upload_limits import Announced
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.media import Medium, StoredUpload
+from chatsrv_storage.messages.media import Medium, StoredUpload
 
 VERSION: Final = "1.0.0"
 ALGORITHMS: Final = ("sha256", "sha1", "md5")

@@ -5,7 +5,7 @@ from typing import Final
 from starlette.requests import Request
 
 from chatsrv.http.page_app import PageApp
-from chatsrv.http.port import App, Receive, Scope, Send
+from chatsrv.http.server import App, Receive, Scope, Send
 from chatsrv.http.session_app import PATH, SessionApp
 
 MEDIA: Final = ("media", "uploads")

@@ -1,6 +1,6 @@
 """Media: where bytes live, what kind they are, and the small previews made of them.
 
-Nothing is imported here, on purpose: `python -m chatsrv.media.probe_worker` passes through this file, and the worker
+Nothing is imported here, on purpose: `python -m chatsrv.media.probe.worker` passes through this file, and the worker
 must load neither Trio nor httpx. Import the module that is meant:
 
 | module | what it is for |

@@ -6,17 +6,17 @@ from typing import Final
 from chatsrv.clock import Clock, Randomness
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.intake import Ingest
-from chatsrv.media.port import MediaStore, StoredObject, Swept
-from chatsrv.media.probe import Prober
-from chatsrv.media.sniff import Kind
-from chatsrv.media.terms import UploadLimits
-from chatsrv.media.tickets import Bearer, Tickets
+from chatsrv.media.ingest import Ingest
+from chatsrv.media.probe.pool import Prober
+from chatsrv.media.probe.sniff import Kind
+from chatsrv.media.signed_urls import Bearer, Tickets
+from chatsrv.media.store.interface import MediaStore, StoredObject, Swept
+from chatsrv.media.upload_limits import UploadLimits
 from chatsrv.media.uploads import Uploads
 from chatsrv.metrics import Metrics
-from chatsrv_storage import media
-from chatsrv_storage.media import Medium
-from chatsrv_storage.port import Storage
+from chatsrv_storage.interface import Storage
+from chatsrv_storage.messages import media
+from chatsrv_storage.messages.media import Medium
 
 _SWEEP_BATCH: Final = 50
 

@@ -12,15 +12,15 @@ import trio
 from chatsrv.clock import Clock, Randomness
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.intake import Chunks, Ingest
-from chatsrv.media.port import MediaStore, UploadWriter
-from chatsrv.media.sniff import Kind
-from chatsrv.media.terms import Announced, UploadLimits, plain_name
+from chatsrv.media.ingest import Chunks, Ingest
+from chatsrv.media.probe.sniff import Kind
+from chatsrv.media.store.interface import MediaStore, UploadWriter
+from chatsrv.media.upload_limits import Announced, UploadLimits, plain_name
 from chatsrv.metrics import Metrics
-from chatsrv_storage import media
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.media import Medium, StoredUpload
-from chatsrv_storage.port import Storage
+from chatsrv_storage.interface import Storage
+from chatsrv_storage.messages import media
+from chatsrv_storage.messages.media import Medium, StoredUpload
 
 RESUMABLE_MS: Final = 24 * 3600 * 1000
 """How long an upload may pause."""

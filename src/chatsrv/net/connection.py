@@ -18,8 +18,8 @@ from chatsrv.commands.costs import AMOUNTS, COSTS
 from chatsrv.commands.operator import log_audit_head
 from chatsrv.commands.table import HANDLERS, OPERATOR_COMMANDS
 from chatsrv.commands.texts import ASKED_BY_HANDLER, check_command
+from chatsrv.transport.interface import Transport
 from chatsrv.transport.outbox import Flusher, Outbox
-from chatsrv.transport.port import Transport
 from chatsrv_protocol import (
     NEED_DATA,
     ConnectionState,
@@ -35,8 +35,8 @@ from chatsrv_protocol import (
 from chatsrv_protocol.common import Draining, Ping, Refused
 from chatsrv_protocol.session import SessionOver
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.groups import memberships
-from chatsrv_storage.records import Actor
+from chatsrv_storage.groups.lifecycle import memberships
+from chatsrv_storage.groups.models import Actor
 
 CLOSE_GRACE_SECONDS: Final = 1.0
 """Seconds a connection that ends may take to hand over its last words."""

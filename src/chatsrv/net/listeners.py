@@ -20,8 +20,8 @@ from chatsrv.commands.context import Services
 from chatsrv.config import Address, ConfigError, is_loopback
 from chatsrv.net.connection import ClientConnection
 from chatsrv.transport.head import Head, refuse
+from chatsrv.transport.interface import Transport
 from chatsrv.transport.outbox import Flusher
-from chatsrv.transport.port import Transport
 from chatsrv.transport.tcp import StreamTransport, TcpTransport, plain_socket
 from chatsrv.transport.websocket import HandshakeRefused, accept_websocket
 from chatsrv_protocol import ErrorCode, encode

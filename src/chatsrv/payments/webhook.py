@@ -21,8 +21,8 @@ import httpx
 from chatsrv.clock import Clock
 from chatsrv.http_calls import call
 from chatsrv.log import Log
-from chatsrv.payments.port import PayoutResult
-from chatsrv_storage.payouts import Payout
+from chatsrv.payments.interface import PayoutResult
+from chatsrv_storage.money.payouts import Payout
 
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are looked at."""

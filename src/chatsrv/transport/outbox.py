@@ -16,7 +16,7 @@ from typing import Final
 import trio
 
 from chatsrv.bus import SharedFrames
-from chatsrv.transport.port import Transport
+from chatsrv.transport.interface import Transport
 from chatsrv_protocol import encode, limits
 from chatsrv_protocol.common import Lagging
 

@@ -16,7 +16,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 from chatsrv.auth.addresses import client_of, header_lines
 from chatsrv.auth.sites import Sites, browser_of, cookie_token
 from chatsrv.bus import SharedFrames
-from chatsrv.bus.port import websocket_header
+from chatsrv.bus.interface import websocket_header
 from chatsrv.transport.head import Head
 from chatsrv.transport.outbox import Outbox
 from chatsrv.transport.tcp import READ_BYTES, try_write

@@ -7,8 +7,8 @@ import trio
 
 from chatsrv.cli.chat.room import PresentPeople, Room
 from chatsrv.cli.chat.talk import Talk
+from chatsrv.cli.commands.messages import show, stdin_lines
 from chatsrv.cli.online import CommandContext
-from chatsrv.cli.talk import show, stdin_lines
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -17,13 +17,13 @@ from textual.widgets.option_list import Option
 
 from chatsrv.cli.chat.room import PresentPeople, Room
 from chatsrv.cli.chat.talk import Talk
+from chatsrv.cli.commands.media import half_blocks
 from chatsrv.cli.errors import leaves
 from chatsrv.cli.events import clock, sentence_of
-from chatsrv.cli.media import half_blocks
 from chatsrv.cli.online import CommandContext
 from chatsrv.cli.output import colour_of
-from chatsrv.cli.safe import neutralise, neutralise_lines
-from chatsrv.client.view import unread_label
+from chatsrv.cli.terminal_escape import neutralise, neutralise_lines
+from chatsrv.client.following.view import unread_label
 from chatsrv_protocol.messages import Message
 
 if TYPE_CHECKING:

@@ -14,16 +14,16 @@ import trio
 from chatsrv.cli.chat.inside import ChatOnline, ChatOutput
 from chatsrv.cli.chat.room import PresentPeople, Room, Screen
 from chatsrv.cli.chat.slash import CHAT_ONLY_COMMANDS, help_lines, prepare
-from chatsrv.cli.ending import ending_of
+from chatsrv.cli.commands.face_to_face import show_page, why_closed
 from chatsrv.cli.errors import Failure
-from chatsrv.cli.facetoface import show_page, why_closed
+from chatsrv.cli.exit import ending_of
 from chatsrv.cli.lookup import choose_group
 from chatsrv.cli.mentions import resolve_mentions
 from chatsrv.cli.online import CommandContext
 from chatsrv.client import ClientError, Connected, Disconnected, Reconnecting
 from chatsrv_protocol import NUMBER_OF, UnknownEvent, is_sequence_event
 from chatsrv_protocol.conversation import QuietSet
-from chatsrv_protocol.facetoface import LobbyChanged, LobbyClosed
+from chatsrv_protocol.face_to_face import LobbyChanged, LobbyClosed
 from chatsrv_protocol.groups import Added, Group, GroupRenamed, Removed
 from chatsrv_protocol.presence import PresenceChanged, TypingNow
 from chatsrv_protocol.sync import ReadMoved

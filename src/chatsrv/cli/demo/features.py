@@ -5,11 +5,11 @@ from typing import Final
 
 import trio
 
+from chatsrv.cli.commands.redpack import money, reveal_of
 from chatsrv.cli.demo.people import DemoPerson
 from chatsrv.cli.demo.stage import PATIENCE, Stage
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.events import size_of
-from chatsrv.cli.redpack import money, reveal_of
 from chatsrv.client import RequestRefused
 
 GRANT: Final = 20_00

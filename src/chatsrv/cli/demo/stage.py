@@ -7,10 +7,10 @@ import attrs
 import trio
 
 from chatsrv.app import Server, open_server
+from chatsrv.cli.commands.data_folder import through_the_server
 from chatsrv.cli.demo.people import PATIENCE, DemoPerson
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.events import clock, event_record, sentence_of
-from chatsrv.cli.local import through_the_server
 from chatsrv.cli.output import Output
 from chatsrv.config import Config
 

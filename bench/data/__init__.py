@@ -1,0 +1,1 @@
+"""The data that a run starts from: people, groups, messages."""

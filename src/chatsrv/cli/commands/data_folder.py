@@ -1,0 +1,240 @@
+"""Commands on a data folder, without a connection: looking it over, operator rights, and backups."""
+
+import math
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+import typer
+
+from chatsrv.cli.errors import REFUSED, UNREACHABLE, Failure
+from chatsrv.cli.online import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from chatsrv.cli.output import Output
+    from chatsrv_storage.engine.check import Check
+    from chatsrv_storage.interface import SqlConnection
+
+T = TypeVar("T")
+
+SOCKET_SECONDS: Final = 10.0
+"""How long a server may take to answer on its operator socket."""
+
+operator = typer.Typer(
+    help="Give and take the rights of an operator, on the server's machine. Audited.", no_args_is_help=True
+)
+
+Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The data folder.", show_default=False)]
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The data folder, or the file of a backup.", show_default=False)
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.", show_default=False)]
+
+
+def _output(ctx: typer.Context, json: bool) -> "Output":
+    from chatsrv.cli.output import Output
+
+    return Output(json=json or (ctx.obj is not None and ctx.obj.json))
+
+
+def check(
+    ctx: typer.Context,
+    folder: Folder,
+    expect_head: Annotated[
+        str,
+        typer.Option("--expect-head", metavar="HASH", help="A hash that the audit log must hold.", show_default=False),
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Look a data folder or a backup over while no server runs on it; changes nothing.
+
+    Checks the database's structure and schema, the checksums of its rows, the order of every group, its members against
+    its events, operators and disabled accounts against the audit log, the audit log itself and the books. The hash for
+    --expect-head is in the server's log after each command of an operator, and is printed here. Exit code 1 if anything
+    is wrong.
+    """
+    from chatsrv_storage.accounts import audit_log
+    from chatsrv_storage.all_checks import ALL
+
+    heads: list[tuple[int, str]] = []
+
+    def audit_head(conn: "SqlConnection") -> "Iterator[str]":
+        heads.append(audit_log.head(conn))
+        return iter(())
+
+    expected = [audit_log.expect_head(expect_head)] if expect_head else []
+    problems = _problems(folder, [*ALL, audit_head, *expected])
+    out = _output(ctx, json)
+    row, head = heads[0] if heads else (0, "")
+    if row:
+        out.say(f"the audit log ends with row {row}, hash {head}", audit_row=row, audit_head=head)
+    _verdict(out, folder, problems)
+
+
+def _problems(folder: Path, checks: "Sequence[Check]") -> list[str]:
+    from chatsrv_storage.engine.check import check_folder
+    from chatsrv_storage.errors import FolderError
+
+    try:
+        return check_folder(folder, checks)
+    except FolderError as error:
+        raise Failure(str(error), code="folder") from None
+
+
+def _verdict(out: "Output", folder: Path, problems: list[str]) -> None:
+    for problem in problems:
+        out.say(problem, problem=problem)
+    count = len(problems)
+    verdict = "no problem found" if not count else "1 problem found" if count == 1 else f"{count} problems found"
+    out.say(f"{folder}: {verdict}", folder=str(folder), ok=not problems, problems=count)
+    raise typer.Exit(REFUSED if problems else 0)
+
+
+def audit(
+    ctx: typer.Context,
+    folder: Folder,
+    json: Json = False,
+) -> None:
+    """Recompute every balance, packet, draw and payout from the ledger while no server runs; names what is wrong.
+
+    Exit code 1 if anything is wrong.
+    """
+    from chatsrv_storage.all_checks import BOOKS
+
+    problems = _problems(folder, BOOKS)
+    _verdict(_output(ctx, json), folder, problems)
+
+
+@operator.command("add")
+def add(ctx: typer.Context, name: Name, data: Data, json: Json = False) -> None:
+    """Make somebody an operator: they may disable accounts, reset passwords and make backups."""
+    _set_operator(_output(ctx, json), data, name, operator=True)
+
+
+@operator.command("remove")
+def remove(ctx: typer.Context, name: Name, data: Data, json: Json = False) -> None:
+    """Take an operator's rights away."""
+    _set_operator(_output(ctx, json), data, name, operator=False)
+
+
+@operator.command("backup")
+def backup(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.", show_default=False)],
+    data: Data,
+    json: Json = False,
+) -> None:
+    """Write a verified copy of the database to any file, whether a server runs on the data folder or not.
+
+    The file must not exist yet; its mode is 0600. It holds everything but the bytes of media.
+    """
+    out = _output(ctx, json)
+    path = file.absolute()
+    _in_folder(data, partial(_backup_offline, data, path), {"do": "backup", "path": str(path)}, wait=math.inf)
+    out.say(f"backup written to {path}", path=str(path))
+
+
+def _set_operator(out: "Output", data: Path, name: str, *, operator: bool) -> None:
+    user_id = _in_folder(
+        data,
+        partial(_set_offline, data, name, operator),
+        {"do": "add" if operator else "remove", "name": name},
+    ).get("user_id")
+    sentence = f"{name} is an operator now" if operator else f"{name} is not an operator any more"
+    out.say(sentence, name=name, user_id=str(user_id), operator=operator)
+
+
+def _in_folder(
+    data: Path, offline: Callable[[], Awaitable[dict[str, Any]]], asked: dict[str, str], wait: float = SOCKET_SECONDS
+) -> dict[str, Any]:
+    """Do something to a data folder: directly while no server holds it, else through that server's operator socket."""
+    import trio
+
+    from chatsrv_storage.engine.folder import DATABASE_NAME
+    from chatsrv_storage.errors import FolderError, FolderInUse, FolderUnusable, Refusal
+
+    try:
+        if not (data / DATABASE_NAME).is_file():
+            raise FolderUnusable(f"There is no data of a server in {data}. Name the folder of `chatsrv serve --data`.")
+        try:
+            return trio.run(offline)
+        except FolderInUse as in_use:
+            return trio.run(partial(through_the_server, data, asked, in_use=str(in_use), wait=wait))
+    except FolderError as error:
+        raise Failure(str(error), code="folder") from None
+    except Refusal as refusal:
+        raise Failure(refusal.message, code=refusal.code) from None
+
+
+async def _set_offline(data: Path, name: str, operator: bool) -> dict[str, Any]:
+    from chatsrv_storage.accounts import accounts
+
+    now_ms, actor = _now_and_actor()
+
+    def change(conn: "SqlConnection") -> int:
+        return accounts.set_operator(conn, actor, name, operator, now_ms)
+
+    return {"user_id": await _write_offline(data, change)}
+
+
+async def _backup_offline(data: Path, path: Path) -> dict[str, Any]:
+    from chatsrv_storage.accounts import audit_log
+    from chatsrv_storage.interface import open_storage
+
+    now_ms, actor = _now_and_actor()
+    async with open_storage(data, inline=True) as storage:
+        await storage.write(lambda conn: audit_log.note(conn, now_ms, actor, "backup", str(path)))
+        await storage.backup(path)
+    return {}
+
+
+async def _write_offline(data: Path, job: "Callable[[SqlConnection], T]") -> T:
+    from chatsrv_storage.interface import open_storage
+
+    async with open_storage(data, inline=True) as storage:
+        return await storage.write(job)
+
+
+def _now_and_actor() -> tuple[int, str]:
+    import os
+    import time
+
+    from chatsrv.app.operator_socket import local_name
+
+    return time.time_ns() // 1_000_000, local_name(os.getuid())
+
+
+async def through_the_server(
+    data: Path, asked: dict[str, str], *, in_use: str, wait: float = SOCKET_SECONDS
+) -> dict[str, Any]:
+    """Ask the server on a data folder; its answer. `in_use` begins what is said if it does not answer within `wait` s.
+
+    Raises Refusal where it refuses.
+    """
+    import json
+
+    import trio
+
+    from chatsrv.app.operator_socket import socket_address
+    from chatsrv_storage.errors import Refusal
+
+    silent = Failure(f"{in_use} It does not answer on its operator socket either.", UNREACHABLE, code="unreachable")
+    answer: dict[str, Any] = {}
+    try:
+        with trio.move_on_after(wait) as waiting, socket_address(data) as address:
+            async with await trio.open_unix_socket(address) as stream:
+                await stream.send_all(json.dumps(asked).encode() + b"\n")
+                line = b""
+                while not line.endswith(b"\n") and (data_read := await stream.receive_some()):
+                    line += data_read
+            answer = json.loads(line)
+        if waiting.cancelled_caught:
+            raise silent
+    except (OSError, RuntimeError, trio.BrokenResourceError, ValueError):
+        raise silent from None
+    if not answer["ok"]:
+        raise Refusal(answer["error"], answer["message"])
+    return answer

@@ -1,0 +1,243 @@
+"""`chatsrv group …`: making groups, and who is in them."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chatsrv.cli.online import CommandContext, online
+
+if TYPE_CHECKING:
+    from chatsrv_protocol.groups import Group
+
+group = typer.Typer(help="Groups: make them, see them, change who is in them.", no_args_is_help=True)
+
+Which = Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)]
+Users = Annotated[list[str], typer.Argument(metavar="USER...", help="Names of accounts.", show_default=False)]
+
+
+def group_record(one: "Group") -> dict[str, Any]:
+    """A group for --json."""
+    from chatsrv_protocol.groups import ROLE_NAMES
+
+    return {
+        "id": str(one.group_id),
+        "group_id": str(one.group_id),
+        "name": one.name,
+        "role": ROLE_NAMES.get(one.role, "none"),
+        "members": one.members,
+        "seq": one.seq,
+        "unread": max(one.ordinal - one.read_ordinal, 0),
+        "read_seq": one.read_seq,
+        "visible_from": one.visible_from,
+        "history": one.history,
+        "avatar": str(one.avatar) if one.avatar else None,
+    }
+
+
+@group.command("create")
+@online
+async def create(
+    here: CommandContext,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the group is called.", show_default=False)],
+    users: Annotated[
+        list[str] | None, typer.Argument(metavar="USER", help="Who is in it from the start.", show_default=False)
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history/--no-history", help="Those who join later read what was said before.")
+    ] = True,
+) -> None:
+    """Make a group, with you as its owner."""
+    from chatsrv.cli.lookup import find_people
+
+    async with here.session() as client:
+        members = [person.user_id for person in await find_people(client, users)] if users else []
+        made = await client.make_group(name, members, history=history)
+    here.out.say(
+        f"made the group '{name}' with id {made.group_id}",
+        id=str(made.group_id),
+        group_id=str(made.group_id),
+        name=name,
+        seq=made.seq,
+    )
+
+
+@group.command("list")
+@online
+async def list_groups(here: CommandContext) -> None:
+    """Show the groups you are in, with what is unread."""
+    from chatsrv_protocol.groups import ROLE_NAMES
+
+    async with here.session() as client:
+        groups = await client.list_groups()
+    if here.out.json:
+        for one in groups:
+            here.out.record(group_record(one))
+        return
+    if not groups:
+        here.out.line("you are in no group yet: `chatsrv group create NAME` makes one")
+        return
+    here.out.table(
+        ("group", "unread", "members", "role", "id"),
+        [(one.name, unread(one), str(one.members), ROLE_NAMES.get(one.role, ""), str(one.group_id)) for one in groups],
+    )
+
+
+def unread(one: "Group") -> str:
+    """How much is unread, as a person wants it: nothing for nothing, and 99+ over 99."""
+    count = max(one.ordinal - one.read_ordinal, 0)
+    return "99+" if count > 99 else str(count or "")
+
+
+@group.command("show")
+@online
+async def show(here: CommandContext, which: Which) -> None:
+    """Show one group."""
+    from chatsrv.cli.lookup import find_group
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+    if here.out.json:
+        here.out.record(group_record(one))
+        return
+    record = {key: value for key, value in group_record(one).items() if key != "group_id" and value is not None}
+    rows = [(key.replace("_", " "), str(value)) for key, value in record.items()]
+    here.out.table(("", ""), rows)
+
+
+@group.command("members")
+@online
+async def members(here: CommandContext, which: Which) -> None:
+    """Show who is in a group, with their roles."""
+    from chatsrv.cli.events import clock
+    from chatsrv.cli.lookup import find_group
+    from chatsrv_protocol.groups import ROLE_NAMES
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+        found = await client.members(one.group_id)
+    if not here.out.json:
+        rows = [
+            (
+                who.name,
+                who.nickname,
+                ROLE_NAMES.get(who.role, ""),
+                clock(who.joined_at),
+                _muted(who.muted_until),
+                str(who.user_id),
+            )
+            for who in found
+        ]
+        here.out.table(("name", "called", "role", "since", "", "id"), rows)
+        return
+    for who in found:
+        here.out.record(
+            {
+                "user_id": str(who.user_id),
+                "name": who.name,
+                "role": ROLE_NAMES.get(who.role, ""),
+                "joined_at": who.joined_at,
+                "group_id": str(one.group_id),
+                "nickname": who.nickname or None,
+                "muted_until": who.muted_until or None,
+            }
+        )
+
+
+def _muted(until: int) -> str:
+    """Until when somebody says nothing, if that is not over."""
+    from chatsrv.cli.events import until_when
+
+    return f"muted{until_when(until)}" if until > time.time() * 1000 else ""
+
+
+@group.command("add")
+@online
+async def add(here: CommandContext, which: Which, users: Users) -> None:
+    """Add people to a group: all of them, or (when one cannot be added) none."""
+    from chatsrv.cli.lookup import find_group, find_people
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+        people = await find_people(client, users)
+        changed = await client.add_members(one.group_id, [person.user_id for person in people])
+    names = [person.name for person in people]
+    here.out.say(f"added {', '.join(names)} to '{one.name}'", group_id=str(one.group_id), seq=changed.seq, added=names)
+
+
+@group.command("remove")
+@online
+async def remove(here: CommandContext, which: Which, users: Users) -> None:
+    """Remove people from a group: they read nothing of it any more."""
+    from chatsrv.cli.lookup import find_group, find_people
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+        for person in await find_people(client, users):
+            changed = await client.remove_member(one.group_id, person.user_id)
+            here.out.say(
+                f"removed {person.name} from '{one.name}'",
+                group_id=str(one.group_id),
+                seq=changed.seq,
+                removed=[person.name],
+            )
+
+
+@group.command("leave")
+@online
+async def leave(here: CommandContext, which: Which) -> None:
+    """Leave a group."""
+    from chatsrv.cli.lookup import find_group
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+        changed = await client.leave_group(one.group_id)
+    here.out.say(f"you left '{one.name}'", group_id=str(one.group_id), seq=changed.seq)
+
+
+@group.command("rename")
+@online
+async def rename(
+    here: CommandContext,
+    which: Which,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.", show_default=False)],
+) -> None:
+    """Give a group another name."""
+    from chatsrv.cli.lookup import find_group
+
+    async with here.session() as client:
+        one = await find_group(client, which)
+        changed = await client.rename_group(one.group_id, name)
+    here.out.say(f"'{one.name}' is called '{name}' now", group_id=str(one.group_id), seq=changed.seq, name=name)
+
+
+@group.command("avatar")
+@online
+async def avatar(
+    here: CommandContext,
+    which: Which,
+    media_id: Annotated[
+        int | None,
+        typer.Argument(metavar="[ID]", help="A picture that I uploaded; 0 for none.", show_default=False, min=0),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="PATH", help="Upload this picture.", show_default=False)
+    ] = None,
+) -> None:
+    """Give a group a picture, or take it away."""
+    from chatsrv.cli.commands.media import upload
+    from chatsrv.cli.errors import usage
+    from chatsrv.cli.lookup import find_group
+
+    if (media_id is None) == (file is None):
+        raise usage("name a picture: its ID (0 for none), or --file PATH")
+    async with here.session() as client:
+        one = await find_group(client, which)
+        if file is not None:
+            media_id = await upload(here.out, client, file, kind="image")
+        assert media_id is not None
+        changed = await client.set_group_avatar(one.group_id, media_id)
+    sentence = f"'{one.name}' has picture {media_id} now" if media_id else f"'{one.name}' has no picture now"
+    avatar_id = str(media_id) if media_id else None
+    here.out.say(sentence, group_id=str(one.group_id), seq=changed.seq, avatar=avatar_id)

@@ -1,0 +1,183 @@
+"""`chatsrv media …`: getting what people sent, listing it, URLs of it; uploading it; small pictures in a terminal."""
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from chatsrv.cli.errors import Failure
+from chatsrv.cli.online import CommandContext, online
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from chatsrv.cli.output import Output
+    from chatsrv.client import Client
+    from chatsrv_protocol.messages import MediaHead
+
+media = typer.Typer(help="Images, audio, video and files: get them, and list them.", no_args_is_help=True)
+
+MediaId = Annotated[int, typer.Argument(metavar="ID", help="The medium's id.", show_default=False, min=1)]
+Which = Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)]
+
+BAR_AFTER: Final = 1.0
+"""Seconds after which one wants to see that something happens."""
+
+PREVIEW_COLUMNS: Final = 40
+
+
+@contextmanager
+def progress_bar(what: str, *, json: bool) -> Generator[Callable[[int, int], None]]:
+    """A function to be called with (done, altogether): after a second it shows a bar on a terminal's standard error."""
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from chatsrv.cli.terminal_escape import neutralise
+
+    if json or not sys.stderr.isatty():
+        yield lambda _done, _of: None
+        return
+    began = time.monotonic()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(neutralise(what), total=None)
+    started = False
+
+    def show(done: int, of: int) -> None:
+        nonlocal started
+        if not started and time.monotonic() - began > BAR_AFTER:
+            started = True
+            bar.start()
+        if started:
+            bar.update(task, completed=done, total=of)
+
+    try:
+        yield show
+    finally:
+        if started:
+            bar.stop()
+
+
+async def upload(out: "Output", client: "Client", path: Path, *, kind: str = "") -> int:
+    """Bring a file to the server; answers the medium's id. Raises Failure where it cannot be read."""
+    try:
+        with progress_bar(path.name, json=out.json) as show:
+            return await client.upload(path, kind=kind, progress=show)
+    except OSError as error:
+        raise Failure(f"{path} cannot be read: {error.strerror or error}", code="file") from None
+
+
+@media.command("get")
+@online
+async def get(
+    here: CommandContext,
+    media_id: MediaId,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to; `-` is standard output.", show_default=False),
+    ] = None,
+    thumbnail: Annotated[bool, typer.Option("--thumbnail", help="Only the small picture of it (WebP).")] = False,
+) -> None:
+    """Get a medium into a file, by default `media-ID` here. An existing file is replaced once all of it is there."""
+    async with here.session() as client:
+        if str(output) == "-":
+            with progress_bar(f"media-{media_id}", json=here.out.json) as show:
+                await client.download(media_id, sys.stdout.buffer.write, thumbnail=thumbnail, progress=show)
+            sys.stdout.buffer.flush()
+            return
+        target = output or Path(f"media-{media_id}{'.webp' if thumbnail else ''}")
+        try:
+            with progress_bar(target.name, json=here.out.json) as show:
+                size = await client.download(media_id, target, thumbnail=thumbnail, progress=show)
+        except OSError as error:
+            raise Failure(f"{target} cannot be written: {error.strerror or error}", code="file") from None
+        here.out.say(f"{target}: {size} bytes", id=str(media_id), file=str(target), size=size)
+
+
+@media.command("list")
+@online
+async def list_(
+    here: CommandContext,
+    which: Which,
+    before: Annotated[
+        int | None, typer.Option("--before", metavar="N", min=1, help="Only what came before #N.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=200, help="At most so many.")] = 50,
+) -> None:
+    """List what a group's messages carry, the latest first."""
+    from chatsrv.cli.events import clock, event_record, kind_of, size_of
+    from chatsrv.cli.lookup import find_group
+
+    async with here.session() as client:
+        group = await find_group(client, which)
+        messages, _ = await client.list_media(group.group_id, before=before or 0, limit=limit)
+    if here.out.json:
+        for message in messages:
+            here.out.record(event_record(message))
+        return
+    rows: list[tuple[str, ...]] = []
+    for message in messages:
+        head = message.media
+        if head is not None:
+            when = clock(message.sent_at)
+            rows.append(
+                (f"#{message.seq}", when, message.sender, kind_of(message), size_of(head.size), str(head.id), head.name)
+            )
+    here.out.table(("", "when", "who", "kind", "size", "id", "name"), rows)
+
+
+@media.command("url")
+@online
+async def url(here: CommandContext, media_id: MediaId) -> None:
+    """Show URLs of a medium and its thumbnail, for a browser or a player: good for some minutes, for you alone."""
+    async with here.session() as client:
+        urls = await client.media_urls(media_id)
+    if here.out.json:
+        thumbnail = urls.thumbnail_url or None
+        here.out.record({"id": str(media_id), "url": urls.url, "thumbnail_url": thumbnail, "until": urls.expires_at})
+        return
+    here.out.line(urls.url)
+    if urls.thumbnail_url:
+        here.out.line(urls.thumbnail_url)
+
+
+def half_blocks(head: "MediaHead | None", columns: int = PREVIEW_COLUMNS) -> "Text | None":
+    """The small picture that a message carries, for a terminal with colours: two pixels a character, the upper one in
+    the foreground. None where there is none, or it cannot be read.
+
+    The bytes are the server's, made by its confined worker; the decoder is opened by name and the size looked at first.
+    """
+    if head is None or not head.preview:
+        return None
+    import io
+
+    from PIL import Image
+    from rich.style import Style
+    from rich.text import Text
+
+    try:
+        with Image.open(io.BytesIO(head.preview), formats=("WEBP",)) as opened:
+            if max(opened.size) > 64:
+                return None
+            picture = opened.convert("RGB")
+    except (OSError, ValueError, SyntaxError):
+        return None
+    picture.thumbnail((columns, columns))
+    width, height = picture.size
+    pixels = picture.tobytes()
+
+    def colour(x: int, y: int) -> str:
+        at = 3 * (min(y, height - 1) * width + x)
+        return f"#{pixels[at : at + 3].hex()}"
+
+    shown = Text(no_wrap=True)
+    for y in range(0, height, 2):
+        for x in range(width):
+            shown.append("▀", Style(color=colour(x, y), bgcolor=colour(x, y + 1)))
+        shown.append("\n")
+    return shown

@@ -1,0 +1,186 @@
+"""`who`, `profile`, `devices`, `block` and `unblock`: who people are, who is there, and where I am logged in."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chatsrv.cli.online import CommandContext
+
+if TYPE_CHECKING:
+    from chatsrv.client import Client
+    from chatsrv_protocol.presence import MyProfile, Presence, Profile
+    from chatsrv_protocol.session import Session
+
+User = Annotated[str, typer.Argument(metavar="USER", help="Name of an account.", show_default=False)]
+
+
+async def who(
+    here: CommandContext,
+    which: Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)],
+    everybody: Annotated[bool, typer.Option("--all", help="Also who is not, and when they last were.")] = False,
+) -> None:
+    """Show which members of a group are there now; who hides is left out."""
+    from chatsrv.cli.events import clock
+    from chatsrv.cli.lookup import find_group
+
+    async with here.session() as client:
+        group = await find_group(client, which)
+        found = await client.who_is_here(group.group_id)
+        away = await _away(client, group.group_id) if everybody else []
+    for person in found.people:
+        here.out.say(person.name, user_id=str(person.user_id), name=person.name, group_id=str(group.group_id))
+    for name, one in away:
+        here.out.say(
+            f"{name}, last seen {clock(one.seen_at)}" if one.seen_at else f"{name}, not there",
+            user_id=str(one.user_id), name=name, group_id=str(group.group_id), online=False, seen_at=one.seen_at,
+        )  # fmt: skip
+    if not here.out.json:
+        here.out.note(f"{found.online} of {group.members} are there")
+
+
+async def _away(client: "Client", group_id: int) -> "list[tuple[str, Presence]]":
+    """Members who are not there, by name, with when they last were; those who hide are left out."""
+    from chatsrv_protocol.limits import MAX_PAGE
+
+    members = await client.members(group_id)
+    names = {one.user_id: one.name for one in members}
+    ids = list(names)
+    away: list[tuple[str, Presence]] = []
+    for at in range(0, len(ids), MAX_PAGE):
+        away += [
+            (names[one.user_id], one) for one in await client.watch_presence(ids[at : at + MAX_PAGE]) if not one.online
+        ]
+    return sorted(away, key=lambda each: each[0])
+
+
+async def profile(
+    here: CommandContext,
+    users: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="USER", help="Whose profiles; nobody means mine.", show_default=False),
+    ] = None,
+    nickname: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="What others see beside my name; '' for none.", show_default=False),
+    ] = None,
+    avatar: Annotated[
+        int | None, typer.Option(metavar="ID", min=0, help="A picture that I uploaded; 0 for none.", show_default=False)
+    ] = None,
+    avatar_file: Annotated[
+        Path | None,
+        typer.Option("--avatar-file", metavar="PATH", help="Upload this picture as my avatar.", show_default=False),
+    ] = None,
+    hidden: Annotated[
+        bool | None, typer.Option("--hide/--show", help="Whether others see when I am there.", show_default=False)
+    ] = None,
+) -> None:
+    """Show profiles, or change mine."""
+    from chatsrv.cli.commands.media import upload
+    from chatsrv.cli.errors import usage
+    from chatsrv.cli.lookup import find_people
+
+    changes: dict[str, Any] = {"nickname": nickname, "avatar": avatar, "hidden": hidden}
+    if users and (avatar_file is not None or any(value is not None for value in changes.values())):
+        raise usage("you can change your own profile only: name nobody")
+    if avatar is not None and avatar_file is not None:
+        raise usage("choose between --avatar and --avatar-file")
+    async with here.session() as client:
+        if avatar_file is not None:
+            changes["avatar"] = await upload(here.out, client, avatar_file, kind="image")
+        if not users:
+            _show_mine(here, await client.set_profile(**changes))
+            return
+        people = await find_people(client, users)
+        for found in await client.get_profiles([person.user_id for person in people]):
+            here.out.say(_sentence(found), **_record(found))
+
+
+def _show_mine(here: CommandContext, mine: "MyProfile") -> None:
+    hides = "; you hide when you are there" if mine.hidden else ""
+    here.out.say(_sentence(mine.profile) + hides, **_record(mine.profile), hidden=mine.hidden)
+
+
+def _sentence(one: "Profile") -> str:
+    called = f" is called '{one.nickname}'" if one.nickname else " has no nickname"
+    return f"{one.name}{called}" + (f", avatar {one.avatar}" if one.avatar else "")
+
+
+def _record(one: "Profile") -> dict[str, Any]:
+    return {
+        "user_id": str(one.user_id),
+        "name": one.name,
+        "nickname": one.nickname,
+        "avatar": str(one.avatar) if one.avatar else None,
+    }
+
+
+async def devices(
+    here: CommandContext,
+    end: Annotated[
+        int | None, typer.Option("--end", metavar="ID", min=1, help="Log this one out.", show_default=False)
+    ] = None,
+) -> None:
+    """Show where you are logged in, or log one of your devices out."""
+    async with here.session() as client:
+        if end is not None:
+            await client.end_session(end)
+            here.out.say(f"the session {end} is over", session_id=str(end), ended=True)
+            return
+        sessions = await client.sessions()
+    if here.out.json:
+        for one in sessions:
+            here.out.record(_session_record(one))
+        return
+    from chatsrv.cli.events import clock
+
+    rows = [
+        (
+            one.device or "?",
+            clock(one.seen_at),
+            clock(one.created_at),
+            str(one.session_id),
+            "this one" if one.current else "",
+        )
+        for one in sessions
+    ]
+    here.out.table(("device", "last seen", "since", "id", ""), rows)
+
+
+def _session_record(one: "Session") -> dict[str, Any]:
+    return {
+        "session_id": str(one.session_id),
+        "device": one.device,
+        "created_at": one.created_at,
+        "seen_at": one.seen_at,
+        "current": one.current,
+    }
+
+
+async def block(
+    here: CommandContext,
+    user: Annotated[
+        str | None, typer.Argument(metavar="USER", help="Whom; nobody: list them.", show_default=False)
+    ] = None,
+) -> None:
+    """Let somebody no longer write to you in a conversation of two, or list whom you block."""
+    from chatsrv.cli.lookup import find_people
+
+    async with here.session() as client:
+        if user is None:
+            for person in await client.list_blocked():
+                here.out.say(person.name, user_id=str(person.user_id), name=person.name)
+            return
+        (person,) = await find_people(client, [user])
+        await client.block(person.user_id)
+    here.out.say(f"you block {person.name} now", user_id=str(person.user_id), name=person.name, blocked=True)
+
+
+async def unblock(here: CommandContext, user: User) -> None:
+    """Let somebody write to you again."""
+    from chatsrv.cli.lookup import find_people
+
+    async with here.session() as client:
+        (person,) = await find_people(client, [user])
+        await client.unblock(person.user_id)
+    here.out.say(f"{person.name} can write to you again", user_id=str(person.user_id), name=person.name, blocked=False)

@@ -1,0 +1,1 @@
+"""One connection that heals: dialling, the handshake, requests and their answers, and coming back."""

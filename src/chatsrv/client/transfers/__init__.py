@@ -1,0 +1,1 @@
+"""Bytes of media over HTTP: uploads that resume, downloads by ranges."""

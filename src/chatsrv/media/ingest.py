@@ -1,0 +1,152 @@
+"""The way in: bytes as they arrive, within their limits, until they are a medium.
+
+    bytes ──> spool (bounds, digest) ──> sniffed ──> probed ──> committed to the store ──> row in the database
+
+A medium exists from its row on, and the row is written last: so no message can refer to bytes that are not there,
+wherever a crash comes. What a crash leaves (partial files, blobs without a row) goes with a sweep.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from chatsrv.clock import Clock, Randomness
+from chatsrv.media.errors import MediaCode, MediaError, from_os_error
+from chatsrv.media.probe.facts import AudioFacts, Facts
+from chatsrv.media.probe.pool import Prober
+from chatsrv.media.probe.sniff import HEAD_BYTES, Kind, sniff, sniff_file
+from chatsrv.media.store.interface import MediaStore, UploadWriter
+from chatsrv.media.store.spool import BLOCK
+from chatsrv.media.upload_limits import UploadLimits, as_json
+from chatsrv.metrics import Metrics
+from chatsrv_protocol.limits import MAX_ID
+from chatsrv_storage.interface import Storage
+from chatsrv_storage.messages import media
+from chatsrv_storage.messages.media import Medium, StoredUpload
+
+Chunks = AsyncIterator[bytes]
+"""Bytes as they arrive; raises MediaError (UPLOAD_STALLED, UPLOAD_CUT) where they don't."""
+
+
+def random_id(randomness: Randomness) -> int:
+    """A medium's id, which says nothing of when it came, and of which no other can be guessed: 1 to 2^63 - 1."""
+    return 1 + int.from_bytes(randomness.bytes(8)) % MAX_ID
+
+
+class Ingest:
+    """Takes bytes into a writer of the store, and makes a medium of a whole one. Raises MediaError and Refusal."""
+
+    def __init__(
+        self,
+        store: MediaStore,
+        prober: Prober,
+        storage: Storage,
+        clock: Clock,
+        randomness: Randomness,
+        limits: UploadLimits,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._prober = prober
+        self._storage = storage
+        self._clock = clock
+        self._randomness = randomness
+        self._limits = limits
+        self._metrics = metrics
+
+    async def write_stream(
+        self,
+        writer: UploadWriter,
+        chunks: Chunks,
+        declared: Kind | None,
+        expected: int | None,
+        count: Callable[[int], None] | None = None,
+    ) -> None:
+        """Write what arrives, within the limit of its kind, which its first bytes tell. `count` may object as well."""
+        head = bytearray(await _head_of(writer))
+        most = self._limits.of(declared) if len(head) < HEAD_BYTES else self._most(head, declared)
+        async for chunk in chunks:
+            if len(head) < HEAD_BYTES:
+                head += chunk[: HEAD_BYTES - len(head)]
+                if len(head) == HEAD_BYTES:
+                    most = self._most(head, declared)
+            after = writer.offset + len(chunk)
+            if max(after, expected or 0) > most or (expected is not None and after > expected):
+                raise MediaError(MediaCode.TOO_LARGE)
+            if count is not None:
+                count(len(chunk))
+            await writer.write(chunk)
+            self._metrics.received(len(chunk))
+
+    def _most(self, head: bytearray, declared: Kind | None) -> int:
+        """The bound for what begins so. MediaError where it is not what it was declared as."""
+        found = sniff(bytes(head), declared=declared)
+        return self._limits.of(declared or found.kind)
+
+    async def pour_checked(
+        self, writer: UploadWriter, chunks: Chunks, declared: Kind | None, expected: int, algorithm: str, digest: bytes
+    ) -> None:
+        """The same for bytes that are staged, and taken if their digest is this one."""
+        hasher = hashlib.new(algorithm, usedforsecurity=False)
+        async with await self._store.begin(max_bytes=expected - writer.offset) as stage:
+            async for chunk in chunks:
+                hasher.update(chunk)
+                await stage.write(chunk)
+            if hasher.digest() != digest:
+                raise MediaError(MediaCode.DIGEST_MISMATCH)
+            await stage.flush()
+            async with aclosing(_blocks(stage.path)) as blocks:
+                await self.write_stream(writer, blocks, declared, expected)
+
+    async def finish(self, writer: UploadWriter, upload: StoredUpload) -> Medium:
+        """Look at whole bytes, commit them, and only then write the row."""
+        declared = Kind(upload.kind) if upload.kind else None
+        await writer.flush()
+        try:
+            sniffed = await trio.to_thread.run_sync(partial(sniff_file, writer.path, declared))
+        except OSError as error:
+            raise from_os_error(error) from error
+        facts: Facts | None = None
+        if sniffed.decoder:
+            facts = await self._prober.probe(writer.path, sniffed, declared=declared)
+            sniffed = facts.format
+        if writer.offset > self._limits.of(sniffed.kind):
+            raise MediaError(MediaCode.TOO_LARGE)
+        stored = await writer.commit()
+        now_ms = self._clock.now_ms()
+        medium = Medium(
+            random_id(self._randomness),
+            upload.user_id,
+            stored.sha256,
+            stored.size,
+            sniffed.kind,
+            sniffed.mime,
+            upload.name,
+            as_json(facts),
+            now_ms,
+        )
+        webp = None if facts is None or isinstance(facts, AudioFacts) else facts.preview.webp
+        quota = self._limits.quota
+        return await self._storage.write(lambda conn: media.add(conn, medium, webp, upload, quota, now_ms))
+
+
+async def _head_of(writer: UploadWriter) -> bytes:
+    """The first bytes of what a writer has taken so far."""
+    if not writer.offset:
+        return b""
+    await writer.flush()
+    async with aclosing(_blocks(writer.path, HEAD_BYTES)) as blocks:
+        return await anext(blocks, b"")
+
+
+async def _blocks(path: Path, size: int = BLOCK) -> AsyncGenerator[bytes]:
+    try:
+        with path.open("rb", buffering=0) as file:
+            while block := await trio.to_thread.run_sync(file.read, size):
+                yield block
+    except OSError as error:
+        raise from_os_error(error) from error

@@ -1,0 +1,184 @@
+"""What the probe finds out about a file: typed facts, and the reply of a worker process turned into them.
+
+A worker has just decoded hostile bytes, so its reply is hostile too: every field is checked for type and bounds, and
+its words are never passed on.
+"""
+
+import base64
+import json
+from typing import Any, Final, cast
+
+import attrs
+
+from chatsrv.media.errors import MediaCode, MediaError
+from chatsrv.media.probe import blurhash
+from chatsrv.media.probe.sniff import AUDIO_ONLY, Kind, Sniffed
+
+MAX_PIXELS: Final = 25_000_000
+MAX_FRAMES: Final = 100
+MAX_SIDE: Final = 65_535
+THUMBNAIL_SIDE: Final = 320
+# 320 x 320 of noise at quality 75 is about 60 KiB.
+MAX_THUMBNAIL: Final = 128 * 1024
+# What a message carries: 40 x 40 are mostly some 600 bytes, and as many half blocks as a terminal has room for.
+TINY_SIDE: Final = 40
+MAX_TINY: Final = 1536
+WAVEFORM_BARS: Final = 64
+# A day: longer sound or film is an attachment, and the bound keeps durations small integers everywhere.
+MAX_DURATION_MS: Final = 24 * 3600 * 1000
+_MAX_HEADER: Final = 4096
+MAX_REPLY: Final = _MAX_HEADER + MAX_THUMBNAIL
+assert MAX_SIDE * 1 < MAX_PIXELS < MAX_SIDE * MAX_SIDE
+
+
+@attrs.frozen
+class MediaPreview:
+    """A small picture (WebP, at most THUMBNAIL_SIDE a side, upright, without metadata), its BlurHash, and the same
+    tiny (at most TINY_SIDE a side and MAX_TINY bytes; may be empty).
+    """
+
+    webp: bytes = attrs.field(repr=False)
+    width: int
+    height: int
+    blurhash: str
+    tiny: bytes = attrs.field(default=b"", repr=False)
+
+
+@attrs.frozen
+class ImageFacts:
+    """A picture as it is shown: `width` and `height` in pixels with its orientation applied; `frames` is 1 unless it
+    is animated.
+    """
+
+    format: Sniffed
+    width: int
+    height: int
+    frames: int
+    preview: MediaPreview
+
+
+@attrs.frozen
+class AudioFacts:
+    """Sound: `duration_ms`, and the peaks of 64 equal stretches, one byte each (255 is full scale; empty when it is
+    too long to be decoded whole).
+    """
+
+    format: Sniffed
+    duration_ms: int
+    waveform: bytes
+
+
+@attrs.frozen
+class VideoFacts:
+    """A film: its size in pixels with its rotation applied, `duration_ms`, and an early frame as the poster."""
+
+    format: Sniffed
+    width: int
+    height: int
+    duration_ms: int
+    preview: MediaPreview
+
+
+Facts = ImageFacts | AudioFacts | VideoFacts
+
+# The refusals that a worker may answer with; anything else it says counts as damage.
+REFUSALS: Final = frozenset(
+    {
+        MediaCode.BROKEN,
+        MediaCode.UNSUPPORTED,
+        MediaCode.TOO_MANY_PIXELS,
+        MediaCode.TOO_MANY_FRAMES,
+        MediaCode.TOO_COSTLY,
+    }
+)
+
+
+class _UntrueError(Exception):
+    """The reply is not one that our worker would make."""
+
+
+@attrs.frozen
+class _Reply:
+    """Fields of a reply's header, each taken with its type and bounds."""
+
+    fields: dict[str, Any]
+
+    def integer(self, name: str, least: int, most: int) -> int:
+        value = self.fields.get(name)
+        if type(value) is not int or not least <= value <= most:
+            raise _UntrueError(name)
+        return value
+
+    def text(self, name: str) -> str:
+        value = self.fields.get(name)
+        if type(value) is not str:
+            raise _UntrueError(name)
+        return value
+
+
+def parse_reply(reply: bytes, sniffed: Sniffed) -> Facts:
+    """The facts in a worker's reply: one line of JSON, then the bytes of the preview.
+
+    MediaError with the worker's refusal; TOO_COSTLY for an empty reply, which is what a worker leaves that hit its
+    limits; BROKEN for one that makes no sense.
+    """
+    if not reply:
+        raise MediaError(MediaCode.TOO_COSTLY)
+    line, _, attached = reply.partition(b"\n")
+    try:
+        loaded: object = json.loads(line)
+        if not isinstance(loaded, dict):
+            raise _UntrueError("reply")
+        fields = _Reply(cast("dict[str, Any]", loaded))
+        if "refused" in fields.fields:
+            code = fields.text("refused")
+            raise MediaError(MediaCode(code) if code in REFUSALS else MediaCode.BROKEN)
+        return _facts(fields, attached, sniffed)
+    except (ValueError, RecursionError, _UntrueError) as error:
+        raise MediaError(MediaCode.BROKEN) from error
+
+
+def _facts(reply: _Reply, attached: bytes, sniffed: Sniffed) -> Facts:
+    found = _found_kind(reply.text("kind"), sniffed)
+    if found.kind is Kind.AUDIO:
+        if len(attached) not in {0, WAVEFORM_BARS}:
+            raise _UntrueError("waveform")
+        return AudioFacts(found, reply.integer("duration_ms", 0, MAX_DURATION_MS), attached)
+    width, height = reply.integer("width", 1, MAX_SIDE), reply.integer("height", 1, MAX_SIDE)
+    if width * height > MAX_PIXELS:
+        raise MediaError(MediaCode.TOO_MANY_PIXELS)
+    preview = _preview(reply, attached)
+    if found.kind is Kind.IMAGE:
+        return ImageFacts(found, width, height, reply.integer("frames", 1, MAX_FRAMES), preview)
+    return VideoFacts(found, width, height, reply.integer("duration_ms", 0, MAX_DURATION_MS), preview)
+
+
+def _found_kind(kind: str, sniffed: Sniffed) -> Sniffed:
+    if kind == sniffed.kind:
+        return sniffed
+    if kind == Kind.AUDIO and sniffed.mime in AUDIO_ONLY:
+        return AUDIO_ONLY[sniffed.mime]
+    raise _UntrueError("kind")
+
+
+def _preview(reply: _Reply, attached: bytes) -> MediaPreview:
+    is_webp = attached[:4] == b"RIFF" and attached[8:12] == b"WEBP"
+    if not is_webp or len(attached) > MAX_THUMBNAIL:
+        raise _UntrueError("preview")
+    text = reply.text("blurhash")
+    if not blurhash.is_valid(text):
+        raise _UntrueError("blurhash")
+    return MediaPreview(
+        attached,
+        reply.integer("preview_width", 1, THUMBNAIL_SIDE),
+        reply.integer("preview_height", 1, THUMBNAIL_SIDE),
+        text,
+        _tiny(reply.text("tiny")),
+    )
+
+
+def _tiny(text: str) -> bytes:
+    webp = base64.b64decode(text, validate=True)
+    if webp and (webp[:4] != b"RIFF" or webp[8:12] != b"WEBP" or len(webp) > MAX_TINY):
+        raise _UntrueError("tiny")
+    return webp

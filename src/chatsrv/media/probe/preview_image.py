@@ -1,0 +1,118 @@
+"""Worker side: what a picture is, and its thumbnail, with Pillow. Runs in a confined process only (`probe_worker`).
+
+Decoders are opened by name, so that of Pillow's forty formats four can be reached. Size and number of frames are
+looked at before any pixel is decoded. The thumbnail is made of pixels alone: no EXIF, no colour profile, no comment.
+"""
+
+import base64
+import io
+import warnings
+from collections.abc import Callable
+from typing import IO, Any, Final, cast
+
+from PIL import ExifTags, Image
+
+from chatsrv.media.errors import MediaCode, MediaError
+from chatsrv.media.probe import blurhash
+from chatsrv.media.probe.facts import (
+    MAX_FRAMES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    MAX_THUMBNAIL,
+    MAX_TINY,
+    THUMBNAIL_SIDE,
+    TINY_SIDE,
+)
+
+_UPRIGHT: Final[dict[int, Image.Transpose]] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS: Final = frozenset({5, 6, 7, 8})
+_BLUR_SIDE: Final = 32
+
+
+def image_facts(file: IO[bytes], decoder: str) -> tuple[dict[str, Any], bytes]:
+    """The header and the preview of a picture. MediaError: BROKEN, TOO_MANY_PIXELS or TOO_MANY_FRAMES; anything else
+    that Pillow raises escapes.
+    """
+    # Pillow looks at the size of each frame as it comes, which a check of ours at the start could not.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    try:
+        return _facts(file, decoder)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise MediaError(MediaCode.TOO_MANY_PIXELS) from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise MediaError(MediaCode.BROKEN) from error
+
+
+def preview_of(image: Image.Image, orientation: int = 1) -> tuple[dict[str, Any], bytes]:
+    """The header fields and the bytes of the preview; `image` may be changed."""
+    if image.mode.startswith("I"):  # 16 bits of grey: a plain conversion would clip instead of scaling
+        image = _eight_bits(image)
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    has_alpha = image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info
+    image = image.convert("RGBA" if has_alpha else "RGB")
+    if orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[orientation])
+    image.info.clear()
+    out = io.BytesIO()
+    image.save(out, "WEBP", quality=75, method=4)
+    if out.tell() > MAX_THUMBNAIL:
+        raise MediaError(MediaCode.TOO_COSTLY)
+    small = image.copy()
+    small.thumbnail((_BLUR_SIDE, _BLUR_SIDE), Image.Resampling.BOX, reducing_gap=None)
+    if has_alpha:
+        ground = Image.new("RGBA", small.size, "white")
+        ground.alpha_composite(small)
+        small = ground
+    hashed = blurhash.encode(small.convert("RGB").tobytes(), *small.size)
+    fields = {"preview_width": image.width, "preview_height": image.height, "blurhash": hashed, "tiny": _tiny(image)}
+    return fields, out.getvalue()
+
+
+def _tiny(image: Image.Image) -> str:
+    """The picture once more, small enough for a message, in base64; empty for the rare one that does not get so small."""
+    image = image.copy()
+    image.thumbnail((TINY_SIDE, TINY_SIDE), Image.Resampling.BOX, reducing_gap=None)
+    for quality in (60, 20):
+        out = io.BytesIO()
+        image.save(out, "WEBP", quality=quality, method=4)
+        if out.tell() <= MAX_TINY:
+            return base64.b64encode(out.getvalue()).decode()
+    return ""
+
+
+def _facts(file: IO[bytes], decoder: str) -> tuple[dict[str, Any], bytes]:
+    with Image.open(file, formats=[decoder]) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+            raise MediaError(MediaCode.TOO_MANY_PIXELS)
+        # Counted without decoding (3 µs a frame of a GIF). A JPEG with several pictures is a photo with extras.
+        frames = 1 if decoder == "JPEG" else int(getattr(image, "n_frames", 1))
+        if frames > MAX_FRAMES:
+            raise MediaError(MediaCode.TOO_MANY_FRAMES)
+        orientation = _orientation(image)
+        fields, webp = preview_of(image, orientation)
+    if orientation in _SIDEWAYS:
+        width, height = height, width
+    return {"kind": "image", "width": width, "height": height, "frames": frames, **fields}, webp
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    point = cast("Callable[[Callable[[float], float]], Image.Image]", image.convert("I").point)
+    return point(lambda value: value * (1 / 256)).convert("L")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001  # whatever is wrong with a photo's notes, the photo is still one
+        return 1

@@ -1,0 +1,110 @@
+"""Worker side of the probe: a warm process that forks a confined child for each file. `python -m` runs it.
+
+    parent ──socket: one line of JSON, with two file descriptors──> this process ──fork──> child
+      <──socket: the child's exit status, one line──────────────────────┘                    │
+      <──pipe: the reply (`facts.parse_reply`)───────────────────────────────────────────────┘
+
+Pillow and PyAV take some 0.3 s to import, a fork some milliseconds: so the imports are paid once, and still each file
+gets a process of its own, with limits of its own, which nothing survives.
+
+The child can open nothing: it holds the file (read-only) and the pipe, and its limit of open files is zero, so that no
+file, socket or program is within reach of code that a decoder was talked into, with no privilege needed for it. Memory,
+CPU time, wall time, file size and core dumps are limited as well, and it dies with its parent.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import IO, Any, Final
+
+from chatsrv.media.errors import MediaCode, MediaError
+
+# Bytes of address space beyond what the warm process has: a picture of 25 megapixels takes 100 MB, its decoder and
+# the conversions as much again, twice.
+MEMORY: Final = 768 * 1024 * 1024
+CPU_SECONDS: Final = 20
+# The kernel ends the child; the parent waits a little longer, and then ends the whole worker.
+WALL_SECONDS: Final = 30
+_MAX_REQUEST: Final = 256
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NO_NEW_PRIVS: Final = 38
+IMAGE_DECODERS: Final = frozenset({"PNG", "JPEG", "GIF", "WEBP"})
+
+
+def main() -> None:
+    """Serve requests from the socket on standard input until it is closed; one at a time."""
+    from chatsrv.media.probe.preload import preload  # here, because the parent imports this module too
+
+    preload()
+    with socket.socket(fileno=0) as control:
+        control.sendall(b"ready\n")
+        while True:
+            request, fds, _, _ = socket.recv_fds(control, _MAX_REQUEST, 2)
+            if not request:
+                return
+            child = os.fork()
+            if child == 0:
+                control.close()
+                _run_child(request, *fds)
+            for fd in fds:
+                os.close(fd)
+            control.sendall(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def confine(memory: int = MEMORY, cpu_seconds: int = CPU_SECONDS, wall_seconds: float = WALL_SECONDS) -> None:
+    """Take from this process, for good, what a decoder does not need. See the module's first lines."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        memory += int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    os.nice(10)  # the chat goes first
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, wall_seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+def reply_to(decoder: str, file: IO[bytes]) -> bytes:
+    """The reply for one file: what it is, or why not."""
+    from chatsrv.media.probe import preview_av, preview_image  # as above
+
+    try:
+        facts = preview_image.image_facts if decoder in IMAGE_DECODERS else preview_av.av_facts
+        header, attached = facts(file, decoder)
+    except MediaError as error:
+        return _line({"refused": error.code})
+    except MemoryError:
+        return _line({"refused": MediaCode.TOO_COSTLY})
+    except Exception:  # noqa: BLE001  # hostile bytes make decoders raise anything
+        return _line({"refused": MediaCode.BROKEN})
+    return _line(header) + attached
+
+
+def _line(header: dict[str, Any]) -> bytes:
+    return json.dumps(header).encode() + b"\n"
+
+
+def _run_child(request: bytes, source: int, answer: int) -> None:
+    """Answer one request and leave the process. Never returns, whatever happens: a child that did would serve."""
+    try:
+        confine()
+        with os.fdopen(source, "rb") as file:
+            reply = reply_to(json.loads(request)["decoder"], file)
+        while reply:
+            reply = reply[os.write(answer, reply) :]
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""How users show themselves, whom they block, and who may know whether somebody is there."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from chatsrv_names import title_problem
+from chatsrv_storage.accounts.accounts import names_of
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.interface import SqlConnection
+
+MAX_BLOCKED: Final = 200
+"""People whom one user blocks."""
+
+
+@attrs.frozen(slots=True)
+class StoredProfile:
+    """A user's profile; `hidden` is for themselves alone."""
+
+    user_id: int
+    name: str
+    nickname: str
+    avatar: int
+    hidden: bool
+
+
+def _marks(user_ids: Sequence[int]) -> str:
+    return ",".join("?" * len(user_ids))
+
+
+def profiles(conn: SqlConnection, user_ids: Sequence[int]) -> list[StoredProfile]:
+    """The profiles of those who exist, in the order asked."""
+    rows = conn.execute(
+        f"select id, name, nickname, avatar, hidden from person where id in ({_marks(user_ids)})", tuple(user_ids)
+    )
+    found = {row[0]: StoredProfile(*row[:4], hidden=bool(row[4])) for row in rows}
+    return [found[user_id] for user_id in dict.fromkeys(user_ids) if user_id in found]
+
+
+def require_nickname(nickname: str) -> None:
+    """Refuse a nickname ("" is none) that shows nothing, deceives, or calls everybody. Raises Refusal."""
+    if nickname and (problem := title_problem(nickname, of_person=True)):
+        raise Refusal("bad_field", problem, "nickname")
+
+
+def set_profile(
+    conn: SqlConnection, user_id: int, nickname: str | None, avatar: int | None, hidden: bool | None
+) -> StoredProfile:
+    """Change what is given, and answer the whole."""
+    require_nickname(nickname or "")
+    conn.execute(
+        "update person set nickname = coalesce(?, nickname), avatar = coalesce(?, avatar), hidden = coalesce(?, hidden)"
+        " where id = ?",
+        (nickname, avatar, None if hidden is None else int(hidden), user_id),
+    )
+    return profiles(conn, [user_id])[0]
+
+
+def hidden_users(conn: SqlConnection) -> list[int]:
+    """Everybody who hides."""
+    return [row[0] for row in conn.execute("select id from person where hidden = 1")]
+
+
+def sharing(conn: SqlConnection, user_id: int, others: Sequence[int]) -> list[int]:
+    """Those of `others` who are in a group with this user, now."""
+    rows = conn.execute(
+        f"select u.id from person u where u.id in ({_marks(others)}) and exists (select 1 from group_member t"
+        " cross join group_member m on m.group_id = t.group_id and m.user_id = ? and m.role > 0"
+        " where t.user_id = u.id and t.role > 0)",
+        (*others, user_id),
+    )
+    return [row[0] for row in rows]
+
+
+def last_seen(conn: SqlConnection, user_ids: Sequence[int]) -> dict[int, int]:
+    """When a device of each was last connected, as far as a session that has not ended knows (to 30 seconds)."""
+    rows = conn.execute(
+        f"select user_id, max(seen_at) from session where user_id in ({_marks(user_ids)}) group by user_id",
+        tuple(user_ids),
+    )
+    return dict(rows.fetchall())
+
+
+def block(conn: SqlConnection, user_id: int, other_id: int, on: bool) -> tuple[str, bool]:
+    """Block somebody or let them again; answers their name and whether anything changed. Raises Refusal."""
+    name = names_of(conn, [other_id]).get(other_id)
+    if name is None or other_id == user_id:
+        raise Refusal("user_unknown", "there is no other user with this id", "user_id")
+    key = user_id, other_id
+    if (conn.execute("select 1 from block where user_id = ? and blocked_id = ?", key).fetchone() is not None) == on:
+        return name, False
+    if not on:
+        conn.execute("delete from block where user_id = ? and blocked_id = ?", key)
+        return name, True
+    (count,) = conn.execute("select count(*) from block where user_id = ?", (user_id,)).fetchone()
+    if count >= MAX_BLOCKED:
+        raise Refusal("too_many", f"you block {count} people, and more is not possible: let somebody again first")
+    conn.execute("insert into block values (?, ?)", key)
+    return name, True
+
+
+def blocked(conn: SqlConnection, user_id: int) -> list[tuple[int, str]]:
+    """(id, name) of those whom this user blocks."""
+    return conn.execute(
+        "select u.id, u.name from block b join person u on u.id = b.blocked_id where b.user_id = ? order by u.id",
+        (user_id,),
+    ).fetchall()
+
+
+def require_not_blocked(conn: SqlConnection, user_id: int, other_id: int) -> None:
+    """Raise Refusal (blocked) where one of the two does not want to talk to the other."""
+    row = conn.execute(
+        "select 1 from block where (user_id = ? and blocked_id = ?) or (user_id = ? and blocked_id = ?)",
+        (user_id, other_id, other_id, user_id),
+    ).fetchone()
+    if row is not None:
+        raise Refusal("blocked", "one of the two of you does not want to talk to the other", "user_id")
+
+
+def require_pair_not_blocked(conn: SqlConnection, group_id: int) -> None:
+    """Raise Refusal (blocked) for a conversation of two, one of whom blocks the other."""
+    row = conn.execute(
+        "select 1 from direct d join block b on (b.user_id = d.low and b.blocked_id = d.high)"
+        " or (b.user_id = d.high and b.blocked_id = d.low) where d.group_id = ?",
+        (group_id,),
+    ).fetchone()
+    if row is not None:
+        raise Refusal("blocked", "one of the two of you does not want to talk to the other")

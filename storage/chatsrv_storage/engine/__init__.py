@@ -1,0 +1,1 @@
+"""The database engine: connections in threads, jobs, group commit, readers, the data folder. Knows no subject."""

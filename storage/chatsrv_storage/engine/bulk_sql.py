@@ -1,0 +1,51 @@
+"""Many rows in one statement. SQLite's driver lets go of the GIL at each step: row by row, two busy threads hand it to
+and fro, which costs more than the rows do."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import chain
+from typing import Any, Final, TypeVar
+
+from chatsrv_storage.interface import SqlConnection
+
+T = TypeVar("T")
+
+MAX_ROWS_PER_STATEMENT: Final = 128
+"""Rows of one statement; the parameters of 128 messages are far from SQLite's limit of 32,766."""
+
+
+@cache
+def _marks(width: int, rows: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return ", ".join([row] * rows)
+
+
+def _pieces(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Pieces whose lengths are powers of two, so that few different statements are prepared."""
+    at, size = 0, MAX_ROWS_PER_STATEMENT
+    while at < len(rows):
+        while size > len(rows) - at:
+            size //= 2
+        yield rows[at : at + size]
+        at += size
+
+
+def execute_rows(conn: SqlConnection, before: str, rows: Sequence[tuple[Any, ...]], after: str = "") -> None:
+    """Run `before VALUES (…), (…) after` for all rows."""
+    for part in _pieces(rows):
+        conn.execute(f"{before} values {_marks(len(part[0]), len(part))}{after}", tuple(chain.from_iterable(part)))
+
+
+def query_rows(conn: SqlConnection, before: str, rows: Sequence[tuple[Any, ...]], after: str) -> Iterator[list[Any]]:
+    """The rows of a query over `VALUES (…), (…)` that answers all of them as one JSON array."""
+    for part in _pieces(rows):
+        sql = f"{before} values {_marks(len(part[0]), len(part))}{after}"
+        (text,) = conn.execute(sql, tuple(chain.from_iterable(part))).fetchone()
+        yield from json.loads(text)
+
+
+def select_in(conn: SqlConnection, before: str, keys: Sequence[int], *first: int) -> Iterator[tuple[Any, ...]]:
+    """The rows of `before (?, ?, …)` for all keys, piece by piece; `first` are the parameters in `before`."""
+    for part in _pieces(keys):
+        yield from conn.execute(f"{before} {_marks(len(part), 1)}", (*first, *part)).fetchall()

@@ -1,0 +1,195 @@
+"""The data folder: private to its owner, held by one server at a time, and explained in plain words when unusable.
+
+    lock              an flock on it, held while a server or a check has the folder open; never deleted
+    chat.sqlite3      the database, mode 0600; its -wal and -shm get the same mode from SQLite
+
+The folder is created 0700. One that exists keeps its mode: `--data /tmp` must not lock everybody else out of /tmp.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from chatsrv_storage.engine.batch import describe
+from chatsrv_storage.errors import FolderDamaged, FolderInUse, FolderUnusable
+
+DATABASE_NAME: Final = "chat.sqlite3"
+LOCK_NAME: Final = "lock"
+
+_NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_PROBE_BYTES = 64 * 1024  # more than the remainder in which one 4 KiB page found no room
+
+
+@attrs.frozen
+class DataFolder:
+    """A folder that is held (see `hold_folder`)."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return self.path / DATABASE_NAME
+
+    def is_full(self) -> bool:
+        """Whether a file here cannot grow: full disk, quota or file-size limit. Any other trouble answers False."""
+        try:
+            largest = max((entry.stat().st_size for entry in os.scandir(self.path)), default=0)
+            with tempfile.TemporaryFile(dir=self.path) as probe:
+                os.pwrite(probe.fileno(), bytes(_PROBE_BYTES), 0)
+                os.pwrite(probe.fileno(), b"\0", largest + _PROBE_BYTES)  # sparse: asks for size, takes one block
+        except OSError as error:
+            return error.errno in _NO_ROOM
+        return False
+
+
+@contextmanager
+def hold_folder(path: Path, *, create: bool = True) -> Generator[DataFolder]:
+    """Make the folder if need be, and hold its lock until the end of the block.
+
+    Raises FolderInUse and FolderUnusable. The lock ends with the process, however it ends.
+    """
+    path = path.absolute()
+    if create:
+        _make(path)
+    elif not path.is_dir():
+        raise FolderUnusable(f"There is no data folder {path}. Name the folder that `chatsrv serve --data` uses.")
+    lock = _lock(path)
+    try:
+        yield DataFolder(path)
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def watch_folder(path: Path) -> Generator[DataFolder]:
+    """Keep servers off a data folder that exists until the end of the block, changing nothing in it.
+
+    Raises FolderInUse and FolderUnusable. A folder without a lock's file was never served: there is nothing to keep off.
+    """
+    path = path.absolute()
+    if not path.is_dir():
+        raise FolderUnusable(f"There is no data folder {path}. Name the folder that `chatsrv serve --data` uses.")
+    try:
+        lock = os.open(path / LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield DataFolder(path)
+        return
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        _flock(path, lock, fcntl.LOCK_SH)
+        yield DataFolder(path)
+    finally:
+        os.close(lock)
+
+
+def prepare_database(folder: DataFolder) -> None:
+    """Create the database file, or make it private if it is not. Raises FolderUnusable.
+
+    Only while no connection is open in this process (see connection.py), which the folder's lock vouches for.
+    """
+    path = folder.database
+    is_new = not path.exists()
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise FolderUnusable(f"{path} is not a regular file. Move it away, or choose another data folder.")
+        if found.st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+    if is_new:
+        sync_folder(folder.path)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable: a file's own fsync does not. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def explained(path: Path) -> Generator[None]:
+    """Turn what SQLite says while a database is being opened into a FolderError with a sentence for a person."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise FolderDamaged(
+                f"{path} is damaged or not a database ({describe(error)}). "
+                "Restore a backup into a new folder; keep this one for a rescue."
+            ) from error
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise FolderInUse(f"Another program is using {path}. Close it, then try again.") from error
+        if code == sqlite3.SQLITE_FULL:
+            raise FolderUnusable(f"The disk of {path} is full. Make room, then try again.") from error
+        raise FolderUnusable(
+            f"{path} cannot be opened ({describe(error)}). "
+            "Check the rights and the disk; a network filesystem will not do."
+        ) from error
+
+
+def _make(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700)
+        sync_folder(path.parent)
+    except FileExistsError:
+        if not path.is_dir():
+            raise FolderUnusable(f"{path} is not a folder. Choose another data folder.") from None
+    except NotADirectoryError:
+        raise FolderUnusable(f"{path.parent} is not a folder. Choose another data folder.") from None
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _lock(path: Path) -> int:
+    """Take the lock and write our process id into it, for the message of whoever comes second."""
+    try:
+        lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        _flock(path, lock, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(lock)
+        raise
+    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def _flock(path: Path, lock: int, kind: int) -> None:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        raise FolderInUse(
+            f"The data folder {path} is in use by process {holder}. Stop that server first, or choose another folder."
+        ) from None
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> FolderUnusable:
+    return FolderUnusable(f"{path} cannot be used: {error.strerror}. Check its rights, or choose another data folder.")

@@ -1,0 +1,146 @@
+"""Queries: one snapshot each, on a pool of read-only connections, and what their errors mean for the storage."""
+
+import math
+import sqlite3
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import outcome
+import trio
+
+from chatsrv_storage.engine.batch import ErrorSeverity, judge, storage_failed
+from chatsrv_storage.engine.bridge import BridgedConnection
+from chatsrv_storage.engine.connection import JobConnection, configure_reader
+from chatsrv_storage.engine.jobs import Driver, Job
+from chatsrv_storage.errors import QueryTooLong, StorageBusy, StorageFailed, StorageFull
+
+T = TypeVar("T")
+
+SEARCH_SECONDS = 0.25
+"""How long a search may run before it is refused."""
+
+SEARCH_STEPS = 100
+"""Steps between two looks at the deadline: one step of a full-text query may match a whole message, up to 0.3 ms."""
+
+_PROGRESS_STEPS = 20_000  # of SQLite's virtual machine, under a ms: how often a query looks whether it is cancelled
+
+
+def run_query(connection: Driver, query: Job[T]) -> T:
+    """Run a query on one snapshot, and let go of the snapshot whatever happens."""
+    if connection.in_transaction:  # left over by a query whose ROLLBACK was interrupted with it
+        connection.execute("ROLLBACK")
+    connection.execute("BEGIN")
+    try:
+        return query(connection)
+    except BaseException as error:
+        # A half-read cursor in a frame of the traceback would keep the snapshot open for as long as the error lives,
+        # and the next query on this connection would see the past.
+        traceback.clear_frames(error.__traceback__)
+        raise
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def query_error(error: sqlite3.Error, disk_is_full: Callable[[], bool]) -> Exception:
+    """What the caller of a query gets: a refusal, StorageFailed (the storage must stop), or a bug's own error."""
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StorageBusy()
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT):  # a query that tried to write: a bug
+        return error
+    verdict = judge(error, disk_is_full)
+    if verdict is ErrorSeverity.HARMLESS:
+        return error
+    return StorageFull() if verdict is ErrorSeverity.FULL else storage_failed(error)
+
+
+class Reader:
+    """A read-only connection whose running query can be stopped."""
+
+    def __init__(
+        self, connection: BridgedConnection, within_seconds: float = math.inf, steps: int = _PROGRESS_STEPS
+    ) -> None:
+        self.connection = connection
+        self._within_seconds = within_seconds
+        self._steps = steps
+        self._deadline = math.inf
+        self._cancel: trio.lowlevel.RaiseCancelT | None = None
+
+    def set_up(self, connection: JobConnection) -> None:
+        """Make it a reader; called in its thread. Raises sqlite3.Error."""
+        configure_reader(connection)
+        # Not `interrupt()`, which is lost when it comes before the statement has begun.
+        connection.set_progress_handler(self._must_stop, self._steps)
+
+    def _must_stop(self) -> bool:
+        return self._cancel is not None or time.monotonic() > self._deadline
+
+    async def run(self, query: Job[T]) -> T:
+        """Run one query and return its value; a cancel stops the statement that is running, and is raised after it.
+
+        Raises QueryTooLong where the reader has a deadline and a statement of the query runs past it.
+        """
+        task = trio.lowlevel.current_task()
+        self._cancel = None
+
+        def done(result: outcome.Outcome[T]) -> None:
+            if self._cancel is not None and isinstance(result, outcome.Error) and _is_interrupt(result.error):
+                result = outcome.capture(self._cancel)
+            elif isinstance(result, outcome.Error) and _is_interrupt(result.error) and self._deadline < math.inf:
+                result = outcome.Error(QueryTooLong())
+            trio.lowlevel.reschedule(task, result)
+
+        def abort(raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            self._cancel = raise_cancel
+            return trio.lowlevel.Abort.FAILED
+
+        def work(driver: Driver) -> T:
+            self._deadline = time.monotonic() + self._within_seconds  # from when it runs, not from when it waits
+            return run_query(driver, query)
+
+        self.connection.submit(work, done)
+        return await trio.lowlevel.wait_task_rescheduled(abort)
+
+
+class ReaderPool:
+    """A few readers that take turns. Owns none of them: the storage that made them closes them."""
+
+    def __init__(self, readers: Sequence[Reader], disk_is_full: Callable[[], bool]) -> None:
+        assert readers
+        self._idle = list(readers)  # the one used last comes first: its page cache is warm
+        self._room = trio.Semaphore(len(readers))
+        self._disk_is_full = disk_is_full
+        self._closed = False
+
+    async def read(self, query: Job[T], when_failed: Callable[[StorageFailed], None]) -> T:
+        """Run a query when a reader is free, and return its value.
+
+        Raises what the query raises, StorageBusy, StorageFull, and StorageFailed after telling `when_failed`. A cancel
+        stops the statement that is running; Cancelled is raised when the reader is free again.
+        """
+        async with self._room:
+            if self._closed:
+                raise trio.ClosedResourceError("this storage is closed")
+            reader = self._idle.pop()
+            try:
+                return await reader.run(query)
+            except sqlite3.Error as error:
+                answer = query_error(error, self._disk_is_full)
+                if isinstance(answer, StorageFailed):
+                    when_failed(answer)
+                if answer is error:
+                    raise
+                raise answer from error
+            finally:
+                self._idle.append(reader)
+
+    def close(self) -> None:
+        """Let no more queries in; those at work finish."""
+        self._closed = True
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_INTERRUPT

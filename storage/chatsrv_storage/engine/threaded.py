@@ -1,0 +1,146 @@
+"""The storage of a real server: one writer and a few readers, each a connection in a thread of its own."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from chatsrv_storage.engine.backup import write_backup
+from chatsrv_storage.engine.batch import Report
+from chatsrv_storage.engine.bridge import BridgedConnection, open_bridged
+from chatsrv_storage.engine.connection import JobConnection, Synchronous, configure_writer
+from chatsrv_storage.engine.folder import DataFolder, explained, hold_folder, prepare_database
+from chatsrv_storage.engine.job_queue import WaitingJobs
+from chatsrv_storage.engine.jobs import Driver, Job
+from chatsrv_storage.engine.migrate import Migration, migrate
+from chatsrv_storage.engine.reader_pool import SEARCH_SECONDS, SEARCH_STEPS, Reader, ReaderPool
+from chatsrv_storage.engine.writer import BatchRunner, GroupCommitWriter, Pace, after_turns
+from chatsrv_storage.errors import StorageFailed
+
+T = TypeVar("T")
+
+
+class ThreadedStorage:
+    """See port.Storage. Made and closed by `open_threaded`."""
+
+    def __init__(
+        self, folder: DataFolder, writer: BridgedConnection, readers: Sequence[Reader], searcher: Reader, pace: Pace
+    ) -> None:
+        self._folder = folder
+        self._writer_connection = writer
+        self._reader_connections = [reader.connection for reader in (*readers, searcher)]
+        self._waiting = WaitingJobs()
+        self._runner = BatchRunner(folder.is_full)
+        self._writer = GroupCommitWriter(writer, self._waiting, self._runner, pace)
+        self._readers = ReaderPool(readers, folder.is_full)
+        self._searcher = ReaderPool([searcher], folder.is_full)
+        self._one_backup = trio.CapacityLimiter(1)
+        # The writer's own method, not a wrapper of it: saves a coroutine on the way of every message.
+        self.write = self._writer.write
+
+    @property
+    def failed(self) -> trio.Event:
+        """Set by the first fatal error."""
+        return self._waiting.failed
+
+    @property
+    def failure(self) -> StorageFailed | None:
+        """The first fatal error."""
+        return self._waiting.failure
+
+    async def read(self, query: Job[T], /) -> T:
+        """See port.Storage."""
+        return await self._readers.read(query, self._waiting.fail)
+
+    async def search(self, query: Job[T], /) -> T:
+        """See port.Storage."""
+        return await self._searcher.read(query, self._waiting.fail)
+
+    async def backup(self, destination: Path) -> None:
+        """See port.Storage."""
+        database = self._folder.database
+
+        def work() -> None:
+            try:
+                write_backup(database, destination, _is_cancelled)
+            except InterruptedError:
+                trio.from_thread.check_cancelled()
+                raise
+
+        await trio.to_thread.run_sync(work, limiter=self._one_backup)
+
+    def report_to(self, report: Report) -> None:
+        """See port.Storage."""
+        self._runner.report = report
+
+    async def aclose(self) -> None:
+        """Finish the jobs in line, checkpoint, and close all connections; call it shielded. Raises StorageFailed."""
+        await self._writer.aclose()
+        self._readers.close()
+        self._searcher.close()
+        failure = None
+        if self.failure is None:
+            failure = await self._writer_connection.run(lambda driver: self._runner.checkpoint(driver, truncate=True))
+            if failure is not None:
+                self._waiting.fail(failure)
+        # The last to close checkpoints: the writer, unless the storage failed. Then a read-only one, which cannot,
+        # so that nothing is tried again on a disk that lied, and the WAL stays for the next start.
+        readers = self._reader_connections
+        in_order = [*readers, self._writer_connection] if self.failure is None else [self._writer_connection, *readers]
+        for connection in in_order:
+            await connection.aclose()
+        if failure is not None:
+            raise failure
+
+
+@asynccontextmanager
+async def open_threaded(
+    path: Path,
+    migrations: Sequence[Migration],
+    *,
+    synchronous: Synchronous,
+    readers: int,
+    search_seconds: float = SEARCH_SECONDS,
+    pace: Pace = after_turns,
+    factory: type[JobConnection] = JobConnection,
+) -> AsyncGenerator[ThreadedStorage]:
+    """Open a storage with `readers` + 2 threads; a cancel of the block still finishes the jobs in the line."""
+    assert readers >= 1
+    with hold_folder(path) as folder:
+        prepare_database(folder)
+
+        def set_up(connection: Driver) -> None:
+            configure_writer(connection, synchronous)
+            migrate(connection, migrations, folder.database)
+
+        opened: list[BridgedConnection] = []
+        storage: ThreadedStorage | None = None
+        try:
+            with explained(folder.database):
+                opened.append(await open_bridged(folder.database, read_only=False, factory=factory))
+                await opened[0].run(set_up)
+                pool: list[Reader] = []
+                for place in range(readers + 1):
+                    opened.append(await open_bridged(folder.database, read_only=True, factory=factory))
+                    searches = place == readers
+                    pool.append(Reader(opened[-1], search_seconds, SEARCH_STEPS) if searches else Reader(opened[-1]))
+                    await opened[-1].run(pool[-1].set_up)
+            storage = ThreadedStorage(folder, opened[0], pool[:-1], pool[-1], pace)
+            yield storage
+        finally:
+            with trio.CancelScope(shield=True):
+                if storage is not None:
+                    await storage.aclose()
+                else:
+                    for connection in reversed(opened):
+                        await connection.aclose()
+
+
+def _is_cancelled() -> bool:
+    try:
+        trio.from_thread.check_cancelled()
+    except trio.Cancelled:
+        return True
+    return False

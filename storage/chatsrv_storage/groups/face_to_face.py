@@ -1,0 +1,77 @@
+"""Face-to-face codes: the group that the first makes and the others join, while the code lasts."""
+
+from typing import Any
+
+import attrs
+
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.lifecycle import found
+from chatsrv_storage.groups.membership import admit, enter
+from chatsrv_storage.groups.models import ROLE_OWNER, Actor, Rules
+from chatsrv_storage.groups.transaction import GroupTransaction, Script
+from chatsrv_storage.interface import SqlConnection
+
+
+@attrs.frozen(slots=True)
+class RandomCode:
+    """A code whose group exists, with the place of the lobby it came from."""
+
+    group_id: int
+    code: str
+    place: str
+    expires_at: int
+
+
+def _over() -> Refusal:
+    return Refusal("lobby_over", "the code's time is over: enter it again")
+
+
+def join_by_code(code: RandomCode, name: str, max_members: int) -> Script:
+    """Into the group of a code: made, with this name, by whoever comes first. Replies [group_id, name, seq, waiting].
+
+    Raises Refusal: lobby_over (the time, a group that was dissolved or lets people in by approval now), group_full, banned.
+    """
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        if turn.now_ms >= code.expires_at:
+            raise _over()
+        if turn.group is None:
+            found(turn, actor, name, Rules(max_members=max_members))
+            record = turn.append(actor, "created", name, {"members": []})
+            enter(turn, {actor.user_id: ROLE_OWNER}, 0)
+            turn.conn.execute("insert into random_code values (?, ?, ?, ?)", attrs.astuple(code))
+            return [turn.group_id, name, record.seq, False]
+        row = turn.conn.execute(
+            "select expires_at from random_code where group_id = ? and code = ?", (turn.group_id, code.code)
+        ).fetchone()
+        if row is None or turn.now_ms >= row[0] or turn.group.dissolved_at:
+            raise _over()
+        if turn.member(actor.user_id) is not None:
+            return [turn.group_id, turn.group.name, turn.group.seq, False]
+        if turn.group.rules.approval:
+            raise Refusal("lobby_over", "this group lets people in by approval now: ask somebody in it for an invite")
+        return [turn.group_id, turn.group.name, admit(turn, actor, [actor.user_id]).seq, False]
+
+    return script
+
+
+def active_codes(conn: SqlConnection, now_ms: int) -> list[RandomCode]:
+    """The codes that are good, in the order in which they end."""
+    rows = conn.execute(
+        "select group_id, code, place, expires_at from random_code where expires_at > ? order by expires_at", (now_ms,)
+    )
+    return [RandomCode(*row) for row in rows]
+
+
+def participants(conn: SqlConnection, group_id: int) -> list[tuple[int, str, str, int]]:
+    """(id, name, nickname, avatar) of those who have entered a code's group and are still in it."""
+    return conn.execute(
+        "select u.id, u.name, u.nickname, u.avatar from group_member m join person u on u.id = m.user_id"
+        " where m.group_id = ? and m.role > 0 order by m.joined_at, u.id",
+        (group_id,),
+    ).fetchall()
+
+
+def sweep(conn: SqlConnection, now_ms: int) -> None:
+    """Forget the codes whose time is over."""
+    conn.execute("delete from random_code where expires_at <= ?", (now_ms,))

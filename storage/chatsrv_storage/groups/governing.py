@@ -1,0 +1,187 @@
+"""Governing a group: its rules, roles, mutes, bans, nicknames and notice, and its end. Who may is decided in rights.py."""
+
+from typing import Any
+
+import attrs
+
+from chatsrv_storage import name_looks
+from chatsrv_storage.accounts.profiles import require_nickname
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.group_state import RULE_COLUMNS
+from chatsrv_storage.groups.membership import banned_until, close, part, person
+from chatsrv_storage.groups.models import BANNED, ROLE_ADMIN, ROLE_OWNER, Actor
+from chatsrv_storage.groups.permissions import Operation, require_reader
+from chatsrv_storage.groups.transaction import GroupTransaction, Script
+from chatsrv_storage.interface import SqlConnection
+
+
+def set_rules(changes: dict[str, Any], cap: int) -> Script:
+    """Change these rules, by their names in Rules; `cap` bounds how many members a group may have. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        group, _ = turn.require(actor, Operation.RULES)
+        if not changes:
+            raise Refusal("bad_field", "name at least one rule to change", "invite")
+        most = changes.get("max_members")
+        if most is not None and not group.members <= most <= cap:
+            sentence = f"a group may have at most {cap} members, and this one has {group.members} already"
+            raise Refusal("bad_field", sentence, "max_members")
+        group.rules = attrs.evolve(group.rules, **changes)
+        columns = ", ".join(f"{RULE_COLUMNS[rule]} = ?" for rule in changes)
+        turn.conn.execute(
+            f"update chat_group set {columns} where id = ?",
+            (*[int(value) for value in changes.values()], turn.group_id),
+        )
+        record = turn.append(actor, "rules", data={"rules": attrs.asdict(group.rules)})
+        return [turn.group_id, record.seq]
+
+    return script
+
+
+def set_role(user_id: int, role: int) -> Script:
+    """Appoint or dismiss an admin. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require_over(actor, Operation.APPOINT, user_id)
+        _give_role(turn, user_id, role)
+        record = turn.append(actor, "role", data={"member": person(turn, user_id), "role": role})
+        return [turn.group_id, record.seq]
+
+    return script
+
+
+def hand_over(user_id: int) -> Script:
+    """Make somebody else the owner; the actor becomes an admin. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require_over(actor, Operation.HAND_OVER, user_id)
+        _give_role(turn, actor.user_id, ROLE_ADMIN)
+        _give_role(turn, user_id, ROLE_OWNER)
+        # Nobody is above an owner, so nobody could lift it.
+        turn.conn.execute(
+            "update group_member set muted_until = 0 where group_id = ? and user_id = ?", (turn.group_id, user_id)
+        )
+        record = turn.append(actor, "owner", data={"member": person(turn, user_id)})
+        return [turn.group_id, record.seq]
+
+    return script
+
+
+def _give_role(turn: GroupTransaction, user_id: int, role: int) -> None:
+    turn.conn.execute(
+        "update group_member set role = ? where group_id = ? and user_id = ?", (role, turn.group_id, user_id)
+    )
+    turn.bump_version(user_id)
+    turn.invalidate_member(user_id)
+
+
+def dissolve(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    """End the group: everybody is out, after the event that says so. Replies [group_id, seq]."""
+    turn.require(actor, Operation.DISSOLVE)
+    record = turn.append(actor, "dissolved")
+    close(turn)
+    return [turn.group_id, record.seq]
+
+
+def mute(user_id: int, until: int) -> Script:
+    """Let a member say nothing until a time; 0 lets them speak again. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require_over(actor, Operation.MUTE, user_id)
+        if until:
+            _require_future(turn, until, "until")
+        turn.conn.execute(
+            "update group_member set muted_until = ? where group_id = ? and user_id = ?",
+            (until, turn.group_id, user_id),
+        )
+        turn.invalidate_member(user_id)
+        record = turn.append(actor, "muted", data={"member": person(turn, user_id), "until": until})
+        return [turn.group_id, record.seq]
+
+    return script
+
+
+def _require_future(turn: GroupTransaction, at: int, field: str) -> None:
+    if at <= turn.now_ms:
+        raise Refusal("bad_field", "this time is over by the server's clock", field)
+
+
+def ban(user_id: int, until: int) -> Script:
+    """Keep somebody out until a time, and remove them if they are in. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        target = turn.member(user_id)
+        if target is None:
+            turn.require(actor, Operation.BAN)
+        else:
+            turn.require_over(actor, Operation.BAN, user_id)
+        _require_future(turn, until, "until")
+        banned = person(turn, user_id)
+        turn.conn.execute(
+            "insert into ban values (?, ?, ?, ?) on conflict do update set until = excluded.until, banned_by = excluded.banned_by",
+            (turn.group_id, user_id, until, actor.user_id),
+        )
+        turn.conn.execute("delete from join_request where group_id = ? and user_id = ?", (turn.group_id, user_id))
+        if target is not None:
+            return part(turn, actor, user_id, BANNED, "banned", until=until)
+        return [turn.group_id, turn.append(actor, "banned", data={"member": banned, "until": until}).seq]
+
+    return script
+
+
+def unban(user_id: int) -> Script:
+    """Let somebody come back. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require(actor, Operation.LIFT_BAN)
+        if not banned_until(turn, user_id):
+            raise Refusal("not_banned", "this person is not banned", "user_id")
+        turn.conn.execute("delete from ban where group_id = ? and user_id = ?", (turn.group_id, user_id))
+        return [turn.group_id, turn.append(actor, "unbanned", data={"member": person(turn, user_id)}).seq]
+
+    return script
+
+
+def bans(
+    conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int, now_ms: int
+) -> list[tuple[int, str, int, str]]:
+    """(user id, name, until, who decided it) of a page of those who are kept out now. Raises Refusal."""
+    require_reader(conn, user_id, group_id, now_ms, Operation.LIFT_BAN)
+    return conn.execute(
+        "select b.user_id, u.name, b.until, a.name from ban b join person u on u.id = b.user_id"
+        " join person a on a.id = b.banned_by"
+        " where b.group_id = ? and b.user_id > ? and b.until > ? order by b.user_id limit ?",
+        (group_id, after, now_ms, limit),
+    ).fetchall()
+
+
+def set_nickname(nickname: str) -> Script:
+    """Say how the actor is called in the group; "" is by their name. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require(actor, Operation.NICKNAME)
+        require_nickname(nickname)
+        if nickname and (other := name_looks.member_like(turn.conn, turn.group_id, actor.user_id, nickname)):
+            raise Refusal("bad_field", f"a nickname cannot be the name of another member ('{other}')", "nickname")
+        turn.conn.execute(
+            "update group_member set nickname = ? where group_id = ? and user_id = ?",
+            (nickname, turn.group_id, actor.user_id),
+        )
+        turn.invalidate_member(actor.user_id)
+        return [turn.group_id, turn.append(actor, "nickname", nickname).seq]
+
+    return script
+
+
+def set_notice(text: str) -> Script:
+    """Put up the notice; "" takes it down. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require(actor, Operation.NOTICE)
+        by, at = (actor.name, turn.now_ms) if text else ("", 0)
+        turn.conn.execute(
+            "update chat_group set notice = ?, notice_by = ?, notice_at = ? where id = ?", (text, by, at, turn.group_id)
+        )
+        return [turn.group_id, turn.append(actor, "noticed", text).seq]
+
+    return script

@@ -1,0 +1,130 @@
+"""How a group stands, and how somebody stands in it: the two rows that every decision needs, each read in one statement."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import attrs
+
+from chatsrv_storage.engine.bulk_sql import select_in
+from chatsrv_storage.groups.models import GROUP, GroupSummary, Rules
+from chatsrv_storage.interface import SqlConnection
+
+_COLUMNS: Final = (
+    "who_invites", "approval", "history", "mute_all", "slow_mode", "max_members", "who_pins", "who_mentions_all",
+    "keep_edits",
+)  # fmt: skip
+
+RULE_COLUMNS: Final = dict(zip((field.name for field in attrs.fields(Rules)), _COLUMNS, strict=True))
+"""The column of each rule."""
+
+RULES: Final = ", ".join(f"g.{column}" for column in _COLUMNS)
+"""What `rules_of` is made of."""
+
+GROUP_COLUMNS: Final = f"g.seq, g.ordinal, g.members, g.kind, g.dissolved_at, g.last_seq, g.avatar, {RULES}"
+MEMBER_COLUMNS: Final = "m.role, m.visible_from, m.read_seq, m.read_ordinal, m.nickname, m.muted_until, m.sent_at"
+"""What `group_of` (after the name) and MemberState are made of."""
+
+GROUP_WIDTH: Final = 2 + GROUP_COLUMNS.count(",")
+"""Values of a group's row: its name and GROUP_COLUMNS."""
+
+NAME: Final = (
+    "case g.kind when 2 then (select u.name from group_member o join person u on u.id = o.user_id"
+    " where o.group_id = g.id and o.user_id <> m.user_id) else g.name end"
+)
+"""A conversation of two is called by the other's name."""
+
+
+@attrs.define(slots=True)
+class GroupState:
+    """The row of a group; within a turn, as the turn has left it so far."""
+
+    name: str
+    seq: int = 0
+    ordinal: int = 0
+    members: int = 0
+    kind: int = GROUP
+    dissolved_at: int = 0
+    last_seq: int = 0
+    """Of the last event that counts."""
+    avatar: int = 0
+    """Its picture, a medium's id; 0: none."""
+    rules: Rules = attrs.field(factory=Rules)
+
+
+@attrs.define(slots=True)
+class MemberState:
+    """The row of somebody in the group; within a turn, as the turn has left it so far."""
+
+    role: int
+    visible_from: int
+    read_seq: int
+    read_ordinal: int
+    nickname: str = ""
+    muted_until: int = 0
+    sent_at: int = 0
+
+
+@lru_cache(1024)  # most groups have the same few
+def rules_of(row: tuple[Any, ...]) -> Rules:
+    """The rules from the columns RULES."""
+    invite, approval, history, mute_all, slow_mode, max_members, pin, mention_all, keep_edits = row
+    return Rules(
+        invite,
+        bool(approval),
+        bool(history),
+        bool(mute_all),
+        slow_mode,
+        max_members,
+        pin,
+        mention_all,
+        bool(keep_edits),
+    )
+
+
+def group_of(row: Sequence[Any]) -> GroupState:
+    """The group from its name and GROUP_COLUMNS."""
+    return GroupState(*row[: -len(_COLUMNS)], rules=rules_of(tuple(row[-len(_COLUMNS) :])))
+
+
+def group_state(conn: SqlConnection, group_id: int) -> GroupState | None:
+    """The group, or None if there never was one."""
+    row = conn.execute(f"select g.name, {GROUP_COLUMNS} from chat_group g where g.id = ?", (group_id,)).fetchone()
+    return None if row is None else group_of(row)
+
+
+def member_state(conn: SqlConnection, group_id: int, user_id: int) -> MemberState | None:
+    """Somebody who is in the group now; None for anybody else."""
+    row = conn.execute(
+        f"select {MEMBER_COLUMNS} from group_member m where m.group_id = ? and m.user_id = ? and m.role > 0",
+        (group_id, user_id),
+    ).fetchone()
+    return None if row is None else MemberState(*row)
+
+
+def member_states(conn: SqlConnection, group_id: int, user_ids: Sequence[int]) -> dict[int, MemberState | None]:
+    """`member_state` of many."""
+    states: dict[int, MemberState | None] = dict.fromkeys(user_ids)
+    select = f"select m.user_id, {MEMBER_COLUMNS} from group_member m where m.group_id = ? and m.role > 0"
+    for user_id, *row in select_in(conn, f"{select} and m.user_id in", user_ids, group_id):
+        states[user_id] = MemberState(*row)
+    return states
+
+
+def both_states(conn: SqlConnection, group_id: int, user_id: int) -> tuple[GroupState, MemberState] | None:
+    """The group (called as this member calls it) and the member, for a read; None for a stranger."""
+    row = conn.execute(
+        f"select {NAME}, {GROUP_COLUMNS}, {MEMBER_COLUMNS} from group_member m join chat_group g on g.id = m.group_id"
+        " where m.group_id = ? and m.user_id = ? and m.role > 0",
+        (group_id, user_id),
+    ).fetchone()
+    return None if row is None else (group_of(row[:GROUP_WIDTH]), MemberState(*row[GROUP_WIDTH:]))
+
+
+def view(group_id: int, group: GroupState, member: MemberState, name: str) -> GroupSummary:
+    """The group as a new member has it, who calls it by this name: nothing is unread."""
+    return GroupSummary(
+        group_id, name, member.role, group.members, group.seq, group.ordinal,
+        member.read_seq, member.read_ordinal, member.visible_from, group.rules.history,
+        group.kind, group.rules, member.nickname, member.muted_until, avatar=group.avatar,
+    )  # fmt: skip

@@ -1,0 +1,189 @@
+"""Ways in: invites by code, and requests to join where admins decide.
+
+A code is random and long, so none is found by guessing; whoever has it can use it until it expires, is used up or is
+revoked, and learns no more than "no such invite" afterwards. Requests to join are not in the group's sequence: admins
+are told one by one, and the table is the truth.
+"""
+
+from typing import Any
+
+import attrs
+
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.membership import admit, banned_until, person
+from chatsrv_storage.groups.models import FOREVER, ROLE_ADMIN, Actor, UserEvent
+from chatsrv_storage.groups.permissions import Operation, require_reader
+from chatsrv_storage.groups.transaction import GroupTransaction, Script
+from chatsrv_storage.idempotency import Once, earlier_result
+from chatsrv_storage.interface import SqlConnection
+
+
+@attrs.frozen(slots=True)
+class StoredInvite:
+    """A code that is good now; `max_uses` 0 is any number."""
+
+    code: str
+    made_by: int
+    maker: str
+    made_at: int
+    expires_at: int
+    max_uses: int
+    uses: int
+
+
+_GOOD = "expires_at > ? and (max_uses = 0 or uses < max_uses)"
+
+
+def make_invite(code: str, expires_at: int, max_uses: int, most: int) -> Script:
+    """Make an invite with this random code. Replies [code, made_by, maker, made_at, expires_at, max_uses, 0]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require(actor, Operation.INVITE)
+        if expires_at <= turn.now_ms:
+            raise Refusal("bad_field", "this time is over by the server's clock", "expires_at")
+        turn.conn.execute(f"delete from invite where group_id = ? and not ({_GOOD})", (turn.group_id, turn.now_ms))
+        (good,) = turn.conn.execute("select count(*) from invite where group_id = ?", (turn.group_id,)).fetchone()
+        if good >= most:
+            raise Refusal("too_many", f"this group has {good} invites: revoke one first")
+        turn.conn.execute(
+            "insert into invite values (?, ?, ?, ?, ?, ?, 0)",
+            (code, turn.group_id, actor.user_id, turn.now_ms, expires_at, max_uses),
+        )
+        return [code, actor.user_id, actor.name, turn.now_ms, expires_at, max_uses, 0]
+
+    return script
+
+
+def revoke_invite(code: str) -> Script:
+    """End an invite: one's own, or as an admin anybody's. Replies []."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require(actor)
+        row = turn.conn.execute(
+            "select made_by from invite where code = ? and group_id = ?", (code, turn.group_id)
+        ).fetchone()
+        if row is None or row[0] != actor.user_id:
+            # Whose it is, or whether it exists, is not for other members to know.
+            turn.require(actor, Operation.MANAGE_INVITES)
+        if row is None:
+            raise _unknown()
+        turn.conn.execute("delete from invite where code = ?", (code,))
+        return []
+
+    return script
+
+
+def invites(conn: SqlConnection, user_id: int, group_id: int, now_ms: int) -> list[StoredInvite]:
+    """The invites that are good now: all for admins, one's own for others. Raises Refusal."""
+    _, member = require_reader(conn, user_id, group_id, now_ms)
+    everybody = member.role >= ROLE_ADMIN
+    require_reader(conn, user_id, group_id, now_ms, Operation.MANAGE_INVITES if everybody else Operation.INVITE)
+    rows = conn.execute(
+        "select i.code, i.made_by, u.name, i.made_at, i.expires_at, i.max_uses, i.uses from invite i"
+        f" join person u on u.id = i.made_by where group_id = ? and (? or i.made_by = ?) and {_GOOD} order by i.made_at, i.code",
+        (group_id, int(everybody), user_id, now_ms),
+    )
+    return [StoredInvite(*row) for row in rows]
+
+
+def _unknown() -> Refusal:
+    return Refusal("invite_unknown", "there is no such invite, or it is no longer good", "code")
+
+
+def _leads_to(conn: SqlConnection, code: str, now_ms: int) -> int:
+    """The group of a code that is good. Raises Refusal."""
+    row = conn.execute(f"select group_id from invite where code = ? and {_GOOD}", (code, now_ms)).fetchone()
+    if row is None:
+        raise _unknown()
+    return row[0]
+
+
+def group_of(conn: SqlConnection, once: Once, code: str, now_ms: int) -> int:
+    """In whose channel this joining belongs: the group of the code, or of the first result of a retry. Raises Refusal."""
+    earlier = earlier_result(conn, once, now_ms)
+    return _leads_to(conn, code, now_ms) if earlier is None else earlier[0]
+
+
+def join(code: str, note: str, most: int) -> Script:
+    """Come in by a code, or ask to; at most `most` wait at a time. Replies [group_id, name, seq, waiting]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        group = turn.group
+        if group is None or _leads_to(turn.conn, code, turn.now_ms) != turn.group_id:
+            raise _unknown()
+        if turn.member(actor.user_id) is not None:
+            raise Refusal("already_member", "you are in this group already")
+        until = banned_until(turn, actor.user_id)
+        if until:
+            wait = 0.0 if until == FOREVER else (until - turn.now_ms) / 1000
+            raise Refusal("banned", "you are banned from this group", retry_after=wait)
+        if group.rules.approval:
+            if _ask(turn, actor, note, most):
+                _use(turn, code)
+            return [turn.group_id, group.name, 0, True]
+        _use(turn, code)
+        return [turn.group_id, group.name, admit(turn, actor, [actor.user_id]).seq, False]
+
+    return script
+
+
+def _use(turn: GroupTransaction, code: str) -> None:
+    turn.conn.execute("update invite set uses = uses + 1 where code = ?", (code,))
+
+
+def _ask(turn: GroupTransaction, actor: Actor, note: str, most: int) -> bool:
+    """Store the request, or its new note; tell the admins of a new one. Answers whether it is new."""
+    known = turn.conn.execute(
+        "update join_request set note = ? where group_id = ? and user_id = ? returning 1",
+        (note, turn.group_id, actor.user_id),
+    ).fetchall()
+    if known:
+        return False
+    (waiting,) = turn.conn.execute("select count(*) from join_request where group_id = ?", (turn.group_id,)).fetchone()
+    if waiting >= most:
+        raise Refusal("too_many", f"{waiting} people wait to be let into this group: try again later")
+    turn.conn.execute("insert into join_request values (?, ?, ?, ?)", (turn.group_id, actor.user_id, note, turn.now_ms))
+    _tell_admins(turn, "join_requested", turn.group_id, actor.user_id, actor.name, note, turn.now_ms)
+    return True
+
+
+def _tell_admins(turn: GroupTransaction, kind: str, *data: Any) -> None:
+    rows = turn.conn.execute(
+        "select user_id from group_member where group_id = ? and role >= ? order by user_id",
+        (turn.group_id, ROLE_ADMIN),
+    ).fetchall()
+    for (user_id,) in rows:
+        turn.add_effect(UserEvent(user_id, kind, data))
+
+
+def requests(
+    conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int
+) -> list[tuple[int, str, str, int]]:
+    """(user id, name, note, made at) of a page of those who ask to join. Raises Refusal."""
+    require_reader(conn, user_id, group_id, operation=Operation.ADMIT)
+    return conn.execute(
+        "select r.user_id, u.name, r.note, r.made_at from join_request r join person u on u.id = r.user_id"
+        " where r.group_id = ? and r.user_id > ? order by r.user_id limit ?",
+        (group_id, after, limit),
+    ).fetchall()
+
+
+def decide(user_id: int, *, accept: bool) -> Script:
+    """Let somebody in who asked, or don't. Replies []."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require(actor, Operation.ADMIT)
+        asked = turn.conn.execute(
+            "delete from join_request where group_id = ? and user_id = ? returning 1", (turn.group_id, user_id)
+        ).fetchall()
+        if not asked:
+            raise Refusal("request_unknown", "this person does not ask to join", "user_id")
+        person(turn, user_id)
+        _tell_admins(turn, "join_decided", turn.group_id, user_id, accept)
+        if accept:
+            admit(turn, actor, [user_id])
+        else:
+            turn.add_effect(UserEvent(user_id, "join_decided", (turn.group_id, user_id, False)))
+        return []
+
+    return script

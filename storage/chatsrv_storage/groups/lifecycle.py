@@ -1,0 +1,144 @@
+"""Groups and their members: the scripts that make, name, fill, empty and list them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from chatsrv_names import title_problem
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups import group_list
+from chatsrv_storage.groups.group_state import GroupState
+from chatsrv_storage.groups.membership import admit, close, enter, part, people
+from chatsrv_storage.groups.models import GROUP, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, Actor, GroupSummary, Rules
+from chatsrv_storage.groups.permissions import Operation, require_reader
+from chatsrv_storage.groups.transaction import GroupTransaction, Script
+from chatsrv_storage.interface import SqlConnection
+
+
+def make(name: str, members: Sequence[int], *, history: bool, max_members: int) -> Script:
+    """Make the turn's group, owned by the actor, with these people. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        if turn.group is not None:
+            raise Refusal("internal", "a group with this id exists already")
+        require_title(name)
+        rules = Rules(history=history, max_members=max_members)
+        found(turn, actor, name, rules)
+        others = [user_id for user_id in dict.fromkeys(members) if user_id != actor.user_id]
+        record = turn.append(actor, "created", name, {"members": people(turn, others)})
+        enter(turn, {actor.user_id: ROLE_OWNER, **dict.fromkeys(others, ROLE_MEMBER)}, 0)
+        return [turn.group_id, record.seq]
+
+    return script
+
+
+def require_title(name: str) -> None:
+    """Refuse a group's name that shows nothing, or deceives about its letters. Raises Refusal."""
+    if problem := title_problem(name):
+        raise Refusal("bad_field", problem, "name")
+
+
+def found(turn: GroupTransaction, actor: Actor, name: str, rules: Rules, kind: int = GROUP) -> None:
+    """The row of a new group, and the turn's state of it. It has no events and no members yet."""
+    turn.conn.execute(
+        "insert into chat_group (id, name, created_by, created_at, seq, ordinal, members, max_members, history, kind)"
+        " values (?, ?, ?, ?, 0, 0, 0, ?, ?, ?)",
+        (turn.group_id, name, actor.user_id, turn.now_ms, rules.max_members, int(rules.history), kind),
+    )
+    turn.group = GroupState(name, kind=kind, rules=rules)
+
+
+def rename(name: str) -> Script:
+    """Give the group another name. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        group, _ = turn.require(actor, Operation.RENAME)
+        require_title(name)
+        group.name = name
+        turn.conn.execute("update chat_group set name = ? where id = ?", (name, turn.group_id))
+        return [turn.group_id, turn.append(actor, "renamed", name).seq]
+
+    return script
+
+
+def add(members: Sequence[int]) -> Script:
+    """Add people, all or none. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        group, mine = turn.require(actor, Operation.ADD)
+        if group.rules.approval and mine.role < ROLE_ADMIN:
+            raise Refusal("approval_needed", "admins let people into this group: give the person an invite")
+        newcomers = list(dict.fromkeys(members))
+        if not newcomers:
+            raise Refusal("bad_field", "name at least one person to add", "members")
+        return [turn.group_id, admit(turn, actor, newcomers).seq]
+
+    return script
+
+
+def remove(user_id: int) -> Script:
+    """Remove somebody of lower role. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require_over(actor, Operation.REMOVE, user_id)
+        return part(turn, actor, user_id)
+
+    return script
+
+
+def leave(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    """The actor leaves; with the last member the group ends. Replies [group_id, seq]."""
+    group, mine = turn.require(actor, Operation.LEAVE)
+    if mine.role == ROLE_OWNER and group.members > 1:
+        raise Refusal("owner_must_stay", "the owner cannot leave while others are in the group: hand it over first")
+    reply = part(turn, actor, actor.user_id)
+    if group.members == 0:
+        close(turn)
+    return reply
+
+
+def memberships(conn: SqlConnection, user_id: int, session_id: int) -> tuple[int, list[int]]:
+    """(the user's version, the groups they are in): what a connection of this session attaches to.
+
+    Raises Refusal where the session has ended: read after the connection is registered, so that an end that comes
+    later finds the connection.
+    """
+    row = conn.execute(
+        "select u.version from session s join person u on u.id = s.user_id where s.id = ? and u.id = ? and not u.disabled",
+        (session_id, user_id),
+    ).fetchone()
+    if row is None:
+        raise Refusal("session_ended", "this session has ended: log in with your name and password", "token")
+    (version,) = row
+    rows = conn.execute("select group_id from group_member where user_id = ? and role > 0", (user_id,)).fetchall()
+    return version, [row[0] for row in rows]
+
+
+@attrs.frozen(slots=True)
+class Notice:
+    """A group's announcement; the text is empty where there is none."""
+
+    text: str = ""
+    by: str = ""
+    at: int = 0
+
+
+def shown(conn: SqlConnection, user_id: int, group_id: int) -> tuple[GroupSummary, Notice]:
+    """One group of the user, with its notice. Raises Refusal where they are not in it."""
+    require_reader(conn, user_id, group_id)
+    row = conn.execute("select notice, notice_by, notice_at from chat_group where id = ?", (group_id,)).fetchone()
+    return group_list.one(conn, user_id, group_id), Notice(*row)
+
+
+def members(
+    conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int
+) -> list[tuple[int, str, int, int, str, int]]:
+    """(id, name, role, joined at, nickname, muted until) of a page of members by id. Raises Refusal for a stranger."""
+    require_reader(conn, user_id, group_id)
+    return conn.execute(
+        "select m.user_id, u.name, m.role, m.joined_at, m.nickname, m.muted_until from group_member m"
+        " join person u on u.id = m.user_id"
+        " where m.group_id = ? and m.user_id > ? and m.role > 0 order by m.user_id limit ?",
+        (group_id, after, limit),
+    ).fetchall()

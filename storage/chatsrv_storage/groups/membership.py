@@ -1,0 +1,131 @@
+"""Coming in and going out: the one way into a group, and the one way out of it, whoever asks and why.
+
+Who goes is out before the event is told: they do not see it, and learn it from a `Parted` of their own. Who comes back
+starts anew, as a newcomer; only a mute outlasts that, since otherwise leaving would lift it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from chatsrv_storage.accounts.accounts import names_of
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.models import DISSOLVED, LEFT, REMOVED, ROLE_MEMBER, Actor, EventRecord
+from chatsrv_storage.groups.permissions import group_unknown_error
+from chatsrv_storage.groups.transaction import GroupTransaction
+
+MAX_PEOPLE_BYTES: Final = 60 * 1024
+"""What the people of one event may take: a frame of the wire holds 64 KiB, and 499 names of 32 emoji have 68."""
+
+
+def people(turn: GroupTransaction, user_ids: Sequence[int], field: str = "members") -> list[list[Any]]:
+    """[id, name] of each; raises Refusal where one does not exist."""
+    names = names_of(turn.conn, user_ids) if user_ids else {}
+    for user_id in user_ids:
+        if user_id not in names:
+            raise Refusal("user_unknown", f"there is no user with the id {user_id}", field)
+    if sum(16 + len(name.encode()) for name in names.values()) > MAX_PEOPLE_BYTES:
+        raise Refusal("bad_field", "the names of so many people do not fit into one event: add fewer at a time", field)
+    return [[user_id, names[user_id]] for user_id in user_ids]
+
+
+def person(turn: GroupTransaction, user_id: int) -> list[Any]:
+    """[id, name] of one user; raises Refusal where they do not exist."""
+    return people(turn, (user_id,), "user_id")[0]
+
+
+def banned_until(turn: GroupTransaction, user_id: int) -> int:
+    """Until when somebody is kept out of the turn's group; 0 if they are not."""
+    row = turn.conn.execute(
+        "select until from ban where group_id = ? and user_id = ? and until > ?", (turn.group_id, user_id, turn.now_ms)
+    ).fetchone()
+    return 0 if row is None else row[0]
+
+
+def admit(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int]) -> EventRecord:
+    """Let people in: all or none, with one event. Raises Refusal: already in, banned, unknown, no room, no group."""
+    group = turn.group
+    if group is None or group.dissolved_at:
+        raise group_unknown_error()
+    named = people(turn, user_ids)
+    for user_id, name in named:
+        if turn.member(user_id) is not None:
+            raise Refusal("already_member", f"{name} is in the group already", "members")
+        if banned_until(turn, user_id):
+            raise Refusal("banned", f"{name} is banned from the group", "members")
+    before = group.seq
+    record = turn.append(actor, "added", data={"members": named})
+    enter(turn, dict.fromkeys(user_ids, ROLE_MEMBER), 0 if group.rules.history else before)
+    turn.conn.executemany(
+        "delete from join_request where group_id = ? and user_id = ?", [(turn.group_id, each) for each in user_ids]
+    )
+    return record
+
+
+def enter(
+    turn: GroupTransaction, roles: dict[int, int], visible_from: int, names: dict[int, str] | None = None
+) -> None:
+    """Rows and effects for people who come in with the event at the head; their cursor stands right before it.
+
+    For a group that is being made, or through `admit`: nothing is checked here but the room. `names` is what the group
+    is called by each, where they differ.
+    """
+    group = turn.group
+    assert group is not None
+    if group.members + len(roles) > group.rules.max_members:
+        raise Refusal("group_full", f"the group has {group.members} of at most {group.rules.max_members} members")
+    group.members += len(roles)
+    turn.conn.execute("update chat_group set members = ? where id = ?", (group.members, turn.group_id))
+    turn.conn.executemany(
+        "insert into group_member (group_id, user_id, role, joined_at, visible_from, read_seq, read_ordinal,"
+        " joined_seq, version) values (?, ?, ?, ?, ?, ?, ?, ?, 0) on conflict do update set role = excluded.role,"
+        " joined_at = excluded.joined_at, visible_from = excluded.visible_from, left_seq = 0, nickname = '',"
+        " read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal, quiet = 0, delivered_seq = 0,"
+        " joined_seq = excluded.joined_seq",
+        [
+            (turn.group_id, user_id, role, turn.now_ms, visible_from, group.seq, group.ordinal, group.seq)
+            for user_id, role in roles.items()
+        ],
+    )
+    for user_id in roles:
+        turn.joined(user_id, None if names is None else names[user_id])
+
+
+def part(
+    turn: GroupTransaction, actor: Actor, user_id: int, reason: int = REMOVED, kind: str = "removed", **data: Any
+) -> list[Any]:
+    """Take a member out, with the event that says so. Answers [group_id, seq]."""
+    group = turn.group
+    assert group is not None
+    member = person(turn, user_id)
+    _take_out(turn, user_id, group.seq + 1, LEFT if actor.user_id == user_id else reason)
+    record = turn.append(actor, kind, data={"member": member, **data})
+    return [turn.group_id, record.seq]
+
+
+def _take_out(turn: GroupTransaction, user_id: int, seq: int, reason: int) -> None:
+    group = turn.group
+    assert group is not None
+    group.members -= 1
+    turn.conn.execute("update chat_group set members = ? where id = ?", (group.members, turn.group_id))
+    turn.conn.execute(
+        "update group_member set role = 0, left_seq = ?, left_name = ? where group_id = ? and user_id = ?",
+        (seq, group.name, turn.group_id, user_id),
+    )
+    # A code in the hands of somebody who was thrown out would let them in again.
+    turn.conn.execute("delete from invite where group_id = ? and made_by = ?", (turn.group_id, user_id))
+    turn.add_member_left(user_id, seq, reason)
+
+
+def close(turn: GroupTransaction) -> None:
+    """End the group: everybody who is still in goes with the event at the head, and nobody comes in again."""
+    group = turn.group
+    assert group is not None
+    group.dissolved_at = turn.now_ms
+    turn.conn.execute("update chat_group set dissolved_at = ? where id = ?", (turn.now_ms, turn.group_id))
+    rows = turn.conn.execute(
+        "select user_id from group_member where group_id = ? and role > 0 order by user_id", (turn.group_id,)
+    ).fetchall()
+    for (user_id,) in rows:
+        _take_out(turn, user_id, group.seq, DISSOLVED)
+    turn.conn.execute("delete from invite where group_id = ?", (turn.group_id,))
+    turn.conn.execute("delete from join_request where group_id = ?", (turn.group_id,))

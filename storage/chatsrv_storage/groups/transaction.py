@@ -1,0 +1,361 @@
+"""One batch of commands to one group, as one job: rights, idempotency, sequence numbers and rows, in one place.
+
+A group's channel is the only one to run turns for it, and it runs one at a time; so the head of the sequence lives in
+the turn while it lasts and is written once at its end. Every command answers alone: an `Accepted` with its effects, or
+a Refusal, which leaves nothing behind. A turn that is rolled back as a whole has changed nothing outside the database.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, Protocol, cast
+
+import attrs
+
+from chatsrv_storage.accounts.profiles import require_pair_not_blocked
+from chatsrv_storage.engine.bulk_sql import execute_rows
+from chatsrv_storage.engine.snowflake import Snowflake
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.group_state import GroupState, MemberState, group_state, member_state, member_states, view
+from chatsrv_storage.groups.models import (
+    DIRECT,
+    ROLE_ADMIN,
+    Actor,
+    CursorMoved,
+    Effect,
+    EventRecord,
+    MemberJoined,
+    MemberLeft,
+    dump,
+    message_checksum,
+)
+from chatsrv_storage.groups.permissions import Operation, allow
+from chatsrv_storage.idempotency import INSERT as INSERT_RESULT
+from chatsrv_storage.idempotency import Once, conflict, earlier_result, keep, result_in
+from chatsrv_storage.idempotency import row_of as result_row
+from chatsrv_storage.interface import SqlConnection
+
+Script = Callable[["GroupTransaction", Actor], list[Any]]
+"""A transaction script: reads, checks, writes through the turn, and answers the fields of its reply (as JSON can hold)."""
+
+
+@attrs.frozen(slots=True)
+class Command:
+    """A change of the group other than a plain message."""
+
+    actor: Actor
+    once: Once | None
+    script: Script
+
+
+class Batched(Protocol):
+    """A command of which many come at once, so that a run of its kind is worth a path of its own."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who gave it."""
+        ...
+
+    @staticmethod
+    def run_all(turn: "GroupTransaction", commands: Sequence[Any], /) -> "list[Outcome]":
+        """The outcomes of a run of commands of this class, in order. Each is refused before anything is written."""
+        ...
+
+
+@attrs.frozen(slots=True)
+class Post:
+    """A plain message."""
+
+    actor: Actor
+    once: Once
+    text: str
+
+    @staticmethod
+    def run_all(turn: "GroupTransaction", commands: "Sequence[Post]", /) -> "list[Outcome]":
+        """Check each alone, insert the rows of all together."""
+        return turn.post_all(commands)
+
+
+@attrs.frozen(slots=True)
+class Accepted:
+    """The command took effect, now or (a retry: without effects) before."""
+
+    reply: list[Any]
+    effects: tuple[Effect, ...] = ()
+
+
+Outcome = Accepted | Refusal
+
+
+def accepted_twice(first: Outcome) -> Outcome:
+    """What a retry in the same batch gets: the same answer, and no second effect."""
+    return Accepted(first.reply) if isinstance(first, Accepted) else first
+
+
+@attrs.define(slots=True)
+class Preloaded:
+    """What turns that run together share: rows read for all of them, and rows to be written for all at the end.
+
+    Everything that their commands ask for is here; what is not, does not exist.
+    """
+
+    groups: dict[int, GroupState | None]
+    members: dict[int, dict[int, MemberState | None]]
+    results: dict[tuple[int, bytes], tuple[bytes, str]] = attrs.field(factory=dict)
+    new_results: list[tuple[Any, ...]] = attrs.field(factory=list)
+    new_messages: list[tuple[Any, ...]] = attrs.field(factory=list)
+    cursors: list[tuple[Any, ...]] = attrs.field(factory=list)
+    heads: list[tuple[Any, ...]] = attrs.field(factory=list)
+
+
+class GroupTransaction:
+    """What a script works with: the connection, the group's state, the time, and `append`."""
+
+    __slots__ = ("_effects", "_known", "_members", "conn", "group", "group_id", "ids", "now_ms")
+
+    def __init__(
+        self, conn: SqlConnection, group_id: int, now_ms: int, ids: Snowflake, known: Preloaded | None = None
+    ) -> None:
+        self.conn = conn
+        self.group_id = group_id
+        self.now_ms = now_ms
+        self.ids = ids
+        self._effects: list[Effect] = []
+        self._known = known
+        self._members: dict[int, MemberState | None] = {} if known is None else known.members[group_id]
+        self.group = group_state(conn, group_id) if known is None else known.groups[group_id]
+
+    def member(self, user_id: int) -> MemberState | None:
+        """The row of somebody who is in the group now; None for anybody else."""
+        if user_id not in self._members:
+            self._members[user_id] = member_state(self.conn, self.group_id, user_id)
+        return self._members[user_id]
+
+    def preload_members(self, user_ids: Sequence[int]) -> None:
+        """Read the rows of these users in one statement, for `member` to answer."""
+        unknown = [user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._members]
+        self._members |= member_states(self.conn, self.group_id, unknown)
+
+    def invalidate_member(self, user_id: int) -> None:
+        """The row of this user was changed: read it again when asked."""
+        self._members.pop(user_id, None)
+
+    def require(self, actor: Actor, operation: Operation = Operation.READ) -> tuple[GroupState, MemberState]:
+        """The group and the actor's row in it, if they may do this. Raises Refusal."""
+        group, member = allow(operation, self.group, self.member(actor.user_id), self.now_ms)
+        if group.kind == DIRECT and operation.value.blocked_by_mute:
+            require_pair_not_blocked(self.conn, self.group_id)
+        return group, member
+
+    def require_over(self, actor: Actor, operation: Operation, user_id: int) -> tuple[GroupState, MemberState]:
+        """As `require`, for what is done to a member; answers the group and that member. Raises Refusal."""
+        target = self.member(user_id)
+        group, _ = allow(operation, self.group, self.member(actor.user_id), self.now_ms, target)
+        if target is None:
+            raise Refusal("not_member", "this person is not in the group", "user_id")
+        return group, target
+
+    def require_speaker(self, actor: Actor) -> tuple[GroupState, MemberState]:
+        """As `require`, for who may send a message now. Raises Refusal."""
+        return self.require(actor, Operation.SPEAK)
+
+    def append(
+        self, actor: Actor, kind: str, text: str = "", data: dict[str, Any] | None = None, *, counts: bool = False
+    ) -> EventRecord:
+        """Write the next event of the sequence. `counts`: a person would count it as something to read."""
+        record = self.next_record(actor, kind, text, data, counts=counts)
+        self.insert((record,))
+        self._effects.append(record)
+        return record
+
+    def next_record(
+        self, actor: Actor, kind: str, text: str = "", data: dict[str, Any] | None = None, *, counts: bool = False
+    ) -> EventRecord:
+        """The next event of the sequence, for a run that writes all of its own together by `insert`."""
+        group = self.group
+        assert group is not None, "a group has to be made before it has events"
+        group.seq += 1
+        if counts:
+            group.ordinal += 1
+            group.last_seq = group.seq
+            if group.rules.slow_mode:
+                self._note_sent(actor.user_id)
+        return EventRecord(
+            self.group_id, group.seq, self.ids.next(self.now_ms), group.ordinal,
+            actor.user_id, actor.name, self.now_ms, kind, text, data,
+        )  # fmt: skip
+
+    def _note_sent(self, user_id: int) -> None:
+        """Remember when this member spoke: only groups in slow mode pay for the statement."""
+        member = self.member(user_id)
+        if member is not None and member.role < ROLE_ADMIN:
+            member.sent_at = self.now_ms
+            self.conn.execute(
+                "update group_member set sent_at = ? where group_id = ? and user_id = ?",
+                (self.now_ms, self.group_id, user_id),
+            )
+
+    def insert(self, records: Sequence[EventRecord]) -> None:
+        """Write rows of the sequence."""
+        execute_rows(self.conn, "insert into message", [row_of(record) for record in records])
+
+    def add_effect(self, effect: Effect) -> None:
+        """Let somebody learn of this, in its place among the effects of the command."""
+        self._effects.append(effect)
+
+    def replace_effect(self, record: EventRecord, shown: EventRecord) -> None:
+        """Show the audience `shown` where `record`, as it is stored, only points to something."""
+        self._effects[self._effects.index(record)] = shown
+
+    def advance_sender_cursor(self, user_id: int, record: EventRecord) -> None:
+        """Somebody said this counted record: their own cursor moves with it, which their devices know without being told."""
+        member = self.member(user_id)
+        if member is not None:
+            member.read_seq, member.read_ordinal = record.seq, record.ordinal
+        self.conn.execute(_MOVE_CURSOR, (record.seq, record.ordinal, self.group_id, user_id))
+
+    def joined(self, user_id: int, name: str | None = None) -> None:
+        """This user is in the group (as they call it) from here on: bump their version, and tell their devices."""
+        version = self.bump_version(user_id)
+        self.invalidate_member(user_id)
+        group, member = self.group, self.member(user_id)
+        assert group is not None
+        assert member is not None
+        self._effects.append(MemberJoined(user_id, view(self.group_id, group, member, name or group.name), version))
+
+    def add_member_left(self, user_id: int, seq: int, reason: int) -> None:
+        """This user is out from here on; `seq` is that of the event that says so."""
+        version = self.bump_version(user_id)
+        self.invalidate_member(user_id)
+        self._effects.append(MemberLeft(user_id, self.group_id, seq, version, reason))
+
+    def bump_version(self, user_id: int) -> int:
+        """Count a change of the user's list of groups; answers their version."""
+        (version,) = self.conn.execute(
+            "update person set version = version + 1 where id = ? returning version", (user_id,)
+        ).fetchone()
+        self.conn.execute(
+            "update group_member set version = ? where group_id = ? and user_id = ?", (version, self.group_id, user_id)
+        )
+        return version
+
+    def move_cursor(self, user_id: int, seq: int, ordinal: int) -> None:
+        """Move a cursor forwards and tell the user's devices; backwards is nothing."""
+        member = self.member(user_id)
+        if member is None or seq <= member.read_seq:
+            return
+        member.read_seq, member.read_ordinal = seq, ordinal
+        self.conn.execute(_MOVE_CURSOR, (seq, ordinal, self.group_id, user_id))
+        self._effects.append(CursorMoved(user_id, self.group_id, seq, ordinal))
+
+    def run(self, commands: Sequence[Command | Batched]) -> list[Outcome]:
+        """The outcome of each command, in order; the head of the sequence is written at the end."""
+        before = (self.group.seq, self.group.ordinal) if self.group is not None else None
+        outcomes: list[Outcome] = []
+        for kind, run in groupby(commands, key=type):
+            if issubclass(kind, Command):
+                outcomes.extend(self._one(command) for command in run if isinstance(command, Command))
+            else:
+                outcomes.extend(cast("type[Batched]", kind).run_all(self, list(run)))
+        if self.group is not None and (self.group.seq, self.group.ordinal) != before:
+            head = (self.group.seq, self.group.ordinal, self.group.last_seq, self.group_id)
+            if self._known is not None:
+                self._known.heads.append(head)
+            else:
+                self.conn.execute(
+                    "update chat_group set seq = ?, ordinal = ?, last_seq = max(last_seq, ?) where id = ?", head
+                )
+        return outcomes
+
+    def _one(self, command: Command) -> Outcome:
+        """One script in a savepoint of its own: a refusal takes back what it wrote, and the state it changed."""
+        group = None if self.group is None else attrs.evolve(self.group)
+        self._effects = []
+        self.conn.execute("savepoint command")
+        try:
+            reply = earlier_result(self.conn, command.once, self.now_ms) if command.once is not None else None
+            if reply is None:
+                reply = command.script(self, command.actor)
+                if command.once is not None:
+                    keep(self.conn, command.once, reply)
+        except Refusal as refusal:
+            self.conn.execute("rollback to command")
+            self.conn.execute("release command")
+            self.group = group
+            self._members.clear()
+            return refusal
+        self.conn.execute("release command")
+        return Accepted(reply, tuple(self._effects))
+
+    def post_all(self, posts: Sequence[Post]) -> list[Outcome]:
+        """A run of messages: each is checked alone, and the rows of all are inserted together."""
+        outcomes: list[Outcome] = []
+        records: list[EventRecord] = []
+        results: list[tuple[int, bytes, bytes, str, int]] = []
+        seen: dict[tuple[int, bytes], tuple[bytes, list[Any]]] = {}
+        cursors: dict[int, tuple[int, int, int, int]] = {}
+        for post in posts:
+            try:
+                accepted = self._post(post, seen)
+            except Refusal as refusal:
+                outcomes.append(refusal)
+                continue
+            outcomes.append(accepted)
+            if not accepted.effects:
+                continue
+            record, once = accepted.effects[0], post.once
+            assert isinstance(record, EventRecord)
+            records.append(record)
+            seen[once.user_id, once.client_id] = once.payload_hash, accepted.reply
+            reply = f"[{self.group_id},{record.seq},{record.id},{record.ordinal},{record.sent_at}]"
+            results.append(result_row(once, reply))
+            cursors[record.sender_id] = (record.seq, record.ordinal, self.group_id, record.sender_id)
+            member = self._members[record.sender_id]
+            if member is not None:
+                member.read_seq, member.read_ordinal = record.seq, record.ordinal
+        known = self._known
+        if known is not None:
+            known.results |= {row[:2]: row[2:4] for row in results}
+            known.new_results += results
+            known.new_messages += map(row_of, records)
+            known.cursors += cursors.values()
+            return outcomes
+        self.conn.executemany(INSERT_RESULT, results)
+        self.insert(records)
+        self.conn.executemany(_MOVE_CURSOR, list(cursors.values()))
+        return outcomes
+
+    def _post(self, post: Post, seen: dict[tuple[int, bytes], tuple[bytes, list[Any]]]) -> Accepted:
+        """The record of one message, not yet written. Raises Refusal."""
+        # First of all: a retry gets its answer though one is muted since, or out of the group.
+        once = post.once
+        twin = seen.get((once.user_id, once.client_id))
+        if twin is not None:
+            if twin[0] != once.payload_hash:
+                raise conflict()
+            return Accepted(twin[1])
+        known = self._known
+        if known is None:
+            earlier = earlier_result(self.conn, once, self.now_ms)
+        else:
+            earlier = result_in(known.results.get((once.user_id, once.client_id)), once, self.now_ms)
+        if earlier is not None:
+            return Accepted(earlier)
+        self.require_speaker(post.actor)
+        if not post.text or post.text.isspace():
+            raise Refusal("text_empty", "a message needs some text", "text")
+        record = self.next_record(post.actor, "text", post.text, counts=True)
+        return Accepted([self.group_id, record.seq, record.id, record.ordinal, record.sent_at], (record,))
+
+
+_MOVE_CURSOR = "update group_member set read_seq = ?, read_ordinal = ? where group_id = ? and user_id = ?"
+
+
+def row_of(record: EventRecord) -> tuple[Any, ...]:
+    """A record as the message table holds it."""
+    data = dump(record.data)
+    return (
+        record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sent_at, record.kind, record.text, data,
+        message_checksum(
+            record.group_id, record.seq, record.id, record.sender_id, record.kind, record.text, data, record.sent_at
+        ),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Transaction scripts for messages: posting, history, edits, reactions, receipts, search, media."""

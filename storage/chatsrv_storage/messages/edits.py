@@ -1,0 +1,178 @@
+"""Saying more than a plain text (answers, mentions, forwards), and taking it back: edits and recalls."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.models import Actor
+from chatsrv_storage.groups.permissions import Operation, allow, least_role, require_reader
+from chatsrv_storage.groups.transaction import GroupTransaction, Script
+from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.messages import media, search
+from chatsrv_storage.messages.message_content import RECALLED, TargetMessage, find, resolve_references, rewrite
+from chatsrv_storage.row_checksums import checksum_of
+
+EVERYBODY: Final = 0
+"""The user of a mention of everybody."""
+
+FORWARDABLE: Final = frozenset({"text", "image", "audio", "video", "file"})
+RECALLABLE: Final = frozenset({*FORWARDABLE, "notice"})
+"""Not a red packet: its money has moved."""
+
+
+def say(text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool, media_id: int | None = None) -> Script:
+    """Say something that answers (0: nothing) and calls people, with a medium or without. Replies as a plain message does."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        _, member = turn.require_speaker(actor)
+        kind = "text"
+        data: dict[str, Any] = {}
+        if media_id is None:
+            _require_text(text)
+        else:
+            medium = media.readable(turn.conn, actor.user_id, media_id)
+            kind, data["media"] = medium.kind, media.described(medium)
+        if reply_to:
+            data["reply"] = find(turn.conn, turn.group_id, reply_to, member.visible_from, "reply_to").seq
+        called = [user_id for user_id in dict.fromkeys(mentions) if user_id != actor.user_id]
+        for user_id in called:
+            if turn.member(user_id) is None:
+                raise Refusal("not_member", "somebody mentioned is not in the group", "mentions")
+        if called:
+            data["mentions"] = called
+        if mention_all:
+            turn.require(actor, Operation.MENTION_ALL)
+            data["all"] = True
+            called = [EVERYBODY]
+        return _said(turn, actor, kind, text, data or None, called)
+
+    return script
+
+
+def forward(from_group: int, of: int) -> Script:
+    """Say a message of any group of the actor's again in the turn's group. Replies as a plain message does."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require_speaker(actor)
+        _, there = require_reader(turn.conn, actor.user_id, from_group)
+        target = find(turn.conn, from_group, of, there.visible_from)
+        if target.kind not in FORWARDABLE:
+            raise Refusal("forbidden", "a message of this kind cannot be forwarded", "of")
+        kept = {key: value for key, value in target.data.items() if key not in _OF_ITS_PLACE}
+        origin = target.data.get("origin", [target.sender, target.sent_at])
+        return _said(turn, actor, target.kind, target.text, {**kept, "origin": origin}, ())
+
+    return script
+
+
+_OF_ITS_PLACE: Final = frozenset({"reply", "mentions", "all", "edited", "origin"})
+"""What a message says about the group it stands in, and not about itself."""
+
+
+def _said(
+    turn: GroupTransaction, actor: Actor, kind: str, text: str, data: dict[str, Any] | None, called: Sequence[int]
+) -> list[Any]:
+    record = turn.append(actor, kind, text, data, counts=True)
+    if data is not None and "media" in data:
+        media.note_use(turn.conn, data["media"]["id"], turn.group_id, record.seq)
+    if data is not None and "reply" in data:
+        turn.replace_effect(record, resolve_references(turn.conn, record))
+    turn.conn.executemany(
+        "insert into mention values (?, ?, ?)", [(user_id, turn.group_id, record.seq) for user_id in called]
+    )
+    turn.advance_sender_cursor(actor.user_id, record)
+    return [turn.group_id, record.seq, record.id, record.ordinal, record.sent_at]
+
+
+def edit(of: int, text: str, within_ms: int) -> Script:
+    """Give a text of the actor's other words, within so long of its sending. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        group, member = turn.require(actor, Operation.EDIT_OWN)
+        target = find(turn.conn, turn.group_id, of, member.visible_from)
+        if target.sender_id != actor.user_id or target.kind != "text" or "origin" in target.data:
+            raise Refusal("forbidden", "you can edit only what you wrote yourself", "of")
+        _require_in_time(turn, target, within_ms, "edited")
+        _require_text(text)
+        record = turn.append(actor, "edited", data={"of": of})
+        if group.rules.keep_edits:
+            turn.conn.execute(
+                "insert into message_edit values (?, ?, ?, ?, ?, ?)",
+                (
+                    *(turn.group_id, of, record.seq, turn.now_ms, target.text),
+                    checksum_of(turn.group_id, of, record.seq, turn.now_ms, target.text),
+                ),
+            )
+        rewrite(turn.conn, target, text, {**target.data, "edited": [record.seq, turn.now_ms]})
+        search.replace(turn.conn, turn.group_id, of, text)
+        turn.replace_effect(record, resolve_references(turn.conn, record))
+        return [turn.group_id, record.seq]
+
+    return script
+
+
+def recall(of: int, within_ms: int) -> Script:
+    """Take a message back: one's own within so long, or (a right) at any time. Replies [group_id, seq]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        group, member = turn.require(actor, Operation.RECALL_OWN)
+        target = find(turn.conn, turn.group_id, of, member.visible_from)
+        if target.kind not in RECALLABLE:
+            raise Refusal("forbidden", "a message of this kind cannot be recalled", "of")
+        if target.sender_id != actor.user_id:
+            allow(Operation.RECALL_OTHERS, group, member, turn.now_ms, turn.member(target.sender_id))
+        elif member.role < least_role(Operation.RECALL_OTHERS.value, group):
+            _require_in_time(turn, target, within_ms, "recalled")
+        _forget(turn.conn, target)
+        return [turn.group_id, turn.append(actor, "recalled", data={"of": of}).seq]
+
+    return script
+
+
+def _forget(conn: SqlConnection, target: TargetMessage) -> None:
+    """Leave nothing of a message but its place."""
+    place = (target.group_id, target.seq)
+    rewrite(conn, target, "", RECALLED)
+    search.remove(conn, *place)
+    media.forget_use(conn, *place)
+    conn.execute("delete from message_edit where group_id = ? and seq = ?", place)
+    conn.execute("delete from reaction where group_id = ? and seq = ?", place)
+    conn.execute("delete from pin where group_id = ? and seq = ?", place)
+    called = [EVERYBODY] if "all" in target.data else target.data.get("mentions", [])
+    conn.executemany(
+        "delete from mention where user_id = ? and group_id = ? and seq = ?", [(user_id, *place) for user_id in called]
+    )
+
+
+def text_of(conn: SqlConnection, user_id: int, group_id: int, of: int) -> str:
+    """The text of a message that the user may read. Raises Refusal."""
+    _, member = require_reader(conn, user_id, group_id)
+    return find(conn, group_id, of, member.visible_from).text
+
+
+def versions(
+    conn: SqlConnection, user_id: int, group_id: int, of: int, skip: int, limit: int, max_bytes: int
+) -> tuple[list[tuple[int, str]], bool]:
+    """(replaced at, text) of earlier versions, the oldest first, and whether others follow. For admins."""
+    _, member = require_reader(conn, user_id, group_id, operation=Operation.READ_EDITS)
+    find(conn, group_id, of, member.visible_from)
+    rows = conn.execute(
+        "select replaced_at, text from message_edit where group_id = ? and seq = ? order by edited_seq limit ? offset ?",
+        (group_id, of, limit + 1, skip),
+    ).fetchall()
+    size = 0
+    for count, (_, text) in enumerate(rows):
+        size += len(text.encode()) + 16
+        if count == limit or (count and size > max_bytes):
+            return rows[:count], True
+    return rows, False
+
+
+def _require_text(text: str) -> None:
+    if not text or text.isspace():
+        raise Refusal("text_empty", "a message needs some text", "text")
+
+
+def _require_in_time(turn: GroupTransaction, target: TargetMessage, within_ms: int, done: str) -> None:
+    if turn.now_ms - target.sent_at > within_ms:
+        raise Refusal("too_late", f"a message can be {done} within {within_ms // 1000} s of its sending", "of")

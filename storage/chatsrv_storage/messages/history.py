@@ -1,0 +1,137 @@
+"""Reading a group's sequence: ranges of events for those who may see them, and the cursor that says how far one read."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from chatsrv_storage.groups.group_state import both_states
+from chatsrv_storage.groups.models import Actor, EventRecord, checksum, message_checksum
+from chatsrv_storage.groups.permissions import Operation, require_reader
+from chatsrv_storage.groups.transaction import GroupTransaction, Script
+from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.messages.message_content import EXCERPT, resolve_references
+
+SELECT: Final = (
+    "select m.group_id, m.seq, m.id, m.ordinal, m.sender_id, u.name, m.sent_at, m.kind, m.text, m.data"
+    " from message m join person u on u.id = m.sender_id where m.group_id = ? and m.seq > ? and m.seq < ? order by m.seq"
+)
+
+
+def standing(conn: SqlConnection, user_id: int, group_id: int) -> tuple[int, int]:
+    """(visible from, head) for a member. Raises Refusal for a stranger."""
+    group, member = require_reader(conn, user_id, group_id)
+    return member.visible_from, group.seq
+
+
+def record_of(row: tuple[Any, ...]) -> EventRecord:
+    """A row of SELECT."""
+    return EventRecord(*row[:9], data=None if row[9] is None else json.loads(row[9]))
+
+
+def page(
+    conn: SqlConnection,
+    user_id: int,
+    group_id: int,
+    after: int,
+    before: int,
+    limit: int,
+    max_bytes: int,
+    *,
+    newest: bool,
+) -> tuple[list[EventRecord], bool, int]:
+    """(events in rising order, whether the range goes on in the direction asked, the head). Raises Refusal for a stranger.
+
+    At most `limit` events whose texts have about `max_bytes` together; always at least one if there is one.
+    """
+    group, member = require_reader(conn, user_id, group_id)
+    rows = conn.execute(
+        SELECT + (" desc limit ?" if newest else " limit ?"),
+        (group_id, max(after, member.visible_from), before, limit + 1),
+    )
+    records: list[EventRecord] = []
+    size, more = 0, False
+    for row in rows:
+        record = record_of(row)
+        size += 128 + len(row[8]) * 3
+        if row[9] is not None:
+            record = resolve_references(conn, record)
+            size += len(row[9]) * 3 + (len(record.text) - len(row[8]) + EXCERPT) * 3
+        if len(records) == limit or (records and size > max_bytes):
+            more = True
+            break
+        records.append(record)
+    if newest:
+        records.reverse()
+    return records, more, group.seq
+
+
+def catch_up(
+    conn: SqlConnection, user_id: int, ranges: Sequence[tuple[int, int]], limit: int, max_bytes: int
+) -> tuple[list[EventRecord], list[tuple[int, int, int]]]:
+    """What was missed in several groups, group by group, at most `limit` events and about `max_bytes` altogether.
+
+    With it per group (group id, last seq that this answer brings one to, head); groups the user may not read are left out.
+    """
+    records: list[EventRecord] = []
+    progress: list[tuple[int, int, int]] = []
+    for group_id, after in ranges:
+        states = both_states(conn, group_id, user_id)
+        if states is None:
+            continue
+        visible_from, head = states[1].visible_from, states[0].seq
+        last = max(after, visible_from)
+        if last < head and limit > len(records) and max_bytes > 0:
+            found, more, _ = page(
+                conn, user_id, group_id, last, head + 1, limit - len(records), max_bytes, newest=False
+            )
+            max_bytes -= sum(
+                128 + len(record.text) * 3 + (0 if record.data is None else EXCERPT * 3) for record in found
+            )
+            records += found
+            last = found[-1].seq if more else head
+        progress.append((group_id, min(last, head), head))
+    return records, progress
+
+
+def mark_read(seq: int) -> Script:
+    """Move the actor's cursor forwards to `seq` (or the head, if that is less). Replies []."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        group, member = turn.require(actor, Operation.MARK)
+        target = min(seq, group.seq)
+        if target > member.read_seq:
+            (ordinal,) = turn.conn.execute(
+                "select ordinal from message where group_id = ? and seq = ?", (turn.group_id, target)
+            ).fetchone()
+            turn.move_cursor(actor.user_id, target, ordinal)
+        return []
+
+    return script
+
+
+def check(conn: SqlConnection) -> Iterator[str]:
+    """Every row whose checksum is wrong, every gap, and every head that is not the last row's, in words."""
+    group, seq, ordinal = 0, 0, 0
+    heads = dict[int, tuple[int, int]]()
+    rows = conn.execute(
+        "select group_id, seq, id, sender_id, kind, text, data, checksum, ordinal, sent_at from message order by group_id, seq"
+    )
+    for row in rows:
+        if row[0] != group:
+            group, seq, ordinal = row[0], 0, 0
+        if row[1] != seq + 1:
+            yield f"group {group}: events {seq + 1} to {row[1] - 1} are missing"
+        if not ordinal <= row[8] <= ordinal + 1:
+            yield f"group {group}: event {row[1]} counts {row[8]} after {ordinal}"
+        if row[7] not in (message_checksum(*row[:7], sent_at=row[9]), checksum(*row[:7])):
+            yield f"group {group}: event {row[1]} was changed on the disk: its checksum is wrong"
+        seq, ordinal = row[1], row[8]
+        heads[group] = seq, ordinal
+    for group_id, head, count in conn.execute("select id, seq, ordinal from chat_group"):
+        if heads.get(group_id) != (head, count):
+            yield f"group {group_id}: its head is {head} with {count} counted, its last event says {heads.get(group_id)}"
+    for group_id, said, counted in conn.execute(
+        "select g.id, g.members, (select count(*) from group_member m where m.group_id = g.id and m.role > 0) from chat_group g"
+    ):
+        if said != counted:
+            yield f"group {group_id}: it says it has {said} members, and {counted} are stored"

@@ -1,0 +1,95 @@
+"""What may change is stored once, in the message's own row: a quote and an edit point to it, and are filled in when read.
+
+So an edit or a recall rewrites one row, whatever quotes it, and no old text can be left behind.
+"""
+
+import json
+from typing import Any, Final
+
+import attrs
+
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.models import EventRecord, dump, message_checksum
+from chatsrv_storage.interface import SqlConnection
+
+EXCERPT: Final = 200
+"""Characters of a message that a quote, a pin or a preview may show."""
+
+SAID: Final = frozenset({"text", "image", "audio", "video", "file", "redpack", "notice"})
+"""The kinds of rows that are messages; all others say what happened."""
+
+RECALLED: Final = {"recalled": True}
+"""All that a recalled message holds."""
+
+
+@attrs.frozen(slots=True)
+class TargetMessage:
+    """A message that a command points at."""
+
+    group_id: int
+    seq: int
+    id: int
+    sender_id: int
+    sender: str
+    sent_at: int
+    kind: str
+    text: str
+    data: dict[str, Any]
+
+
+def find(conn: SqlConnection, group_id: int, seq: int, visible_from: int, field: str = "of") -> TargetMessage:
+    """The message with this seq. Raises Refusal where there is none that may be read, or none any more."""
+    row = conn.execute(
+        "select m.id, m.sender_id, u.name, m.sent_at, m.kind, m.text, m.data from message m"
+        " join person u on u.id = m.sender_id where m.group_id = ? and m.seq = ?",
+        (group_id, seq),
+    ).fetchone()
+    if row is not None and seq > visible_from and row[4] in SAID:
+        data: dict[str, Any] = {} if row[6] is None else json.loads(row[6])
+        if data != RECALLED:
+            return TargetMessage(group_id, seq, *row[:6], data=data)
+    raise Refusal("message_unknown", "there is no such message, or you may not read it", field)
+
+
+def rewrite(conn: SqlConnection, target: TargetMessage, text: str, data: dict[str, Any]) -> None:
+    """Give a message other contents in its place, checksum included."""
+    dumped = dump(data)
+    conn.execute(
+        "update message set text = ?, data = ?, checksum = ? where group_id = ? and seq = ?",
+        (
+            text,
+            dumped,
+            message_checksum(
+                target.group_id, target.seq, target.id, target.sender_id, target.kind, text, dumped, target.sent_at
+            ),
+            target.group_id,
+            target.seq,
+        ),
+    )
+
+
+def _now(conn: SqlConnection, group_id: int, of: int, length: int | None = None) -> tuple[int, str, str, int, int]:
+    """(sender id, sender, beginning of the text, edited_seq, edited_at) as the message stands."""
+    row = conn.execute(
+        "select m.sender_id, u.name, m.text, m.data from message m join person u on u.id = m.sender_id"
+        " where m.group_id = ? and m.seq = ?",
+        (group_id, of),
+    ).fetchone()
+    edited: list[int] = [0, 0] if row[3] is None else json.loads(row[3]).get("edited", [0, 0])
+    return row[0], row[1], row[2][:length], edited[0], edited[1]
+
+
+def resolve_references(conn: SqlConnection, record: EventRecord) -> EventRecord:
+    """A record with what it points to: the excerpt of a message that it answers, the text that an edit gave."""
+    data = record.data
+    if data is None:
+        return record
+    if record.kind == "edited":
+        _, _, text, edited_seq, edited_at = _now(conn, record.group_id, data["of"])
+        # After a recall the message no longer says that it was edited: what this event gave it is nothing.
+        return attrs.evolve(record, text=text, data={**data, "edited": [edited_seq or record.seq, edited_at]})
+    if "reply" in data:
+        sender_id, sender, excerpt, edited_seq, _ = _now(conn, record.group_id, data["reply"], EXCERPT)
+        quote = [data["reply"], sender_id, sender, excerpt, edited_seq]
+        return attrs.evolve(record, data={**data, "quote": quote})
+    return record

@@ -1,0 +1,90 @@
+"""What members put on messages: reactions and pins."""
+
+from typing import Any, Final
+
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.models import Actor
+from chatsrv_storage.groups.permissions import Operation, require_reader
+from chatsrv_storage.groups.transaction import GroupTransaction, Script
+from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.messages.message_content import EXCERPT, find
+
+MAX_REACTIONS: Final = 8
+"""Different reactions of one member to one message."""
+
+MAX_PINS: Final = 50
+"""Pins of a group: their list fits into a frame."""
+
+
+def react(of: int, emoji: str, *, on: bool) -> Script:
+    """Put an emoji under a message, or take it away. Replies [group_id, seq], seq 0 where it was so already."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        _, member = turn.require(actor, Operation.REACT)
+        if any(character.isspace() for character in emoji):
+            raise Refusal("bad_field", "a reaction is one emoji, without spaces", "emoji")
+        find(turn.conn, turn.group_id, of, member.visible_from)
+        place = (turn.group_id, of, actor.user_id)
+        mine = turn.conn.execute(
+            "select emoji from reaction where group_id = ? and seq = ? and user_id = ?", place
+        ).fetchall()
+        if ((emoji,) in mine) == on:
+            return [turn.group_id, 0]
+        if on and len(mine) >= MAX_REACTIONS:
+            raise Refusal("too_many", f"you have {MAX_REACTIONS} reactions to this message: take one away first", "of")
+        record = turn.append(actor, "reacted", data={"of": of, "emoji": emoji, "on": on})
+        if on:
+            turn.conn.execute("insert into reaction values (?, ?, ?, ?, ?)", (*place, emoji, record.seq))
+        else:
+            turn.conn.execute(
+                "delete from reaction where group_id = ? and seq = ? and user_id = ? and emoji = ?", (*place, emoji)
+            )
+        return [turn.group_id, record.seq]
+
+    return script
+
+
+def reactions(
+    conn: SqlConnection, user_id: int, group_id: int, of: int, after: int, limit: int
+) -> list[tuple[int, int, str, str]]:
+    """(event seq, user id, name, emoji) of a page of reactions to a message. Raises Refusal."""
+    _, member = require_reader(conn, user_id, group_id)
+    find(conn, group_id, of, member.visible_from)
+    return conn.execute(
+        "select r.event_seq, r.user_id, u.name, r.emoji from reaction r join person u on u.id = r.user_id"
+        " where r.group_id = ? and r.seq = ? and r.event_seq > ? order by r.event_seq limit ?",
+        (group_id, of, after, limit),
+    ).fetchall()
+
+
+def pin(of: int, *, on: bool) -> Script:
+    """Pin a message or unpin it: a right. Replies [group_id, seq], seq 0 where it was so already."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        _, member = turn.require(actor, Operation.PIN)
+        find(turn.conn, turn.group_id, of, member.visible_from)
+        pinned = [row[0] for row in turn.conn.execute("select seq from pin where group_id = ?", (turn.group_id,))]
+        if (of in pinned) == on:
+            return [turn.group_id, 0]
+        if on and len(pinned) >= MAX_PINS:
+            raise Refusal("too_many", f"the group has {MAX_PINS} pins: unpin one first", "of")
+        record = turn.append(actor, "pinned", data={"of": of, "on": on})
+        if on:
+            turn.conn.execute("insert into pin values (?, ?, ?, ?)", (turn.group_id, of, actor.user_id, record.seq))
+        else:
+            turn.conn.execute("delete from pin where group_id = ? and seq = ?", (turn.group_id, of))
+        return [turn.group_id, record.seq]
+
+    return script
+
+
+def pins(conn: SqlConnection, user_id: int, group_id: int) -> list[tuple[int, int, str, str, int, str]]:
+    """(message's seq, event seq, who pinned it, sender, sent at, excerpt) of what is pinned, the latest first."""
+    _, member = require_reader(conn, user_id, group_id)
+    rows = conn.execute(
+        "select p.seq, p.event_seq, u.name, s.name, m.sent_at, m.text from pin p"
+        " join message m on m.group_id = p.group_id and m.seq = p.seq join person u on u.id = p.user_id"
+        " join person s on s.id = m.sender_id where p.group_id = ? and p.seq > ? order by p.event_seq desc",
+        (group_id, member.visible_from),
+    ).fetchall()
+    return [(*row, text[:EXCERPT]) for *row, text in rows]

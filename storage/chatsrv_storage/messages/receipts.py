@@ -1,0 +1,72 @@
+"""How far messages came: what devices have, what people have read, and which groups somebody wants to hear less of."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.models import Actor, UserEvent
+from chatsrv_storage.groups.permissions import Operation, require_reader
+from chatsrv_storage.groups.transaction import GroupTransaction, Script
+from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.messages.message_content import find
+
+
+class Mark(NamedTuple):
+    """A device of this user has everything of the group up to `seq`."""
+
+    user_id: int
+    group_id: int
+    seq: int
+
+
+def deliver(conn: SqlConnection, marks: Sequence[Mark]) -> None:
+    """Move 'delivered' cursors forwards, as far as there is something to have; strangers' marks are nothing."""
+    conn.executemany(
+        "update group_member set delivered_seq = min(?, (select seq from chat_group where id = group_id))"
+        " where group_id = ? and user_id = ? and role > 0 and delivered_seq < ?",
+        [(mark.seq, mark.group_id, mark.user_id, mark.seq) for mark in marks],
+    )
+
+
+_OTHERS = " where m.group_id = ? and m.user_id <> ? and m.role > 0 and m.joined_seq < ?"  # were there
+
+
+def receipts(
+    conn: SqlConnection, user_id: int, group_id: int, of: int, after: int, limit: int
+) -> tuple[list[tuple[int, str, bool]], tuple[int, int, int]]:
+    """(user id, name, has read it) of a page of those who have a message of the user's, and how many of each there are.
+
+    The counts are (others who were there, who have it, who have read it). Raises Refusal for anybody else's message.
+    """
+    _, member = require_reader(conn, user_id, group_id)
+    target = find(conn, group_id, of, member.visible_from)
+    if target.sender_id != user_id:
+        raise Refusal("forbidden", "receipts are for the sender of a message", "of")
+    others = (group_id, user_id, of)
+    counts = conn.execute(
+        "select count(*), coalesce(sum(max(m.delivered_seq, m.read_seq) >= ?), 0), coalesce(sum(m.read_seq >= ?), 0)"
+        f" from group_member m{_OTHERS}",
+        (of, of, *others),
+    ).fetchone()
+    rows = conn.execute(
+        f"select m.user_id, u.name, m.read_seq >= ? from group_member m join person u on u.id = m.user_id{_OTHERS}"
+        " and max(m.delivered_seq, m.read_seq) >= ? and m.user_id > ? order by m.user_id limit ?",
+        (of, *others, of, after, limit),
+    ).fetchall()
+    return [(row[0], row[1], bool(row[2])) for row in rows], counts
+
+
+def set_quiet(quiet: bool) -> Script:
+    """Count the group apart for the actor, or do no more; their other devices are told. Replies []."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require(actor, Operation.MARK)
+        turn.conn.execute(
+            "update group_member set quiet = ? where group_id = ? and user_id = ?",
+            (int(quiet), turn.group_id, actor.user_id),
+        )
+        version = turn.bump_version(actor.user_id)
+        turn.add_effect(UserEvent(actor.user_id, "quiet", (turn.group_id, quiet, version)))
+        return []
+
+    return script

@@ -1,0 +1,1 @@
+"""Transaction scripts for money: the ledger, red packets, openings, payouts, and their audit."""

@@ -1,0 +1,193 @@
+"""Opening red packets: a run of openings, of one packet or of many, is decided as a whole and then written together.
+
+First what is stored is read, for all at once: earlier results, who is in the group, the packets, who had a share. Then
+each packet draws for those who ask, the events take their places in the order of the commands, and a statement for each
+table writes them. So a burst on one packet, and people who open a thousand different ones, cost the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import attrs
+
+from chatsrv_redpack import Claim, Grab, Opened, Packet, RedpackError, luckiest, open_many, refusal
+from chatsrv_storage.accounts.accounts import names_of
+from chatsrv_storage.engine.bulk_sql import execute_rows
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups import models
+from chatsrv_storage.groups.models import Actor
+from chatsrv_storage.groups.permissions import Operation
+from chatsrv_storage.groups.transaction import Accepted, GroupTransaction, Outcome, accepted_twice
+from chatsrv_storage.idempotency import Once, conflict, earlier_results, keep_all, result_in
+from chatsrv_storage.money import ledger
+from chatsrv_storage.money.packets import had_shares, load_all, records_of, refused_by, save_all, unknown
+
+
+@attrs.frozen(slots=True)
+class Open:
+    """Somebody opens a packet; `show_cents` puts amounts into the group's events.
+
+    Replies [packet_id, cents, number, left].
+    """
+
+    actor: Actor
+    once: Once
+    packet_id: int
+    show_cents: bool
+
+    @staticmethod
+    def run_all(turn: GroupTransaction, commands: "Sequence[Open]", /) -> list[Outcome]:
+        """The outcome of each, as if they came one after the other."""
+        return _Run(turn, commands).outcomes()
+
+
+@attrs.define(slots=True)
+class _Drawn:
+    """What one packet gave to those of the run who asked it: the packet after it, and the share or refusal by place."""
+
+    after: Packet
+    left: int
+    shares: dict[int, Opened | Refusal]
+
+
+class _Run:
+    """One run of openings, from what was asked to what is written."""
+
+    def __init__(self, turn: GroupTransaction, commands: Sequence[Open]) -> None:
+        self._turn = turn
+        self._commands = commands
+        self._outcomes: dict[int, Outcome] = {}
+        self._twins: dict[int, int] = {}
+
+    def outcomes(self) -> list[Outcome]:
+        """Run it: everything is decided before anything is written."""
+        claims = self._claims()
+        if claims:
+            drawn = self._draw(claims)
+            self._write(drawn, self._tell(drawn, claims))
+        for place, first in self._twins.items():  # a retry in the same batch gets what the first got
+            self._outcomes[place] = accepted_twice(self._outcomes[first])
+        return [self._outcomes[place] for place in range(len(self._commands))]
+
+    def _claims(self) -> dict[int, Claim]:
+        """By place, those who may open and did not under this client id before; the others have their outcome."""
+        turn = self._turn
+        earlier = earlier_results(turn.conn, [command.once for command in self._commands])
+        turn.preload_members([command.actor.user_id for command in self._commands])
+        claims: dict[int, Claim] = {}
+        first: dict[tuple[int, bytes], int] = {}
+        for place, command in enumerate(self._commands):
+            once = command.once
+            key = once.user_id, once.client_id
+            try:
+                twin = first.get(key)
+                if twin is not None:
+                    if self._commands[twin].once.payload_hash != once.payload_hash:
+                        raise conflict()
+                    self._twins[place] = twin
+                    continue
+                reply = result_in(earlier.get(key), once, turn.now_ms)
+                if reply is not None:
+                    self._outcomes[place] = Accepted(reply)
+                    continue
+                turn.require(command.actor, Operation.OPEN_PACKET)
+                claims[place] = Claim(command.actor.user_id, turn.ids.next(turn.now_ms))
+                first[key] = place
+            except Refusal as refused:
+                self._outcomes[place] = refused
+        return claims
+
+    def _draw(self, claims: dict[int, Claim]) -> dict[int, _Drawn]:
+        """What each packet gives, by its id; claims on what is no packet here, or a damaged one, are refused."""
+        turn = self._turn
+        asked: dict[int, list[int]] = {}
+        for place in claims:
+            asked.setdefault(self._commands[place].packet_id, []).append(place)
+        packets = load_all(turn.conn, turn.group_id, list(asked))
+        had = had_shares(turn.conn, [(self._commands[place].packet_id, claims[place].user_id) for place in claims])
+        drawn: dict[int, _Drawn] = {}
+        for packet_id, places in asked.items():
+            found = packets.get(packet_id, unknown())
+            if isinstance(found, Refusal):
+                self._outcomes |= dict.fromkeys(places, found)
+                continue
+            packet, seq = found
+            self._outcomes |= {place: unknown() for place in places if not self._sees(place, seq)}
+            places = [place for place in places if place not in self._outcomes]
+            these = [replace(claims[place], already_had=(packet_id, claims[place].user_id) in had) for place in places]
+            try:
+                # A clock that was set back must not date an opening before its packet.
+                openings = open_many(packet, these, max(turn.now_ms, packet.sent_ms))
+            except RedpackError as error:
+                self._outcomes |= dict.fromkeys(places, refused_by(error))
+                continue
+            shares = [refused_by(refusal(each)) if isinstance(each, Grab) else each for each in openings.outcomes]
+            drawn[packet_id] = _Drawn(openings.packet, packet.remaining_count, dict(zip(places, shares, strict=True)))
+        return drawn
+
+    def _sees(self, place: int, seq: int) -> bool:
+        """Whether they may read the packet's message: not who came later, to a group that keeps its past to itself."""
+        member = self._turn.member(self._commands[place].actor.user_id)
+        return member is not None and seq > member.visible_from
+
+    def _tell(self, drawn: dict[int, _Drawn], claims: dict[int, Claim]) -> list[models.EventRecord]:
+        """The events, in the order of the commands, which is the order in which the group will hear them."""
+        turn = self._turn
+        events: list[models.EventRecord] = []
+        for place in claims:
+            command = self._commands[place]
+            if place in self._outcomes:
+                continue
+            packet = drawn[command.packet_id]
+            share = packet.shares[place]
+            if isinstance(share, Refusal):
+                self._outcomes[place] = share
+                continue
+            packet.left -= 1
+            cents = share.record.cents
+            data = {"packet": command.packet_id, "cents": cents if command.show_cents else 0, "left": packet.left}
+            effects = [turn.next_record(command.actor, "opened", data=data)]
+            if packet.left == 0:
+                effects.append(_exhausted(turn, command.actor, packet))
+            events += effects
+            self._outcomes[place] = Accepted(
+                [command.packet_id, cents, share.record.number, packet.left], tuple(effects)
+            )
+        return events
+
+    def _write(self, drawn: dict[int, _Drawn], events: list[models.EventRecord]) -> None:
+        """A statement for each table."""
+        if not events:
+            return
+        conn = self._turn.conn
+        shares = [share for packet in drawn.values() for share in packet.shares.values() if isinstance(share, Opened)]
+        self._turn.insert(events)
+        ledger.post_shares(conn, [share.transfer for share in shares])
+        execute_rows(
+            conn, "insert into redpack_record",
+            [
+                (each.record.packet_id, each.record.user_id, each.record.number, each.record.cents,
+                 each.record.opened_ms, each.transfer.id)
+                for each in shares
+            ],
+        )  # fmt: skip
+        save_all(conn, [packet.after for packet in drawn.values()])
+        replies = [
+            (self._commands[place].once, outcome.reply)
+            for place, outcome in self._outcomes.items()
+            if isinstance(outcome, Accepted) and outcome.effects
+        ]
+        keep_all(conn, replies)
+
+
+def _exhausted(turn: GroupTransaction, actor: Actor, drawn: _Drawn) -> models.EventRecord:
+    """The event that names the luckiest and reveals the seed; those opened in this run are not stored yet."""
+    packet = drawn.after
+    new = [share.record for share in drawn.shares.values() if isinstance(share, Opened)]
+    winner = luckiest(packet, (*records_of(turn.conn, packet.packet_id), *new))
+    data: dict[str, Any] = {"packet": packet.packet_id, "seed": packet.server_seed.hex(), "luckiest": None, "cents": 0}
+    if winner is not None:
+        name = names_of(turn.conn, [winner.user_id])[winner.user_id]
+        data |= {"luckiest": [winner.user_id, name], "cents": winner.cents}
+    return turn.next_record(actor, "exhausted", data=data)

@@ -1,0 +1,367 @@
+"""Red packets in the database: prepared, sent with their message, opened in runs, expired; each in one transaction.
+
+The draws, the states and the transfers are chatsrv_redpack's. What is checked here is what only the database knows:
+who is in the group, what is in the wallet, and who had a share already.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import attrs
+
+from chatsrv_redpack import (
+    InvalidError,
+    Mode,
+    Packet,
+    PacketLimits,
+    PacketState,
+    Prepared,
+    RedpackError,
+    RefusedError,
+    ShareRecord,
+    expire,
+    grab,
+    luckiest,
+    prepare,
+    send,
+)
+from chatsrv_storage.accounts.accounts import names_of
+from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows, select_in
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.models import Actor
+from chatsrv_storage.groups.permissions import Operation, require_reader
+from chatsrv_storage.groups.transaction import GroupTransaction, Script
+from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.money import ledger
+
+MAX_PREPARED: Final = 5
+"""Packets of one user that are prepared and not sent. One more, and the oldest of them can be sent no longer."""
+
+_PACKET = (
+    "id, sender_id, total, count, mode, receiver_id, server_seed, client_seed, key, shares, sent_at, expires_at, state,"
+    " next_draw, remaining_cents, remaining_count, refunded_cents"
+)
+
+_PREPARED = ("packet_id", "sender_id", "total", "count", "mode", "receiver_id", "server_seed", "lapses_ms")
+
+
+def refused_by(error: RedpackError) -> Refusal:
+    """What the library refuses, as the wire says it; state that contradicts itself is the server's own fault."""
+    if isinstance(error, (RefusedError, InvalidError)):
+        return Refusal(error.code, error.message, error.field)
+    return _damaged(error)
+
+
+def _damaged(error: RedpackError) -> Refusal:
+    return Refusal(
+        "internal", f"this packet's rows contradict each other, and nothing is paid from it: {error.message}"
+    )
+
+
+def unknown() -> Refusal:
+    """What everybody hears who may not see a packet, whether it exists or not."""
+    return Refusal("packet_unknown", "there is no such packet in this group", "packet_id")
+
+
+def load(conn: SqlConnection, group_id: int, packet_id: int) -> tuple[Packet, int, str]:
+    """(the packet, the seq of its message, its greeting) of a packet of this group. Raises Refusal, for damaged rows too."""
+    row = conn.execute(
+        f"select {_PACKET}, seq, greeting from redpack where id = ? and group_id = ?", (packet_id, group_id)
+    ).fetchone()
+    if row is None:
+        raise unknown()
+    *fields, seq, greeting = row
+    return _packet_of(fields), seq, greeting
+
+
+def load_all(conn: SqlConnection, group_id: int, packet_ids: Sequence[int]) -> dict[int, tuple[Packet, int] | Refusal]:
+    """(the packet, the seq of its message) of packets of this group by id; why nothing is to be had of the damaged."""
+    found: dict[int, tuple[Packet, int] | Refusal] = {}
+    for *fields, seq, its_group in select_in(
+        conn, f"select {_PACKET}, seq, group_id from redpack where id in", packet_ids
+    ):
+        if its_group == group_id:
+            try:
+                found[fields[0]] = _packet_of(fields), seq
+            except Refusal as damaged:
+                found[fields[0]] = damaged
+    return found
+
+
+def _packet_of(fields: Sequence[Any]) -> Packet:
+    """The packet of _PACKET's columns. Raises Refusal where they contradict each other."""
+    values = list(fields)
+    values[4], values[12] = Mode(values[4]), PacketState(values[12])
+    try:
+        return Packet(*values)
+    except RedpackError as error:  # even where it says that a value is invalid: it was valid when it was stored
+        raise _damaged(error) from None
+
+
+def save(conn: SqlConnection, packet: Packet) -> None:
+    """Write what changes in the life of a packet."""
+    save_all(conn, (packet,))
+
+
+def save_all(conn: SqlConnection, packets: Sequence[Packet]) -> None:
+    """The same, of many."""
+    rows = [
+        (
+            each.packet_id,
+            each.state.value,
+            each.next_draw,
+            each.remaining_cents,
+            each.remaining_count,
+            each.refunded_cents,
+        )
+        for each in packets
+    ]
+    execute_rows(
+        conn, "update redpack set state = v.column2, next_draw = v.column3, remaining_cents = v.column4,"
+        " remaining_count = v.column5, refunded_cents = v.column6 from (", rows, ") v where redpack.id = v.column1",
+    )  # fmt: skip
+
+
+def prepare_packet(
+    total: int,
+    count: int,
+    mode: Mode,
+    receiver_id: int | None,
+    packet_id: int,
+    server_seed: bytes,
+    limits: PacketLimits,
+) -> Script:
+    """Store a promise. Replies [packet_id, commitment as hex, lapses_at]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require(actor, Operation.SEND_PACKET)
+        conn = turn.conn
+        if receiver_id is not None and turn.member(receiver_id) is None:
+            raise Refusal("not_member", "the one the packet is for is not in the group", "receiver_id")
+        try:
+            prepared = prepare(
+                packet_id=packet_id,
+                sender_id=actor.user_id,
+                total=total,
+                count=count,
+                mode=mode,
+                server_seed=server_seed,
+                now_ms=turn.now_ms,
+                limits=limits,
+                receiver_id=receiver_id,
+            )
+        except RedpackError as error:
+            raise refused_by(error) from None
+        conn.execute(
+            "insert into redpack_prepared values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                packet_id,
+                turn.group_id,
+                actor.user_id,
+                total,
+                count,
+                mode.value,
+                receiver_id,
+                server_seed,
+                prepared.lapses_ms,
+            ),
+        )
+        conn.execute(
+            "delete from redpack_prepared where sender_id = ? and id not in"
+            " (select id from redpack_prepared where sender_id = ? and lapses_at > ? order by id desc limit ?)",
+            (actor.user_id, actor.user_id, turn.now_ms, MAX_PREPARED),
+        )
+        return [packet_id, prepared.commitment.hex(), prepared.lapses_ms]
+
+    return script
+
+
+def drop_prepared(conn: SqlConnection, sender_id: int, packet_id: int) -> None:
+    """Delete a preparation of this sender, whose packet can be sent no longer; nothing where there is none."""
+    conn.execute("delete from redpack_prepared where id = ? and sender_id = ?", (packet_id, sender_id))
+
+
+def head_of(packet: Packet) -> dict[str, Any]:
+    """What the message of a packet says of it."""
+    return {
+        "id": packet.packet_id,
+        "total": packet.total,
+        "count": packet.count,
+        "mode": packet.mode.value,
+        "receiver": packet.receiver_id,
+        "expires_at": packet.expires_ms,
+        "commitment": packet.commitment.hex(),
+        "client_seed": packet.client_seed.hex(),
+    }
+
+
+def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: PacketLimits) -> Script:
+    """Pay for a prepared packet and write its message. Replies [group_id, seq, id, ordinal, sent_at, packet_id]."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        turn.require(actor, Operation.SEND_PACKET)
+        conn = turn.conn
+        row = conn.execute(
+            "select id, sender_id, total, count, mode, receiver_id, server_seed, lapses_at from redpack_prepared"
+            " where id = ? and group_id = ? and sender_id = ?",
+            (packet_id, turn.group_id, actor.user_id),
+        ).fetchone()
+        if row is None:
+            raise unknown()
+        try:
+            fields: dict[str, Any] = dict(zip(_PREPARED, row, strict=True))
+            fields["mode"] = Mode(row[4])
+            prepared = Prepared(**fields)
+            if prepared.receiver_id is not None and turn.member(prepared.receiver_id) is None:
+                raise Refusal("not_member", "the one the packet is for is no longer in the group")
+            settled = send(
+                prepared,
+                client_seed=client_seed,
+                transfer_id=turn.ids.next(turn.now_ms),
+                now_ms=turn.now_ms,
+                limits=limits,
+            )
+        except RedpackError as error:
+            raise refused_by(error) from None
+        ledger.post(conn, settled.transfer)
+        conn.execute("delete from redpack_prepared where id = ?", (packet_id,))
+        packet = settled.packet
+        record = turn.append(actor, "redpack", greeting, {"packet": head_of(packet)}, counts=True)
+        marks = ", ".join("?" * 20)
+        conn.execute(
+            f"insert into redpack values ({marks})",
+            (
+                packet_id, turn.group_id, record.seq, actor.user_id, greeting, packet.total, packet.count, packet.mode.value,
+                packet.receiver_id, packet.server_seed, client_seed, packet.key, packet.shares, packet.sent_ms,
+                packet.expires_ms, packet.state.value, packet.next_draw, packet.remaining_cents, packet.remaining_count, 0,
+            ),
+        )  # fmt: skip
+        turn.move_cursor(actor.user_id, record.seq, record.ordinal)
+        return [turn.group_id, record.seq, record.id, record.ordinal, record.sent_at, packet_id]
+
+    return script
+
+
+def grab_packet(conn: SqlConnection, user_id: int, group_id: int, packet_id: int, now_ms: int) -> tuple[str, int]:
+    """(whether there is something for this member, what they had). A read. Raises Refusal for a stranger."""
+    _, member = require_reader(conn, user_id, group_id, operation=Operation.OPEN_PACKET)
+    packet, seq, _ = load(conn, group_id, packet_id)
+    if seq <= member.visible_from:
+        raise unknown()
+    had = had_shares(conn, ((packet_id, user_id),))
+    cents = had.get((packet_id, user_id), 0)
+    return grab(packet, user_id, now_ms, already_had=bool(cents)).value, cents
+
+
+def had_shares(conn: SqlConnection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Of these pairs (packet, user) those who had a share, and what they were paid."""
+    rows = query_rows(
+        conn, "with asked (packet, user) as (", pairs,
+        ") select json_group_array(json_array(r.packet_id, r.user_id, r.cents)) from asked a"
+        " join redpack_record r on r.packet_id = a.packet and r.user_id = a.user",
+    )  # fmt: skip
+    return {(packet_id, user_id): cents for packet_id, user_id, cents in rows}
+
+
+def records_of(conn: SqlConnection, packet_id: int) -> list[ShareRecord]:
+    rows = conn.execute(
+        "select packet_id, user_id, number, cents, opened_at from redpack_record where packet_id = ? order by number",
+        (packet_id,),
+    )
+    return [ShareRecord(*row) for row in rows]
+
+
+class Due(NamedTuple):
+    """A live packet whose time is over."""
+
+    expires_at: int
+    packet_id: int
+    group_id: int
+    sender_id: int
+    sender: str
+
+
+def due(conn: SqlConnection, now_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+    """A page of live packets whose time is over, by (expires_at, id), after the last of the page before; (0, 0) at first."""
+    rows = conn.execute(
+        "select r.expires_at, r.id, r.group_id, r.sender_id, u.name from redpack r join person u on u.id = r.sender_id"
+        " where r.state = 'live' and r.expires_at <= ? and (r.expires_at, r.id) > (?, ?)"
+        " order by r.expires_at, r.id limit ?",
+        (now_ms, *after, limit),
+    )
+    return [Due(*row) for row in rows]
+
+
+def next_due(conn: SqlConnection, now_ms: int) -> int | None:
+    """When the next live packet expires after `now_ms`, in milliseconds since 1970; None where there is none."""
+    row = conn.execute(
+        "select min(expires_at) from redpack where state = 'live' and expires_at > ?", (now_ms,)
+    ).fetchone()
+    return row[0]
+
+
+def drop_lapsed(conn: SqlConnection, now_ms: int) -> None:
+    """Forget promises that can no longer be kept."""
+    conn.execute("delete from redpack_prepared where lapses_at <= ?", (now_ms,))
+
+
+def expire_packet(packet_id: int) -> Script:
+    """Give back what nobody opened, once. Replies [the sender's balance], or [] where the packet was over already."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+        packet, _, _ = load(turn.conn, turn.group_id, packet_id)
+        if packet.state is not PacketState.LIVE or turn.now_ms < packet.expires_ms:
+            return []
+        try:
+            settled = expire(packet, transfer_id=turn.ids.next(turn.now_ms), now_ms=turn.now_ms)
+        except RedpackError as error:
+            raise refused_by(error) from None
+        balances = ledger.post(turn.conn, settled.transfer)
+        save(turn.conn, settled.packet)
+        data = {
+            "packet": packet_id,
+            "refunded": settled.transfer.cents,
+            "left": packet.remaining_count,
+            "seed": packet.server_seed.hex(),
+        }
+        turn.append(actor, "expired", data=data)
+        return [balances[settled.transfer.receiver]]
+
+    return script
+
+
+@attrs.frozen(slots=True)
+class PacketView:
+    """A packet with its openings, for one who may see it."""
+
+    packet: Packet
+    group_id: int
+    seq: int
+    sender: tuple[int, str]
+    greeting: str
+    openings: list[tuple[int, int, str, int, int]]
+    luckiest: int | None
+
+
+def show(conn: SqlConnection, user_id: int, packet_id: int) -> PacketView:
+    """All about a packet, for a member of its group. Raises Refusal; (number, user, name, cents, time) per opening."""
+    row = conn.execute("select group_id from redpack where id = ?", (packet_id,)).fetchone()
+    if row is None:
+        raise unknown()
+    try:
+        _, member = require_reader(conn, user_id, row[0], operation=Operation.OPEN_PACKET)
+    except Refusal:
+        raise unknown() from None
+    packet, seq, greeting = load(conn, row[0], packet_id)
+    if seq <= member.visible_from:
+        raise unknown()
+    openings = conn.execute(
+        "select r.number, r.user_id, u.name, r.cents, r.opened_at from redpack_record r join person u on u.id = r.user_id"
+        " where r.packet_id = ? order by r.number",
+        (packet_id,),
+    ).fetchall()
+    winner = luckiest(packet, records_of(conn, packet_id)) if packet.state is PacketState.EXHAUSTED else None
+    name = names_of(conn, [packet.sender_id])[packet.sender_id]
+    return PacketView(
+        packet, row[0], seq, (packet.sender_id, name), greeting, openings, None if winner is None else winner.number
+    )

@@ -1,0 +1,301 @@
+"""Frames in WebSocket messages, against trio-websocket's own client and against bytes written by hand."""
+
+import base64
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import pytest
+import trio
+import trio_websocket
+from support.server_kit import Client, dialled, port_of, raw, until
+
+from chatsrv import open_server
+from chatsrv.app import Server
+from chatsrv.commands.hooks import Hooks, TextContext, TextKind
+from chatsrv.net import connection
+from chatsrv.testing import QUICK
+from chatsrv.transport import websocket
+from chatsrv_protocol import limits
+from chatsrv_protocol.common import Ping, Pong
+from chatsrv_protocol.messages import Message, Send
+from chatsrv_protocol.session import Hello, Logout
+from chatsrv_protocol.sync import CatchUp, Range
+
+CONFIG = attrs.evolve(QUICK, ws="127.0.0.1:0", handshake_timeout=60)
+"""On a busy machine nobody is late; what is about a deadline sets its own, and has nobody in it who must be quick."""
+
+
+@asynccontextmanager
+async def listening(**changes: Any) -> AsyncGenerator[Server]:
+    async with open_server(attrs.evolve(CONFIG, **changes)) as server:
+        yield server
+
+
+async def request(server: Server, *lines: str, then: bytes = b"") -> bytes:
+    """What the server answers to an HTTP request written by hand, until it closes or has said enough."""
+    stream = await trio.open_tcp_stream("127.0.0.1", port_of(server.urls[0]))
+    async with stream:
+        await stream.send_all("\r\n".join([*lines, "", ""]).encode("latin-1") + then)
+        answer = b""
+        while data := await stream.receive_some():
+            answer += data
+            if b"\r\n\r\n" in answer:
+                break
+        return answer
+
+
+def upgrade(*more: str) -> list[str]:
+    key = base64.b64encode(os.urandom(16)).decode()
+    return [
+        "GET / HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {key}",
+        "Sec-WebSocket-Version: 13", *more,
+    ]  # fmt: skip
+
+
+OURS = f"Sec-WebSocket-Protocol: {limits.SUBPROTOCOL}"
+
+
+async def test_people_talk_and_several_frames_may_share_a_message() -> None:
+    async with listening() as server, dialled(server.urls[0]) as ann, dialled(server.urls[0]) as bob:
+        await ann.register("ann")
+        await bob.register("bob")
+        group_id = await ann.make_group("home", bob)
+        await ann.say(group_id, "over a websocket")
+        assert (await bob.event(Message)).text == "over a websocket"
+        ids = [ann.protocol.send(Ping(), n) for n in (101, 102, 103)]
+        ann._asked |= dict.fromkeys((101, 102, 103), Ping())
+        await ann.stream.send_all(b"".join(ids))
+        for n in (101, 102, 103):
+            assert isinstance(await ann.answer(n), Pong)
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (["GET / HTTP/1.1", "Host: x"], b"HTTP/1.1 4"),
+        (["POST / HTTP/1.1", "Host: x", "Content-Length: 5"], b"HTTP/1.1 4"),
+        (upgrade(), b"HTTP/1.1 400"),
+        (upgrade("Sec-WebSocket-Protocol: mqtt"), b"HTTP/1.1 400"),
+        (upgrade(OURS, "Origin: https://evil.example"), b"HTTP/1.1 403"),
+        (upgrade(OURS, "Origin: null"), b"HTTP/1.1 403"),
+    ],
+)
+async def test_who_is_no_client_of_ours_is_told_so_in_http(lines: list[str], status: bytes) -> None:
+    async with listening(origins=("https://good.example",)) as server:
+        assert (await request(server, *lines)).startswith(status)
+        await until(lambda: server.connections == 0)
+
+
+@pytest.mark.parametrize("origin", [None, "https://good.example"])
+async def test_programs_and_allowed_pages_come_in(origin: str | None) -> None:
+    headers = [(b"Origin", origin.encode())] if origin else []
+    async with (
+        listening(origins=("https://good.example",)) as server,
+        dialled(server.urls[0], extra_headers=headers) as ann,
+    ):
+        await ann.register("ann")
+
+
+@pytest.mark.parametrize(
+    ("data", "ends"),
+    [
+        (b"\xff" * 100, False),
+        (
+            b"GET / HTTP/1.1\r\nHost: \xe4\xf6\xfc\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+            True,
+        ),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000, True),
+        (b"", False),
+        (raw(Hello((1,), "x"), 1), False),
+    ],
+    ids=["garbage", "non-ascii host", "endless headers", "nothing", "frames without websocket"],
+)
+async def test_a_bad_handshake_ends_its_connection_and_nothing_else(data: bytes, ends: bool) -> None:
+    async with listening() as server:
+        stream = await trio.open_tcp_stream("127.0.0.1", port_of(server.urls[0]))
+        async with stream:
+            try:
+                await stream.send_all(data)
+                while ends and await stream.receive_some():
+                    pass
+            except trio.BrokenResourceError:
+                pass
+            async with dialled(server.urls[0]) as ann:
+                await ann.register("ann")
+
+
+async def wait_closed(client: Client, code: int) -> None:
+    stream: trio_websocket.WebSocketConnection = client.stream.websocket  # type: ignore[attr-defined]
+    with pytest.raises(trio_websocket.ConnectionClosed) as closed:
+        while True:
+            await stream.get_message()
+    assert closed.value.reason is not None
+    assert closed.value.reason.code == code
+
+
+@pytest.mark.parametrize("lines", [0, 3])
+async def test_who_leaves_before_the_handshake_is_gone_at_once(lines: int) -> None:
+    async with listening() as server:
+        async with await trio.open_tcp_stream("127.0.0.1", port_of(server.urls[0])) as stream:
+            await stream.send_all("\r\n".join(upgrade(OURS)[:lines]).encode())
+            await until(lambda: server._acceptor._accepted == 1)
+        await until(lambda: server._acceptor._accepted == 0)
+
+
+@pytest.fixture
+def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Last words are bounded by a second, which a busy machine may spend before they are written."""
+    monkeypatch.setattr(connection, "GOODBYE", 60.0)
+    monkeypatch.setattr(websocket, "CLOSING", 60.0)
+
+
+@pytest.mark.usefixtures("no_hurry")
+async def test_a_text_message_is_refused() -> None:
+    async with listening() as server, dialled(server.urls[0]) as client:
+        await client.hello()
+        await client.stream.websocket.send_message("text")  # type: ignore[attr-defined]
+        await wait_closed(client, 1003)
+
+
+async def test_a_message_over_the_bound_is_refused() -> None:
+    async with listening() as server, dialled(server.urls[0]) as client:
+        await client.hello()
+        try:
+            await client.stream.send_all(bytes(limits.MAX_WEBSOCKET_MESSAGE + 1))
+        except trio_websocket.ConnectionClosed:
+            return
+        await wait_closed(client, 1009)
+        await until(lambda: server.connections == 0)
+
+
+async def test_empty_messages_mean_nothing_however_many() -> None:
+    async with listening() as server, dialled(server.urls[0]) as client:
+        for _ in range(1500):
+            await client.stream.send_all(b"")
+        await client.register("ann")
+
+
+async def test_empty_fragments_without_end_are_cut() -> None:
+    """They escape the library's bound on a message, which counts their bytes: none."""
+    async with listening(handshake_timeout=30) as server:
+        stream = await trio.open_tcp_stream("127.0.0.1", port_of(server.urls[0]))
+        async with stream:
+            await stream.send_all("\r\n".join([*upgrade(OURS), "", ""]).encode())
+            while b"\r\n\r\n" not in await stream.receive_some():
+                pass
+            first, fragment = b"\x02\x80\0\0\0\0", b"\x00\x80\0\0\0\0"
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.send_all(first)
+                for _ in range(200):
+                    await stream.send_all(fragment * 1000)
+        await until(lambda: server.connections == 0)
+
+
+async def test_full_messages_may_wait_while_the_server_is_at_work() -> None:
+    """What the library read ahead of a reader that is busy is no message without an end."""
+    at_work, go_on = trio.Event(), trio.Event()
+
+    async def slowly(kind: TextKind, _text: str, _context: TextContext) -> None:
+        if kind is TextKind.MESSAGE:
+            at_work.set()
+            await go_on.wait()
+
+    async with open_server(CONFIG, hooks=Hooks(text=slowly)) as server, dialled(server.urls[0]) as ann:
+        await ann.register("ann")
+        group_id = await ann.make_group()
+        ids: list[int] = []
+        async with trio.open_nursery() as nursery:
+            for _ in range(6):
+                frames: list[bytes] = []
+                for _ in range(15):
+                    ids.append(1000 + len(ids))
+                    command = ann._asked[ids[-1]] = Send(ann.new_id(), group_id, "x" * limits.MAX_TEXT_BYTES)
+                    frames.append(ann.protocol.send(command, ids[-1]))
+                nursery.start_soon(ann.stream.send_all, b"".join(frames))
+            await at_work.wait()
+            for _ in range(50):  # the library reads what it is going to read
+                await trio.sleep(0.001)
+            go_on.set()
+            # While it still sends: a client that reads nothing until all is sent is not read from either.
+            seqs = [(await ann.answer(request_id)).seq for request_id in ids]
+        assert sorted(seqs) == list(range(2, 92))
+
+
+async def test_the_librarys_pings_are_answered_between_our_frames() -> None:
+    async with listening() as server, dialled(server.urls[0]) as client:
+        await client.register("ann")
+        for _ in range(3):
+            ids = [await client.start(Ping()) for _ in range(10)]
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.stream.websocket.ping)  # type: ignore[attr-defined]
+                for request_id in ids:
+                    assert isinstance(await client.answer(request_id), Pong)
+
+
+async def test_a_silent_socket_is_closed_at_the_deadline() -> None:
+    async with listening(handshake_timeout=0.1) as server:
+        stream = await trio.open_tcp_stream("127.0.0.1", port_of(server.urls[0]))
+        async with stream:
+            assert await stream.receive_some() == b""
+
+
+async def test_an_answer_longer_than_a_message_comes_in_several() -> None:
+    """Texts of four-byte characters take more bytes than a page is thought to have."""
+    async with listening() as server, dialled(server.urls[0]) as ann:
+        await ann.register("ann")
+        group_id = await ann.make_group()
+        for _ in range(24):
+            await ann.say(group_id, "\N{GRINNING FACE}" * (limits.MAX_TEXT_BYTES // 4))
+        ann.events.clear()
+        assert len(await ann.history(group_id)) == 25
+        request_id = await ann.start(CatchUp((Range(group_id, 0),)))
+        (progress,) = (await ann.answer(request_id)).groups
+        assert [event.seq for event in ann.streamed[request_id]] == list(range(1, progress.last + 1))
+
+
+PROXY = ("127.0.0.1",)
+FORWARDED = (b"X-Forwarded-For", b"10.0.0.1, 192.0.2.7")
+HTTPS = (b"X-Forwarded-Proto", b"https")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "headers", "seen", "secure"),
+    [
+        ((), [], "127.0.0.1", True),
+        (PROXY, [FORWARDED], "192.0.2.7", False),
+        (PROXY, [FORWARDED, HTTPS], "192.0.2.7", True),
+        (PROXY, [(b"X-Forwarded-For", b"127.0.0.1")], "127.0.0.1", True),
+        # Who comes through a proxy that tells nothing to be believed may come from anywhere.
+        (PROXY, [], "behind 127.0.0.1", False),
+        (PROXY, [(b"X-Forwarded-For", b"")], "behind 127.0.0.1", False),
+        ((), [FORWARDED], "behind 127.0.0.1", False),
+        ((), [HTTPS], "behind 127.0.0.1", False),
+        (("10.0.0.1",), [(b"Forwarded", b"for=127.0.0.1")], "behind 127.0.0.1", False),
+    ],
+)
+async def test_a_clients_address_comes_from_a_trusted_proxy_only(
+    trusted: tuple[str, ...], headers: list[tuple[bytes, bytes]], seen: str, secure: bool
+) -> None:
+    async with (
+        listening(trusted_proxies=trusted, open_registration=False) as server,
+        dialled(server.urls[0], extra_headers=headers) as client,
+    ):
+        welcome = await client.hello()
+        (served,) = server._acceptor.connections
+        assert served.peer == seen
+        assert welcome.registration_open is (seen == "127.0.0.1")
+        assert served.may_send_secrets is secure
+
+
+@pytest.mark.usefixtures("no_hurry")
+async def test_leaving_says_goodbye_in_websocket() -> None:
+    async with listening() as server:
+        async with dialled(server.urls[0]) as client:
+            await client.register("ann")
+            await client.ask(Logout())
+            await wait_closed(client, 1001)
+        await until(lambda: server.connections == 0)

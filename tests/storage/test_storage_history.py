@@ -1,0 +1,83 @@
+"""The check of the sequences finds what was damaged: a flipped body, a gap, a wrong count, a wrong head."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from storage.test_storage_transaction import ANN, BOB, GROUP, Desk
+
+from chatsrv_storage.accounts import accounts
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups import lifecycle
+from chatsrv_storage.interface import SqlConnection, open_memory_storage
+from chatsrv_storage.messages import history
+
+
+@pytest.fixture
+async def desk() -> AsyncGenerator[Desk]:
+    async with open_memory_storage() as storage:
+        made = Desk(storage)
+
+        def people(conn: SqlConnection) -> None:
+            for actor in (ANN, BOB):
+                accounts.register(conn, actor.user_id, actor.name, "!", 0)
+
+        await storage.write(people)
+        await made.run(made.do(ANN, lifecycle.make("home", [BOB.user_id], history=True, max_members=3)))
+        await made.run(*(made.post(ANN, f"message {n}") for n in range(5)))
+        yield made
+
+
+async def problems(desk: Desk) -> list[str]:
+    return await desk.read(lambda conn: list(history.check(conn)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        ("update message set text = 'massage 1' where seq = 3", ["event 3 was changed on the disk"]),
+        ("update message set sender_id = 2 where seq = 3", ["event 3 was changed on the disk"]),
+        ("delete from message where seq = 3", ["events 3 to 3 are missing", "event 4 counts 3 after 1"]),
+        ("delete from message where seq = 6", ["its head is 6 with 5 counted"]),
+        ("update chat_group set seq = 9", ["its head is 9"]),
+        ("update message set ordinal = 9 where seq = 6", ["event 6 counts 9 after 4", "its head is 6 with 5 counted"]),
+        ("update chat_group set members = 9", ["it says it has 9 members, and 2 are stored"]),
+    ],
+)
+async def test_damage_is_found(damage: str, found: list[str], desk: Desk) -> None:
+    assert await problems(desk) == []
+
+    def spoil(conn: SqlConnection) -> None:
+        conn.execute(damage)
+
+    await desk.storage.write(spoil)
+    told = await problems(desk)
+    assert len(told) == len(found)
+    for sentence, words in zip(told, found, strict=True):
+        assert words in sentence
+
+
+async def test_pages_have_a_bound_in_bytes_and_at_least_one_event(desk: Desk) -> None:
+    def look(conn: SqlConnection) -> None:
+        for most, count in ((1, 1), (1_000_000, 6)):
+            records, more, head = history.page(conn, ANN.user_id, GROUP, 0, 1 << 62, 100, most, newest=False)
+            assert (len(records), more, head) == (count, count < 6, 6)
+        records, more, _ = history.page(conn, ANN.user_id, GROUP, 0, 1 << 62, 100, 1, newest=True)
+        assert ([record.seq for record in records], more) == ([6], True)
+        with pytest.raises(Refusal, match="no such group"):
+            history.page(conn, 99, GROUP, 0, 1 << 62, 100, 1, newest=False)
+
+    await desk.read(look)
+
+
+async def test_catching_up_stops_at_its_bounds_and_says_how_far_it_went(desk: Desk) -> None:
+    def look(conn: SqlConnection) -> None:
+        records, progress = history.catch_up(conn, ANN.user_id, [(GROUP, 1), (99, 0), (GROUP, 4)], 7, 1_000_000)
+        assert [record.seq for record in records] == [2, 3, 4, 5, 6, 5, 6]
+        assert progress == [(GROUP, 6, 6), (GROUP, 6, 6)]
+        records, progress = history.catch_up(conn, ANN.user_id, [(GROUP, 0)], 2, 1_000_000)
+        assert progress == [(GROUP, 2, 6)]
+        records, progress = history.catch_up(conn, ANN.user_id, [(GROUP, 2), (GROUP, 3)], 100, 1)
+        assert [record.seq for record in records] == [3]
+        assert progress == [(GROUP, 3, 6), (GROUP, 3, 6)]
+
+    await desk.read(look)

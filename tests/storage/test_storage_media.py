@@ -1,0 +1,147 @@
+"""Rows of media: quotas, repetitions, and what a sweep may take."""
+
+import sqlite3
+from collections.abc import Generator
+from typing import Any
+
+import attrs
+import pytest
+
+from chatsrv_storage.engine.migrate import load_migrations
+from chatsrv_storage.engine.snowflake import Snowflake
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups import lifecycle
+from chatsrv_storage.groups.models import Actor
+from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction
+from chatsrv_storage.messages import media
+from chatsrv_storage.messages.edits import recall, say
+from chatsrv_storage.messages.media import Medium, StoredUpload
+
+NOW = 1_790_000_000_000
+DAY = 24 * 3600 * 1000
+GROUP = 77
+
+
+@pytest.fixture
+def conn() -> Generator[Any]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for migration in load_migrations():
+        for statement in migration.statements():
+            connection.execute(statement)
+    connection.execute("pragma foreign_keys = on")
+    for user_id, name in ((1, "ann"), (2, "bob"), (3, "eve")):
+        connection.execute(
+            "insert into person (id, name, name_key, password_hash, created_at) values (?, ?, ?, 'x', 0)",
+            (user_id, name, name),
+        )
+    run(connection, 1, lifecycle.make("g", [2], history=True, max_members=10))
+    yield connection
+    connection.close()
+
+
+def run(conn: Any, user_id: int, script: Any, now_ms: int = NOW) -> Any:
+    conn.execute("begin")
+    (outcome,) = GroupTransaction(conn, GROUP, now_ms, Snowflake(0, now_ms)).run(
+        [Command(Actor(user_id, "x"), None, script)]
+    )
+    conn.execute("commit")
+    if isinstance(outcome, Refusal):
+        raise outcome
+    assert isinstance(outcome, Accepted)
+    return outcome.reply
+
+
+def upload(number: int, size: int = 100, key: str | None = None, user_id: int = 1) -> StoredUpload:
+    return StoredUpload(f"{number:032x}", user_id, key, f"store{number}", size, "", "name", NOW + DAY)
+
+
+def medium(number: int, size: int = 100, sha256: str = "a" * 64, user_id: int = 1, kind: str = "file") -> Medium:
+    return Medium(number, user_id, sha256, size, kind, "application/octet-stream", "name", {}, NOW)
+
+
+def add(conn: Any, number: int, quota: int = 10_000, **more: Any) -> Medium:
+    made = medium(number, **more)
+    return media.add(conn, made, b"webp", upload(number, made.size, user_id=made.uploader_id), quota, NOW)
+
+
+def test_room_is_kept_for_what_is_announced(conn: Any) -> None:
+    media.begin_upload(conn, upload(1, 600), 1000, 10, NOW)
+    with pytest.raises(Refusal, match="no room"):
+        media.begin_upload(conn, upload(2, 600), 1000, 10, NOW)
+    with pytest.raises(Refusal, match="no room"):
+        add(conn, 3, quota=1000, size=500)
+    media.begin_upload(conn, upload(4, 600, user_id=2), 1000, 10, NOW)
+    stored = media.add(conn, medium(5, 600), None, upload(1, 600), 1000, NOW)
+    assert media.used_bytes(conn, 1, NOW) == 600
+    assert media.add(conn, medium(6, 600), None, upload(1, 600), 1000, NOW) == stored, "a repetition that overtook it"
+    assert media.used_bytes(conn, 1, NOW) == 600
+
+
+def test_unfinished_uploads_are_few(conn: Any) -> None:
+    for number in range(3):
+        media.begin_upload(conn, upload(number), 10_000, 3, NOW)
+    with pytest.raises(Refusal, match="unfinished"):
+        media.begin_upload(conn, upload(9), 10_000, 3, NOW)
+    media.drop_upload(conn, upload(0).id)
+    media.begin_upload(conn, upload(9), 10_000, 3, NOW)
+
+
+def test_a_key_is_for_one_upload(conn: Any) -> None:
+    first = media.begin_upload(conn, upload(1, key="k"), 1000, 9, NOW)
+    assert media.begin_upload(conn, upload(2, key="k"), 1000, 9, NOW) == first
+    with pytest.raises(Refusal, match="another upload"):
+        media.begin_upload(conn, upload(3, 5, key="k"), 1000, 9, NOW)
+    with pytest.raises(Refusal, match="another upload"):
+        media.add(conn, medium(4), None, attrs.evolve(upload(4, key="k"), store_id=""), 1000, NOW)
+    assert media.begin_upload(conn, upload(5, key="k", user_id=2), 1000, 9, NOW).id == upload(5).id
+    with pytest.raises(Refusal, match="no such upload"):
+        media.upload_of(conn, 2, first.id)
+
+
+def test_the_sweep_takes_what_stands_nowhere(conn: Any) -> None:
+    for number in range(1, 6):
+        add(conn, number, sha256=str(number) * 64)
+    conn.execute("update media set kind = 'image' where id in (3, 4)")
+    seq = run(conn, 1, say("", 0, (), mention_all=False, media_id=1))[1]
+    conn.execute("update person set avatar = 3 where id = 2")
+    run(conn, 1, media.set_avatar(4))
+    assert media.unused(conn, NOW + DAY - 1) == []
+    assert media.unused(conn, NOW + DAY + 1) == [2, 5]
+    run(conn, 1, say("", 0, (), mention_all=False, media_id=5))
+    assert media.remove_unused(conn, [1, 2, 3, 4, 5]) == 1, "what was sent since is looked at again"
+    assert sorted(media.still_used(conn, [str(number) * 64 for number in range(9)])) == [
+        str(number) * 64 for number in (1, 3, 4, 5)
+    ]
+    assert media.thumbnail(conn, "2" * 64) is None
+    assert list(media.check(conn)) == []
+    run(conn, 1, recall(seq, 10**9))
+    assert media.unused(conn, NOW + DAY + 1) == [1]
+    assert list(media.check(conn)) == []
+    with pytest.raises(Refusal, match="no such medium"):
+        run(conn, 1, say("", 0, (), mention_all=False, media_id=2))
+
+
+def test_uploads_past_their_time(conn: Any) -> None:
+    media.begin_upload(conn, upload(1), 10_000, 9, NOW)
+    add(conn, 2)
+    assert media.drop_expired(conn, NOW + DAY - 1) == []
+    assert media.drop_expired(conn, NOW + DAY + 1) == ["store1"]
+    assert media.upload_of(conn, 1, upload(2).id).media_id == 2, "kept for a repetition"
+    assert media.drop_expired(conn, NOW + 8 * DAY) == []
+    with pytest.raises(Refusal):
+        media.upload_of(conn, 1, upload(2).id)
+
+
+def test_check_finds_what_is_lost(conn: Any) -> None:
+    add(conn, 1)
+    run(conn, 1, say("", 0, (), mention_all=False, media_id=1))
+    conn.execute("delete from media_use")
+    assert list(media.check(conn)) == [f"group {GROUP}: message 2 has lost its medium"]
+
+
+def test_reading_rights_do_not_scan(conn: Any) -> None:
+    """Driven by the reader's groups and by indexes: a medium that stands in many places costs no more."""
+    plan = conn.execute(
+        f"explain query plan select d.id from media d where d.id = :id and ({media._MAY_READ})", {"id": 1, "user": 1}
+    ).fetchall()
+    assert not [row[3] for row in plan if row[3].startswith("SCAN")], plan

@@ -1,0 +1,1 @@
+"""What tests share: servers, clients, files, and worlds with a virtual clock."""

@@ -1,0 +1,113 @@
+"""Files of every kind for the media tests: small, real, made here; `film` and `sound` by PyAV's encoders."""
+
+import io
+import math
+import struct
+import tempfile
+import zlib
+from array import array
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from PIL import Image
+
+from chatsrv.media.probe.facts import MAX_FRAMES
+
+
+def picture(
+    kind: str = "PNG", size: tuple[int, int] = (400, 300), *, exif: Image.Exif | None = None, mode: str = "RGB"
+) -> bytes:
+    """A red picture with a blue top-left quarter, so that turning it shows."""
+    image = Image.new("RGB", size, "red")
+    image.paste("blue", (0, 0, size[0] // 2, size[1] // 2))
+    out = io.BytesIO()
+    image.convert(mode).save(out, kind, **({} if exif is None else {"exif": exif}))
+    return out.getvalue()
+
+
+def animation(frames: int, kind: str = "GIF") -> bytes:
+    out = io.BytesIO()
+    first, *rest = [
+        Image.new("RGB", (20, 10), (number * 2, 255 - number * 2, number % 2 * 255)) for number in range(frames)
+    ]
+    first.save(out, kind, save_all=True, append_images=rest, duration=20, lossless=True)
+    return out.getvalue()
+
+
+def gif_bomb(frames: int = 10_000) -> bytes:
+    """A GIF of that many frames, 20 bytes each, made by hand."""
+    head = b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0x80, 0, 0) + bytes(3) + b"\xff" * 3
+    frame = (
+        b"\x21\xf9\x04\x04\x01\x00\x00\x00" + b"\x2c" + struct.pack("<HHHHB", 0, 0, 4, 4, 0) + b"\x02\x02\x84\x51\x00"
+    )
+    assert frames > MAX_FRAMES
+    return head + frame * frames + b"\x3b"
+
+
+def png_bomb(side: int = 50_000) -> bytes:
+    """A PNG header that promises side x side pixels, with a few real ones behind it."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100_000))) + chunk(b"IEND", b"")
+
+
+def wav(seconds: float = 2.0, rate: int = 8000) -> bytes:
+    """A tone that is loud in its first half and silent in its second."""
+    count = int(seconds * rate)
+    samples = array("h", [int(30_000 * math.sin(at / 4)) if at < count // 2 else 0 for at in range(count)])
+    data = samples.tobytes()
+    form = struct.pack("<HHIIHH", 1, 1, rate, 2 * rate, 2, 16)
+    return (
+        b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + struct.pack("<I", 16) + form
+        + b"data" + struct.pack("<I", len(data)) + data
+    )  # fmt: skip
+
+
+def sound(container: str, codec: str, seconds: float = 2.0, rate: int = 48_000) -> bytes:
+    """The same tone in another format, e.g. ("mp3", "libmp3lame")."""
+    out = io.BytesIO()
+    with av.open(out, "w", format=container) as file:
+        stream: Any = file.add_stream(codec, rate=rate, layout="mono")
+        resampler = av.AudioResampler(
+            format=stream.format, layout="mono", rate=rate, frame_size=stream.frame_size or 960
+        )
+        with av.open(io.BytesIO(wav(seconds)), "r") as source:
+            for frame in [*source.decode(audio=0), None]:
+                for part in resampler.resample(frame):
+                    file.mux(stream.encode(part))
+        file.mux(stream.encode(None))
+    return out.getvalue()
+
+
+def film(
+    container: str = "mp4",
+    codec: str = "libx264",
+    *,
+    seconds: float = 2.0,
+    size: tuple[int, int] = (64, 48),
+    rotation: int = 0,
+    fast_start: bool = False,
+) -> bytes:
+    """The same picture ten times a second; `fast_start` puts the index first, where cutting the end leaves it whole."""
+    options = {"movflags": "faststart"} if fast_start else {}
+    with tempfile.NamedTemporaryFile(suffix=f".{container}") as out, av.open(out.name, "w", options=options) as file:
+        stream: Any = file.add_stream(codec, rate=10)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for number in range(int(seconds * 10)):
+            image = Image.new("RGB", size, "red")
+            image.paste("blue", (0, 0, size[0] // 2, size[1] // 2))
+            frame = av.VideoFrame.from_image(image).reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+        file.close()
+        return Path(out.name).read_bytes()
