@@ -57,7 +57,7 @@ __all__ = [
     "conversation",
     "decode",
     "encode",
-    "facetoface",
+    "face_to_face",
     "governing",
     "groups",
     "is_command",

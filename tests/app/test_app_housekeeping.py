@@ -23,7 +23,7 @@ DAY_MS = 24 * 3_600_000
 @asynccontextmanager
 async def house(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Storage]:
     """A storage that is kept in order, round by half an hour."""
-    monkeypatch.setattr(housekeeping, "EVERY", HOUR / 2)
+    monkeypatch.setattr(housekeeping, "SWEEP_INTERVAL_SECONDS", HOUR / 2)
     acceptor = cast("Any", SimpleNamespace(connections=[]))
     async with open_memory_storage() as storage, trio.open_nursery() as nursery:
         await nursery.start(housekeeping.run_housekeeping, storage, clock, Snowflake(), acceptor)

@@ -90,7 +90,7 @@ async def test_a_payout_that_is_refused_comes_back(autojump_clock: Any) -> None:
 async def test_packets_that_cannot_be_refunded_hold_up_no_others_and_do_not_fill_the_log(
     autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(money, "AT_ONCE", 2)
+    monkeypatch.setattr(money, "MAX_PACKETS_PER_SWEEP", 2)
     lines: list[Any] = []
     async with open_test_server(log=log_of(lines)) as server:
         storage, new_id = server.server.services.storage, client_ids(server.clock.now_ms)

@@ -119,7 +119,7 @@ async def test_a_websocket_that_is_closed_before_it_is_one_fails_at_once(nursery
 
 async def test_a_websocket_closes_in_order_and_waits_for_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "CLOSING", 120.0)
-    monkeypatch.setattr(connection, "GOODBYE", 120.0)
+    monkeypatch.setattr(connection, "CLOSE_GRACE_SECONDS", 120.0)
     async with chatsrv.open_server(chatsrv.Config(ws="127.0.0.1:0", **QUICK)) as server:
         with trio.fail_after(60):
             for _ in range(5):

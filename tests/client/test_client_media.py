@@ -91,7 +91,7 @@ async def test_what_is_refused_is_said(tmp_path: Path) -> None:
 
 
 async def test_an_upload_goes_on_after_lost_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PIECE", 100_000)
+    monkeypatch.setattr(module, "UPLOAD_CHUNK_BYTES", 100_000)
     data = bytes(range(251)) * 4000
     async with open_pair() as (server, ann, _):
         lost = 0

@@ -1,4 +1,4 @@
-"""rights.py: the one function that decides, apart from any group that is stored."""
+"""permissions.py: the one function that decides, apart from any group that is stored."""
 
 import attrs
 import pytest

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
+TESTS = Path(__file__).parent.parent
+ROOT = TESTS.parent
 NAMED = re.compile(r"\b(test_\w+\.py)::(\w+)")
 
 
 @cache
 def functions_of(file: str) -> frozenset[str]:
     """The names of a file's tests; machines of Hypothesis are assigned."""
-    path = HERE / file
-    if not path.is_file():
+    path = next(TESTS.rglob(file), None)
+    if path is None:
         return frozenset()
     names: set[str] = set()
     for node in ast.parse(path.read_text()).body:

@@ -95,7 +95,7 @@ async def test_a_cancelled_body() -> None:
 
 
 async def test_a_cancelled_upload_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfers, "PIECE", MUCH)
+    monkeypatch.setattr(transfers, "UPLOAD_CHUNK_BYTES", MUCH)
     monkeypatch.setattr(transfers, "READ", MUCH)
     async with open_peer() as peer:
         peer.answers = [b"HTTP/1.1 201 Created\r\nlocation: /uploads/1\r\ncontent-length: 0\r\n\r\n"]
@@ -105,7 +105,7 @@ async def test_a_cancelled_upload_of_the_client(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_a_cancelled_upload_to_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatsrv.media.store.s3.PART", MUCH)
+    monkeypatch.setattr("chatsrv.media.store.s3.PART_BYTES", MUCH)
     monkeypatch.setattr("chatsrv.media.store.s3.BLOCK", MUCH)
     async with open_peer() as peer, open_s3_store(settings(peer.url, "bucket"), tmp_path) as store:
         await assert_clean_when_cancelled(peer, lambda: put(store, bytes(MUCH)))

@@ -11,7 +11,8 @@ from support.server_kit import PASSWORD, port_of
 
 from chatsrv.app import open_server
 from chatsrv.client import open_client
-from chatsrv.http import connection, server
+from chatsrv.http import connection
+from chatsrv.http import server as http_server
 
 ROUNDS, AT_ONCE = 16, 40
 WEBSOCKET = (
@@ -138,7 +139,7 @@ async def test_no_head_is_the_servers_fault(seed: int, monkeypatch: pytest.Monke
     chance = random.Random(seed)
     lines: list[Any] = []
     monkeypatch.setattr(connection, "KEEP_ALIVE_SECONDS", 0.05)
-    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(http_server, "DRAIN_SECONDS", 0.05)
     config = quick(origins="http://a", handshake_timeout=0.2, media_stall_timeout=0.1)
     async with open_server(config, log=log_of(lines)) as server, open_client(url_of(server, "tcp")) as ann:
         await ann.register("ann", PASSWORD)

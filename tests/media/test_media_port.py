@@ -216,7 +216,7 @@ async def test_presigned_urls(store):
 
 @needs_moto
 async def test_big_files_go_in_parts_and_abandoned_parts_are_swept(endpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(s3, "PART", 5 * MEBI)
+    monkeypatch.setattr(s3, "PART_BYTES", 5 * MEBI)
     async with httpx.AsyncClient() as http:
         (await http.put(f"{endpoint}/parts")).raise_for_status()
     clock = Clock(time.time())

@@ -149,7 +149,7 @@ async def test_who_leaves_before_the_handshake_is_gone_at_once(lines: int) -> No
 @pytest.fixture
 def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Last words are bounded by a second, which a busy machine may spend before they are written."""
-    monkeypatch.setattr(connection, "GOODBYE", 60.0)
+    monkeypatch.setattr(connection, "CLOSE_GRACE_SECONDS", 60.0)
     monkeypatch.setattr(websocket, "CLOSING", 60.0)
 
 

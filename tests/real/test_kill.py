@@ -24,7 +24,7 @@ from chatsrv_storage.accounts import audit_log
 from chatsrv_storage.engine.check import check_folder
 from chatsrv_storage.messages import history
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parent.parent
 TALKERS = 4
 IN_FLIGHT = 16
 
@@ -33,10 +33,10 @@ IN_FLIGHT = 16
 def victim(folder: Path, **environment: str) -> Generator[tuple["subprocess.Popen[str]", str]]:
     """The process of server_victim.py and its URL; killed at the end if it still lives."""
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "server_victim.py"), str(folder)],
+        [sys.executable, "-m", "support.server_victim", str(folder)],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONPATH": str(TESTS), **environment},
     )
     with process:
         try:

@@ -171,7 +171,7 @@ def events_are_told_that_were_never_stored() -> AbstractContextManager[None]:
                     ghost = attrs.evolve(effect, seq=effect.seq + 1, id=effect.id + 1)
                     self.bus.publish(group_id, SharedFrames(encode(event_of(ghost)), 1))
 
-    return replaced(Channels, "tell", tell_a_ghost)
+    return replaced(Channels, "publish_outcomes", tell_a_ghost)
 
 
 def a_medium_is_known_before_its_bytes_are_safe() -> AbstractContextManager[None]:

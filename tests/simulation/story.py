@@ -110,7 +110,7 @@ def _simulated(world: World) -> Generator[None]:
         stack.enter_context(replaced(trio.to_thread, "run_sync", _inline))
         stack.enter_context(replaced(session, "ServerConnection", watched_link(world)))
         stack.enter_context(replaced(transfers, "_http", world.web.client))
-        stack.enter_context(replaced(transfers, "PIECE", media.PIECE))
+        stack.enter_context(replaced(transfers, "UPLOAD_CHUNK_BYTES", media.PIECE))
         yield
 
 

@@ -15,7 +15,7 @@ from support.storage_kit import SCHEMA
 
 from chatsrv_storage.engine.check import check_folder
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parent.parent
 BROKEN_FSYNC = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -51,11 +51,11 @@ def victim(
 ) -> Generator["subprocess.Popen[str]"]:
     """The process of storage_victim.py, killed at the end if it still lives."""
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "storage_victim.py"), str(folder), str(writers), *more],
+        [sys.executable, "-m", "support.storage_victim", str(folder), str(writers), *more],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, "PYTHONPATH": str(TESTS), **(environment or {})},
     )
     with process:
         try:

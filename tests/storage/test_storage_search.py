@@ -119,7 +119,7 @@ def test_pages_go_on_where_the_last_one_ended():
 @pytest.mark.parametrize("seed", range(5))
 def test_the_latest_of_many_groups_come_first_whatever_way_they_are_found(monkeypatch, seed, few):
     """Groups that fell silent long ago, groups where the word is rare, newcomers, and windows that end within them."""
-    monkeypatch.setattr(search, "FEW", few)
+    monkeypatch.setattr(search, "SMALL_BATCH_ROWS", few)
     monkeypatch.setattr(search, "WINDOW", 4)
     dice = random.Random(seed)
     storage = Storage()

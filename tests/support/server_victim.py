@@ -1,6 +1,6 @@
 """A process with a server in it; tests kill it, and fill its disk.
 
-    python server_victim.py FOLDER
+    python -m support.server_victim FOLDER
 
 It prints its URL once it is ready, and stops gracefully on SIGTERM. VICTIM_FILE_LIMIT bounds the bytes of each of its
 files. Password hashes cost nothing here, and no rate is limited.

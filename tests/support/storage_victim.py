@@ -1,6 +1,6 @@
 """A process that writes notes and prints each number once it is acked; tests kill it, fill its disk, break its fsync.
 
-    python storage_victim.py FOLDER WRITERS [NOTES]
+    python -m support.storage_victim FOLDER WRITERS [NOTES]
 
 It writes `NOTES` notes (else for ever), reports refusals as `refused CODE`, and goes on after them when a line arrives
 on its standard input. VICTIM_FILE_LIMIT bounds the bytes of each of its files. The exit code is 3 when the storage failed.

@@ -1,6 +1,6 @@
 """Where results go: lines for a person or objects for a program on standard output, everything else on standard error.
 
-Nothing of what people wrote is ever read as rich markup, and all of it is neutralised (safe.py).
+Nothing of what people wrote is ever read as rich markup, and all of it is neutralised (terminal_escape.py).
 """
 
 import sys

@@ -67,7 +67,8 @@ class ClientConnection:
 
     __slots__ = (
         "_bad_frames", "_ended", "_leaving", "_meter", "_nursery", "_outbox", "_protocol", "_room", "_scope", "_services",
-        "_transport", "_unanswered", "_unanswered_bytes", "actor", "last_read_at", "may_register", "page", "put_event", "session_id",
+        "_transport", "_unanswered", "_unanswered_bytes", "actor", "last_read_at", "may_register", "page", "put_event",
+        "session_id",
     )  # fmt: skip
 
     def __init__(self, services: Services, transport: Transport, *, may_register: bool, page: str = "") -> None:

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final, TypeVar
 
-from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.engine.jobs import SqlConnection
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ Readings are counted by running time, which no clock can hasten: time in which t
 
 from typing import Final
 
-from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.engine.jobs import SqlConnection
 
 EVERY_MS: Final = 3600 * 1000
 """Running time from one reading to the next, at least."""

@@ -1,7 +1,7 @@
 """The time below which ids may have been given out: reserved ahead, so that a crash with the clock set back repeats none."""
 
+from chatsrv_storage.engine.jobs import SqlConnection
 from chatsrv_storage.engine.snowflake import time_of
-from chatsrv_storage.interface import SqlConnection
 
 
 def read(conn: SqlConnection) -> int:

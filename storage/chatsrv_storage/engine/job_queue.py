@@ -98,7 +98,7 @@ class WaitingJobs:
                 del entries[entry]
         for entry in batch:
             self._room.release()
-            begin = getattr(entry.job, "begin", None)  # a Beginning; isinstance would cost a microsecond
+            begin = getattr(entry.job, "on_batch_start", None)  # BatchAware; isinstance would cost a microsecond
             if begin is not None:
                 begin()
         return batch

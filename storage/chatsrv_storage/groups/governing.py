@@ -1,4 +1,4 @@
-"""Governing a group: its rules, roles, mutes, bans, nicknames and notice, and its end. Who may is decided in rights.py."""
+"""Governing a group: its rules, roles, mutes, bans, nicknames and notice, and its end. Who may is decided in permissions.py."""
 
 from typing import Any
 

@@ -1,9 +1,9 @@
 """Who may do what in a group: one table, and the one function that reads it. What is not in the table nobody may do.
 
-Every script that changes or reads a group asks here first, by `Turn.require` or `reader`, in its own transaction. A
-stranger (who never was in, left, was removed or banned, or whose group was dissolved) is told no more than for a group
-that does not exist. The specification prints the table (protocol/generate.py); tests/commands/test_permissions_matrix.py holds every
-command of the wire to it, role by role.
+Every script that changes or reads a group asks here first, by `GroupTransaction.require` or `require_reader`, in its own
+transaction. A stranger (who never was in, left, was removed or banned, or whose group was dissolved) is told no more
+than for a group that does not exist. The specification prints the table (protocol/generate.py);
+tests/commands/test_permissions_matrix.py holds every command of the wire to it, role by role.
 """
 
 from enum import Enum

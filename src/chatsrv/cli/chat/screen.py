@@ -1,6 +1,6 @@
 """The full screen of `chatsrv chat`: Textual (asyncio) is the host, and Trio runs as its guest in the same thread.
 
-So the client library drives widgets directly, without threads or locks. Everything shown came through safe.py.
+So the client library drives widgets directly, without threads or locks. Everything shown came through terminal_escape.py.
 """
 
 import asyncio

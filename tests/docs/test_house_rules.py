@@ -1,0 +1,79 @@
+"""Rules of the code that tools do not check: names, docstrings, and the size of files. See docs/contributing.md."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+PRODUCT = ("src", "protocol", "storage", "redpack")
+EVERYTHING = (*PRODUCT, "bench", "tests")
+MAX_LINES = 400
+
+VAGUE = frozenset(
+    {
+        *("AT_ONCE", "BITE", "EVERY", "FEW", "GAP", "KEPT", "MANY", "MOST", "MUCH", "NOBODY", "NOTHING", "ONCE", "OWN"),
+        *("PART", "PIECE", "REST", "SOME", "SOON", "SPACE", "WHOLE"),
+    }
+)
+"""Names that do not say what they bound or hold, nor in which unit."""
+
+
+def _files(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in sorted((ROOT / folder).rglob("*.py")) if "node_modules" not in path.parts)
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def _module_names(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def test_no_two_public_classes_of_the_product_share_a_name() -> None:
+    homes: defaultdict[str, list[str]] = defaultdict(list)
+    for path in _files(*PRODUCT):
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(str(path.relative_to(ROOT)))
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}
+
+
+def test_no_constant_of_the_product_has_a_vague_name() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in _files(*PRODUCT)
+        for name in _module_names(_tree(path))
+        if name in VAGUE
+    ]
+    assert found == []
+
+
+def test_every_docstring_of_the_product_begins_with_a_sentence() -> None:
+    wrong: list[str] = []
+    for path in _files(*PRODUCT):
+        for node in ast.walk(_tree(path)):
+            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            text = ast.get_docstring(node)
+            if text is None:
+                continue
+            first = text.split("\n\n", 1)[0].strip()
+            if not first or not first.rstrip("`'\")").endswith((".", ":", "?", "…", "!")):
+                wrong.append(f"{path.relative_to(ROOT)}: {first[:60]}")
+    assert wrong == []
+
+
+def test_no_file_of_the_product_is_longer_than_is_read_at_once() -> None:
+    long = {
+        str(path.relative_to(ROOT)): n
+        for path in _files(*PRODUCT, "bench")
+        if (n := len(path.read_text("utf-8").splitlines())) > MAX_LINES
+    }
+    assert long == {}
