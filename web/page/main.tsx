@@ -1,0 +1,18 @@
+/** The page's first script. */
+import { render } from "preact";
+import { resume } from "./state/session.ts";
+import { App } from "./views/app.tsx";
+import "./style/index.css";
+
+const root = document.getElementById("app");
+if (!root) throw new Error("index.html has no element for the page");
+
+/** iOS does not resize the page for its keyboard: the visible height is told to the style. */
+const viewport = globalThis.visualViewport;
+viewport?.addEventListener("resize", () => {
+  document.documentElement.style.setProperty("--visible-height", `${viewport.height}px`);
+  scrollTo(0, 0);
+});
+
+resume();
+render(<App />, root);

@@ -1,0 +1,66 @@
+/** Messages of mine that the server does not have yet, and files on their way up. */
+import type { OutboxEntry } from "../../client/outbox.ts";
+import { discardMessage, retryMessage } from "../state/chats.ts";
+import { type Attachment, removeAttachment, retryUpload } from "../state/uploads.ts";
+import { errorText, timeText, words } from "../words/index.ts";
+import { Icon } from "./icons.tsx";
+import { plain, StrangerText } from "./stranger_text.tsx";
+
+export function PendingMessage({ entry }: { entry: OutboxEntry }) {
+  const { value: say } = words;
+  return (
+    <li class="row mine">
+      <div class="row-body">
+        <article class="bubble" aria-label={`${say.you}, ${entry.refusal ? say.notSent : say.waiting}`}>
+          <StrangerText text={entry.text || say.picture} />
+          <footer class="bubble-foot">
+            <time>{timeText(entry.at)}</time>
+            <span role="img" aria-label={entry.refusal ? say.notSent : say.waiting}>
+              <Icon name={entry.refusal ? "alert" : "clock"} size={14} />
+            </span>
+          </footer>
+        </article>
+        {entry.refusal && (
+          <p class="refusal" role="alert">
+            {say.notSent} {errorText(entry.refusal.code, entry.refusal.message)}{" "}
+            <button type="button" class="link" onClick={() => retryMessage(entry.key)}>
+              {say.again}
+            </button>{" "}
+            <button type="button" class="link" onClick={() => discardMessage(entry.key)}>
+              {say.discard}
+            </button>
+          </p>
+        )}
+      </div>
+    </li>
+  );
+}
+
+export function AttachmentChip({ attachment }: { attachment: Attachment }) {
+  const { value: say } = words;
+  const name = plain(attachment.file.name);
+  const percent = Math.round(attachment.progress * 100);
+  return (
+    <li class="chip">
+      {attachment.preview ? <img src={attachment.preview} alt="" width={56} height={56} /> : <Icon name="file" size={32} />}
+      <span class="chip-name">
+        <bdi>{name}</bdi>
+        {attachment.failure ? (
+          <span class="error" role="alert">
+            {say.uploadFailed}: {errorText(attachment.failure, attachment.failure)}
+          </span>
+        ) : (
+          <progress value={attachment.progress} max={1} aria-label={say.uploading(name, percent)} />
+        )}
+      </span>
+      {attachment.failure && (
+        <button type="button" class="link" onClick={() => retryUpload(attachment.key)}>
+          {say.again}
+        </button>
+      )}
+      <button type="button" class="icon-button" aria-label={say.removeAttachment(name)} onClick={() => removeAttachment(attachment.key)}>
+        <Icon name="close" size={16} />
+      </button>
+    </li>
+  );
+}

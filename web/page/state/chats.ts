@@ -1,0 +1,152 @@
+/** The list of chats, the one that is open, and the events that come for them. */
+import { batch, computed, effect, signal } from "@preact/signals";
+import type { Event, Frame } from "../../client/codec.ts";
+import { Outbox, type OutboxEntry } from "../../client/outbox.ts";
+import type { Group, Id } from "../../client/protocol.gen.ts";
+import { Sync } from "../../client/sync.ts";
+import { announce } from "./announcer.ts";
+import { Conversation } from "./conversation.ts";
+import { connection, hooks, me } from "./session.ts";
+import { storage } from "./storage.ts";
+import { timers } from "./timers.ts";
+
+const MAX_CONVERSATIONS = 20;
+const HIDDEN_FLUSH_MS = 200;
+
+export const groups = signal<readonly Group[]>([]);
+export const listIsLoaded = signal(false);
+export const openGroupId = signal<Id | null>(null);
+export const outboxEntries = signal<readonly OutboxEntry[]>([]);
+/** Called with each event outside all sequences. */
+export const personalListeners: ((event: Event) => void)[] = [];
+
+const conversations = new Map<Id, Conversation>();
+let outbox: Outbox | null = null;
+
+export const openGroup = computed(() => groups.value.find((group) => group.group_id === openGroupId.value) ?? null);
+
+/** Unread messages in all chats that are not quiet. */
+export const unreadTotal = computed(() => groups.value.reduce((sum, group) => sum + (group.quiet ? 0 : unreadOf(group)), 0));
+
+effect(() => {
+  const count = unreadTotal.value;
+  document.title = count ? `(${count > 99 ? "99+" : count}) chatsrv` : "chatsrv";
+});
+
+export function unreadOf(group: Group): number {
+  return Math.max(0, group.ordinal - group.read_ordinal);
+}
+
+export const sync = new Sync(connection, {
+  groupsChanged: (all) => {
+    groups.value = [...all.values()].sort((a, b) => (b.last?.sent_at ?? 0) - (a.last?.sent_at ?? 0) || (a.group_id < b.group_id ? 1 : -1));
+    listIsLoaded.value = true;
+    for (const id of conversations.keys()) if (!all.has(id)) conversations.delete(id);
+    if (openGroupId.value && !all.has(openGroupId.value)) openGroupId.value = null;
+  },
+  eventsArrived: (groupId, events) => {
+    const conversation = conversations.get(groupId);
+    conversation?.take(events);
+    if (groupId === openGroupId.value) announce(events);
+  },
+  fellBehind: (groupId) => {
+    const conversation = conversations.get(groupId);
+    const group = sync.groups.get(groupId);
+    if (conversation && group) void conversation.loadNewest(group);
+  },
+  personalEvent: (event) => {
+    for (const listener of personalListeners) listener(event);
+  },
+});
+
+/** Frames are taken once per drawing, so that a flood costs one rendering each. */
+let queue: Frame[] = [];
+let scheduled = false;
+
+function flushFrames(): void {
+  scheduled = false;
+  const frames = queue;
+  queue = [];
+  if (frames.length) batch(() => sync.take(frames));
+}
+
+function schedule(): void {
+  if (scheduled) return;
+  scheduled = true;
+  if (document.hidden) timers.after(HIDDEN_FLUSH_MS, flushFrames);
+  else requestAnimationFrame(flushFrames);
+}
+
+document.addEventListener("visibilitychange", flushFrames); // what waited for a drawing that does not come now
+
+hooks.frames.push((frames) => {
+  queue.push(...frames);
+  schedule();
+});
+
+hooks.online.push((who) => {
+  outbox ??= new Outbox(connection, storage, who.user_id, (entries) => (outboxEntries.value = entries), (entry, seq) => {
+    conversations.get(entry.groupId)?.stored(entry, seq);
+  });
+  outbox.flush();
+  void sync.refresh().then(() => openGroupId.value && conversationOf(openGroupId.value));
+});
+
+hooks.forget.push(() => {
+  queue = [];
+  outbox = null;
+  sync.groups = new Map();
+  for (const id of conversations.keys()) sync.unfollow(id);
+  conversations.clear();
+  batch(() => {
+    groups.value = [];
+    listIsLoaded.value = false;
+    openGroupId.value = null;
+    outboxEntries.value = [];
+  });
+});
+
+/** The conversation of a group, loaded if it was not; the least recently opened one is forgotten beyond 20. */
+export function conversationOf(groupId: Id): Conversation {
+  let conversation = conversations.get(groupId);
+  if (!conversation) {
+    conversation = new Conversation(groupId, me.value?.user_id ?? ("0" as Id), connection, sync);
+    conversation.pendingOf = () => outboxEntries.peek().filter((entry) => entry.groupId === groupId);
+    for (const id of conversations.keys()) {
+      if (conversations.size < MAX_CONVERSATIONS) break;
+      sync.unfollow(id);
+      conversations.delete(id);
+    }
+  }
+  conversations.delete(groupId);
+  conversations.set(groupId, conversation);
+  const group = sync.groups.get(groupId);
+  if (group && !conversation.isLoaded.value) void conversation.loadNewest(group);
+  return conversation;
+}
+
+/** Show a chat; null: none. Its divider is fixed now, and stays until the chat is left. */
+export function openChat(groupId: Id | null): void {
+  if (groupId === openGroupId.value) return;
+  const left = openGroupId.value && conversations.get(openGroupId.value);
+  if (left) left.leave();
+  const group = groupId && sync.groups.get(groupId);
+  if (group) conversationOf(group.group_id).enter(group);
+  openGroupId.value = groupId;
+}
+
+export function sendText(groupId: Id, text: string, extra: OutboxEntry["extra"] = null): void {
+  outbox?.add({ groupId, text, mediaId: null, extra });
+}
+
+export function sendMedia(groupId: Id, mediaId: Id, caption: string): void {
+  outbox?.add({ groupId, text: caption, mediaId, extra: null });
+}
+
+export function retryMessage(key: string): void {
+  outbox?.retry(key);
+}
+
+export function discardMessage(key: string): void {
+  outbox?.discard(key);
+}

@@ -1,0 +1,116 @@
+/** The one connection of the page, and who is logged in on it. */
+import { signal } from "@preact/signals";
+import type { Frame } from "../../client/codec.ts";
+import { Connection, type Credentials, type Socket, type SocketEvents, type State } from "../../client/connection.ts";
+import type { LoggedIn } from "../../client/protocol.gen.ts";
+import { toHex } from "../../client/client_id.ts";
+import { forgetPerson, storage } from "./storage.ts";
+import { timers } from "./timers.ts";
+
+/** Set while a cookie may be there, so that a first visit shows the login without asking the server. */
+const LOGGED_IN_KEY = "chatsrv.logged_in";
+const SUBPROTOCOL = "chatsrv.v1";
+
+export const connectionState = signal<State>("logged_out");
+export const me = signal<LoggedIn | null>(null);
+/** Why the login was refused or the session ended: an error code and the server's sentence. */
+export const loginRefusal = signal<{ code: string; message: string } | null>(null);
+/** Whether the server has another page than the one that runs. */
+export const pageIsStale = signal(false);
+export const registrationOpen = signal(true);
+
+/** What the parts of the state do when somebody is logged in, when frames come, and when all is to be forgotten. */
+export const hooks = { online: [] as ((me: LoggedIn) => void)[], frames: [] as ((frames: Frame[]) => void)[], forget: [] as (() => void)[] };
+
+function dial(events: SocketEvents): Socket {
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  const socket = new WebSocket(`${scheme}//${location.host}/chat`, SUBPROTOCOL);
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => events.opened();
+  socket.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => events.received(new Uint8Array(data));
+  socket.onclose = () => events.closed();
+  return socket;
+}
+
+/** Bring the token to the server, which makes a cookie of it that no script can read. */
+async function tradeToken(token: Uint8Array): Promise<Credentials> {
+  const response = await fetch("/session", { method: "POST", headers: { authorization: `Bearer ${toHex(token)}` } });
+  if (!response.ok) throw new Error(`the server made no cookie: ${response.status}`);
+  storage.set(LOGGED_IN_KEY, "1");
+  return { kind: "cookie" };
+}
+
+let firstPage: string | null = null;
+
+export const connection = new Connection({
+  dial,
+  timers,
+  agent: "chatsrv page",
+  device: deviceName(),
+  listener: {
+    stateChanged: (state) => {
+      if (connection.welcome) {
+        registrationOpen.value = connection.welcome.registration_open;
+        comparePage(connection.welcome.page);
+      }
+      if (state === "logged_out") endHere();
+      connectionState.value = state;
+    },
+    gotToken: tradeToken,
+    online: (who) => {
+      me.value = who;
+      for (const hook of hooks.online) hook(who);
+    },
+    received: (frames) => {
+      for (const hook of hooks.frames) hook(frames);
+    },
+  },
+});
+
+/** A page that reads another digest than at its start is not the server's any more; a hidden one reloads by itself. */
+function comparePage(digest: string): void {
+  if (!digest || digest === "none") return;
+  firstPage ??= digest;
+  if (digest === firstPage) return;
+  if (document.hidden) location.reload();
+  else pageIsStale.value = true;
+}
+
+function endHere(): void {
+  const { refusal } = connection;
+  loginRefusal.value = refusal && (refusal.code !== "session_ended" || me.value) ? { code: refusal.code, message: refusal.message } : null;
+  if (refusal?.code === "session_ended") storage.remove(LOGGED_IN_KEY);
+  if (me.value && refusal) forgetPerson(me.value.user_id);
+  me.value = null;
+  for (const hook of hooks.forget) hook();
+}
+
+/** Go on with the session of the cookie, if there may be one. */
+export function resume(): void {
+  if (storage.get(LOGGED_IN_KEY)) connection.start({ kind: "cookie" });
+}
+
+export function logIn(name: string, password: string, register: boolean): void {
+  connection.start({ kind: "password", name, password, register });
+}
+
+/** End the session, and forget here what it left: drafts, and what waited to be sent. */
+export async function logOut(): Promise<void> {
+  if (me.value) forgetPerson(me.value.user_id);
+  storage.remove(LOGGED_IN_KEY);
+  connection.stop();
+  await fetch("/session", { method: "DELETE" });
+}
+
+function deviceName(): string {
+  const system = /Android|iPhone|iPad|Windows|Mac OS X|Linux/.exec(navigator.userAgent)?.[0] ?? "";
+  const browser = /Firefox|Edg|Chrome|Safari/.exec(navigator.userAgent)?.[0] ?? "Browser";
+  return `${browser === "Edg" ? "Edge" : browser} ${system}`.trim();
+}
+
+addEventListener("online", () => connection.retryNow());
+addEventListener("pageshow", () => connection.wake());
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) connection.wake();
+  else if (pageIsStale.value) location.reload();
+});

@@ -1,0 +1,92 @@
+/** The whole page: the login, or the list and the conversation side by side. */
+import { useEffect } from "preact/hooks";
+import { announcement } from "../state/announcer.ts";
+import { openGroup, openGroupId } from "../state/chats.ts";
+import { panel } from "../state/navigation.ts";
+import { connection, connectionState, me, pageIsStale } from "../state/session.ts";
+import { plain } from "../parts/stranger_text.tsx";
+import { words } from "../words/index.ts";
+import { ChatList } from "./chat_list.tsx";
+import { ConversationView } from "./conversation.tsx";
+import { Login } from "./login.tsx";
+import { MePanel } from "./me.tsx";
+import { NewChatPanel } from "./new_chat.tsx";
+import { useShortcuts } from "./shortcuts.ts";
+
+export function App() {
+  const state = connectionState.value;
+  if (!me.value && state === "logged_out") return <Login />;
+  if (!me.value) return <Starting />;
+  return <Chats />;
+}
+
+function Starting() {
+  return (
+    <main class="starting">
+      <p role="status">{connectionState.value === "waiting" ? words.value.offline : words.value.connecting}</p>
+      <button type="button" class="link" onClick={() => connection.stop()}>
+        {words.value.logIn}
+      </button>
+    </main>
+  );
+}
+
+function Chats() {
+  useShortcuts();
+  const group = openGroup.value;
+  return (
+    <div class={openGroupId.value ? "app in-chat" : "app"}>
+      <nav class="side" aria-label={words.value.chats}>
+        {panel.value === "chats" && <ChatList />}
+        {panel.value === "new" && <NewChatPanel />}
+        {panel.value === "me" && <MePanel />}
+      </nav>
+      <main class="room">
+        <StatusBar />
+        {group ? <ConversationView key={group.group_id} group={group} /> : <p class="empty">{words.value.choose}</p>}
+      </main>
+      <LiveLine />
+    </div>
+  );
+}
+
+function StatusBar() {
+  const { value: say } = words;
+  const state = connectionState.value;
+  useEffect(() => {
+    document.documentElement.dataset["connection"] = state;
+  }, [state]);
+  if (state === "online" && !pageIsStale.value) return null;
+  return (
+    <div class="status-bar" role="status">
+      {state === "waiting" && (
+        <>
+          {say.offline}{" "}
+          <button type="button" class="link" onClick={() => connection.retryNow()}>
+            {say.now}
+          </button>
+        </>
+      )}
+      {state === "connecting" && say.connecting}
+      {state === "online" && (
+        <>
+          {say.pageStale}{" "}
+          <button type="button" class="link" onClick={() => location.reload()}>
+            {say.reload}
+          </button>
+        </>
+      )}
+    </div>
+  );
+}
+
+/** New messages, for those who listen. */
+function LiveLine() {
+  const said = announcement.value;
+  const names = said?.senders.map(plain).join(words.value.and) ?? "";
+  return (
+    <p class="only-heard" aria-live="polite" role="status" data-live>
+      {said && (said.text ? `${names}: ${plain(said.text)}` : words.value.announced(said.count, names))}
+    </p>
+  );
+}

@@ -1,0 +1,174 @@
+/** Where one writes: the draft, attachments, and what Enter does. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Group } from "../../client/protocol.gen.ts";
+import { RefusedError } from "../../client/errors.ts";
+import { Icon } from "../parts/icons.tsx";
+import { AttachmentChip } from "../parts/pending.tsx";
+import { plain } from "../parts/stranger_text.tsx";
+import { sendText } from "../state/chats.ts";
+import { draftOf, keepDraft } from "../state/drafts.ts";
+import type { MessageRow } from "../state/rows.ts";
+import { connection } from "../state/session.ts";
+import { attach, attachmentsOf, sendAttachments } from "../state/uploads.ts";
+import { errorText, words } from "../words/index.ts";
+
+/** Safari ends a composition just before the Enter that ended it. */
+const COMPOSITION_MS = 50;
+const MAX_HEIGHT = 160;
+
+/** What the composer does besides writing a new message. */
+export interface ComposerTask {
+  kind: "reply" | "edit";
+  row: MessageRow;
+}
+
+interface Props {
+  group: Group;
+  task: ComposerTask | null;
+  onTaskDone(): void;
+  onSendPacket(): void;
+}
+
+export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
+  const { value: say } = words;
+  const groupId = group.group_id;
+  const box = useRef<HTMLTextAreaElement>(null);
+  const picker = useRef<HTMLInputElement>(null);
+  const compositionEnd = useRef(-Infinity);
+  const [failure, setFailure] = useState("");
+  const files = attachmentsOf(groupId);
+
+  const fit = (): void => {
+    const element = box.current;
+    if (!element) return;
+    element.style.height = "auto";
+    element.style.height = `${Math.min(element.scrollHeight, MAX_HEIGHT)}px`;
+  };
+  const setText = (text: string): void => {
+    if (box.current) box.current.value = text;
+    fit();
+  };
+  useEffect(() => {
+    setText(draftOf(groupId));
+    if (matchMedia("(hover: hover)").matches) box.current?.focus();
+  }, [groupId]);
+  useEffect(() => {
+    if (task?.kind === "edit") setText(task.row.text);
+    if (task) box.current?.focus();
+  }, [task]);
+
+  const finishTask = (): void => {
+    onTaskDone();
+    setText(draftOf(groupId));
+  };
+  const submit = (): void => {
+    const text = box.current?.value ?? "";
+    setFailure("");
+    if (task?.kind === "edit") {
+      if (text.trim()) connection.change("Edit", { group_id: groupId, of: task.row.seq, text }).catch(showFailure);
+      return finishTask();
+    }
+    const hasFiles = files.some((file) => !file.isSent);
+    if (!text.trim() && !hasFiles) return;
+    try {
+      if (hasFiles) void sendAttachments(groupId, text.trim() ? text : "");
+      else sendText(groupId, text, task ? { reply_to: task.row.seq } : null);
+    } catch (error) {
+      return showFailure(error);
+    }
+    keepDraft(groupId, "");
+    if (task) onTaskDone();
+    setText("");
+    box.current?.focus();
+  };
+  const showFailure = (error: unknown): void => setFailure(error instanceof RefusedError ? errorText(error.code, error.message) : String(error));
+
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key === "Escape" && task) return finishTask();
+    if (event.key !== "Enter" || event.shiftKey) return;
+    const isComposing = event.isComposing || event.keyCode === 229 || performance.now() - compositionEnd.current < COMPOSITION_MS;
+    if (isComposing || matchMedia("(pointer: coarse)").matches) return;
+    event.preventDefault();
+    submit();
+  };
+  const onPaste = (event: ClipboardEvent): void => {
+    const pasted = [...(event.clipboardData?.files ?? [])];
+    if (!pasted.length) return;
+    event.preventDefault();
+    attach(groupId, pasted);
+  };
+  const onDrop = (event: DragEvent): void => {
+    event.preventDefault();
+    attach(groupId, event.dataTransfer?.files ?? []);
+  };
+
+  return (
+    <form
+      class="composer"
+      onDragOver={(event) => event.preventDefault()}
+      onDrop={onDrop}
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit();
+      }}
+    >
+      {task && (
+        <p class="task">
+          <span class="task-text" dir="auto">
+            {task.kind === "edit" ? say.editing : say.replyingTo(plain(task.row.sender))}: {plain(task.row.text).slice(0, 80)}
+          </span>
+          <button type="button" class="icon-button" aria-label={say.cancel} onClick={finishTask}>
+            <Icon name="close" size={16} />
+          </button>
+        </p>
+      )}
+      {files.length > 0 && (
+        <ul class="chips">
+          {files.map((file) => (
+            <AttachmentChip key={file.key} attachment={file} />
+          ))}
+        </ul>
+      )}
+      {failure && (
+        <p class="error" role="alert">
+          {failure}
+        </p>
+      )}
+      <div class="composer-line">
+        <button type="button" class="icon-button" aria-label={say.attach} onClick={() => picker.current?.click()}>
+          <Icon name="attach" />
+        </button>
+        <input
+          ref={picker}
+          type="file"
+          multiple
+          hidden
+          onChange={(event) => {
+            attach(groupId, event.currentTarget.files ?? []);
+            event.currentTarget.value = "";
+          }}
+        />
+        <button type="button" class="icon-button packet-button" aria-label={say.sendPacket} onClick={onSendPacket}>
+          <Icon name="packet" />
+        </button>
+        <textarea
+          ref={box}
+          rows={1}
+          dir="auto"
+          aria-label={say.message}
+          placeholder={say.message}
+          onInput={() => {
+            if (task?.kind !== "edit") keepDraft(groupId, box.current?.value ?? "");
+            fit();
+          }}
+          onKeyDown={onKeyDown}
+          onPaste={onPaste}
+          onCompositionEnd={() => (compositionEnd.current = performance.now())}
+        />
+        <button class="icon-button send" aria-label={task?.kind === "edit" ? say.save : say.send}>
+          <Icon name="send" />
+        </button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,53 @@
+/** One chat: its head, its messages and the composer, and the dialogs that open over them. */
+import { useState } from "preact/hooks";
+import type { Group, Id } from "../../client/protocol.gen.ts";
+import { Avatar } from "../parts/avatar.tsx";
+import type { RowActions } from "../parts/bubble.tsx";
+import { Icon } from "../parts/icons.tsx";
+import { plain } from "../parts/stranger_text.tsx";
+import { conversationOf } from "../state/chats.ts";
+import { leaveChat } from "../state/navigation.ts";
+import type { MessageRow } from "../state/rows.ts";
+import { words } from "../words/index.ts";
+import { Composer, type ComposerTask } from "./composer.tsx";
+import { MessageList } from "./message_list.tsx";
+import { MessageMenu } from "./message_menu.tsx";
+import { PacketDialog } from "./packet.tsx";
+import { SendPacketDialog } from "./send_packet.tsx";
+import { Viewer } from "./viewer.tsx";
+
+type Overlay = { kind: "packet"; packetId: Id } | { kind: "send_packet" } | { kind: "viewer"; row: MessageRow } | { kind: "menu"; row: MessageRow };
+
+export function ConversationView({ group }: { group: Group }) {
+  const conversation = conversationOf(group.group_id);
+  const [overlay, setOverlay] = useState<Overlay | null>(null);
+  const [task, setTask] = useState<ComposerTask | null>(null);
+  const [target, setTarget] = useState<{ seq: number } | null>(null);
+  const close = (): void => setOverlay(null);
+  const actions: RowActions = {
+    openPacket: (packetId) => setOverlay({ kind: "packet", packetId }),
+    openMedia: (row) => setOverlay({ kind: "viewer", row }),
+    openMenu: (row) => setOverlay({ kind: "menu", row }),
+    jumpTo: (seq) => void conversation.loadTo(seq).then(() => setTarget({ seq })),
+  };
+  return (
+    <>
+      <header class="room-head">
+        <button type="button" class="icon-button back" aria-label={words.value.back} onClick={leaveChat}>
+          <Icon name="back" />
+        </button>
+        <Avatar name={group.name} id={group.group_id} mediaId={group.avatar} size="small" />
+        <h1>
+          <bdi>{plain(group.name)}</bdi>
+          {group.kind !== 2 && <small>{words.value.members(group.members)}</small>}
+        </h1>
+      </header>
+      <MessageList group={group} conversation={conversation} actions={actions} target={target} />
+      <Composer group={group} task={task} onTaskDone={() => setTask(null)} onSendPacket={() => setOverlay({ kind: "send_packet" })} />
+      {overlay?.kind === "packet" && <PacketDialog groupId={group.group_id} packetId={overlay.packetId} onClose={close} />}
+      {overlay?.kind === "send_packet" && <SendPacketDialog group={group} onClose={close} />}
+      {overlay?.kind === "viewer" && <Viewer conversation={conversation} row={overlay.row} onClose={close} />}
+      {overlay?.kind === "menu" && <MessageMenu group={group} row={overlay.row} onTask={setTask} onClose={close} />}
+    </>
+  );
+}

@@ -1,0 +1,65 @@
+/** Me: the language, the look, the wallet, and the way out. */
+import { useEffect, useState } from "preact/hooks";
+import { ConnectionLost, RefusedError } from "../../client/errors.ts";
+import { Avatar } from "../parts/avatar.tsx";
+import { Icon } from "../parts/icons.tsx";
+import { panel } from "../state/navigation.ts";
+import { language, look, type Language, type Look, setLanguage, setLook } from "../state/preferences.ts";
+import { connection, connectionState, logOut, me } from "../state/session.ts";
+import { moneyText, words } from "../words/index.ts";
+
+export function MePanel() {
+  const { value: say } = words;
+  const [balance, setBalance] = useState<number | null>(null);
+  useEffect(() => {
+    connection.request("ShowBalance", {}).then(
+      ({ cents }) => setBalance(cents),
+      (error: unknown) => {
+        if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error;
+      },
+    );
+  }, [connectionState.value]);
+  return (
+    <section class="panel">
+      <header class="side-head">
+        <button type="button" class="icon-button" aria-label={say.back} onClick={() => (panel.value = "chats")}>
+          <Icon name="back" />
+        </button>
+        <h2>{say.me}</h2>
+      </header>
+      <div class="form">
+        <div class="me-card">
+          <Avatar name={me.value?.name ?? "?"} id={me.value?.user_id ?? ""} size="large" />
+          <b>
+            <bdi>{me.value?.name}</bdi>
+          </b>
+        </div>
+        <p class="line">
+          {say.wallet} <output>{balance === null ? "…" : moneyText(balance)}</output>
+        </p>
+        <label>
+          {say.language}
+          <select value={language.value} onChange={(event) => setLanguage(event.currentTarget.value as Language)}>
+            <option value="en" lang="en">
+              English
+            </option>
+            <option value="zh" lang="zh-CN">
+              中文
+            </option>
+          </select>
+        </label>
+        <label>
+          {say.look}
+          <select value={look.value} onChange={(event) => setLook(event.currentTarget.value as Look)}>
+            <option value="system">{say.lookSystem}</option>
+            <option value="light">{say.lookLight}</option>
+            <option value="dark">{say.lookDark}</option>
+          </select>
+        </label>
+        <button type="button" class="secondary" onClick={() => void logOut()}>
+          {say.logOut}
+        </button>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,71 @@
+/** What can be done with one message. */
+import { useState } from "preact/hooks";
+import type { Group } from "../../client/protocol.gen.ts";
+import { RefusedError } from "../../client/errors.ts";
+import { Dialog } from "../parts/dialog.tsx";
+import type { MessageRow } from "../state/rows.ts";
+import { connection, me } from "../state/session.ts";
+import { errorText, words } from "../words/index.ts";
+import type { ComposerTask } from "./composer.tsx";
+
+const EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
+const ADMIN = 2;
+
+interface Props {
+  group: Group;
+  row: MessageRow;
+  onTask(task: ComposerTask): void;
+  onClose(): void;
+}
+
+export function MessageMenu({ group, row, onTask, onClose }: Props) {
+  const { value: say } = words;
+  const [failure, setFailure] = useState("");
+  const isMine = row.senderId === me.value?.user_id;
+  const place = { group_id: group.group_id, of: row.seq };
+  const attempt = (change: Promise<unknown>): void => {
+    change.then(onClose, (error: unknown) => setFailure(error instanceof RefusedError ? errorText(error.code, error.message) : String(error)));
+  };
+  const react = (emoji: string): void => {
+    const has = row.reactions.some((reaction) => reaction.emoji === emoji && reaction.people.some(({ id }) => id === me.value?.user_id));
+    attempt(connection.change("React", { ...place, emoji, on: !has }));
+  };
+  const start = (kind: ComposerTask["kind"]): void => {
+    onTask({ kind, row });
+    onClose();
+  };
+  return (
+    <Dialog label={say.actions} kind="menu" onClose={onClose}>
+      <div class="emoji-line">
+        {EMOJI.map((emoji) => (
+          <button type="button" key={emoji} aria-label={say.react(emoji)} onClick={() => react(emoji)}>
+            {emoji}
+          </button>
+        ))}
+      </div>
+      <button type="button" onClick={() => start("reply")}>
+        {say.reply}
+      </button>
+      {row.text && (
+        <button type="button" onClick={() => attempt(navigator.clipboard.writeText(row.text))}>
+          {say.copy}
+        </button>
+      )}
+      {isMine && row.messageKind === 1 && (
+        <button type="button" onClick={() => start("edit")}>
+          {say.edit}
+        </button>
+      )}
+      {(isMine || (group.role >= ADMIN && group.kind !== 2)) && (
+        <button type="button" class="danger" onClick={() => attempt(connection.change("Recall", place))}>
+          {say.recall}
+        </button>
+      )}
+      {failure && (
+        <p class="error" role="alert">
+          {failure}
+        </p>
+      )}
+    </Dialog>
+  );
+}
