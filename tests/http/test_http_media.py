@@ -49,7 +49,7 @@ async def test_every_kind_goes_in_and_out_with_both_clients() -> None:
             assert told["name"] == f"näme.{name}"
             assert {key: told[key] for key in facts} == facts, name
             path = f"/media/{told['id']}"
-            assert response.headers["location"] == path
+            assert response.headers["location"] == path.removeprefix("/"), "relative to /media"
             got = await ann.get(path)
             assert got.content == data, name
             assert got.headers["x-content-type-options"] == "nosniff"
@@ -62,7 +62,7 @@ async def test_every_kind_goes_in_and_out_with_both_clients() -> None:
             )
             assert status == 201, (name, body)
             again = await trio.to_thread.run_sync(
-                partial(stdlib_request, url, "GET", headers["location"], None, ann.auth)
+                partial(stdlib_request, url, "GET", f"/{headers['location']}", None, ann.auth)
             )
             assert again[0] == 200
             assert again[2] == data, name
@@ -223,3 +223,20 @@ async def test_hostile_names_are_only_shown() -> None:
             assert told["name"] == shown
             got = await ann.get(f"/media/{told['id']}")
             assert "set-cookie" not in got.headers
+
+
+@pytest.mark.parametrize("range_", ["bytes=0-1", "bytes=99999-", "bytes=-3"])
+async def test_head_ignores_a_range(range_: str) -> None:
+    async with open_http("ann") as (_, ann):
+        media_id = await ann.medium(b"0123456789")
+        answer = await ann.http.head(f"/media/{media_id}", headers={**ann.auth, "range": range_})
+        assert (answer.status_code, answer.headers["content-length"]) == (200, "10")
+        assert "content-range" not in answer.headers
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/media"), ("DELETE", "/media/1"), ("POST", "/media/1/preview")])
+async def test_other_methods_are_told_which_there_are(method: str, path: str) -> None:
+    async with open_http("ann") as (_, ann):
+        answer = await ann.http.request(method, path, headers=ann.auth)
+        assert answer.status_code == 405
+        assert set(answer.headers["allow"].split(", ")) == ({"POST"} if path == "/media" else {"GET", "HEAD"})

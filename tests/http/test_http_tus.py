@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -138,14 +140,49 @@ async def test_ended_by_its_owner_and_kept_once(tmp_path: Path) -> None:
         first, second = await create(ann, 600, **key), await create(ann, 600, **key)
         assert first.headers["location"] == second.headers["location"]
         assert error_of(await create(ann, 601, **key)) in ("client_id_conflict", "media_over_quota")
-        empty = await create(ann, 0)
-        assert (await patch(ann, empty.headers["location"], 0, b"")).headers["upload-media"]
+
+
+async def test_an_upload_of_no_bytes_is_whole_when_it_is_made() -> None:
+    """Clients of tus send no PATCH for one, since nothing is missing."""
+    async with open_http("ann") as (_, ann):
+        key = {"idempotency-key": "empty"}
+        made = await create(ann, 0, "empty.txt", **key)
+        assert (made.status_code, made.headers["upload-offset"]) == (201, "0")
+        assert "upload-expires" not in made.headers
+        got = await ann.get(f"/media/{made.headers['upload-media']}")
+        assert (got.status_code, got.content) == (200, b"")
+        again = await create(ann, 0, "empty.txt", **key)
+        assert again.headers["upload-media"] == made.headers["upload-media"]
+        assert (await patch(ann, made.headers["location"], 0, b"")).headers["upload-media"]
+        refused = await create(ann, 0, "empty.png", "image")
+        assert (refused.status_code, error_of(refused)) == (415, "media_kind_mismatch")
+
+
+@pytest.mark.parametrize("prefix", ["", "/chat", "/a/b"])
+@pytest.mark.parametrize("path", ["/uploads", "/uploads/", "/media"])
+async def test_a_location_holds_behind_a_proxy_that_takes_a_prefix_away(prefix: str, path: str) -> None:
+    async with open_http("ann") as (_, ann):
+        made = await ann.http.post(path, headers={**ann.auth, **TUS, "upload-length": "5"}, content=b"")
+        assert made.status_code == 201
+        place = urljoin(f"https://chat.example{prefix}{path}", made.headers["location"])
+        assert re.fullmatch(rf"https://chat\.example{prefix}{path.rstrip('/')}/\w+", place)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "PATCH", "DELETE", "OPTIONS", "PUT"])
+@pytest.mark.parametrize("path", ["/uploads", "/uploads/", "/uploads/x", "/uploads/" + "0" * 32, "/uploads/x/y"])
+async def test_every_answer_says_the_version_and_405_what_there_is(method: str, path: str) -> None:
+    async with open_http("ann") as (_, ann):
+        for headers in ({}, TUS, {**ann.auth, **TUS}, {"tus-resumable": "0.2"}):
+            answer = await ann.http.request(method, path, headers=headers)
+            assert answer.headers["tus-resumable"] == "1.0.0", (answer.status_code, headers)
+            assert ("allow" in answer.headers) is (answer.status_code == 405)
 
 
 async def raw_upload(server: Server, person: Person, head: str, body: bytes) -> trio.SocketStream:
     """A connection on which the beginning of an upload was sent."""
     host, _, port = url_of(server, "http").partition("://")[2].rpartition(":")
     stream = await trio.open_tcp_stream(host, int(port))
+    head = head.replace(" uploads/", " /uploads/")
     auth = f"Authorization: Bearer {person.token}"
     await stream.send_all(f"{head}\r\nHost: x\r\n{auth}\r\nContent-Length: 100000\r\n\r\n".encode() + body)
     return stream

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.storage_kit import SCHEMA, add
 
-from chatsrv_storage.engine.folder import hold_folder, prepare_database
+from chatsrv_storage.engine.folder import folder_risk, hold_folder, prepare_database
 from chatsrv_storage.errors import FolderDamaged, FolderError, FolderInUse, FolderUnusable
 from chatsrv_storage.interface import open_storage
 
@@ -39,6 +39,34 @@ def test_a_folder_that_exists_keeps_its_mode_and_a_database_is_made_private(tmp_
         prepare_database(folder)
         assert mode(folder.database) == 0o600
     assert mode(tmp_path) == 0o755
+
+
+@pytest.mark.parametrize("bits", [0o777, 0o1777, 0o702])
+def test_a_folder_into_which_everybody_may_write_is_refused(bits: int, tmp_path: Path) -> None:
+    """A file that another user put there could be the database; the sticky bit only keeps them from removing ours."""
+    tmp_path.chmod(bits)
+    with pytest.raises(FolderUnusable, match=f"chmod o-w {tmp_path}"), hold_folder(tmp_path):
+        pass
+    tmp_path.chmod(0o775)
+    with hold_folder(tmp_path):
+        assert "chmod g-w" in folder_risk(tmp_path)
+    tmp_path.chmod(0o755)
+    assert folder_risk(tmp_path) == ""
+
+
+def test_a_folder_or_a_database_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hold_folder(tmp_path) as folder:
+        prepare_database(folder)
+        owner = tmp_path.stat().st_uid
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+        with pytest.raises(FolderUnusable, match=f"chat.sqlite3 belongs to another user .uid {owner}"):
+            prepare_database(folder)
+    with pytest.raises(FolderUnusable, match=f"{tmp_path} belongs to another user"), hold_folder(tmp_path):
+        pass
+    assert "belongs to user" in folder_risk(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with hold_folder(tmp_path) as folder:  # root may, and is told what comes of it
+        prepare_database(folder)
 
 
 def test_a_folder_in_use_names_its_holder(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ from chatsrv.transport.interface import Transport
 from chatsrv.transport.outbox import Flusher
 from chatsrv_storage.engine import id_reservation
 from chatsrv_storage.engine.connection import Synchronous
+from chatsrv_storage.engine.folder import folder_risk
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import FolderDamaged, StorageFailed
 from chatsrv_storage.interface import Pace, Storage, open_memory_storage, open_storage
@@ -176,6 +177,8 @@ async def _open_server(
         trio.open_nursery() as background,
     ):
         storage.report_to(lambda sentence, error: log.error(sentence, exc_info=error))
+        if config.data is not None and opened is None and (risk := folder_risk(config.data)):
+            log.warning("the rights of the data folder are not as they should be", folder=str(config.data), risk=risk)
         await _audit_books(storage)
         ids = Snowflake(config.node, await storage.read(id_reservation.read))
         bus = LocalBus()

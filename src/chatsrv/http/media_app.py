@@ -19,7 +19,7 @@ from chatsrv.http.auth import Callers
 from chatsrv.http.downloads import BlobResponse, headers_of, unchanged, wanted_range
 from chatsrv.http.request_body import RequestBody
 from chatsrv.http.responses import NO_STORE, described, refusal
-from chatsrv.http.tus import Tus, key_of, kind_of
+from chatsrv.http.tus import VERSION, Tus, key_of, kind_of, place_below
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.library import Library
@@ -62,6 +62,7 @@ def media_app(
                 log.exception("an HTTP request failed", method=request.method, route=request.scope["path"])
                 response = refusal(Refusal("internal", "the server made a mistake; it is in its log"))
             metrics.answered(request.method, response.status_code)
+            response.headers.update(_always(request))
             return response
 
         return answered
@@ -76,8 +77,7 @@ def media_app(
             Route("/media/{media_id}/preview", seam(handlers.preview), methods=["GET", "HEAD"]),
             Route("/uploads", seam(tus.collection), methods=["POST", "OPTIONS"]),
             Route("/uploads/", seam(tus.collection), methods=["POST", "OPTIONS"]),
-            Route("/uploads/{upload_id}", seam(tus.one), methods=["HEAD", "PATCH", "DELETE", "POST"]),
-            Route("/uploads/{upload_id}", seam(tus.collection), methods=["OPTIONS"]),
+            Route("/uploads/{upload_id}", seam(tus.one), methods=["HEAD", "PATCH", "DELETE", "POST", "OPTIONS"]),
         ],
         exception_handlers={HTTPException: _no_route},
         middleware=[cors] if origins else [],
@@ -90,7 +90,12 @@ async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentence = "there is nothing here" if error.status_code == HTTPStatus.NOT_FOUND else f"{error.detail}: see Allow"
     body = {"error": "bad_field", "message": sentence, "field": None}
-    return JSONResponse(body, error.status_code, {**NO_STORE, **(error.headers or {})})
+    return JSONResponse(body, error.status_code, {**NO_STORE, **_always(request), **(error.headers or {})})
+
+
+def _always(request: Request) -> dict[str, str]:
+    """What every answer of a path has: tus wants its version in refusals, too."""
+    return {"tus-resumable": VERSION} if request.scope["path"].startswith("/uploads") else {}
 
 
 class _Handlers:
@@ -113,7 +118,7 @@ class _Handlers:
         medium = await self._library.uploads.receive(
             bearer.user_id, announced, RequestBody(request.receive, self._stall_seconds)
         )
-        return JSONResponse(described(medium), 201, {**NO_STORE, "location": f"/media/{medium.id}"})
+        return JSONResponse(described(medium), 201, {**NO_STORE, "location": place_below(request, str(medium.id))})
 
     async def download(self, request: Request) -> Response:
         """The bytes, or where the store has them."""
@@ -125,7 +130,8 @@ class _Handlers:
         elsewhere = self._library.direct_url(medium)
         if elsewhere is not None:
             return RedirectResponse(elsewhere, 307, {**NO_STORE, "referrer-policy": "no-referrer"})
-        wanted = request.headers.get("range") if request.headers.get("if-range", etag) == etag else None
+        whole = request.method == "HEAD" or request.headers.get("if-range", etag) != etag  # RFC 9110, 14.2 and 13.1.5
+        wanted = None if whole else request.headers.get("range")
         try:
             part = wanted_range(wanted, medium.size)
         except ValueError:

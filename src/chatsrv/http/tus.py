@@ -1,20 +1,23 @@
 """Resumable uploads by the tus protocol 1.0 (https://tus.io/protocols/resumable-upload): core, creation, termination,
 checksum and expiration, at `/uploads`.
 
-    POST /uploads          Upload-Length, Upload-Metadata: filename, kind   -> 201, Location
+    POST /uploads          Upload-Length, Upload-Metadata: filename, kind   -> 201, Location (relative to the request)
     HEAD /uploads/ID                                                        -> Upload-Offset, Upload-Length
     PATCH /uploads/ID      Upload-Offset, the bytes                         -> 204, Upload-Offset; at the end Upload-Media
     DELETE /uploads/ID                                                      -> 204
 
-`Upload-Media` (an addition of ours) is the id of the medium that a whole upload became. A PATCH without bytes at the
+`Upload-Media` (an addition of ours) is the id of the medium that a whole upload became; one of no bytes is whole when it
+is made. A PATCH without bytes at the
 end of the file finishes an upload whose last answer was lost.
 """
 
 import base64
 import re
+from collections.abc import AsyncGenerator
 from email.utils import formatdate
 from typing import Final
 
+import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -84,13 +87,20 @@ class Tus:
         await self._callers.check_file_name(request, bearer, words.get("filename", ""))
         announced = Announced(words.get("filename", ""), kind_of(words.get("kind")), size, key_of(request))
         upload = await self._library.uploads.create(bearer.user_id, announced)
-        headers = {"location": f"/uploads/{upload.id}", **_expiry(upload)}
+        location = {"location": place_below(request, upload.id)}
+        if upload.size == 0:  # by the specification it is complete, and no PATCH follows
+            _, _, medium = await self._library.uploads.append(bearer.user_id, upload.id, 0, _nothing())
+            assert medium is not None, "it is whole"
+            whole = attrs.evolve(upload, media_id=medium.id)
+            return self._answer(201, location | _state(whole, 0, medium.id, medium))
         if upload.media_id is not None:
-            headers["upload-media"] = str(upload.media_id)
-        return self._answer(201, headers)
+            location["upload-media"] = str(upload.media_id)
+        return self._answer(201, location | _expiry(upload))
 
     async def one(self, request: Request) -> Response:
         """HEAD, PATCH and DELETE of one upload; `X-HTTP-Method-Override` for clients that cannot say PATCH."""
+        if request.method == "OPTIONS":
+            return await self.collection(request)
         method = request.headers.get("x-http-method-override", request.method).upper()
         if (wrong := self._wrong_version(request)) is not None:
             return wrong
@@ -125,6 +135,18 @@ class Tus:
 
     def _answer(self, status: int, headers: dict[str, str]) -> Response:
         return Response(None, status, {**NO_STORE, "tus-resumable": VERSION, **headers})
+
+
+def place_below(request: Request, name: str) -> str:
+    """A reference to what is below the path of a request, relative to it: a proxy may have taken a prefix away."""
+    last: str = request.scope["path"].rpartition("/")[2]
+    return f"{last}/{name}" if last else name
+
+
+async def _nothing() -> AsyncGenerator[bytes]:
+    """A body without bytes."""
+    for piece in ():
+        yield piece
 
 
 def _state(upload: StoredUpload, offset: int, media_id: int | None, medium: Medium | None = None) -> dict[str, str]:

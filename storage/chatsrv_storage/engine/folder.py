@@ -3,7 +3,8 @@
     lock              an flock on it, held while a server or a check has the folder open; never deleted
     chat.sqlite3      the database, mode 0600; its -wal and -shm get the same mode from SQLite
 
-The folder is created 0700. One that exists keeps its mode: `--data /tmp` must not lock everybody else out of /tmp.
+The folder is created 0700. One that exists keeps its mode; one into which everybody may write, or that belongs to another
+user, is refused, since whoever can put files into it can put one in place of the database.
 """
 
 import contextlib
@@ -44,7 +45,8 @@ class DataFolder:
     def is_full(self) -> bool:
         """Whether a file here cannot grow: full disk, quota or file-size limit. Any other trouble answers False."""
         try:
-            largest = max((entry.stat().st_size for entry in os.scandir(self.path)), default=0)
+            with os.scandir(self.path) as entries:
+                largest = max((entry.stat().st_size for entry in entries), default=0)
             with tempfile.TemporaryFile(dir=self.path) as probe:
                 os.pwrite(probe.fileno(), bytes(_PROBE_BYTES), 0)
                 os.pwrite(probe.fileno(), b"\0", largest + _PROBE_BYTES)  # sparse: asks for size, takes one block
@@ -62,6 +64,7 @@ def hold_folder(path: Path, *, create: bool = True) -> Generator[DataFolder]:
     path = path.absolute()
     if create:
         _make(path)
+        _require_own(path)
     elif not path.is_dir():
         raise FolderUnusable(f"There is no data folder {path}. Name the folder that `chatsrv serve --data` uses.")
     lock = _lock(path)
@@ -109,12 +112,23 @@ def prepare_database(folder: DataFolder) -> None:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise FolderUnusable(f"{path} is not a regular file. Move it away, or choose another data folder.")
+        _require_owner(path, found)
         if found.st_mode & 0o077:
             os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
     if is_new:
         sync_folder(folder.path)
+
+
+def folder_risk(path: Path) -> str:
+    """What an operator should know of a folder's rights that does not keep a server from using it; empty: nothing."""
+    found = path.stat()
+    if found.st_mode & stat.S_IWGRP:
+        return f"the group {found.st_gid} may write to it: chmod g-w"
+    if found.st_uid != os.geteuid():
+        return f"it belongs to user {found.st_uid}: a server that runs as that user cannot use what this one writes"
+    return ""
 
 
 def sync_folder(path: Path) -> None:
@@ -140,8 +154,10 @@ def explained(path: Path) -> Generator[None]:
             ) from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise FolderInUse(f"Another program is using {path}. Close it, then try again.") from error
-        if code == sqlite3.SQLITE_FULL:
-            raise FolderUnusable(f"The disk of {path} is full. Make room, then try again.") from error
+        if code == sqlite3.SQLITE_FULL or DataFolder(path.parent).is_full():
+            raise FolderUnusable(
+                f"The disk of {path} is full ({describe(error)}). Make room, then start again: nothing stored is lost."
+            ) from error
         raise FolderUnusable(
             f"{path} cannot be opened ({describe(error)}). "
             "Check the rights and the disk; a network filesystem will not do."
@@ -160,6 +176,24 @@ def _make(path: Path) -> None:
         raise FolderUnusable(f"{path.parent} is not a folder. Choose another data folder.") from None
     except OSError as error:
         raise _unusable(path, error) from error
+
+
+def _require_own(path: Path) -> None:
+    found = path.stat()
+    _require_owner(path, found)
+    if found.st_mode & stat.S_IWOTH:
+        raise FolderUnusable(
+            f"Everybody may write to {path}, and so put a file in place of the database. "
+            f"Run `chmod o-w {path}`, or choose another data folder."
+        )
+
+
+def _require_owner(path: Path, found: os.stat_result) -> None:
+    if os.geteuid() not in (0, found.st_uid):
+        raise FolderUnusable(
+            f"{path} belongs to another user (uid {found.st_uid}). "
+            "Run the server as that user, or choose another data folder."
+        )
 
 
 def _lock(path: Path) -> int:
