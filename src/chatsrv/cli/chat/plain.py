@@ -1,14 +1,15 @@
 """The line mode of `chatsrv chat`: lines in, lines out, for pipes, simple terminals and screen readers."""
 
+import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from chatsrv.cli.chat.room import PresentPeople, Room
+from chatsrv.cli.chat.room import PresentPerson, Room
 from chatsrv.cli.chat.talk import Talk
-from chatsrv.cli.commands.messages import show, stdin_lines
 from chatsrv.cli.online import CommandContext
+from chatsrv.cli.commands.messages import show, stdin_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 class PlainScreen:
     """Prints what happens; events of other groups stand with the group's name."""
 
-    def __init__(self, here: CommandContext) -> None:
+    def __init__(self, here: CommandContext, *, bell: bool = False) -> None:
+        self._bell = bell
         self._out = here.out
         self._current: Room | None = None
         self._status = ""
@@ -30,6 +32,19 @@ class PlainScreen:
         for seq in sorted(room.events):
             show(self._out, room.events[seq])
 
+    def update_room(self, room: Room) -> None:
+        """Nothing: a line that was printed stays as it is."""
+
+    def is_at_end(self) -> bool:
+        """Always: what is printed is in view."""
+        return True
+
+    def ring(self) -> None:
+        """The terminal's bell, where it is asked for."""
+        if self._bell:
+            sys.stderr.write("\a")
+            sys.stderr.flush()
+
     def show_event(self, room: Room, event: Any) -> None:
         """One line."""
         show(self._out, event, "" if room is self._current else room.name)
@@ -37,7 +52,7 @@ class PlainScreen:
     def show_rooms(self, rooms: list[Room], current: Room | None) -> None:
         """Nothing: what is unread shows by itself."""
 
-    def show_people(self, people: list[PresentPeople]) -> None:
+    def show_people(self, people: list[PresentPerson]) -> None:
         """Nothing: `/who` tells."""
 
     def show_status(self, sentence: str, *, connected: bool) -> None:
@@ -52,9 +67,9 @@ class PlainScreen:
         self._out.emit(what)
 
 
-async def run_plain(here: CommandContext, wanted: str | None) -> None:
+async def run_plain(here: CommandContext, wanted: str | None, *, bell: bool = False) -> None:
     """Chat until standard input ends or `/quit`."""
-    talk = Talk(here, PlainScreen(here), wanted, colours=here.out.colours)
+    talk = Talk(here, PlainScreen(here, bell=bell), wanted, colours=here.out.colours)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_type, talk)
         await talk.run()

@@ -4,6 +4,7 @@ So the client library drives widgets directly, without threads or locks. Everyth
 """
 
 import asyncio
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import trio
@@ -12,17 +13,20 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Footer, Input, OptionList, RichLog, Static
+from textual.widgets import Footer, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from chatsrv.cli.chat.room import PresentPeople, Room
+from chatsrv.cli.chat.completion import complete
+from chatsrv.cli.chat.composer import Composer
+from chatsrv.cli.chat.conversation import Conversation
+from chatsrv.cli.chat.room import PresentPerson, Room, message_changed_by
+from chatsrv.cli.chat.rows import Row, rows_of
+from chatsrv.cli.chat.slash import CHAT_ONLY_COMMANDS, slash_commands
 from chatsrv.cli.chat.talk import Talk
-from chatsrv.cli.commands.media import half_blocks
 from chatsrv.cli.errors import leaves
-from chatsrv.cli.events import clock, sentence_of
 from chatsrv.cli.online import CommandContext
 from chatsrv.cli.output import colour_of
-from chatsrv.cli.terminal_escape import neutralise, neutralise_lines
+from chatsrv.cli.terminal_escape import neutralise
 from chatsrv.client.following.view import unread_label
 from chatsrv_protocol.messages import Message
 
@@ -32,55 +36,72 @@ if TYPE_CHECKING:
 TYPING_SHOWN: Final = 5.0
 """Seconds for which 'is typing' stands."""
 
-PICTURE_COLUMNS: Final = 24
-"""Of the small picture that a message with an image or a film carries."""
+MAX_NOTES_KEPT: Final = 200
+"""Answers of commands that stay among the messages of a group."""
 
 
 class ChatApp(App[None]):
-    """Groups on the left, what is said in the middle, who is there on the right, a line to type in below."""
+    """Groups on the left, what is said in the middle, who is there on the right, a box to write in below."""
 
     CSS = """
-    #rooms { width: 24; height: 100%; border: none; border-right: solid $panel; padding: 0 1; }
-    #people { width: 22; height: 100%; border-left: solid $panel; padding: 0 1; }
-    .-narrow #people, .-narrow #rooms { display: none; }
-    #said { height: 1fr; padding: 0 1; }
+    #rooms { width: 20; height: 100%; border: none; border-right: solid $panel; padding: 0 0 0 1; }
+    #people { width: 20; height: 100%; border-left: solid $panel; padding: 0 1; }
+    .-narrow #people, .-narrow #rooms, .-normal #people { display: none; }
+    #title { height: 1; padding: 0 1; background: $panel; }
+    #said { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
     #status { height: 1; padding: 0 1; background: $panel; color: $text-muted; }
     #status.lost { background: $error; color: $text; }
+    #line { height: auto; max-height: 6; border: none; padding: 0 1; }
     """
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n", "step(1)", "next group", priority=True),
+        Binding("ctrl+n", "step(1)", "next", priority=True),
         Binding("ctrl+p", "step(-1)", "previous", priority=True),
-        Binding("ctrl+g", "open_packet", "open red packet", priority=True),
-        Binding("pageup", "scroll(-1)", "up", priority=True),
-        Binding("pagedown", "scroll(1)", "down", priority=True),
+        Binding("ctrl+t", "next_unread", "unread", priority=True),
+        Binding("ctrl+l", "show_new", "new from here", priority=True),
+        Binding("ctrl+b", "show_end", "newest", priority=True),
+        Binding("ctrl+g", "open_packet", "open packet", priority=True),
+        Binding("pageup", "scroll(-1)", "up", priority=True, show=False),
+        Binding("pagedown", "scroll(1)", "down", priority=True, show=False),
         Binding("ctrl+q", "quit", "quit", priority=True),
     ]
 
-    def __init__(self, here: CommandContext, wanted: str | None) -> None:
+    def __init__(self, here: CommandContext, wanted: str | None, *, bell: bool = False) -> None:
         super().__init__()
         self.title = "chatsrv"
-        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-wide")]
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (110, "-wide")]
         self.failure: BaseException | None = None
         self.talk = Talk(here, self, wanted, colours=True)
-        self.lines: list[str] = []
+        self._rings = bell
         self._ended = asyncio.Event()
         self._status = ""
+        self._note_number = 0
+        self._notes: defaultdict[int, list[tuple[int, Row]]] = defaultdict(list)
+
+    @property
+    def lines(self) -> list[str]:
+        """The text of what is shown, row by row."""
+        return [row.plain for row in self._said.rows]
 
     def compose(self) -> ComposeResult:
         """The parts of the screen."""
         with Horizontal():
             yield OptionList(id="rooms")
             with Vertical():
-                yield RichLog(id="said", wrap=True, markup=False, highlight=False, min_width=20)
+                yield Static("chatsrv", id="title", markup=False)
+                yield Conversation("said")
                 yield Static("connecting…", id="status", markup=False)
-                yield Input(placeholder="say something, or /help", id="line")
+                yield Composer("line", self._complete, placeholder="say something, or /help")
             yield Static("", id="people", markup=False)
         yield Footer()
 
+    @property
+    def _said(self) -> Conversation:
+        return self.query_one("#said", Conversation)
+
     def on_mount(self) -> None:
         """Let Trio in."""
-        self.query_one(Input).focus()
+        self.query_one(Composer).focus()
         self.query_one("#rooms", OptionList).can_focus = False
         loop = asyncio.get_running_loop()
         trio.lowlevel.start_guest_run(
@@ -104,34 +125,62 @@ class ChatApp(App[None]):
 
     # From the keyboard.
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """A line was typed."""
-        if self.talk.enter(event.value):
-            event.input.value = ""
+    def on_composer_submitted(self, event: Composer.Submitted) -> None:
+        """Something was written."""
+        if self.talk.enter(event.text):
+            self.query_one(Composer).sent(event.text)
+            self._said.show_end()
         else:
             self.bell()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """A message is being typed."""
-        if event.value and not event.value.startswith("/"):
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        """A message is being written."""
+        text = event.text_area.text
+        if text and not text.startswith("/"):
             self.talk.typing()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A group was clicked."""
         self.talk.go(int(event.option.id or 0))
-        self.query_one(Input).focus()
+        self.query_one(Composer).focus()
+
+    def on_conversation_reached_top(self) -> None:
+        """Older rows are wanted."""
+        self.talk.load_older()
+
+    def on_conversation_reached_end(self) -> None:
+        """The newest row is in view."""
+        self.talk.reached_end()
 
     def action_step(self, by: int) -> None:
         """The next group or the one before."""
         self.talk.step(by)
 
+    def action_next_unread(self) -> None:
+        """The next group in which something is unread."""
+        if not self.talk.next_unread():
+            self.bell()
+
+    def action_show_new(self) -> None:
+        """Back to what was new when the group was opened."""
+        self._said.show_row("new")
+
+    def action_show_end(self) -> None:
+        """The newest message."""
+        room = self.talk.current
+        if room is not None and room.detached:
+            self.talk.go_to_end()
+        else:
+            self._said.show_end()
+            self.talk.reached_end()
+
     def action_scroll(self, pages: int) -> None:
         """Look at what was said before."""
-        said = self.query_one("#said", RichLog)
-        if pages < 0:
-            said.scroll_page_up()
-        else:
-            said.scroll_page_down()
+        self._said.scroll_pages(pages)
+        if self._said.is_at_end:
+            self.talk.reached_end()
+        elif pages < 0:
+            self.talk.load_older()
 
     def action_open_packet(self) -> None:
         """Open the latest red packet of the group on the screen: one key."""
@@ -145,25 +194,76 @@ class ChatApp(App[None]):
 
     async def action_quit(self) -> None:
         """Leave; the connection is closed in order first."""
-        self.talk.quit()
+        if not self.talk.quit():
+            count = len(self.talk.unsent)
+            lines = "a line is" if count == 1 else f"{count} lines are"
+            self.show_note(f"{lines} not sent yet: control-Q once more leaves without")
+            return
         await self._ended.wait()
         self.exit()
+
+    def _complete(self, before: str) -> tuple[int, list[str]]:
+        return complete(
+            before,
+            people=self.talk.people,
+            groups=[room.name for room in self.talk.rooms.values()],
+            commands=lambda: [f"{word} " for word in (*CHAT_ONLY_COMMANDS, *slash_commands())],
+        )
 
     # From the talk; see Screen in room.py.
 
     def show_room(self, room: Room) -> None:
         """Another group."""
-        said = self.query_one("#said", RichLog)
-        said.clear()
-        self.lines.clear()
-        self.title = neutralise(room.name)
-        for seq in sorted(room.events):
-            self._write(_line(room, room.events[seq]))
+        rows = self._rows(room)
+        self._said.open_rows(rows, "new" if any(row.key == "new" for row in rows) else None)
+        self._show_title(room)
+
+    def update_room(self, room: Room) -> None:
+        """The same group, as it is now."""
+        if room is self.talk.current:
+            self._said.set_rows(self._rows(room))
+            self._show_title(room)
 
     def show_event(self, room: Room, event: Any) -> None:
-        """Something was said."""
-        if room is self.talk.current:
-            self._write(_line(room, event))
+        """Something was said, or changed what was said."""
+        if room is not self.talk.current:
+            return
+        if message_changed_by(event) or room.detached or room.pending or self._notes[room.group_id]:
+            self.update_room(room)
+            return
+        known = len(self._said.rows)
+        for row in self._rows_since(room, event):
+            self._said.append_row(row)
+        if len(self._said.rows) == known:
+            self.update_room(room)
+        self._show_title(room)
+
+    def is_at_end(self) -> bool:
+        """Whether the newest row is in view."""
+        return self._said.is_at_end
+
+    def ring(self) -> None:
+        """The terminal's bell, where it is asked for."""
+        if self._rings:
+            self.bell()
+
+    def _rows(self, room: Room) -> list[Row]:
+        return rows_of(room, self._notes[room.group_id])
+
+    def _rows_since(self, room: Room, event: Any) -> list[Row]:
+        """The rows that a new event adds at the end."""
+        known = {row.key for row in self._said.rows}
+        last = Room(room.me, room.group_id, room.name, events={event.seq: event})
+        last.view = room.view
+        if isinstance(event, Message) and room.new_after and "new" not in known:
+            return []
+        return [row for row in rows_of(last) if row.key not in known]
+
+    def _show_title(self, room: Room) -> None:
+        below = "" if self._said.is_at_end or not room.unread else f"  ↓ {unread_label(room.unread)} new (control-B)"
+        title = Text(neutralise(room.name), "bold", no_wrap=True, overflow="ellipsis").append(below, "bold yellow")
+        self.query_one("#title", Static).update(title)
+        self.title = neutralise(room.name)
 
     def show_rooms(self, rooms: list[Room], current: Room | None) -> None:
         """The groups, with what is unread."""
@@ -181,7 +281,7 @@ class ChatApp(App[None]):
         if current in rooms:
             options.highlighted = rooms.index(current)
 
-    def show_people(self, people: list[PresentPeople]) -> None:
+    def show_people(self, people: list[PresentPerson]) -> None:
         """Who is there: those with a light first."""
         lines = Text()
         for one in sorted(people, key=lambda one: (not one.online, one.name)):
@@ -201,25 +301,13 @@ class ChatApp(App[None]):
 
     def show_note(self, what: "str | Text | Table") -> None:
         """The answer to a command."""
-        self._write(Text(what, "italic") if isinstance(what, str) else what)
-
-    def _write(self, what: "Text | Table") -> None:
-        self.query_one("#said", RichLog).write(what)
-        self.lines.append(str(what))
-
-
-def _line(room: Room, event: Any) -> Text:
-    """An event, safe to show."""
-    who, what, notice = sentence_of(event)
-    who, what = neutralise(who), neutralise_lines(what)
-    when = clock(event.sent_at) if hasattr(event, "sent_at") else ""
-    line = Text.assemble((f"#{event.seq} {when} ", "dim"))
-    if notice:
-        return line.append(f"* {who} {what}", "dim italic")
-    line.append(f"{who}: ", f"bold {colour_of(who)}").append(what)
-    if room.calls_me(event):
-        line.append("  @you", "bold red")
-    if isinstance(event, Message) and event.packet is not None:
-        line.append("  (control-G opens it)", "bold red")
-    picture = half_blocks(event.media, PICTURE_COLUMNS) if isinstance(event, Message) else None
-    return line if picture is None else line.append("\n").append_text(picture)
+        self._note_number += 1
+        row = Row(f"note {self._note_number}", Text(what, "italic") if isinstance(what, str) else what)
+        room = self.talk.current
+        notes = self._notes[0 if room is None else room.group_id]
+        notes.append((0 if room is None else room.head, row))
+        del notes[:-MAX_NOTES_KEPT]
+        if room is None or not room.opened:
+            self._said.append_row(row)
+        else:
+            self.update_room(room)

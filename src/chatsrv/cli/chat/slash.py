@@ -20,10 +20,10 @@ NOT_HERE: Final = frozenset(("register", "login", "passwd", "send", "tail"))
 """What makes no sense in a chat that runs."""
 
 CHAT_ONLY_COMMANDS: Final = {
-    "go": "/go G: show another group (or control-N and control-P)",
-    "groups": "/groups: show your groups",
-    "help": "/help [COMMAND]: show what there is",
-    "quit": "/quit: leave (or control-Q)",
+    "go": ("/go G", "Show another group (control-N, control-P; control-T: the next with something unread)."),
+    "groups": ("/groups", "Show your groups."),
+    "help": ("/help [COMMAND]", "Show what there is; /COMMAND --help shows all of one."),
+    "quit": ("/quit", "Leave (control-Q)."),
 }
 
 
@@ -34,6 +34,7 @@ class Slash(NamedTuple):
     takes_group: bool
     texts_after: int | None
     help: str
+    arguments: str
 
 
 def slash_commands() -> dict[str, Slash]:
@@ -63,7 +64,14 @@ def _add(found: dict[str, Slash], word: str | None, path: tuple[str, ...], callb
     if positional and positional[-1].name == "text":
         texts_after = len(positional) - 1 - takes_group
     summary = (inspect.getdoc(callback) or "").partition("\n")[0]
-    found[word] = Slash(path, takes_group, texts_after, summary)
+    names = [_metavar(one) for one in positional[takes_group:]]
+    found[word] = Slash(path, takes_group, texts_after, summary, " ".join(names))
+
+
+def _metavar(parameter: inspect.Parameter) -> str:
+    """How an argument is called in help: `SEQ`, or `[TEXT]` where it may be left out."""
+    name = str(getattr(_argument(parameter), "metavar", None) or parameter.name.upper())
+    return name if parameter.default is inspect.Parameter.empty or name.startswith("[") else f"[{name}]"
 
 
 def _argument(parameter: inspect.Parameter) -> Any:
@@ -117,8 +125,8 @@ def _parse(here: CommandContext, arguments: list[str]) -> Callable[[], Awaitable
     return inside.job
 
 
-def help_lines(word: str = "") -> list[str]:
-    """What there is, one line a command."""
+def help_rows(word: str = "") -> list[tuple[str, str]]:
+    """(command with its arguments, what it does) for every command that begins with `word`."""
     commands = slash_commands()
-    lines = [*CHAT_ONLY_COMMANDS.values(), *(f"/{name}: {one.help}" for name, one in sorted(commands.items()))]
-    return [line for line in lines if line.startswith(f"/{word.removeprefix('/')}")]
+    rows = [*CHAT_ONLY_COMMANDS.values(), *((f"/{name} {one.arguments}".rstrip(), one.help) for name, one in sorted(commands.items()))]
+    return [row for row in rows if row[0].startswith(f"/{word.removeprefix('/')}")]

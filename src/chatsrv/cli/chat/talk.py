@@ -6,17 +6,18 @@ guest) and the line mode are both Screens. Nothing here is a server's: no storag
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, cast
 
 import attrs
 import trio
 
 from chatsrv.cli.chat.inside import ChatOnline, ChatOutput
-from chatsrv.cli.chat.room import PresentPeople, Room, Screen
-from chatsrv.cli.chat.slash import CHAT_ONLY_COMMANDS, help_lines, prepare
-from chatsrv.cli.commands.face_to_face import show_page, why_closed
-from chatsrv.cli.errors import Failure
+from chatsrv.cli.chat.room import PendingLine, PresentPerson, Room, Screen
+from chatsrv.cli.chat.slash import CHAT_ONLY_COMMANDS, help_rows, prepare
 from chatsrv.cli.exit import ending_of
+from chatsrv.cli.errors import Failure
+from chatsrv.cli.commands.face_to_face import show_page, why_closed
 from chatsrv.cli.lookup import choose_group
 from chatsrv.cli.mentions import resolve_mentions
 from chatsrv.cli.online import CommandContext
@@ -25,11 +26,12 @@ from chatsrv_protocol import NUMBER_OF, UnknownEvent, is_sequence_event
 from chatsrv_protocol.conversation import QuietSet
 from chatsrv_protocol.face_to_face import LobbyChanged, LobbyClosed
 from chatsrv_protocol.groups import Added, Group, GroupRenamed, Removed
+from chatsrv_protocol.limits import MAX_PAGE
 from chatsrv_protocol.presence import PresenceChanged, TypingNow
 from chatsrv_protocol.sync import ReadMoved
 
 BACKLOG: Final = 50
-"""Events shown of a group when it is opened."""
+"""Events shown of a group when it is opened; with more unread, a page of MAX_PAGE."""
 
 WATCHED: Final = 200
 """Members whose coming and going is shown."""
@@ -59,28 +61,101 @@ class Talk:
         self._screen = screen
         self._wanted = wanted
         self._output = ChatOutput(screen, colours=colours, json=here.out.json)
-        self._people: dict[int, PresentPeople] = {}
-        self._typed, self._lines = trio.open_memory_channel[str](WAITING)
+        self._people: dict[int, PresentPerson] = {}
+        self._typed, self._lines = trio.open_memory_channel[tuple[str, Room | None, PendingLine | None]](WAITING)
         self._nursery: trio.Nursery | None = None
         self._scope = trio.CancelScope()
         self._wake = trio.Event()
         self._sent = 0
+        self._number = 0
+        self._loading = False
+        self._warned = False
         self._typed_at = -TYPING_EVERY
         self._failure: Exception | None = None
 
     # From the keyboard.
 
     def enter(self, line: str) -> bool:
-        """A line was typed: a message, or a command with its slash. It is done after those before; False: too many wait."""
-        try:
-            self._typed.send_nowait(line.rstrip())
-        except trio.WouldBlock:
+        """A line was typed: a message, or a command with its slash. It is done after those before; False: too many wait.
+
+        A message goes to the group that is on the screen now, whatever is by the time it can be sent.
+        """
+        if self._typed.statistics().current_buffer_used >= WAITING:
             return False
+        self._typed.send_nowait(self._addressed(line.rstrip()))
         return True
 
     async def put(self, line: str) -> None:
         """The same, and wait for room."""
-        await self._typed.send(line.rstrip())
+        await self._typed.send(self._addressed(line.rstrip()))
+
+    def _addressed(self, line: str) -> tuple[str, Room | None, PendingLine | None]:
+        room = self.current
+        if room is None or not line.strip() or _is_command(line):
+            return line, room, None
+        self._number += 1
+        pending = PendingLine(self._number, _text_of(line))
+        room.pending.append(pending)
+        self._screen.update_room(room)
+        return line, room, pending
+
+    @property
+    def unsent(self) -> list[tuple[str, str]]:
+        """(group, text) of every line that was typed and is not stored."""
+        return [(room.name, line.text) for room in self.rooms.values() for line in room.pending if not line.seq]
+
+    @property
+    def people(self) -> list[str]:
+        """The names of those in the group on the screen."""
+        return [person.name for person in self._people.values()]
+
+    def next_unread(self) -> bool:
+        """Go to the next group with something unread, those that call me first; False where there is none."""
+        ids = list(self.rooms)
+        at = ids.index(self.current.group_id) + 1 if self.current is not None else 0
+        rooms = [self.rooms[group_id] for group_id in [*ids[at:], *ids[:at]]]
+        rooms = [room for room in rooms if room is not self.current]
+        wanted = [room for room in rooms if room.mentions] or [room for room in rooms if room.unread and not room.quiet]
+        if wanted:
+            self.go(wanted[0].group_id)
+        return bool(wanted)
+
+    def load_older(self) -> None:
+        """One looks at the oldest that is known: fetch what came before it."""
+        room = self.current
+        if room is not None and room.opened and not room.complete and not self._loading:
+            self._loading = True
+            self._soon(lambda: self._load_older(room))
+
+    async def _load_older(self, room: Room) -> None:
+        try:
+            events, page = await self._client.history(room.group_id, before=room.first, newest=True)
+            room.complete = not page.more
+            room.take_page(events, older=True)
+            if room is self.current:
+                self._screen.update_room(room)
+        finally:
+            self._loading = False
+
+    def reached_end(self) -> None:
+        """One looks at the newest that is shown: it is read, or fetched again where one had scrolled far back."""
+        room = self.current
+        if room is None or not room.opened:
+            return
+        if room.detached:
+            self.go_to_end()
+        else:
+            self._read(room)
+
+    def go_to_end(self) -> None:
+        """Show the newest."""
+        room = self.current
+        if room is not None:
+            if room.detached:
+                room.let_go()
+                room.opened = False
+            room.new_after = 0
+            self._soon(lambda: self._open(room))
 
     def typing(self) -> None:
         """A message is being typed: the others are told, now and then."""
@@ -110,9 +185,13 @@ class Talk:
         """Nothing more will be typed: `run` ends when what was typed is done."""
         self._typed.close()
 
-    def quit(self) -> None:
-        """Leave now."""
+    def quit(self) -> bool:
+        """Leave; False at first where lines are not sent yet: asked once more, it leaves without them."""
+        if self.unsent and not self._warned:
+            self._warned = True
+            return False
         self._scope.cancel()
+        return True
 
     def _soon(self, job: Callable[[], Awaitable[None]]) -> None:
         """Do something beside what is typed."""
@@ -135,9 +214,9 @@ class Talk:
                     self._nursery.start_soon(self._listen, self._nursery)
                     self._nursery.start_soon(self._keep_read)
                     await self._begin()
-                    async for line in self._lines:
+                    async for line, room, pending in self._lines:
                         if line.strip():
-                            await self._guarded(lambda line=line: self._do(line))
+                            await self._guarded(partial(self._do, line, room, pending))
                     with trio.move_on_after(LAST_LOOK):
                         while self.current is not None and self.current.head < self._sent:
                             await trio.sleep(0.02)
@@ -170,24 +249,35 @@ class Talk:
             ending = ending_of(error)
             self._output.note(f"✗ {ending.sentence if ending is not None else error}")
 
-    async def _do(self, line: str) -> None:
-        if line.startswith("/") and not line.startswith("//"):
+    async def _do(self, line: str, room: Room | None, pending: PendingLine | None) -> None:
+        if _is_command(line):
             await self._command(line[1:].strip())
             return
-        if self.current is None:
+        room = room or self.current  # what was typed before the first group was on the screen
+        if room is None:
             raise Failure("choose a group first: /go G, or make one: /create NAME")
-        text = line.removeprefix("/") if line.startswith("//") else line
-        group_id = self.current.group_id
-        mentions, everybody = await resolve_mentions(self._client, group_id, text)
-        self._sent = (await self._client.send(group_id, text, mentions=mentions, mention_all=everybody)).seq
+        text = _text_of(line)
+        try:
+            mentions, everybody = await resolve_mentions(self._client, room.group_id, text)
+            seq = (await self._client.send(room.group_id, text, mentions=mentions, mention_all=everybody)).seq
+        except (Failure, ClientError):
+            if pending is not None:
+                pending.refused = True
+                self._screen.update_room(room)
+            raise
+        self._sent = seq
+        if pending is not None:
+            pending.seq = seq
+            if seq in room.events or room.detached:
+                room.pending.remove(pending)
+                self._screen.update_room(room)
 
     async def _command(self, line: str) -> None:
         word, _, rest = line.partition(" ")
         if word == "quit":
-            self.quit()
+            self._scope.cancel()
         elif word == "help":
-            for one in help_lines(rest.strip()):
-                self._output.line(one)
+            self._output.table(("command", "what it does"), help_rows(rest.strip()))
         elif word == "groups":
             await prepare(self._chat, "list", None)()
         elif word == "go":
@@ -208,20 +298,25 @@ class Talk:
     # What is on the screen.
 
     async def _open(self, room: Room) -> None:
-        """Show a group, with what was said last; it is read from now on."""
+        """Show a group: from 'new from here' where something is unread, else what was said last."""
+        if room is not self.current:
+            room.new_after = room.read_seq if room.unread else 0
         self.current = room
         if not room.opened:
             room.opened = True
-            events, _ = await self._client.history(room.group_id, limit=BACKLOG, newest=True)
-            for event in events:
-                room.take(event)
+            limit = BACKLOG if room.unread < BACKLOG else MAX_PAGE
+            events, page = await self._client.history(room.group_id, limit=limit, newest=True)
+            room.complete = not page.more
+            room.take_page(events, older=False)
         self._screen.show_room(room)
-        self._read(room)
+        self._screen.show_rooms(list(self.rooms.values()), self.current)
+        if self._screen.is_at_end():
+            self._read(room)
         await self._look_around(room)
 
     def _read(self, room: Room) -> None:
         """What is on the screen is read."""
-        room.read()
+        room.read_all()
         self._screen.show_rooms(list(self.rooms.values()), self.current)
         self._wake.set()
 
@@ -231,9 +326,9 @@ class Talk:
             await self._wake.wait()
             self._wake = trio.Event()
             room = self.current
-            if room is not None and room.marked < room.head:
-                room.marked = room.head
-                await self._guarded(lambda room=room: self._client.mark_read(room.group_id, room.head))
+            if room is not None and room.marked < room.read_seq:
+                room.marked = room.read_seq
+                await self._guarded(lambda room=room: self._client.mark_read(room.group_id, room.read_seq))
             await trio.sleep(READ_EVERY)
 
     async def _recount(self) -> None:
@@ -254,7 +349,7 @@ class Talk:
         with suppress(ClientError):  # a list without lights is still a list
             online = {one.user_id: one.online for one in await self._client.watch_presence(watched)}
         online.update({one.user_id: True for one in members if one.name == self.me})
-        self._people = {one.user_id: PresentPeople(one.user_id, one.name, online.get(one.user_id)) for one in members}
+        self._people = {one.user_id: PresentPerson(one.user_id, one.name, online.get(one.user_id)) for one in members}
         self._screen.show_people(list(self._people.values()))
 
     # What is heard.
@@ -278,12 +373,15 @@ class Talk:
             return
         if isinstance(event, GroupRenamed):
             room.name = event.name
-        if getattr(event, "sender", None) == self.me:
-            room.read()
-        room.mentions += room.calls_me(event)
+        if room.calls_me(event):
+            room.mentions += 1
+            self._screen.ring()
         self._screen.show_event(room, event)
         if room is self.current:
-            self._read(room)
+            if self._screen.is_at_end():
+                self._read(room)
+            else:
+                self._screen.show_rooms(list(self.rooms.values()), self.current)
             if hasattr(event, "member") or hasattr(event, "members"):
                 self._soon(lambda: self._look_around(room))
         else:
@@ -306,7 +404,7 @@ class Talk:
                     self.step(1)
             case ReadMoved() if event.group_id in self.rooms:
                 room = self.rooms[event.group_id]
-                room.read_ordinal = max(room.read_ordinal, event.read_ordinal)
+                room.read_to(event.read_seq, event.read_ordinal)
                 if room.mentions:
                     self._soon(self._recount)
             case QuietSet() if event.group_id in self.rooms:
@@ -335,3 +433,12 @@ class Talk:
             case _:
                 return
         self._screen.show_rooms(list(self.rooms.values()), self.current)
+
+
+def _is_command(line: str) -> bool:
+    return line.startswith("/") and not line.startswith("//")
+
+
+def _text_of(line: str) -> str:
+    """What a line says: a second slash lets a message begin with one."""
+    return line.removeprefix("/") if line.startswith("//") else line
