@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.cli_kit import Shell, serving_here
 
-from chatsrv.cli.root import app
+from chatsrv.cli.root import build_app
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -72,7 +72,7 @@ def test_every_command_and_option_has_help() -> None:
     for words, callback in found.items():
         summary = made["_summary"](callback)
         assert re.fullmatch(r"[A-Z][^`]{10,140}[.]|[A-Z].{10,140}[.]", summary), words
-    assert all(group.typer_instance.info.help for group in app.registered_groups if group.typer_instance)
+    assert all(group.typer_instance.info.help for group in build_app().registered_groups if group.typer_instance)
 
 
 @pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/operation.md", "docs/cli.md"])

@@ -1,25 +1,35 @@
 """The end of a command: whatever happened becomes an exit code and a sentence, here and nowhere else."""
 
+import errno
 import os
 import socket
 import ssl
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from chatsrv.cli.errors import INTERRUPTED, REFUSED, UNREACHABLE, USAGE, Ending, Failure, leaves
+
+_NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
+"""What writing to a full or broken standard output ends in."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; answers the exit code. An exception that nobody foresaw escapes, with its traceback."""
-    from chatsrv.cli.root import app
-
+    json = "--json" in arguments
     try:
-        app(list(arguments), prog_name="chatsrv")
+        from chatsrv.cli.root import build_app, named_command
+
+        app = build_app(named_command(arguments))
+        # Not standalone with --json: typer would explain wrong usage in prose.
+        answer = app(list(arguments), prog_name="chatsrv", standalone_mode=not json)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else REFUSED
     except BaseException as error:
         found = list(leaves(error))
-        if any(isinstance(one, KeyboardInterrupt) for one in found):
+        if any(isinstance(one, KeyboardInterrupt) or type(one).__name__ == "Abort" for one in found):
             return INTERRUPTED
         if any(isinstance(one, BrokenPipeError) for one in found):
             _close_stdout()  # `chatsrv history G | head`: the reader has enough
@@ -27,16 +37,21 @@ def run(arguments: Sequence[str]) -> int:
         for one in found:
             ending = ending_of(one)
             if ending is not None:
-                _tell(ending, json="--json" in arguments)
+                _tell(ending, json=json)
                 return ending.exit_code
         raise
-    return 0
+    return answer if json and isinstance(answer, int) else 0
 
 
 def ending_of(error: BaseException) -> Ending | None:
     """How a foreseen exception ends a command; None for a bug. Only what is loaded can have been raised."""
     if isinstance(error, Failure):
         return Ending(error.exit_code, error.code, str(error))
+    if hasattr(error, "format_message"):  # typer's word for wrong usage
+        return Ending(USAGE, "usage", error.format_message())  # type: ignore[attr-defined]
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        _close_stdout()
+        return Ending(REFUSED, "output", f"standard output cannot be written: {os.strerror(error.errno)}")
     for module, tell in (
         ("chatsrv.client", _of_client),
         ("chatsrv.config", _of_config),
@@ -55,7 +70,9 @@ def _of_client(error: BaseException) -> Ending | None:
     if isinstance(error, client.RequestRefused):
         return Ending(REFUSED, str(error.code), error.message, error.field, error.retry_after)
     if isinstance(error, (client.Unreachable, client.OutcomeUnknown)):
-        return Ending(UNREACHABLE, "unreachable", f"the server cannot be reached: {_reason(error)}")
+        notes = getattr(error, "__notes__", ())
+        where = notes[0] if notes else "the server"
+        return Ending(UNREACHABLE, "unreachable", f"{where} cannot be reached: {_reason(error)}")
     if isinstance(error, client.ProtocolViolation):
         return Ending(UNREACHABLE, "unreachable", str(error))
     if isinstance(error, client.BadUrl):

@@ -90,18 +90,22 @@ class CommandContext:
 
         `follow`: it delivers events and comes back for ever; else a server that stays away for a minute is given up.
         """
-        from chatsrv.client import open_client
+        from chatsrv.client import OutcomeUnknown, Unreachable, open_client
 
-        async with open_client(
-            self.server,
-            token=token,
-            agent="chatsrv-cli",
-            ca_file=os.environ.get(CA_FILE),
-            follow=follow,
-            connect_timeout=CONNECT_TIMEOUT,
-            give_up_after=math.inf if follow else GIVE_UP_AFTER,
-        ) as client:
-            yield client
+        try:
+            async with open_client(
+                self.server,
+                token=token,
+                agent="chatsrv-cli",
+                ca_file=os.environ.get(CA_FILE),
+                follow=follow,
+                connect_timeout=CONNECT_TIMEOUT,
+                give_up_after=math.inf if follow else GIVE_UP_AFTER,
+            ) as client:
+                yield client
+        except (Unreachable, OutcomeUnknown) as error:
+            error.add_note(self.server)  # which one, for the sentence at the end
+            raise
 
     @asynccontextmanager
     async def session(self, *, follow: bool = False) -> "AsyncGenerator[Client]":

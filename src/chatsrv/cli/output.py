@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
 
+_SHRINKING = frozenset(
+    ("by", "called", "device", "file", "group", "last", "name", "what", "what it does", "who", "command")
+)
+"""Heads of columns that hold names or texts, and are cut where a line is too long."""
+
+
 def colour_of(name: str) -> str:
     """The same colour for the same name, here and tomorrow."""
     return COLOURS[sum(name.encode("utf-8", "replace")) % len(COLOURS)]
@@ -74,16 +80,32 @@ class Output:
             line.append(f"{who}: ", f"bold {colour_of(who)}").append(text)
         self.emit(line)
 
-    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Rows under heads. In a pipe the columns are as wide as they need to be."""
+    def table(
+        self, heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "", wrap_last: bool = False
+    ) -> None:
+        """Show rows under heads. In a pipe the columns are as wide as they need to be.
+
+        On a narrow terminal only names and texts are cut, never ids, numbers and times. Without rows, `empty` is
+        remarked. `wrap_last`: the last column goes on in the next line instead of being cut.
+        """
         from rich.table import Table
         from rich.text import Text
 
+        cells = [[Text(neutralise(cell)) for cell in row] for row in rows]
+        if not cells and empty:
+            self.note(empty)
+            return
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for head in heads:
-            table.add_column(head, no_wrap=True)
-        for row in rows:
-            table.add_row(*(Text(neutralise(cell)) for cell in row))
+        for place, head in enumerate(heads):
+            widest = max((row[place].cell_len for row in cells), default=0)
+            if wrap_last and place == len(heads) - 1:
+                table.add_column(head, overflow="fold")
+            elif head in _SHRINKING:
+                table.add_column(head, no_wrap=True, overflow="ellipsis", min_width=min(widest, 4))
+            else:
+                table.add_column(head, no_wrap=True, min_width=max(widest, len(head)))
+        for row in cells:
+            table.add_row(*row)
         self.emit(table)
 
     def note(self, sentence: str) -> None:

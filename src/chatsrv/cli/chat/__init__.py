@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chatsrv.cli.online import Common, Json, CommandContext, Profile, Server
+from chatsrv.cli.online import CommandContext, Common, Json, Profile, Server
 
 
 def chat(

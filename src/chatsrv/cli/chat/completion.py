@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from chatsrv.cli.lookup import fold
+from chatsrv_names import name_key
 
 
 def complete(
@@ -25,5 +25,5 @@ def complete(
 
 
 def _matching(typed: str, names: Sequence[str], after: str) -> tuple[int, list[str]]:
-    wanted = fold(typed)
-    return len(typed), sorted({f"{name}{after}" for name in names if fold(name).startswith(wanted)})
+    wanted = name_key(typed)
+    return len(typed), sorted({f"{name}{after}" for name in names if name_key(name).startswith(wanted)})

@@ -8,8 +8,8 @@ import trio
 
 from chatsrv.cli.chat.room import PresentPerson, Room
 from chatsrv.cli.chat.talk import Talk
-from chatsrv.cli.online import CommandContext
 from chatsrv.cli.commands.messages import show, stdin_lines
+from chatsrv.cli.online import CommandContext
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -8,8 +8,8 @@ import attrs
 from rich.text import Text
 
 from chatsrv.cli.chat.room import PendingLine, Room, message_changed_by
-from chatsrv.cli.events import clock, sentence_of
 from chatsrv.cli.commands.media import half_blocks
+from chatsrv.cli.events import clock, sentence_of
 from chatsrv.cli.output import colour_of
 from chatsrv.cli.terminal_escape import neutralise, neutralise_lines
 from chatsrv_protocol.messages import Message, MessageExtra

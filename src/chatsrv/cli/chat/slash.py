@@ -39,9 +39,10 @@ class Slash(NamedTuple):
 
 def slash_commands() -> dict[str, Slash]:
     """All commands by their words: `members`, `reply`, `redpack open`."""
-    from chatsrv.cli.root import app
+    from chatsrv.cli.root import build_app
 
     found: dict[str, Slash] = {}
+    app = build_app()
     for group in app.registered_groups:
         assert group.typer_instance is not None
         for info in group.typer_instance.registered_commands:
@@ -108,12 +109,12 @@ def prepare(here: CommandContext, line: str, group_id: int | None) -> Callable[[
 
 
 def _parse(here: CommandContext, arguments: list[str]) -> Callable[[], Awaitable[None]]:
-    from chatsrv.cli.root import app
+    from chatsrv.cli.root import build_app
 
     inside, said = ChatContext(here), io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         try:
-            app(arguments, prog_name="", standalone_mode=False, obj=inside)
+            build_app()(arguments, prog_name="", standalone_mode=False, obj=inside)
         except Failure:
             raise
         except Exception as error:
@@ -128,5 +129,8 @@ def _parse(here: CommandContext, arguments: list[str]) -> Callable[[], Awaitable
 def help_rows(word: str = "") -> list[tuple[str, str]]:
     """(command with its arguments, what it does) for every command that begins with `word`."""
     commands = slash_commands()
-    rows = [*CHAT_ONLY_COMMANDS.values(), *((f"/{name} {one.arguments}".rstrip(), one.help) for name, one in sorted(commands.items()))]
+    rows = [
+        *CHAT_ONLY_COMMANDS.values(),
+        *((f"/{name} {one.arguments}".rstrip(), one.help) for name, one in sorted(commands.items())),
+    ]
     return [row for row in rows if row[0].startswith(f"/{word.removeprefix('/')}")]

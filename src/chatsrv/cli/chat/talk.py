@@ -15,9 +15,9 @@ import trio
 from chatsrv.cli.chat.inside import ChatOnline, ChatOutput
 from chatsrv.cli.chat.room import PendingLine, PresentPerson, Room, Screen
 from chatsrv.cli.chat.slash import CHAT_ONLY_COMMANDS, help_rows, prepare
-from chatsrv.cli.exit import ending_of
-from chatsrv.cli.errors import Failure
 from chatsrv.cli.commands.face_to_face import show_page, why_closed
+from chatsrv.cli.errors import Failure
+from chatsrv.cli.exit import ending_of
 from chatsrv.cli.lookup import choose_group
 from chatsrv.cli.mentions import resolve_mentions
 from chatsrv.cli.online import CommandContext
@@ -277,7 +277,7 @@ class Talk:
         if word == "quit":
             self._scope.cancel()
         elif word == "help":
-            self._output.table(("command", "what it does"), help_rows(rest.strip()))
+            self._output.table(("command", "what it does"), help_rows(rest.strip()), wrap_last=True)
         elif word == "groups":
             await prepare(self._chat, "list", None)()
         elif word == "go":

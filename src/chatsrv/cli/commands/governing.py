@@ -1,6 +1,7 @@
 """`chatsrv group …`: governing a group, and ways into it; and `dm`, a conversation of two."""
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
@@ -367,9 +368,13 @@ async def dm(
     )
 
 
-def add_to(group: typer.Typer) -> None:
-    """Put these commands beside `group create` and the like."""
+@cache
+def group_commands() -> typer.Typer:
+    """All commands of `chatsrv group`: these beside `group create` and the like."""
+    from chatsrv.cli.commands.groups import group
+
     for command in (
         rules, role, transfer, dissolve, mute, unmute, ban, unban, bans, invite, join, approve, notice, nickname,
     ):  # fmt: skip
         group.command(command.__name__)(command)
+    return group
