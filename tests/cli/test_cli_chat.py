@@ -15,6 +15,8 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from chatsrv.cli.chat.composer import Composer
+from chatsrv.cli.chat.conversation import Conversation
+from chatsrv.cli.chat.rows import NEW_FROM_HERE
 from chatsrv.cli.chat.screen import ChatApp
 from chatsrv.cli.chat.slash import help_rows, prepare, slash_commands
 from chatsrv.cli.errors import Failure
@@ -162,6 +164,104 @@ def test_the_screen_shows_who_calls_me_and_what_is_quiet(
     assert len(sent["extra"]["mentions"]) == 1
 
 
+def test_who_reads_the_backlog_is_left_there(ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scrolling back fetches older messages, new ones do not move the view, and the newest is one key away."""
+    ann.call("group", "create", "attic", "bob")
+    ann.call("send", "attic", "-", stdin="".join(f"line {number}\n" for number in range(300)))
+    bob.call("read", "attic")
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: "line 299" in said(app), pilot)
+        view = app.query_one(Conversation)
+        assert view.is_at_end
+        assert "line 100\n" not in said(app)
+        while "line 20\n" not in said(app):
+            await pilot.press("pageup")
+            await pilot.pause(0.02)
+        await pilot.press("pageup", "pageup", "pagedown")
+        assert not view.is_at_end
+        top = view.row_at_top
+        await asyncio.to_thread(ann.run, "send", "attic", "new one")
+        await until(lambda: "new one" in said(app), pilot)
+        assert view.row_at_top == top
+        assert not view.is_at_end
+        await until(lambda: "1 new" in str(app.query_one("#title", Static).content), pilot)
+        await pilot.press("ctrl+b")
+        assert view.is_at_end
+        await until(lambda: "new" not in str(app.query_one("#title", Static).content), pilot)
+
+    assert on_screen(bob, "attic", play, monkeypatch).failure is None
+
+
+def test_what_is_corrected_or_recalled_changes_where_it_stands(
+    ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann.call("group", "create", "shelf", "bob")
+    ann.call("send", "shelf", "a secrett")
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: "a secrett" in said(app), pilot)
+        await asyncio.to_thread(ann.run, "edit", "shelf", "2", "a secret")
+        await until(lambda: "ann: a secret (edited)" in said(app), pilot)
+        assert "secrett" not in said(app)
+        await asyncio.to_thread(bob.run, "react", "shelf", "2", "👍")
+        await until(lambda: "👍1" in said(app), pilot)
+        await asyncio.to_thread(ann.run, "recall", "shelf", "2")
+        await until(lambda: "recalled a message" in said(app), pilot)
+        assert "secret" not in said(app)
+        await pilot.press("ctrl+n")
+        await type_line(pilot, "/go shelf")
+        await until(lambda: "recalled a message" in said(app), pilot)
+        assert "secret" not in said(app)
+
+    assert on_screen(bob, "shelf", play, monkeypatch).failure is None
+
+
+def test_what_is_new_is_found_by_keys(ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("first", "second", "third"):
+        ann.call("group", "create", name, "bob")
+        bob.call("read", name)
+    ann.call("send", "third", "are you there?")
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: app.talk.current is not None, pilot)
+        await pilot.press("ctrl+t")
+        await until(lambda: "are you there?" in said(app), pilot)
+        assert app.lines.index(NEW_FROM_HERE) == len(app.lines) - 2
+        assert any(line.startswith("───") for line in app.lines)
+        await asyncio.to_thread(ann.run, "send", "third", "hello?")
+        await until(lambda: "hello?" in said(app), pilot)
+        assert app.lines.count(NEW_FROM_HERE) == 1
+
+    assert on_screen(bob, "first", play, monkeypatch).failure is None
+
+
+def test_writing_completes_and_remembers(ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann.call("group", "create", "pen", "bob")
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        box = app.query_one(Composer)
+        await until(lambda: "ann" in app.talk.people, pilot)
+        await pilot.press("@", "A", "tab")
+        assert box.text == "@ann "
+        await pilot.press("h", "i", "ctrl+j", "y", "o")
+        assert box.text == "@ann hi\nyo"
+        await pilot.press("enter")
+        await until(lambda: "bob: @ann hi" in said(app), pilot)
+        assert box.text == ""
+        await pilot.press("up")
+        assert box.text == "@ann hi\nyo"
+        await pilot.press("down")
+        assert box.text == ""
+        box.text = "/mem"
+        box.move_cursor(box.document.end)
+        await pilot.press("tab")
+        assert box.text == "/members "
+        assert app.focused is box
+
+    assert on_screen(bob, "pen", play, monkeypatch).failure is None
+
+
 def test_others_see_that_one_types(ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     ann.call("group", "create", "desk", "bob")
     listener = ann.start("chat", "desk", "--plain")
@@ -226,6 +326,9 @@ def test_reconnecting_is_in_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             server.kill()
             await until(lambda: status.has_class("lost") and "disconnected" in str(status.content), pilot)
             await type_line(pilot, "written while away")
+            await until(lambda: "◷ written while away" in said(app), pilot)
+            await pilot.press("ctrl+q")
+            await until(lambda: "a line is not sent yet" in said(app), pilot)
             with serving(data, tcp=url.removeprefix("tcp://")):
                 await until(lambda: "cat: written while away" in said(app), pilot)
                 assert not status.has_class("lost")

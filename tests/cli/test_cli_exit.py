@@ -1,14 +1,20 @@
 """How a command ends: what the network said, as a sentence for a person."""
 
 import errno
+import json
+import shlex
 import socket
 import ssl
+import subprocess
+import sys
+from importlib.metadata import version
 
 import pytest
 import trio
 
 from chatsrv.cli.errors import UNREACHABLE
 from chatsrv.cli.exit import ending_of
+from chatsrv.cli.output import Output
 from chatsrv.client import Unreachable
 
 
@@ -49,3 +55,71 @@ def test_what_the_network_said_is_told(cause: OSError, sentence: str) -> None:
     assert ending is not None
     assert ending.exit_code == UNREACHABLE
     assert ending.sentence.startswith(f"the server cannot be reached: {sentence}")
+
+
+def chatsrv(arguments: str, **extra: object) -> "subprocess.CompletedProcess[str]":
+    """Run a command by the shell, with its redirections."""
+    command = f"{shlex.quote(sys.executable)} -m chatsrv {arguments}"
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, **extra)
+
+
+def test_the_version_is_told() -> None:
+    assert chatsrv("--version").stdout == f"chatsrv {version('chatsrv')}\n"
+
+
+def test_wrong_usage_is_json_for_programs() -> None:
+    done = chatsrv("history --json --limit many G")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert json.loads(done.stderr)["error"] == "usage"
+    assert json.loads(chatsrv("nonsense --json").stderr)["error"] == "usage"
+
+
+def test_what_cannot_be_reached_is_named() -> None:
+    done = chatsrv("whoami --server tcp://127.0.0.1:1")
+    assert done.returncode == UNREACHABLE
+    assert done.stderr == "chatsrv: tcp://127.0.0.1:1 cannot be reached: Connection refused\n"
+
+
+@pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", 1), (">&-", 0), ("<&- >&- 2>&-", 0), ("<&-", 0)])
+def test_streams_that_are_full_or_closed_end_no_command_in_a_traceback(redirection: str, code: int) -> None:
+    done = chatsrv(f"--help {redirection}")
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert done.returncode == code
+    if code:
+        assert "standard output cannot be written: No space left on device" in done.stderr
+
+
+def test_a_control_c_before_the_command_began_is_one() -> None:
+    code = (
+        "import builtins, sys; real = builtins.__import__\n"
+        "def interrupted(name, *rest):\n"
+        "    if name == 'chatsrv.cli.exit': raise KeyboardInterrupt\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = interrupted; from chatsrv.cli import main; main(['whoami'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_one_command_loads_no_other() -> None:
+    code = (
+        "import sys; from chatsrv.cli.root import build_app, named_command;"
+        "build_app(named_command(['--profile', 'x', 'whoami']));"
+        "print(sorted(m for m in sys.modules if m.startswith('chatsrv.cli.commands.')), 'rich' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "['chatsrv.cli.commands.accounts'] False\n"
+
+
+def test_tables_cut_names_and_never_ids(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    Output().table(
+        ("group", "unread", "id"), [("a name that is far too long for this terminal", "12", "250818596412850176")]
+    )
+    out = capsys.readouterr().out
+    assert "250818596412850176" in out
+    assert "…" in out
+    Output().table(("group",), [], empty="there is none")
+    assert capsys.readouterr().err == "there is none\n"

@@ -22,7 +22,7 @@ from chatsrv.config import Config, ConfigError
 from chatsrv.http.auth import Callers
 from chatsrv.http.media_app import media_app
 from chatsrv.http.ops_app import ops_app
-from chatsrv.http.page_app import Page, PageApp, origin_of
+from chatsrv.http.page_app import BuiltPage, PageApp, origin_of
 from chatsrv.http.server import App, HttpPort
 from chatsrv.http.session_app import SessionApp
 from chatsrv.http.web_app import web_app
@@ -107,7 +107,7 @@ class HttpSide:
         acceptor: Acceptor,
     ) -> None:
         config, library = services.config, services.library
-        sites, page = sites_of(config), Page()
+        sites, page = sites_of(config), BuiltPage()
         self._ports: dict[str, WebPort] = {}
         for listener in listeners:
             if listener.scheme == "ops":
@@ -160,7 +160,7 @@ class HttpSide:
 
 
 def _web_app(
-    services: Services, library: Library, metrics: Metrics, sites: Sites, page: Page, listeners: list[Listener]
+    services: Services, library: Library, metrics: Metrics, sites: Sites, page: BuiltPage, listeners: list[Listener]
 ) -> App:
     """What one port for browsers serves."""
     config = services.config

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
 
+_NARROWEST_NAME = 4
+
 _SHRINKING = frozenset(
     ("by", "called", "device", "file", "group", "last", "name", "what", "what it does", "who", "command")
 )
@@ -26,6 +28,18 @@ _SHRINKING = frozenset(
 def colour_of(name: str) -> str:
     """The same colour for the same name, here and tomorrow."""
     return COLOURS[sum(name.encode("utf-8", "replace")) % len(COLOURS)]
+
+
+def _shrunk(heads: Sequence[str], widths: Sequence[int], room: int) -> list[int]:
+    """Widths that fit into `room`, as far as names can be cut for it: the widest first, none below four."""
+    limits = list(widths)
+    names = [place for place, head in enumerate(heads) if head in _SHRINKING]
+    while sum(limits) > room and names:
+        widest = max(names, key=lambda place: limits[place])
+        if limits[widest] <= _NARROWEST_NAME:
+            break
+        limits[widest] -= 1
+    return limits
 
 
 class Output:
@@ -95,15 +109,15 @@ class Output:
         if not cells and empty:
             self.note(empty)
             return
+        widths = [max((row[place].cell_len for row in cells), default=0) for place in range(len(heads))]
+        widths = [max(width, len(head)) for width, head in zip(widths, heads, strict=True)]
+        limits = _shrunk(heads, widths, self.console.width - 2 * (len(heads) - 1)) if self.colours else widths
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for place, head in enumerate(heads):
-            widest = max((row[place].cell_len for row in cells), default=0)
+        for place, (head, width) in enumerate(zip(heads, limits, strict=True)):
             if wrap_last and place == len(heads) - 1:
                 table.add_column(head, overflow="fold")
-            elif head in _SHRINKING:
-                table.add_column(head, no_wrap=True, overflow="ellipsis", min_width=min(widest, 4))
             else:
-                table.add_column(head, no_wrap=True, min_width=max(widest, len(head)))
+                table.add_column(head, no_wrap=True, overflow="ellipsis", width=width)
         for row in cells:
             table.add_row(*row)
         self.emit(table)

@@ -139,7 +139,7 @@ def read_build(folder: Path) -> Build | None:
     return Build(files, whole.hexdigest()[:32])
 
 
-class Page:
+class BuiltPage:
     """The built page. It is read again when `index.html` has changed, so that a build shows at the next reload."""
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -175,7 +175,7 @@ class PageApp:
 
     def __init__(
         self,
-        page: Page,
+        page: BuiltPage,
         callers: Callers,
         sites: Sites,
         metrics: Metrics,

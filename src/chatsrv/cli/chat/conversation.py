@@ -49,6 +49,16 @@ class Conversation(ScrollView, can_focus=False):
         """Whether the last row is in view."""
         return self._at_end
 
+    @property
+    def is_near_top(self) -> bool:
+        """Whether the first row is within a screen of what is in view."""
+        return self._top <= self._height
+
+    @property
+    def row_at_top(self) -> str | None:
+        """The key of the topmost row in view."""
+        return self._anchor()[0]
+
     def set_rows(self, rows: Iterable[Row]) -> None:
         """Show these rows; the topmost row in view stays where it is, or the end does while one is there."""
         known = {row.key: row for row in self._rows}
@@ -104,7 +114,7 @@ class Conversation(ScrollView, can_focus=False):
         self._at_end = self._top >= self._max_top
         if self._at_end and not was:
             self.post_message(self.ReachedEnd())
-        elif self._top <= self._height and new_value < old_value:
+        elif self.is_near_top and new_value < old_value:
             self.post_message(self.ReachedTop())
 
     @property

@@ -179,7 +179,7 @@ class ChatApp(App[None]):
         self._said.scroll_pages(pages)
         if self._said.is_at_end:
             self.talk.reached_end()
-        elif pages < 0:
+        elif pages < 0 and self._said.is_near_top:
             self.talk.load_older()
 
     def action_open_packet(self) -> None:
@@ -280,6 +280,7 @@ class ChatApp(App[None]):
             options.add_option(Option(text, id=str(room.group_id)))
         if current in rooms:
             options.highlighted = rooms.index(current)
+            self._show_title(current)
 
     def show_people(self, people: list[PresentPerson]) -> None:
         """Who is there: those with a light first."""

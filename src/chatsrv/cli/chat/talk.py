@@ -13,7 +13,9 @@ import attrs
 import trio
 
 from chatsrv.cli.chat.inside import ChatOnline, ChatOutput
-from chatsrv.cli.chat.room import PendingLine, PresentPerson, Room, Screen
+from chatsrv.cli.chat.lines import TypedLine, TypedLines, unsent
+from chatsrv.cli.chat.reports import ReadReport, TypingReport
+from chatsrv.cli.chat.room import PresentPerson, Room, Screen
 from chatsrv.cli.chat.slash import CHAT_ONLY_COMMANDS, help_rows, prepare
 from chatsrv.cli.commands.face_to_face import show_page, why_closed
 from chatsrv.cli.errors import Failure
@@ -36,17 +38,8 @@ BACKLOG: Final = 50
 WATCHED: Final = 200
 """Members whose coming and going is shown."""
 
-WAITING: Final = 100
-"""Lines that wait for the one before to be stored."""
-
 LAST_LOOK: Final = 2.0
 """Seconds to wait for one's own last message to be shown, when nothing more is typed."""
-
-TYPING_EVERY: Final = 3.0
-"""Seconds between two words to the others that one is typing."""
-
-READ_EVERY: Final = 0.5
-"""Seconds between two notes to the server of how far one has read."""
 
 
 class Talk:
@@ -62,47 +55,38 @@ class Talk:
         self._wanted = wanted
         self._output = ChatOutput(screen, colours=colours, json=here.out.json)
         self._people: dict[int, PresentPerson] = {}
-        self._typed, self._lines = trio.open_memory_channel[tuple[str, Room | None, PendingLine | None]](WAITING)
+        self._lines = TypedLines()
         self._nursery: trio.Nursery | None = None
         self._scope = trio.CancelScope()
-        self._wake = trio.Event()
+        self._reading = ReadReport()
         self._sent = 0
-        self._number = 0
         self._loading = False
         self._warned = False
-        self._typed_at = -TYPING_EVERY
+        self._typing = TypingReport()
         self._failure: Exception | None = None
 
-    # From the keyboard.
-
-    def enter(self, line: str) -> bool:
+    def enter(self, text: str) -> bool:
         """A line was typed: a message, or a command with its slash. It is done after those before; False: too many wait.
 
         A message goes to the group that is on the screen now, whatever is by the time it can be sent.
         """
-        if self._typed.statistics().current_buffer_used >= WAITING:
+        if not self._lines.has_room():
             return False
-        self._typed.send_nowait(self._addressed(line.rstrip()))
+        self._show_pending(self._lines.put_nowait(text, self.current))
         return True
 
-    async def put(self, line: str) -> None:
+    async def put(self, text: str) -> None:
         """The same, and wait for room."""
-        await self._typed.send(self._addressed(line.rstrip()))
+        self._show_pending(await self._lines.put(text, self.current))
 
-    def _addressed(self, line: str) -> tuple[str, Room | None, PendingLine | None]:
-        room = self.current
-        if room is None or not line.strip() or _is_command(line):
-            return line, room, None
-        self._number += 1
-        pending = PendingLine(self._number, _text_of(line))
-        room.pending.append(pending)
-        self._screen.update_room(room)
-        return line, room, pending
+    def _show_pending(self, line: TypedLine) -> None:
+        if line.pending is not None and line.room is not None:
+            self._screen.update_room(line.room)
 
     @property
     def unsent(self) -> list[tuple[str, str]]:
         """(group, text) of every line that was typed and is not stored."""
-        return [(room.name, line.text) for room in self.rooms.values() for line in room.pending if not line.seq]
+        return unsent(self.rooms.values())
 
     @property
     def people(self) -> list[str]:
@@ -160,13 +144,8 @@ class Talk:
     def typing(self) -> None:
         """A message is being typed: the others are told, now and then."""
         room = self.current
-        if room is not None and trio.current_time() >= self._typed_at + TYPING_EVERY:
-            self._typed_at = trio.current_time()
-            self._soon(lambda: self._tell_typing(room.group_id))
-
-    async def _tell_typing(self, group_id: int) -> None:
-        with suppress(ClientError):  # nobody misses it
-            await self._client.typing(group_id)
+        if room is not None and self._typing.is_due():
+            self._soon(lambda: self._typing.send(self._client, room.group_id))
 
     def go(self, group_id: int) -> None:
         """Another group was chosen."""
@@ -183,7 +162,7 @@ class Talk:
 
     def no_more(self) -> None:
         """Nothing more will be typed: `run` ends when what was typed is done."""
-        self._typed.close()
+        self._lines.close()
 
     def quit(self) -> bool:
         """Leave; False at first where lines are not sent yet: asked once more, it leaves without them."""
@@ -198,8 +177,6 @@ class Talk:
         if self._nursery is not None and not self._nursery.cancel_scope.cancel_called:
             self._nursery.start_soon(self._guarded, job)
 
-    # The connection.
-
     async def run(self) -> None:
         """Connect, show, listen and do what is typed, until `quit`, `no_more`, or the end of the session."""
         with self._scope:
@@ -212,11 +189,11 @@ class Talk:
                     self._add(group)
                 async with trio.open_nursery() as self._nursery:
                     self._nursery.start_soon(self._listen, self._nursery)
-                    self._nursery.start_soon(self._keep_read)
+                    self._nursery.start_soon(self._reading.run, client, lambda: self.current, self._guarded)
                     await self._begin()
-                    async for line, room, pending in self._lines:
-                        if line.strip():
-                            await self._guarded(partial(self._do, line, room, pending))
+                    async for line in self._lines:
+                        if line.text:
+                            await self._guarded(partial(self._do, line))
                     with trio.move_on_after(LAST_LOOK):
                         while self.current is not None and self.current.head < self._sent:
                             await trio.sleep(0.02)
@@ -249,26 +226,25 @@ class Talk:
             ending = ending_of(error)
             self._output.note(f"✗ {ending.sentence if ending is not None else error}")
 
-    async def _do(self, line: str, room: Room | None, pending: PendingLine | None) -> None:
-        if _is_command(line):
-            await self._command(line[1:].strip())
+    async def _do(self, line: TypedLine) -> None:
+        if line.is_command:
+            await self._command(line.text[1:].strip())
             return
-        room = room or self.current  # what was typed before the first group was on the screen
+        room = line.room or self.current  # what was typed before the first group was on the screen
         if room is None:
             raise Failure("choose a group first: /go G, or make one: /create NAME")
-        text = _text_of(line)
+        text, pending = line.message, line.pending
         try:
             mentions, everybody = await resolve_mentions(self._client, room.group_id, text)
-            seq = (await self._client.send(room.group_id, text, mentions=mentions, mention_all=everybody)).seq
+            self._sent = (await self._client.send(room.group_id, text, mentions=mentions, mention_all=everybody)).seq
         except (Failure, ClientError):
             if pending is not None:
                 pending.refused = True
                 self._screen.update_room(room)
             raise
-        self._sent = seq
         if pending is not None:
-            pending.seq = seq
-            if seq in room.events or room.detached:
+            pending.seq = self._sent
+            if self._sent in room.events or room.detached:
                 room.pending.remove(pending)
                 self._screen.update_room(room)
 
@@ -295,8 +271,6 @@ class Talk:
                 return
             await job()
 
-    # What is on the screen.
-
     async def _open(self, room: Room) -> None:
         """Show a group: from 'new from here' where something is unread, else what was said last."""
         if room is not self.current:
@@ -308,6 +282,8 @@ class Talk:
             events, page = await self._client.history(room.group_id, limit=limit, newest=True)
             room.complete = not page.more
             room.take_page(events, older=False)
+        if room is not self.current:
+            return  # another one was chosen meanwhile
         self._screen.show_room(room)
         self._screen.show_rooms(list(self.rooms.values()), self.current)
         if self._screen.is_at_end():
@@ -318,18 +294,7 @@ class Talk:
         """What is on the screen is read."""
         room.read_all()
         self._screen.show_rooms(list(self.rooms.values()), self.current)
-        self._wake.set()
-
-    async def _keep_read(self) -> None:
-        """Tell the server how far one has read, not more often than need be."""
-        while True:
-            await self._wake.wait()
-            self._wake = trio.Event()
-            room = self.current
-            if room is not None and room.marked < room.read_seq:
-                room.marked = room.read_seq
-                await self._guarded(lambda room=room: self._client.mark_read(room.group_id, room.read_seq))
-            await trio.sleep(READ_EVERY)
+        self._reading.note()
 
     async def _recount(self) -> None:
         """How much is unread, where one device read and another has to know how many mentions are left."""
@@ -351,8 +316,6 @@ class Talk:
         online.update({one.user_id: True for one in members if one.name == self.me})
         self._people = {one.user_id: PresentPerson(one.user_id, one.name, online.get(one.user_id)) for one in members}
         self._screen.show_people(list(self._people.values()))
-
-    # What is heard.
 
     async def _listen(self, nursery: trio.Nursery) -> None:
         """Until the session ends: then the chat does too."""
@@ -433,12 +396,3 @@ class Talk:
             case _:
                 return
         self._screen.show_rooms(list(self.rooms.values()), self.current)
-
-
-def _is_command(line: str) -> bool:
-    return line.startswith("/") and not line.startswith("//")
-
-
-def _text_of(line: str) -> str:
-    """What a line says: a second slash lets a message begin with one."""
-    return line.removeprefix("/") if line.startswith("//") else line

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from chatsrv.cli.commands.messages import Everybody, Mention, calling
+from chatsrv.cli.errors import usage
 from chatsrv.cli.online import CommandContext
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ async def unread(here: CommandContext) -> None:
         if group.ordinal > group.read_ordinal or group.mentions
     ]
     if rows:
-        here.out.table(("group", "unread", "you", "", "last"), rows)
+        here.out.table(("group", "unread", "you", "", "last"), rows, empty="nothing is unread")
     total = unread_of(list(groups))
     apart = f", and {unread_label(total.quiet)} in quiet groups" if total.quiet else ""
     here.out.line(f"{unread_label(total.messages) or 'nothing'} unread{apart}")
@@ -155,6 +156,19 @@ def _or_already(changed: "Changed", sentence: str) -> str:
     return sentence if changed.seq else "it was so already"
 
 
+def is_emoji(text: str) -> bool:
+    """Whether a text is one or more pictures: symbols, with what joins, colours and frames them."""
+    import unicodedata
+
+    joined = [one for one in text if one not in "\u200d\ufe0e\ufe0f\u20e3" and not "\U0001f3fb" <= one <= "\U0001f3ff"]
+    keycap = "\u20e3" in text
+    return bool(joined) and all(
+        (unicodedata.category(one) in ("So", "Sk", "Sm", "Po", "Cn") and not one.isascii())
+        or (keycap and one in "0123456789#*")
+        for one in joined
+    )
+
+
 async def react(
     here: CommandContext,
     which: Which,
@@ -166,6 +180,8 @@ async def react(
     from chatsrv.cli.events import record_of
     from chatsrv.cli.lookup import find_group
 
+    if emoji is not None and not is_emoji(emoji):
+        raise usage(f"'{emoji}' is no emoji")
     async with here.session() as client:
         group = await find_group(client, which)
         if emoji is not None:
@@ -272,5 +288,7 @@ async def search(
     names = {one.group_id: one.name for one in groups}
     for event in found:
         show(here.out, event, "" if where else names.get(event.group_id, "?"))
+    if not found:
+        here.out.note("nothing found")
     if page.more:
         here.out.note(f"there are more; show up to {MOST_FOUND} with --limit")

@@ -193,7 +193,9 @@ async def bans(here: CommandContext, which: Which) -> None:
         for one in found:
             here.out.record({"user_id": str(one.user_id), "name": one.name, "until": one.until, "by": one.by})
         return
-    here.out.table(("name", "banned", "by"), [(one.name, shown(one.until), one.by) for one in found])
+    here.out.table(
+        ("name", "banned", "by"), [(one.name, shown(one.until), one.by) for one in found], empty="nobody is banned"
+    )
 
 
 def _invite_record(group: "Group", one: "Invite") -> dict[str, Any]:
@@ -236,7 +238,7 @@ async def invite(
         rows = [
             (one.code, shown(one.expires_at), f"{one.uses}/{one.max_uses or '∞'}", one.made_by.name) for one in found
         ]
-        here.out.table(("code", "good", "used", "by"), rows)
+        here.out.table(("code", "good", "used", "by"), rows, empty="there is no invite")
 
 
 @online

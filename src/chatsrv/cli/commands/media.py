@@ -1,5 +1,6 @@
 """`chatsrv media …`: getting what people sent, listing it, URLs of it; uploading it; small pictures in a terminal."""
 
+import errno
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -83,20 +84,44 @@ async def get(
     ] = None,
     thumbnail: Annotated[bool, typer.Option("--thumbnail", help="Only the small picture of it (WebP).")] = False,
 ) -> None:
-    """Get a medium into a file, by default `media-ID` here. An existing file is replaced once all of it is there."""
+    """Get a medium into a file, by default under the name it was sent with. No file is replaced unless `-o` names it."""
     async with here.session() as client:
         if str(output) == "-":
             with progress_bar(f"media-{media_id}", json=here.out.json) as show:
                 await client.download(media_id, sys.stdout.buffer.write, thumbnail=thumbnail, progress=show)
             sys.stdout.buffer.flush()
             return
-        target = output or Path(f"media-{media_id}{'.webp' if thumbnail else ''}")
+        names: list[str] = []
+        target = output or Path(f".media-{media_id}.part")
         try:
-            with progress_bar(target.name, json=here.out.json) as show:
-                size = await client.download(media_id, target, thumbnail=thumbnail, progress=show)
+            with progress_bar(f"media-{media_id}", json=here.out.json) as show:
+                size = await client.download(media_id, target, thumbnail=thumbnail, progress=show, named=names.append)
+            if output is None:
+                wanted = f"media-{media_id}.webp" if thumbnail else file_name(names[0] if names else "", media_id)
+                target = keep_beside(target, wanted)
         except OSError as error:
             raise Failure(f"{target} cannot be written: {error.strerror or error}", code="file") from None
         here.out.say(f"{target}: {size} bytes", id=str(media_id), file=str(target), size=size)
+
+
+def file_name(sent: str, media_id: int) -> str:
+    """A name for a file here, of the name somebody else sent it under: no path, nothing hidden, no control character."""
+    plain = "".join(one for one in sent if one.isprintable() and one not in "/\\").lstrip(".").strip()
+    return plain[:200] or f"media-{media_id}"
+
+
+def keep_beside(file: Path, wanted: str) -> Path:
+    """Give a finished file the name wanted, or one with a number where that is taken; answers it. Raises OSError."""
+    stem, suffix = Path(wanted).stem, Path(wanted).suffix
+    for number in range(1000):
+        target = Path(wanted if not number else f"{stem}-{number}{suffix}")
+        try:
+            target.hardlink_to(file)
+        except FileExistsError:
+            continue
+        file.unlink()
+        return target
+    raise FileExistsError(errno.EEXIST, "a thousand files of that name are here already")
 
 
 @media.command("list")
@@ -128,7 +153,7 @@ async def list_(
             rows.append(
                 (f"#{message.seq}", when, message.sender, kind_of(message), size_of(head.size), str(head.id), head.name)
             )
-    here.out.table(("", "when", "who", "kind", "size", "id", "name"), rows)
+    here.out.table(("", "when", "who", "kind", "size", "id", "name"), rows, empty="no files were sent here")
 
 
 @media.command("url")

@@ -52,12 +52,15 @@ async def send(
         typer.Argument(metavar="TEXT|-", help="What to say; `-` or nothing sends each line of standard input."),
     ] = None,
     file: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            "--file", metavar="PATH", help="Send a file: a picture, sound or film is shown as one.", show_default=False
+            "--file",
+            metavar="PATH",
+            help="Send a file: a picture, sound or film is shown as one. Several times for several.",
+            show_default=False,
         ),
     ] = None,
-    caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="What to say with the file.")] = "",
+    caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="What to say with the (first) file.")] = "",
     as_file: Annotated[bool, typer.Option("--as-file", help="Send it as it is, without a preview.")] = False,
     mention: Mention = None,
     everybody: Everybody = False,
@@ -72,12 +75,14 @@ async def send(
     async with here.session() as client:
         group = await find_group(client, which)
         call = await calling(client, group, mention, everybody=everybody)
-        if file is not None:
+        if file:
             from chatsrv.cli.commands.media import upload
 
-            media_id = await upload(here.out, client, file, kind="file" if as_file else "")
             words = caption or text or ""
-            _acked(here.out, group, await client.send_media(group.group_id, media_id, words, **await call(words)))
+            for path in file:
+                media_id = await upload(here.out, client, path, kind="file" if as_file else "")
+                _acked(here.out, group, await client.send_media(group.group_id, media_id, words, **await call(words)))
+                words = ""
             return
         if text is not None and text != "-":
             _acked(here.out, group, await client.send(group.group_id, text, **await call(text)))

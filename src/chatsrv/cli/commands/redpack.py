@@ -180,7 +180,7 @@ async def show(here: CommandContext, packet_id: PacketId) -> None:
         for opening in shown.openings
     ]
     if rows:
-        here.out.table(("who", "got", "when", ""), rows)
+        here.out.table(("who", "got", "when", ""), rows, empty="nobody opened it yet")
 
 
 def _reveal_in(what: str) -> dict[str, Any]:
@@ -292,7 +292,7 @@ async def statement(
             )
         return
     rows = [(clock(line.at), line.kind, money(line.cents), str(line.about or "")) for line in found.lines]
-    here.out.table(("when", "what", "amount", "packet or withdrawal"), rows)
+    here.out.table(("when", "what", "amount", "packet or withdrawal"), rows, empty="nothing came in or went out yet")
     here.out.line(f"balance: {money(found.cents)}")
 
 
@@ -318,7 +318,8 @@ async def withdraw(here: CommandContext, amount: Amount) -> None:
     async with here.session() as client:
         done = await client.withdraw(cents)
     here.out.say(
-        f"{money(cents)} is on its way as withdrawal {done.withdrawal_id}; {money(done.cents)} is left",
+        f"{money(cents)} waits to be paid out as withdrawal {done.withdrawal_id}; {money(done.cents)} is left."
+        " `chatsrv wallet statement` shows when it is paid",
         id=str(done.withdrawal_id),
         cents=done.cents,
     )

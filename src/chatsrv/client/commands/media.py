@@ -94,22 +94,24 @@ class MediaCommands(Commands):
         *,
         thumbnail: bool = False,
         progress: Progress | None = None,
+        named: Callable[[str], object] | None = None,
     ) -> int:
         """Get the bytes of a medium (or its thumbnail, WebP) into a file or a function; answers how many they were.
 
-        A file appears whole or not at all. Goes on after a lost connection. Raises RequestRefused, Unreachable, OSError.
+        `named` is called with the name that it was sent under: somebody else's text, never to be used as a path. A file
+        appears whole or not at all. Goes on after a lost connection. Raises RequestRefused, Unreachable, OSError.
         """
         from chatsrv.client.transfers.transfers import download
 
         access = await self.http_access()
         path = f"/media/{media_id}/preview" if thumbnail else f"/media/{media_id}"
         if callable(to):
-            return await download(access, path, to, progress)
+            return await download(access, path, to, progress, named)
         target = Path(os.fspath(to))
         partial = target.with_name(f".{target.name}.{self.new_client_id().hex()}.part")
         try:
             with await trio.to_thread.run_sync(partial.open, "xb") as file:
-                size = await download(access, path, file.write, progress)
+                size = await download(access, path, file.write, progress, named)
             partial.replace(target)
         except BaseException:
             partial.unlink(missing_ok=True)

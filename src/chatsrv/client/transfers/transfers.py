@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote
 
 import httpx
 import trio
@@ -147,14 +148,22 @@ class UploadTransfer:
         return _checked(answer, *expected)
 
 
-async def download(access: HttpAccess, path: str, write: Callable[[bytes], object], progress: Progress | None) -> int:
-    """Read to the end, from where a lost connection left it; answers how many bytes."""
+async def download(
+    access: HttpAccess,
+    path: str,
+    write: Callable[[bytes], object],
+    progress: Progress | None,
+    named: Callable[[str], object] | None = None,
+) -> int:
+    """Read to the end, from where a lost connection left it; answers how many bytes. `named` is told the file's name."""
     arriving, pauses = _Arriving(write, progress), _Pauses()
     while arriving.done != arriving.total:
         before = arriving.done
         await _again(_read_on(access, path, arriving), pauses)
         if arriving.done > before:
             pauses = _Pauses()
+    if named is not None and arriving.name:
+        named(arriving.name)
     return arriving.done
 
 
@@ -171,12 +180,16 @@ async def _read_on(access: HttpAccess, path: str, arriving: "_Arriving") -> None
         await arriving.take(await begin(http, "GET", response.headers.get("location", ""), headers=headers))
 
 
+_FILE_NAME = re.compile(r"filename\*=UTF-8''([^;]+)")
+
+
 class _Arriving:
     """A download: bytes that were written, and how many there are altogether (-1: not known yet)."""
 
     def __init__(self, write: Callable[[bytes], object], progress: Progress | None) -> None:
         self.done = 0
         self.total = -1
+        self.name = ""
         self._write = write
         self._progress = progress
 
@@ -191,6 +204,8 @@ class _Arriving:
             if self.done and response.status_code != HTTPStatus.PARTIAL_CONTENT:
                 raise ProtocolViolation("the server does not go on where the connection was lost")
             self.total = self.done + _number(response.headers, "content-length")
+            if (match := _FILE_NAME.search(response.headers.get("content-disposition", ""))) is not None:
+                self.name = unquote(match[1])
             async for chunk in chunks:
                 await trio.to_thread.run_sync(self._write, chunk)
                 self.done += len(chunk)
