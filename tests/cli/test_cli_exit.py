@@ -57,10 +57,10 @@ def test_what_the_network_said_is_told(cause: OSError, sentence: str) -> None:
     assert ending.sentence.startswith(f"the server cannot be reached: {sentence}")
 
 
-def chatsrv(arguments: str, **extra: object) -> "subprocess.CompletedProcess[str]":
+def chatsrv(arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run a command by the shell, with its redirections."""
     command = f"{shlex.quote(sys.executable)} -m chatsrv {arguments}"
-    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, **extra)
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
 
 
 def test_the_version_is_told() -> None:
