@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 import httpx
 import trio
@@ -83,7 +83,7 @@ class UploadTransfer:
         pauses = _Pauses()
         while (answer := await _again(self._call(http, "POST", "/uploads", headers), pauses)) is None:
             pass
-        place = answer.headers.get("location", "")
+        place = urljoin("/uploads", answer.headers.get("location", ""))  # a relative one works below a proxy's prefix
         if not place.startswith("/uploads/"):
             raise ProtocolViolation("the server names no place for the upload")
         return place, _media_id(answer)
