@@ -83,7 +83,7 @@ class Storage:
 
     def post(self, group_id: int, actor: Actor, text: str) -> int:
         """A plain message; answers its seq."""
-        client_id = self.now_ms.to_bytes(6, "big") + b"\x70\x00" + next(_serial).to_bytes(8, "big")
+        client_id = self.now_ms.to_bytes(6, "big") + b"\x70\x00" + (0x80 << 56 | next(_serial)).to_bytes(8, "big")
         [outcome] = self.batch(group_id, [Post(actor, Once(actor.user_id, client_id, client_id), text)])
         if isinstance(outcome, Refusal):
             raise outcome
