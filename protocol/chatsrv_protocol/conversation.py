@@ -23,13 +23,14 @@ from chatsrv_protocol.fields import (
     USER_ID,
     USER_ID_OR_0,
     ListOf,
+    Optional,
     String,
     Struct,
     field,
 )
 from chatsrv_protocol.groups import Changed
 from chatsrv_protocol.head import SequenceEvent
-from chatsrv_protocol.limits import MAX_PAGE, MAX_PINS
+from chatsrv_protocol.limits import MAX_MENTIONS, MAX_PAGE, MAX_PINS
 from chatsrv_protocol.messages import EXCERPT, Sent
 from chatsrv_protocol.registry import command, event, reply, struct
 from chatsrv_protocol.sync import Range
@@ -49,18 +50,25 @@ _POINTS_AT = (ErrorCode.GROUP_UNKNOWN, ErrorCode.MESSAGE_UNKNOWN)
         ErrorCode.FORBIDDEN,
         ErrorCode.MUTED,
         ErrorCode.BLOCKED,
+        ErrorCode.NOT_MEMBER,
         ErrorCode.TOO_LATE,
         ErrorCode.TEXT_EMPTY,
         ErrorCode.MESSAGE_REFUSED,
     ),
 )
 class Edit:
-    """Give a text of mine other words. Nobody finds the old ones any more, but admins, if the group keeps edits."""
+    """Give a text of mine other words. Nobody finds the old ones any more, but admins, if the group keeps edits.
+
+    `mentions` and `mention_all` replace whom the message calls; nil leaves them as they are. Somebody newly called has
+    an unread mention at the seq of the edit, even if they had read the message; somebody left out has none any more.
+    """
 
     client_id: bytes = field(CLIENT_ID)
     group_id: int = field(GROUP_ID)
     of: int = field(SEQ)
     text: str = field(TEXT)
+    mentions: tuple[int, ...] | None = field(Optional(ListOf(USER_ID, MAX_MENTIONS)), default=None)
+    mention_all: bool | None = field(Optional(FLAG), default=None)
 
 
 @command(0x0802, reply=Changed, errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.TOO_LATE))
@@ -280,13 +288,15 @@ class Search:
 class Edited(SequenceEvent):
     """A message has other words (in the group's sequence): those it has now, at edit `edited_seq`; `of` is its seq.
 
-    Fetched after a later edit it carries the later text; after a recall, none.
+    It carries whom the message calls now. Fetched after a later edit it carries the later text; after a recall, none.
     """
 
     of: int = field(SEQ)
     text: str = field(TEXT)
     edited_seq: int = field(SEQ)
     edited_at: int = field(TIME)
+    mentions: tuple[int, ...] = field(ListOf(USER_ID, MAX_MENTIONS), default=())
+    mention_all: bool = field(FLAG, default=False)
 
 
 @event(0x0881)

@@ -37,6 +37,18 @@ def test_send_and_reply_call_people(people: list[Shell], tmp_path: Path) -> None
     assert bob.call("history", "home", "--limit", "1", "--json").record["extra"] == {"mention_all": True}
 
 
+def test_an_edit_calls_whom_the_new_words_name(people: list[Shell]) -> None:
+    ann, bob, cy = people
+    before = unread(bob)[1], unread(cy)[1]
+    ann.call("send", "home", "hello @cy")
+    seq = ann.call("history", "home", "--limit", "1", "--json").record["seq"]
+    assert (unread(bob)[1], unread(cy)[1]) == (before[0], before[1] + 1)
+    ann.call("edit", "home", str(seq), "hello @bob")
+    assert (unread(bob)[1], unread(cy)[1]) == (before[0] + 1, before[1])
+    ann.call("edit", "home", str(seq), "hello nobody")
+    assert (unread(bob)[1], unread(cy)[1]) == before
+
+
 def test_everybody_is_a_right(people: list[Shell]) -> None:
     ann, bob, _ = people
     before = unread(ann)

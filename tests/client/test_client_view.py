@@ -70,7 +70,8 @@ class World:
                 script = edits.say(text, of if more else 0, people, mention_all=False)
                 storage.run(group_id, actor, script)
             case "edit":
-                storage.run(group_id, actor, edits.edit(of, f"better {self.word(of)}", LATE))
+                mentions = [self.people[more % 3].user_id] if more % 2 else None
+                storage.run(group_id, actor, edits.edit(of, f"better {self.word(of)}", LATE, mentions))
             case "recall":
                 storage.run(group_id, actor, edits.recall(of, LATE))
                 self.recalled_words += [word for word, seq in self.words.items() if seq == of]

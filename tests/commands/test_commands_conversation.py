@@ -216,6 +216,50 @@ async def test_the_list_counts_mentions_and_shows_the_last_message(autojump_cloc
         assert (await shown(ann, group_id)).mentions == 0
 
 
+async def test_an_edit_changes_whom_a_message_calls(autojump_clock):
+    async with open_test_server() as server:
+        ann, bo, cy, dan = await enter(server, "ann", "bo", "cy", "dan")
+        group_id = await ann.make_group("home", bo, cy)
+
+        async def edit(of, mentions=None, mention_all=None, by=ann):
+            return await by.ask(wire.Edit(client_id(), group_id, of, "other words", mentions, mention_all))
+
+        async def called():
+            return [(await shown(who, group_id)).mentions for who in (bo, cy)]
+
+        sent = await reply(ann, group_id, 0, "hello", [cy.user_id])
+        await bo.ask(MarkRead(group_id, sent.seq))
+        await edit(sent.seq)
+        assert await called() == [0, 1], "nil leaves it as it is"
+        first = await edit(sent.seq, (bo.user_id,))
+        assert await called() == [1, 0], "bo had read it, and is called; cy is not any more"
+        await edit(sent.seq, (bo.user_id, cy.user_id))
+        assert await called() == [1, 1]
+        edited = (await cy.history(group_id))[-1]
+        assert (edited.mentions, edited.mention_all) == ((bo.user_id, cy.user_id), False)
+        message = (await cy.history(group_id))[1]
+        assert message.extra.mentions == edited.mentions
+        await bo.ask(MarkRead(group_id, first.seq))
+        await edit(sent.seq, (bo.user_id, cy.user_id))
+        assert await called() == [0, 1], "nobody is called twice"
+        await edit(sent.seq, (), mention_all=True)
+        assert await called() == [1, 1]
+        assert (await cy.history(group_id))[-1].mention_all
+        await edit(sent.seq, (bo.user_id,), mention_all=False)
+        assert await called() == [1, 0]
+        await ann.ask(wire.Recall(client_id(), group_id, sent.seq))
+        assert await called() == [0, 0]
+        events = await cy.history(group_id)
+        assert {event.mentions for event in events if isinstance(event, wire.Edited)} == {()}
+
+        mine = await bo.say(group_id, "mine")
+        refused = wire.Edit(client_id(), group_id, mine.seq, "x", None, True)
+        assert await bo.refused(refused) == "forbidden"
+        refused = wire.Edit(client_id(), group_id, mine.seq, "x", (dan.user_id,))
+        assert await bo.refused(refused) == "not_member"
+        assert (await bo.history(group_id))[-1].text == "mine"
+
+
 async def test_quiet_is_told_to_my_other_devices(autojump_clock):
     async with open_test_server() as server:
         ann, bo = await enter(server, "ann", "bo")

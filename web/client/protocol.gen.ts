@@ -946,6 +946,8 @@ export interface Edit {
   group_id: Id; // group
   of: number; // seq
   text: string;
+  mentions?: Id[] | null;
+  mention_all?: boolean | null;
 }
 /** Take a message back, for everybody: my own within the server's time, or (a right) somebody else's at any time. */
 export interface Recall {
@@ -1053,6 +1055,8 @@ export interface Edited {
   text: string;
   edited_seq: number; // seq
   edited_at: number; // time
+  mentions: Id[];
+  mention_all: boolean;
 }
 /** A message was taken back by `sender` (in the group's sequence): forget its text, quotes, reactions and pin. */
 export interface Recalled {
@@ -1598,7 +1602,7 @@ c1 Draining within:n
 788 NoticeChanged group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n text:s
 7c0 JoinRequested group_id:i request:JoinRequest
 7c1 JoinDecided group_id:i user_id:i accepted:b
-801 Edit client_id:y group_id:i of:n text:s
+801 Edit client_id:y group_id:i of:n text:s mentions:?*i=null mention_all:?b=null
 802 Recall client_id:y group_id:i of:n
 803 React client_id:y group_id:i of:n emoji:s on:b=true
 804 Pin client_id:y group_id:i of:n on:b=true
@@ -1615,7 +1619,7 @@ c1 Draining within:n
 842 Pins pins:*PinnedMessage
 843 Versions versions:*Version more:b
 844 Found last:i more:b
-880 Edited group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n of:n text:s edited_seq:n edited_at:n
+880 Edited group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n of:n text:s edited_seq:n edited_at:n mentions:*i=[] mention_all:b=false
 881 Recalled group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n of:n
 882 Reacted group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n of:n emoji:s on:b
 883 Pinned group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n of:n on:b

@@ -26,7 +26,7 @@ def _milliseconds(seconds: float) -> int:
 async def edit(request: Request, command: wire.Edit) -> Changed:
     """Other words for a text of mine."""
     within_ms = _milliseconds(request.services.config.edit_within)
-    script = edits.edit(command.of, command.text, within_ms)
+    script = edits.edit(command.of, command.text, within_ms, command.mentions, mention_all=command.mention_all)
     return Changed(*await request.change(command.group_id, command, script))
 
 

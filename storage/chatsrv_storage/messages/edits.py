@@ -34,19 +34,58 @@ def say(text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool,
             kind, data["media"] = medium.kind, media.described(medium)
         if reply_to:
             data["reply"] = find(turn.conn, turn.group_id, reply_to, member.visible_from, "reply_to").seq
-        called = [user_id for user_id in dict.fromkeys(mentions) if user_id != actor.user_id]
-        for user_id in called:
-            if turn.member(user_id) is None:
-                raise Refusal("not_member", "somebody mentioned is not in the group", "mentions")
-        if called:
-            data["mentions"] = called
-        if mention_all:
-            turn.require(actor, Operation.MENTION_ALL)
-            data["all"] = True
-            called = [EVERYBODY]
-        return _said(turn, actor, kind, text, data or None, called)
+        data |= _require_calls(turn, actor, mentions, mention_all=mention_all, before={})
+        return _said(turn, actor, kind, text, data or None, _mention_rows(data))
 
     return script
+
+
+def _require_calls(
+    turn: GroupTransaction, actor: Actor, mentions: Sequence[int], *, mention_all: bool, before: dict[str, Any]
+) -> dict[str, Any]:
+    """Answer whom a message calls, as its data holds it. `before` is its data until now: only who is new is checked."""
+    calls: dict[str, Any] = {}
+    called = [user_id for user_id in dict.fromkeys(mentions) if user_id != actor.user_id]
+    for user_id in called:
+        if user_id not in before.get("mentions", ()) and turn.member(user_id) is None:
+            raise Refusal("not_member", "somebody mentioned is not in the group", "mentions")
+    if called:
+        calls["mentions"] = called
+    if mention_all:
+        if "all" not in before:
+            turn.require(actor, Operation.MENTION_ALL)
+        calls["all"] = True
+    return calls
+
+
+def _mention_rows(data: dict[str, Any]) -> list[int]:
+    """The users for whom a message has a row in `mention`: one for everybody stands for all the others."""
+    return [EVERYBODY] if "all" in data else data.get("mentions", [])
+
+
+def _mention_seqs(target: TargetMessage) -> dict[int, int]:
+    """Where each row in `mention` of a message stands: at the message, or at the edit that called somebody."""
+    later = dict[int, int](target.data.get("called_at", ()))
+    return {user_id: later.get(user_id, target.seq) for user_id in _mention_rows(target.data)}
+
+
+def _replace_calls(conn: SqlConnection, target: TargetMessage, calls: dict[str, Any], seq: int) -> dict[str, Any]:
+    """Call those whom an edit (event `seq`) adds, and those it leaves out no more. Answers the calls as data.
+
+    Who was called with everybody is not called again by name.
+    """
+    before = _mention_seqs(target)
+    after = {user_id: before.get(user_id, before.get(EVERYBODY, seq)) for user_id in _mention_rows(calls)}
+    conn.executemany(
+        "delete from mention where user_id = ? and group_id = ? and seq = ?",
+        [(user_id, target.group_id, at) for user_id, at in before.items() if after.get(user_id) != at],
+    )
+    conn.executemany(
+        "insert into mention values (?, ?, ?)",
+        [(user_id, target.group_id, at) for user_id, at in after.items() if before.get(user_id) != at],
+    )
+    called_at = [[user_id, at] for user_id, at in after.items() if at != target.seq]
+    return {**calls, "called_at": called_at} if called_at else calls
 
 
 def forward(from_group: int, of: int) -> Script:
@@ -65,8 +104,11 @@ def forward(from_group: int, of: int) -> Script:
     return script
 
 
-_OF_ITS_PLACE: Final = frozenset({"reply", "mentions", "all", "edited", "origin"})
+_OF_ITS_PLACE: Final = frozenset({"reply", "mentions", "all", "called_at", "edited", "origin"})
 """What a message says about the group it stands in, and not about itself."""
+
+_CALLS: Final = frozenset({"mentions", "all", "called_at"})
+"""Whom a message calls, and the seqs of the edits that called some of them."""
 
 
 def _said(
@@ -84,8 +126,13 @@ def _said(
     return [turn.group_id, record.seq, record.id, record.ordinal, record.sent_at]
 
 
-def edit(of: int, text: str, within_ms: int) -> Script:
-    """Give a text of the actor's other words, within so long of its sending. Replies [group_id, seq]."""
+def edit(
+    of: int, text: str, within_ms: int, mentions: Sequence[int] | None = None, *, mention_all: bool | None = None
+) -> Script:
+    """Give a text of the actor's other words, within so long of its sending. Replies [group_id, seq].
+
+    `mentions` and `mention_all` replace whom it calls; None leaves them as they are.
+    """
 
     def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
         group, member = turn.require(actor, Operation.EDIT_OWN)
@@ -94,7 +141,16 @@ def edit(of: int, text: str, within_ms: int) -> Script:
             raise Refusal("forbidden", "you can edit only what you wrote yourself", "of")
         _require_in_time(turn, target, within_ms, "edited")
         _require_text(text)
+        calls = _require_calls(
+            turn,
+            actor,
+            target.data.get("mentions", ()) if mentions is None else mentions,
+            mention_all="all" in target.data if mention_all is None else mention_all,
+            before=target.data,
+        )
         record = turn.append(actor, "edited", data={"of": of})
+        kept = {key: value for key, value in target.data.items() if key not in _CALLS}
+        calls = _replace_calls(turn.conn, target, calls, record.seq)
         if group.rules.keep_edits:
             turn.conn.execute(
                 "insert into message_edit values (?, ?, ?, ?, ?, ?)",
@@ -103,7 +159,7 @@ def edit(of: int, text: str, within_ms: int) -> Script:
                     checksum_of(turn.group_id, of, record.seq, turn.now_ms, target.text),
                 ),
             )
-        rewrite(turn.conn, target, text, {**target.data, "edited": [record.seq, turn.now_ms]})
+        rewrite(turn.conn, target, text, {**kept, **calls, "edited": [record.seq, turn.now_ms]})
         search.replace(turn.conn, turn.group_id, of, text)
         turn.replace_effect(record, resolve_references(turn.conn, record))
         return [turn.group_id, record.seq]
@@ -138,9 +194,9 @@ def _forget(conn: SqlConnection, target: TargetMessage) -> None:
     conn.execute("delete from message_edit where group_id = ? and seq = ?", place)
     conn.execute("delete from reaction where group_id = ? and seq = ?", place)
     conn.execute("delete from pin where group_id = ? and seq = ?", place)
-    called = [EVERYBODY] if "all" in target.data else target.data.get("mentions", [])
     conn.executemany(
-        "delete from mention where user_id = ? and group_id = ? and seq = ?", [(user_id, *place) for user_id in called]
+        "delete from mention where user_id = ? and group_id = ? and seq = ?",
+        [(user_id, target.group_id, seq) for user_id, seq in _mention_seqs(target).items()],
     )
 
 

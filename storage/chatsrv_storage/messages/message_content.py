@@ -68,15 +68,16 @@ def rewrite(conn: SqlConnection, target: TargetMessage, text: str, data: dict[st
     )
 
 
-def _now(conn: SqlConnection, group_id: int, of: int, length: int | None = None) -> tuple[int, str, str, int, int]:
-    """(sender id, sender, beginning of the text, edited_seq, edited_at) as the message stands."""
+def _now(
+    conn: SqlConnection, group_id: int, of: int, length: int | None = None
+) -> tuple[int, str, str, dict[str, Any]]:
+    """(sender id, sender, beginning of the text, data) as the message stands."""
     row = conn.execute(
         "select m.sender_id, u.name, m.text, m.data from message m join person u on u.id = m.sender_id"
         " where m.group_id = ? and m.seq = ?",
         (group_id, of),
     ).fetchone()
-    edited: list[int] = [0, 0] if row[3] is None else json.loads(row[3]).get("edited", [0, 0])
-    return row[0], row[1], row[2][:length], edited[0], edited[1]
+    return row[0], row[1], row[2][:length], {} if row[3] is None else json.loads(row[3])
 
 
 def resolve_references(conn: SqlConnection, record: EventRecord) -> EventRecord:
@@ -85,11 +86,14 @@ def resolve_references(conn: SqlConnection, record: EventRecord) -> EventRecord:
     if data is None:
         return record
     if record.kind == "edited":
-        _, _, text, edited_seq, edited_at = _now(conn, record.group_id, data["of"])
+        _, _, text, now = _now(conn, record.group_id, data["of"])
         # After a recall the message no longer says that it was edited: what this event gave it is nothing.
-        return attrs.evolve(record, text=text, data={**data, "edited": [edited_seq or record.seq, edited_at]})
+        edited_seq, edited_at = now.get("edited", (record.seq, 0))
+        calls = {key: now[key] for key in ("mentions", "all") if key in now}
+        return attrs.evolve(record, text=text, data={**data, **calls, "edited": [edited_seq, edited_at]})
     if "reply" in data:
-        sender_id, sender, excerpt, edited_seq, _ = _now(conn, record.group_id, data["reply"], EXCERPT)
+        sender_id, sender, excerpt, now = _now(conn, record.group_id, data["reply"], EXCERPT)
+        edited_seq, _ = now.get("edited", (0, 0))
         quote = [data["reply"], sender_id, sender, excerpt, edited_seq]
         return attrs.evolve(record, data={**data, "quote": quote})
     return record

@@ -133,12 +133,13 @@ async def edit(
     of: Of,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The new words.")],
 ) -> None:
-    """Give a message of yours other words."""
+    """Give a message of yours other words; whom they call with `@name` replaces whom the message called."""
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
         group = await find_group(client, which)
-        changed = await client.edit(group.group_id, of, text)
+        call = await calling(client, group, None, everybody=False)
+        changed = await client.edit(group.group_id, of, text, **await call(text))
     _acked(here.out, changed, f"#{of} in '{group.name}' is corrected")
 
 

@@ -47,9 +47,21 @@ class ConversationCommands(Commands):
         extra = self.build(SendExtra, of, tuple(mentions), mention_all)
         return await self.request(self.change(Send, group_id, text, extra), Sent)
 
-    async def edit(self, group_id: int, of: int, text: str) -> Changed:
-        """Give a text of mine other words, within the server's time."""
-        return await self.request(self.change(Edit, group_id, of, text), Changed)
+    async def edit(
+        self,
+        group_id: int,
+        of: int,
+        text: str,
+        *,
+        mentions: Sequence[int] | None = None,
+        mention_all: bool | None = None,
+    ) -> Changed:
+        """Give a text of mine other words, within the server's time.
+
+        `mentions` (ids of members) and `mention_all` (a right) replace whom it calls; None leaves them as they are.
+        """
+        called = None if mentions is None else tuple(mentions)
+        return await self.request(self.change(Edit, group_id, of, text, called, mention_all), Changed)
 
     async def recall(self, group_id: int, of: int) -> Changed:
         """Take a message back: mine within the server's time, or (a right) somebody else's."""

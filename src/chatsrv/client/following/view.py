@@ -77,6 +77,8 @@ class _Text:
     edited_seq: int
     text: str
     edited_at: int
+    mentions: tuple[int, ...] = ()
+    mention_all: bool = False
 
 
 _NO_EXTRA: Final = MessageExtra()
@@ -124,7 +126,9 @@ class GroupView:
             case Message():
                 self._message(event)
             case Edited():
-                self._text(event.of, _Text(event.edited_seq, event.text, event.edited_at))
+                self._text(
+                    event.of, _Text(event.edited_seq, event.text, event.edited_at, event.mentions, event.mention_all)
+                )
             case Recalled():
                 self._recalled[event.of] = None
             case Reacted():
@@ -149,7 +153,8 @@ class GroupView:
         if extra.recalled:
             self._recalled[event.seq] = None
         else:
-            self._text(event.seq, _Text(extra.edited_seq, event.text, extra.edited_at))
+            now = _Text(extra.edited_seq, event.text, extra.edited_at, extra.mentions, extra.mention_all)
+            self._text(event.seq, now)
         known = self._messages[event.seq].extra
         if _quoted_at(extra) > _quoted_at(known or _NO_EXTRA):
             self._messages[event.seq] = event  # of two copies of an answer, the one that quotes the newer text
@@ -171,7 +176,7 @@ class GroupView:
         extra = _NO_EXTRA if recalled else event.extra or _NO_EXTRA
         return Shown(
             seq, event.id, event.sender_id, event.sender, event.sent_at, event.kind, text.text, recalled, text.edited_at,
-            self._answered(extra), extra.mentions, extra.mention_all, extra.forwarded,
+            self._answered(extra), text.mentions, text.mention_all, extra.forwarded,
             () if recalled else self._reactions_to(seq), not recalled and self._pins.get(seq, (0, False))[1],
         )  # fmt: skip
 
