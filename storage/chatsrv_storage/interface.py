@@ -65,6 +65,14 @@ class Storage(Protocol):
         """
         ...
 
+    async def look_up(self, query: Job[T], /) -> T:
+        """As `read`, in the calling thread: for queries that find a few rows by their keys, and for nothing else.
+
+        It costs a quarter of a hop to a reader's thread, and blocks the event loop while it runs. A cancel comes before
+        it or after it.
+        """
+        ...
+
     async def backup(self, destination: Path) -> None:
         """Write a verified copy of what is committed by now as a new file, mode 0600, while everything goes on.
 

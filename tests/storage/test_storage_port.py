@@ -46,6 +46,30 @@ async def test_a_job_returns_after_its_commit(storage: Storage) -> None:
     assert storage.failure is None
 
 
+async def test_looking_up_sees_what_is_committed_and_writes_nothing(storage: Storage) -> None:
+    await storage.write(add("one"))
+    assert await storage.look_up(notes) == ["one"]
+    await storage.write(add("two"))
+    assert await storage.look_up(notes) == ["one", "two"]
+    with pytest.raises(sqlite3.OperationalError):
+        await storage.look_up(add("sneaky"))
+    with pytest.raises(ZeroDivisionError):
+        await storage.look_up(lambda _: 1 / 0)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await storage.look_up(notes)
+    assert scope.cancelled_caught
+    assert await storage.look_up(notes) == ["one", "two"]
+
+
+async def test_nothing_is_looked_up_after_the_end() -> None:
+    for inline in (False, True):
+        async with open_memory_storage(inline=inline, migrations=SCHEMA) as storage:
+            pass
+        with pytest.raises(trio.ClosedResourceError):
+            await storage.look_up(notes)
+
+
 async def test_a_refused_lone_job_leaves_nothing(storage: Storage) -> None:
     with pytest.raises(Refusal) as caught:
         await storage.write(refuse())

@@ -109,6 +109,10 @@ class LocalBus:
         """The user's connections now."""
         return list(self._users.get(user_id, ()))
 
+    def group_count(self, subscriber: Subscriber) -> int:
+        """How many groups a connection hears; 0 until it is attached."""
+        return len(self._users.get(subscriber.user_id, {}).get(subscriber) or ())
+
     def is_online(self, user_id: int) -> bool:
         """Whether the user has a connection."""
         return user_id in self._users

@@ -161,7 +161,7 @@ async def _resume(request: Request, token: bytes) -> wire.LoggedIn:
         session_id, user_id = sessions.resume(conn, token, now_ms)
         return session_id, accounts.by_id(conn, user_id)
 
-    session_id, account = await request.services.storage.read(find)
+    session_id, account = await request.services.storage.look_up(find)
     if account is None or account.disabled:
         raise Refusal(ErrorCode.SESSION_ENDED, "this account is disabled", "token")
     return await _log_in(request, account, session_id, b"")

@@ -1,6 +1,6 @@
 """Catching up: my groups, ranges of their sequences, and my cursor."""
 
-from typing import Any
+from typing import Any, Final
 
 from chatsrv.commands.context import Request
 from chatsrv.commands.paging import before_or_end, within
@@ -13,11 +13,17 @@ from chatsrv_storage.groups import group_list
 from chatsrv_storage.groups.transaction import Command
 from chatsrv_storage.messages import history
 
+SHORT_LIST_GROUPS: Final = 20
+"""Groups whose list is read in the event loop's thread: some 20 µs each."""
+
 
 async def list_groups(request: Request, command: wire.ListGroups) -> wire.Groups:
     """A page of my groups, with those I left since a version."""
     user_id = request.caller.actor.user_id
-    views, version = await request.services.storage.read(
+    storage = request.services.storage
+    # A short list is part of every login, and costs less than the hop to a reader's thread.
+    is_short = request.services.bus.group_count(request.caller.subscriber) <= SHORT_LIST_GROUPS
+    views, version = await (storage.look_up if is_short else storage.read)(
         lambda conn: group_list.listed(conn, user_id, command.since, command.after, limits.MAX_PAGE + 1)
     )
     page = within([group_of(view) for view in views[: limits.MAX_PAGE]], _texts)

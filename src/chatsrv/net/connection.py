@@ -344,7 +344,7 @@ class ClientConnection:
         services.bus.register(self)
         try:
             while True:
-                version, group_ids = await services.storage.read(
+                version, group_ids = await services.storage.look_up(
                     lambda conn: memberships(conn, actor.user_id, session_id)
                 )
                 if self._ended is not None:

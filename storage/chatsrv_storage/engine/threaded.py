@@ -10,10 +10,11 @@ import trio
 from chatsrv_storage.engine.backup import write_backup
 from chatsrv_storage.engine.batch import Report
 from chatsrv_storage.engine.bridge import BridgedConnection, open_bridged
-from chatsrv_storage.engine.connection import JobConnection, Synchronous, configure_writer
+from chatsrv_storage.engine.connection import JobConnection, Synchronous, configure_reader, configure_writer, connect
 from chatsrv_storage.engine.folder import DataFolder, explained, hold_folder, prepare_database
 from chatsrv_storage.engine.job_queue import WaitingJobs
 from chatsrv_storage.engine.jobs import Driver, Job
+from chatsrv_storage.engine.key_reader import KeyReader
 from chatsrv_storage.engine.migrate import Migration, migrate
 from chatsrv_storage.engine.reader_pool import SEARCH_SECONDS, SEARCH_STEPS, Reader, ReaderPool
 from chatsrv_storage.engine.writer import BatchRunner, GroupCommitWriter, Pace, after_turns
@@ -26,7 +27,13 @@ class ThreadedStorage:
     """See port.Storage. Made and closed by `open_threaded`."""
 
     def __init__(
-        self, folder: DataFolder, writer: BridgedConnection, readers: Sequence[Reader], searcher: Reader, pace: Pace
+        self,
+        folder: DataFolder,
+        writer: BridgedConnection,
+        readers: Sequence[Reader],
+        searcher: Reader,
+        by_key: KeyReader,
+        pace: Pace,
     ) -> None:
         self._folder = folder
         self._writer_connection = writer
@@ -36,6 +43,7 @@ class ThreadedStorage:
         self._writer = GroupCommitWriter(writer, self._waiting, self._runner, pace)
         self._readers = ReaderPool(readers, folder.is_full)
         self._searcher = ReaderPool([searcher], folder.is_full)
+        self._by_key = by_key
         self._one_backup = trio.CapacityLimiter(1)
         # The writer's own method, not a wrapper of it: saves a coroutine on the way of every message.
         self.write = self._writer.write
@@ -57,6 +65,10 @@ class ThreadedStorage:
     async def search(self, query: Job[T], /) -> T:
         """See port.Storage."""
         return await self._searcher.read(query, self._waiting.fail)
+
+    async def look_up(self, query: Job[T], /) -> T:
+        """See port.Storage."""
+        return await self._by_key.read(query, self._waiting.fail)
 
     async def backup(self, destination: Path) -> None:
         """See port.Storage."""
@@ -80,6 +92,8 @@ class ThreadedStorage:
         await self._writer.aclose()
         self._readers.close()
         self._searcher.close()
+        if self.failure is None:
+            self._by_key.close()
         failure = None
         if self.failure is None:
             failure = await self._writer_connection.run(lambda driver: self._runner.checkpoint(driver, truncate=True))
@@ -91,6 +105,7 @@ class ThreadedStorage:
         in_order = [*readers, self._writer_connection] if self.failure is None else [self._writer_connection, *readers]
         for connection in in_order:
             await connection.aclose()
+        self._by_key.close()
         if failure is not None:
             raise failure
 
@@ -117,6 +132,7 @@ async def open_threaded(
 
         opened: list[BridgedConnection] = []
         storage: ThreadedStorage | None = None
+        by_key: KeyReader | None = None
         try:
             with explained(folder.database):
                 opened.append(await open_bridged(folder.database, read_only=False, factory=factory))
@@ -127,15 +143,20 @@ async def open_threaded(
                     searches = place == readers
                     pool.append(Reader(opened[-1], search_seconds, SEARCH_STEPS) if searches else Reader(opened[-1]))
                     await opened[-1].run(pool[-1].set_up)
-            storage = ThreadedStorage(folder, opened[0], pool[:-1], pool[-1], pace)
+                connection = connect(folder.database, read_only=True, factory=factory)
+                by_key = KeyReader(connection, folder.is_full)
+                configure_reader(connection)
+            storage = ThreadedStorage(folder, opened[0], pool[:-1], pool[-1], by_key, pace)
             yield storage
         finally:
             with trio.CancelScope(shield=True):
                 if storage is not None:
                     await storage.aclose()
                 else:
-                    for connection in reversed(opened):
-                        await connection.aclose()
+                    if by_key is not None:
+                        by_key.close()
+                    for bridged in reversed(opened):
+                        await bridged.aclose()
 
 
 def _is_cancelled() -> bool:
