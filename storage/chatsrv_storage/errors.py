@@ -46,6 +46,13 @@ class QueryTooLong(Refusal):
         )
 
 
+class TooManyWaiting(Refusal):
+    """A query was not begun: others are served before, or too many of the same caller wait."""
+
+    def __init__(self) -> None:
+        super().__init__("storage_busy", "The server has too much to read at the moment: try again.", retry_after=1.0)
+
+
 class BackupFailed(Refusal):
     """No backup was made, and nothing was left behind."""
 

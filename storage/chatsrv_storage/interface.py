@@ -14,6 +14,7 @@ import trio
 
 from chatsrv_storage.engine.batch import Report
 from chatsrv_storage.engine.connection import JobConnection, Synchronous
+from chatsrv_storage.engine.fair_queue import SERVER, Caller
 from chatsrv_storage.engine.inline import open_inline
 from chatsrv_storage.engine.jobs import Cursor, Driver, Job, Parameters, Row, SqlConnection, SqlValue
 from chatsrv_storage.engine.migrate import Migration, load_migrations
@@ -50,18 +51,21 @@ class Storage(Protocol):
         """
         ...
 
-    async def read(self, query: Job[T], /) -> T:
+    async def read(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """Run a read-only job on one snapshot of what is committed by now, beside the writer; return its value.
 
+        Callers are served in turn, and one user's queries leave a reader to the others where there are several.
+
         Raises what the query raises (an attempt to write is sqlite3.OperationalError), StorageBusy, StorageFull,
-        StorageFailed, trio.ClosedResourceError. A cancel interrupts it.
+        TooManyWaiting (1,000 queries of the same user wait), StorageFailed, trio.ClosedResourceError. A cancel interrupts it.
         """
         ...
 
-    async def search(self, query: Job[T], /) -> T:
+    async def search(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """As `read`, on a connection of its own and with a deadline: for queries whose cost a user can choose.
 
-        One runs at a time, so a slow one delays other searches and no other reads. Raises QueryTooLong besides.
+        One runs at a time, so a slow one delays other searches and no other reads. Raises QueryTooLong besides,
+        and TooManyWaiting after two seconds of waiting for others.
         """
         ...
 
@@ -141,6 +145,8 @@ async def open_memory_storage(
 
 
 __all__ = [
+    "SERVER",
+    "Caller",
     "Cursor",
     "Job",
     "Pace",

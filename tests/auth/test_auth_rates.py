@@ -12,7 +12,7 @@ from support.server_kit import Client, RefusedError, client_id, connect, enter
 
 from chatsrv.auth import rates
 from chatsrv.auth.rates import UNLIMITED, Cost, Rate, Rates
-from chatsrv.commands.costs import COSTS
+from chatsrv.commands.costs import COSTS, UNMETERED_BOUNDS
 from chatsrv.commands.table import HANDLERS
 from chatsrv.config import Config
 from chatsrv.testing import QUICK, open_test_server
@@ -205,3 +205,9 @@ async def test_an_address_has_a_budget_that_reads_do_not_touch(autojump_clock):
                 codes.append(error.code)
         assert codes == ["rate_limited"] * 11
         assert len(await people[0].texts(group_id)) == 19
+
+
+def test_every_command_is_metered_or_says_what_bounds_its_cost():
+    for command in HANDLERS:
+        bound = UNMETERED_BOUNDS.get(command, "")
+        assert (COSTS.get(command, Cost.CHANGE) is Cost.FREE) == bool(bound), command

@@ -520,7 +520,7 @@ class Gate:
         self.open = trio.Event()
         self.reads = 0
 
-    async def read(self, query: Any) -> Any:
+    async def read(self, query: Any, caller: Any = 0) -> Any:
         result = await self.real(query)
         if "log_in" in query.__qualname__:
             self.reads += 1

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 import trio
 
 from chatsrv.auth.login_limits import LoginLimits
 from chatsrv.auth.passwords import PasswordHasher
-from chatsrv.auth.rates import Rates
+from chatsrv.auth.rates import Rates, source_of
 from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus, Subscriber
 from chatsrv.clock import Clock, Randomness
@@ -28,7 +28,9 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor
 from chatsrv_storage.groups.transaction import Accepted, Command, Outcome, Script
 from chatsrv_storage.idempotency import Once
-from chatsrv_storage.interface import Storage
+from chatsrv_storage.interface import Job, Storage
+
+T = TypeVar("T")
 
 
 @attrs.frozen(slots=True)
@@ -119,6 +121,19 @@ class Request:
     def now_ms(self) -> int:
         """The wall clock."""
         return self.services.clock.now_ms()
+
+    @property
+    def storage_caller(self) -> int | str:
+        """For whom the storage reads: the user, or whoever comes from this address before the login."""
+        return self.caller.actor.user_id or source_of(self.caller.peer)
+
+    async def read(self, query: Job[T]) -> T:
+        """Storage.read for the caller of this command. Raises Refusal and StorageFailed."""
+        return await self.services.storage.read(query, self.storage_caller)
+
+    async def search(self, query: Job[T]) -> T:
+        """Storage.search for the caller of this command. Raises Refusal and StorageFailed."""
+        return await self.services.storage.search(query, self.storage_caller)
 
     def once(self, command: Any) -> Once:
         """The key under which this mutation has one effect."""

@@ -51,9 +51,7 @@ async def forward(request: Request, command: wire.Forward) -> messages.Sent:
     """A message said again elsewhere; the target's channel reads the source in its own transaction."""
     if request.services.hooks.text is not None:
         user_id = request.caller.actor.user_id
-        text = await request.services.storage.read(
-            lambda conn: edits.text_of(conn, user_id, command.from_group, command.of)
-        )
+        text = await request.read(lambda conn: edits.text_of(conn, user_id, command.from_group, command.of))
         await check_text(request, TextKind.MESSAGE, text, command.group_id, "of")
     script = edits.forward(command.from_group, command.of)
     return messages.Sent(*await request.change(command.group_id, command, script))
@@ -76,7 +74,7 @@ async def delivered(request: Request, command: wire.Delivered) -> Done:
 async def list_receipts(request: Request, command: wire.ListReceipts) -> wire.Receipts:
     """Who has a message of mine."""
     user_id = request.caller.actor.user_id
-    rows, counts = await request.services.storage.read(
+    rows, counts = await request.read(
         lambda conn: receipts.receipts(conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1)
     )
     page = tuple(wire.Receipt(*row) for row in rows[: limits.MAX_PAGE])
@@ -86,7 +84,7 @@ async def list_receipts(request: Request, command: wire.ListReceipts) -> wire.Re
 async def list_reactions(request: Request, command: wire.ListReactions) -> wire.Reactions:
     """Emojis under a message."""
     user_id = request.caller.actor.user_id
-    rows = await request.services.storage.read(
+    rows = await request.read(
         lambda conn: reactions_pins.reactions(
             conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1
         )
@@ -98,14 +96,14 @@ async def list_reactions(request: Request, command: wire.ListReactions) -> wire.
 async def list_pins(request: Request, command: wire.ListPins) -> wire.Pins:
     """What is pinned."""
     user_id = request.caller.actor.user_id
-    rows = await request.services.storage.read(lambda conn: reactions_pins.pins(conn, user_id, command.group_id))
+    rows = await request.read(lambda conn: reactions_pins.pins(conn, user_id, command.group_id))
     return wire.Pins(tuple(wire.PinnedMessage(*row) for row in rows))
 
 
 async def list_versions(request: Request, command: wire.ListVersions) -> wire.Versions:
     """What a message said before."""
     user_id = request.caller.actor.user_id
-    rows, more = await request.services.storage.read(
+    rows, more = await request.read(
         lambda conn: edits.versions(
             conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE, _MAX_VERSIONS_BYTES
         )
@@ -121,7 +119,7 @@ async def find(request: Request, command: wire.Search) -> wire.Found:
         raise Refusal(ErrorCode.RATE_LIMITED, sentence, retry_after=0.2)
     searching.add(user_id)
     try:
-        records, more = await request.services.storage.search(
+        records, more = await request.search(
             lambda conn: search.find(
                 conn,
                 user_id,

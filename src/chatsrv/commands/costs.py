@@ -18,20 +18,39 @@ from chatsrv_protocol import (
     sync,
 )
 
-_FREE: Final[tuple[type[Any], ...]] = (
-    common.Ping,
-    *(session.Hello, session.Register, session.Login, session.Resume, session.ResumeHere, session.Logout),
-    session.ListSessions,
-    *(groups.ShowGroup, groups.ListMembers),
-    *(sync.ListGroups, sync.History, sync.CatchUp),
-    *(redpack.ShowPacket, redpack.ShowBalance, redpack.ShowStatement),
-    *(governing.ListBans, governing.ListInvites, governing.ListJoinRequests),
-    *(conversation.ListReceipts, conversation.ListReactions, conversation.ListPins, conversation.ListVersions),
-    *(face_to_face.EnterCode, face_to_face.ShowLobby),
-    *(presence.ListBlocked, presence.WhoIsHere),
-    *(media.MediaUrl, media.ListMedia),
-)
-"""Reads, and what has rules of its own."""
+_ONE_ROW: Final = "one row, or a few, found by their key"
+_LOGIN: Final = "limits of logins and registrations by user and address, and the handshake's timeout"
+
+UNMETERED_BOUNDS: Final[dict[type[Any], str]] = {
+    common.Ping: "no storage; 100 in a row, then others have their turn",
+    **dict.fromkeys((session.Hello, session.Register, session.Login), _LOGIN),
+    **dict.fromkeys((session.Resume, session.ResumeHere, session.Logout), _ONE_ROW),
+    session.ListSessions: "100 sessions of a user",
+    groups.ShowGroup: _ONE_ROW,
+    groups.ListMembers: "a page of 500 rows by key",
+    sync.ListGroups: "a page of 200 groups",
+    sync.History: "a page of 200 messages and 256 KiB",
+    sync.CatchUp: "200 messages and 256 KiB of all ranges together",
+    redpack.ShowPacket: "500 shares of a packet",
+    redpack.ShowBalance: _ONE_ROW,
+    redpack.ShowStatement: "a page of lines by key",
+    governing.ListBans: "a page of rows by key",
+    governing.ListInvites: "the bound on invites of a group",
+    governing.ListJoinRequests: "a page of rows by key",
+    conversation.ListReceipts: "a page of 200 rows, and the members of one group, which are bounded",
+    conversation.ListReactions: "a page of 200 rows",
+    conversation.ListPins: "the bound on pins of a group",
+    conversation.ListVersions: "a page of 200 versions and 48 KiB",
+    face_to_face.EnterCode: "limits of codes by user and address",
+    face_to_face.ShowLobby: "memory only; the people of one lobby",
+    presence.ListBlocked: "200 people that a user can block",
+    presence.WhoIsHere: "400 names; the rest is counted in memory",
+    media.MediaUrl: _ONE_ROW,
+    media.ListMedia: "a page of 200 media",
+}
+"""What bounds the cost of each command that takes from no rate. All of them wait for their turn among the users who
+read (storage: fair_queue.py), and a connection has one at work.
+"""
 
 _MESSAGES: Final[tuple[type[Any], ...]] = (
     *(messages.Send, media.SendMedia, conversation.Forward, conversation.React),
@@ -43,7 +62,7 @@ _HINTS: Final[tuple[type[Any], ...]] = (conversation.Delivered, presence.Typing,
 
 # Everything else is Cost.CHANGE, so that what somebody adds and forgets here is limited, and not free.
 COSTS: Final[dict[type[Any], Cost]] = {
-    **dict.fromkeys(_FREE, Cost.FREE),
+    **dict.fromkeys(UNMETERED_BOUNDS, Cost.FREE),
     **dict.fromkeys(_MESSAGES, Cost.MESSAGE),
     **dict.fromkeys(_HINTS, Cost.HINT),
     conversation.Search: Cost.SEARCH,

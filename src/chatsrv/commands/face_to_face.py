@@ -46,7 +46,7 @@ async def enter_group(request: Request, command: wire.EnterGroup) -> Entered:
     room = services.waiting_room
     once, now_ms = request.once(command), request.now_ms
     # First of all: a retry must not enter the group of the lobby that one waits in since.
-    earlier = await services.storage.read(lambda conn: earlier_result(conn, once, now_ms))
+    earlier = await request.read(lambda conn: earlier_result(conn, once, now_ms))
     if earlier is not None:
         return Entered(*earlier)
     lobby = room.require(user_id)

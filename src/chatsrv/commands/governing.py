@@ -63,7 +63,7 @@ async def unban_user(request: Request, command: wire.UnbanUser) -> Changed:
 async def list_bans(request: Request, command: wire.ListBans) -> wire.Bans:
     """Who is kept out."""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
-    rows = await request.services.storage.read(
+    rows = await request.read(
         lambda conn: governing.bans(conn, user_id, command.group_id, command.after, wire.ADMINS_PAGE + 1, now_ms)
     )
     return wire.Bans(tuple(wire.Ban(*row) for row in rows[: wire.ADMINS_PAGE]), len(rows) > wire.ADMINS_PAGE)
@@ -101,14 +101,14 @@ async def revoke_invite(request: Request, command: wire.RevokeInvite) -> Done:
 async def list_invites(request: Request, command: wire.ListInvites) -> wire.Invites:
     """The codes that are good."""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
-    rows = await request.services.storage.read(lambda conn: invites.invites(conn, user_id, command.group_id, now_ms))
+    rows = await request.read(lambda conn: invites.invites(conn, user_id, command.group_id, now_ms))
     return wire.Invites(tuple(_invite(*attrs.astuple(row)) for row in rows[:MAX_INVITES]))
 
 
 async def join_group(request: Request, command: wire.JoinGroup) -> wire.Entered:
     """In by a code, or in line for it. A retry finds its answer though the code is used up since."""
     now_ms, once = request.now_ms, request.once(command)
-    group_id = await request.services.storage.read(lambda conn: invites.group_of(conn, once, command.code, now_ms))
+    group_id = await request.read(lambda conn: invites.group_of(conn, once, command.code, now_ms))
     script = invites.join(command.code, command.note, MAX_JOIN_REQUESTS)
     return wire.Entered(*await request.change(group_id, command, script))
 
@@ -116,7 +116,7 @@ async def join_group(request: Request, command: wire.JoinGroup) -> wire.Entered:
 async def list_join_requests(request: Request, command: wire.ListJoinRequests) -> wire.JoinRequests:
     """Who asks to be let in."""
     user_id = request.caller.actor.user_id
-    rows = await request.services.storage.read(
+    rows = await request.read(
         lambda conn: invites.requests(conn, user_id, command.group_id, command.after, wire.ADMINS_PAGE + 1)
     )
     page = tuple(
@@ -136,7 +136,7 @@ async def decide_join(request: Request, command: wire.DecideJoin) -> Done:
 async def open_direct(request: Request, command: wire.OpenDirect) -> GroupShown:
     """The conversation with one person: opening it again is finding it, so a retry needs no client id."""
     services, actor = request.services, request.caller.actor
-    group_id = await services.storage.read(lambda conn: direct.known(conn, actor.user_id, command.user_id))
+    group_id = await request.read(lambda conn: direct.known(conn, actor.user_id, command.user_id))
     if group_id is None:
         fresh = services.ids.next(request.now_ms)
         group_id = await services.storage.write(

@@ -48,14 +48,14 @@ async def show_group(request: Request, command: wire.ShowGroup) -> wire.GroupSho
 async def show(request: Request, group_id: int) -> wire.GroupShown:
     """The answer for one of my groups. Raises Refusal."""
     user_id = request.caller.actor.user_id
-    view, notice = await request.services.storage.read(lambda conn: lifecycle.shown(conn, user_id, group_id))
+    view, notice = await request.read(lambda conn: lifecycle.shown(conn, user_id, group_id))
     return wire.GroupShown(group_of(view), notice.text, notice.by, notice.at)
 
 
 async def list_members(request: Request, command: wire.ListMembers) -> wire.Members:
     """A page of members."""
     user_id = request.caller.actor.user_id
-    rows = await request.services.storage.read(
+    rows = await request.read(
         lambda conn: lifecycle.members(conn, user_id, command.group_id, command.after, MAX_LIST + 1)
     )
     page = within([wire.Member(*row) for row in rows[:MAX_LIST]], lambda member: (member.name, member.nickname))

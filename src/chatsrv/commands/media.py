@@ -40,7 +40,7 @@ async def media_url(request: Request, command: wire.MediaUrl) -> wire.MediaUrls:
 async def list_media(request: Request, command: wire.ListMedia) -> wire.MediaPage:
     """A page of a group's media."""
     user_id = request.caller.actor.user_id
-    records, more = await request.services.storage.read(
+    records, more = await request.read(
         lambda conn: media.listed(
             conn, user_id, command.group_id, before_or_end(command.before), command.limit, limits.MAX_PAGE_BYTES
         )

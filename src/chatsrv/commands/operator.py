@@ -21,7 +21,7 @@ _BACKUP_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 async def backup(request: Request, command: wire.Backup) -> Done:
     """A verified copy of the database in the server's folder for backups."""
     services, user_id, now_ms = request.services, request.caller.actor.user_id, request.now_ms
-    await services.storage.read(lambda conn: accounts.require_operator(conn, user_id))
+    await request.read(lambda conn: accounts.require_operator(conn, user_id))
     folder = services.config.backup_folder
     if folder is None:
         raise Refusal("bad_field", "this server keeps nothing on a disk, and no backups", "name")
@@ -74,7 +74,7 @@ async def reset_password(request: Request, command: wire.ResetPassword) -> Done:
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
     if len(command.password) < MIN_LENGTH:
         raise Refusal("password_weak", f"a password needs at least {MIN_LENGTH} characters", "password")
-    await request.services.storage.read(lambda conn: accounts.require_operator(conn, user_id))
+    await request.read(lambda conn: accounts.require_operator(conn, user_id))
     password_hash = await request.services.passwords.hash(command.password)
 
     def change(conn: SqlConnection) -> tuple[int, list[int]]:

@@ -24,7 +24,7 @@ async def set_profile(request: Request, command: wire.SetProfile) -> wire.MyProf
     """Change my profile, and tell my devices."""
     services, user_id = request.services, request.caller.actor.user_id
     if command == wire.SetProfile():
-        (mine,) = await services.storage.read(lambda conn: profiles.profiles(conn, [user_id]))
+        (mine,) = await request.read(lambda conn: profiles.profiles(conn, [user_id]))
         return wire.MyProfile(_shown(mine), mine.hidden)
 
     def change(conn: SqlConnection) -> StoredProfile:
@@ -41,7 +41,7 @@ async def set_profile(request: Request, command: wire.SetProfile) -> wire.MyProf
 
 async def get_profiles(request: Request, command: wire.GetProfiles) -> wire.Profiles:
     """How people show themselves."""
-    found = await request.services.storage.read(lambda conn: profiles.profiles(conn, command.people))
+    found = await request.read(lambda conn: profiles.profiles(conn, command.people))
     return wire.Profiles(tuple([_shown(each) for each in found]))
 
 
@@ -61,7 +61,7 @@ async def list_blocked(request: Request, command: wire.ListBlocked) -> People:
     """Whom I block."""
     del command
     user_id = request.caller.actor.user_id
-    rows = await request.services.storage.read(lambda conn: profiles.blocked(conn, user_id))
+    rows = await request.read(lambda conn: profiles.blocked(conn, user_id))
     return People(tuple([Person(*row) for row in rows]))
 
 
@@ -80,7 +80,7 @@ async def who_is_here(request: Request, command: wire.WhoIsHere) -> wire.Here:
         require_reader(conn, user_id, group_id)
         return names_of(conn, shown)
 
-    names = await request.services.storage.read(look)
+    names = await request.read(look)
     return wire.Here(tuple([Person(each, names[each]) for each in shown if each in names]), len(here))
 
 
@@ -88,7 +88,7 @@ async def typing(request: Request, command: wire.Typing) -> Done:
     """Tell the others in a group, if nothing better is to be told them. Who hears a group is in it: no look is needed."""
     services, actor, group_id = request.services, request.caller.actor, command.group_id
     if not services.bus.hears(actor.user_id, group_id):
-        await services.storage.read(lambda conn: require_reader(conn, actor.user_id, group_id))
+        await request.read(lambda conn: require_reader(conn, actor.user_id, group_id))
     services.presence.typing(actor.user_id, actor.name, group_id)
     return Done()
 

@@ -72,7 +72,7 @@ async def grab_packet(request: Request, command: wire.GrabPacket) -> wire.Grabbe
     """May I, and is any left?"""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
     return wire.Grabbed(
-        *await request.services.storage.read(
+        *await request.read(
             lambda conn: packets.grab_packet(conn, user_id, command.group_id, command.packet_id, now_ms)
         )
     )
@@ -90,7 +90,7 @@ async def open_packet(request: Request, command: wire.OpenPacket) -> None:
 async def show_packet(request: Request, command: wire.ShowPacket) -> wire.PacketShown:
     """A packet with a page of its openings; others' amounts only where the server shows them or the packet is over."""
     user_id = request.caller.actor.user_id
-    view = await request.services.storage.read(lambda conn: packets.show(conn, user_id, command.packet_id))
+    view = await request.read(lambda conn: packets.show(conn, user_id, command.packet_id))
     packet = view.packet
     over = packet.state.value != "live"
     show_all = request.services.config.redpack_show_amounts or over
@@ -127,13 +127,13 @@ async def show_balance(request: Request, command: wire.ShowBalance) -> wire.Bala
     """My balance."""
     del command
     account = wallet(request.caller.actor.user_id)
-    return wire.Balance(await request.services.storage.read(lambda conn: ledger.balance_of(conn, account)))
+    return wire.Balance(await request.read(lambda conn: ledger.balance_of(conn, account)))
 
 
 async def show_statement(request: Request, command: wire.ShowStatement) -> wire.Statement:
     """A page of my transfers."""
     user_id = request.caller.actor.user_id
-    lines, cents = await request.services.storage.read(
+    lines, cents = await request.read(
         lambda conn: (
             ledger.statement(conn, user_id, before_or_end(command.before), command.limit + 1),
             ledger.balance_of(conn, wallet(user_id)),

@@ -98,7 +98,7 @@ async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
         if services.logins.may_log(now):
             services.log.warning("login refused: too many attempts", user=command.name, peer=caller.peer)
         raise _throttled(wait)
-    account = await services.storage.read(lambda conn: accounts.by_name(conn, command.name))
+    account = await request.read(lambda conn: accounts.by_name(conn, command.name))
     hook = services.hooks.authenticate
     verdict = None if hook is None else await hook(command.name, command.password)
     if verdict is None:
@@ -219,7 +219,7 @@ async def change_password(request: Request, command: wire.ChangePassword) -> Don
             services.log.warning("password change refused: too many attempts", user=caller.actor.name, peer=caller.peer)
         raise _throttled(wait)
     user_id, keep = caller.actor.user_id, caller.session_id
-    account = await services.storage.read(lambda conn: accounts.by_id(conn, user_id))
+    account = await request.read(lambda conn: accounts.by_id(conn, user_id))
     if account is None or not await services.passwords.matches(account.password_hash, command.old):
         raise Refusal(ErrorCode.BAD_CREDENTIALS, "the old password is wrong", "old")
     services.logins.session_succeeded(caller.session_id, trio.current_time())
@@ -241,7 +241,7 @@ async def list_sessions(request: Request, command: wire.ListSessions) -> wire.Se
     """The devices of this user."""
     del command
     caller = request.caller
-    rows = await request.services.storage.read(lambda conn: sessions.of_user(conn, caller.actor.user_id))
+    rows = await request.read(lambda conn: sessions.of_user(conn, caller.actor.user_id))
     return wire.Sessions(
         tuple(
             wire.Session(row.session_id, row.device, row.created_at, row.seen_at, row.session_id == caller.session_id)
@@ -252,7 +252,7 @@ async def list_sessions(request: Request, command: wire.ListSessions) -> wire.Se
 
 async def find_people(request: Request, command: wire.FindPeople) -> wire.People:
     """Users by their whole names."""
-    found = await request.services.storage.read(lambda conn: accounts.find(conn, command.names))
+    found = await request.read(lambda conn: accounts.find(conn, command.names))
     return wire.People(tuple(wire.Person(user_id, name) for user_id, name in found))
 
 

@@ -20,10 +20,9 @@ SHORT_LIST_GROUPS: Final = 20
 async def list_groups(request: Request, command: wire.ListGroups) -> wire.Groups:
     """A page of my groups, with those I left since a version."""
     user_id = request.caller.actor.user_id
-    storage = request.services.storage
     # A short list is part of every login, and costs less than the hop to a reader's thread.
     is_short = request.services.bus.group_count(request.caller.subscriber) <= SHORT_LIST_GROUPS
-    views, version = await (storage.look_up if is_short else storage.read)(
+    views, version = await (request.services.storage.look_up if is_short else request.read)(
         lambda conn: group_list.listed(conn, user_id, command.since, command.after, limits.MAX_PAGE + 1)
     )
     page = within([group_of(view) for view in views[: limits.MAX_PAGE]], _texts)
@@ -38,7 +37,7 @@ def _texts(group: Group) -> tuple[str, ...]:
 async def read_history(request: Request, command: wire.History) -> wire.Page:
     """A range of one group."""
     user_id = request.caller.actor.user_id
-    records, more, head = await request.services.storage.read(
+    records, more, head = await request.read(
         lambda conn: history.page(
             conn,
             user_id,
@@ -59,7 +58,7 @@ async def catch_up(request: Request, command: wire.CatchUp) -> wire.CaughtUp:
     """Ranges of several groups."""
     user_id = request.caller.actor.user_id
     ranges = [(wanted.group_id, wanted.after) for wanted in command.ranges]
-    records, progress = await request.services.storage.read(
+    records, progress = await request.read(
         lambda conn: history.catch_up(conn, user_id, ranges, limits.MAX_PAGE, limits.MAX_PAGE_BYTES)
     )
     request.stream_events([event_of(record) for record in records])

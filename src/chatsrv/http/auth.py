@@ -12,7 +12,7 @@ import trio
 from starlette.requests import Request
 
 from chatsrv.auth.addresses import ClientAddress, client_of
-from chatsrv.auth.rates import Cost, Rates
+from chatsrv.auth.rates import Cost, Rates, source_of
 from chatsrv.auth.sites import Sites, browser_of, cookie_token
 from chatsrv.clock import Clock
 from chatsrv.commands.hooks import Hooks, TextContext, TextKind
@@ -84,8 +84,8 @@ class Callers:
             raise Refusal("plaintext_refused", "tokens travel only over TLS or loopback: use https://", field)
         if token is None:
             raise Refusal("session_ended", sentence, field)
-        now_ms = self._clock.now_ms()
-        session_id, user_id = await self._storage.read(lambda conn: sessions.resume(conn, token, now_ms))
+        now_ms, source = self._clock.now_ms(), source_of(self.client(request).host)
+        session_id, user_id = await self._storage.read(lambda conn: sessions.resume(conn, token, now_ms), source)
         return Bearer(user_id, session_id)
 
     async def writer(self, request: Request, cost: Cost) -> Bearer:
@@ -103,7 +103,7 @@ class Callers:
         hook = self._hooks.text
         if hook is None or not name:
             return
-        names = await self._storage.read(lambda conn: names_of(conn, [bearer.user_id]))
+        names = await self._storage.read(lambda conn: names_of(conn, [bearer.user_id]), bearer.user_id)
         context = TextContext(bearer.user_id, names[bearer.user_id], bearer.session_id, self.client(request).host, 0)
         objection = await hook(TextKind.FILE_NAME, name, context)
         if objection is not None:
@@ -115,7 +115,7 @@ class Callers:
         if ticket is None:
             return await self.by_token(request)
         bearer = self._tickets.check(ticket, media_id, variant, self._clock.now_ms())
-        if bearer is None or not await self._storage.read(lambda conn: _lives(conn, bearer)):
+        if bearer is None or not await self._storage.read(lambda conn: _lives(conn, bearer), bearer.user_id):
             raise Refusal("session_ended", "this URL is no longer good: ask for a new one", "ticket")
         return bearer
 

@@ -47,7 +47,7 @@ class Library:
 
     async def readable(self, user_id: int, media_id: int) -> Medium:
         """The medium, if this user may fetch it now."""
-        return await self._storage.read(lambda conn: media.readable(conn, user_id, media_id))
+        return await self._storage.read(lambda conn: media.readable(conn, user_id, media_id), user_id)
 
     async def thumbnail(self, medium: Medium) -> bytes:
         """A picture of at most 320 pixels a side (WebP). Refusal where the kind has none."""

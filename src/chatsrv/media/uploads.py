@@ -73,7 +73,7 @@ class Uploads:
         with self._noted():
             if announced.key is not None:
                 key = announced.key
-                earlier = await self._storage.read(lambda conn: media.upload_by_key(conn, user_id, key))
+                earlier = await self._storage.read(lambda conn: media.upload_by_key(conn, user_id, key), user_id)
                 if earlier is not None and earlier.media_id is not None:
                     return await self._again(earlier, chunks)
             if announced.size is not None and announced.size > self._limits.of(announced.declared):
@@ -83,7 +83,7 @@ class Uploads:
 
     async def _receive(self, user_id: int, announced: Announced, chunks: Chunks) -> Medium:
         now_ms = self._clock.now_ms()
-        used = await self._storage.read(lambda conn: media.used_bytes(conn, user_id, now_ms))
+        used = await self._storage.read(lambda conn: media.used_bytes(conn, user_id, now_ms), user_id)
         arrived = 0
 
         def count(size: int) -> None:
@@ -140,7 +140,7 @@ class Uploads:
             raise MediaError(MediaCode.TOO_LARGE)
         if announced.key is not None:
             key = announced.key
-            earlier = await self._storage.read(lambda conn: media.upload_by_key(conn, user_id, key))
+            earlier = await self._storage.read(lambda conn: media.upload_by_key(conn, user_id, key), user_id)
             if earlier is not None and earlier.size == size:
                 return earlier
         now_ms = self._clock.now_ms()
@@ -215,7 +215,7 @@ class Uploads:
             await self._drop(upload)
 
     async def _upload(self, user_id: int, upload_id: str) -> StoredUpload:
-        return await self._storage.read(lambda conn: media.upload_of(conn, user_id, upload_id))
+        return await self._storage.read(lambda conn: media.upload_of(conn, user_id, upload_id), user_id)
 
     async def _by_id(self, media_id: int) -> Medium:
         return await self._storage.read(lambda conn: media.by_id(conn, media_id))

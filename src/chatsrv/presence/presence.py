@@ -115,7 +115,7 @@ class PresenceHub:
         wanted = [each for each in dict.fromkeys(people) if each != user_id]
         departures = self._departures
         shared, seen = await self._storage.read(
-            lambda conn: (profiles.sharing(conn, user_id, wanted), profiles.last_seen(conn, wanted))
+            lambda conn: (profiles.sharing(conn, user_id, wanted), profiles.last_seen(conn, wanted)), user_id
         )
         if subscriber not in self._bus.connections(user_id):
             return []

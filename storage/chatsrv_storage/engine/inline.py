@@ -15,6 +15,7 @@ import trio
 from chatsrv_storage.engine.backup import write_backup
 from chatsrv_storage.engine.batch import Report
 from chatsrv_storage.engine.connection import JobConnection, Synchronous, configure_reader, configure_writer, connect
+from chatsrv_storage.engine.fair_queue import SERVER, Caller
 from chatsrv_storage.engine.folder import DataFolder, explained, hold_folder, prepare_database
 from chatsrv_storage.engine.job_queue import WaitingJobs
 from chatsrv_storage.engine.jobs import Driver, Job
@@ -57,8 +58,9 @@ class InlineStorage:
             self._run_all()
         return await self._waiting.result(entry)
 
-    async def read(self, query: Job[T], /) -> T:
-        """See port.Storage."""
+    async def read(self, query: Job[T], /, caller: Caller = SERVER) -> T:
+        """See port.Storage. One runs at a time, at once: nobody waits."""
+        del caller
         await trio.lowlevel.checkpoint()
         if self._waiting.closed:
             raise trio.ClosedResourceError("this storage is closed")
@@ -72,9 +74,9 @@ class InlineStorage:
                 raise
             raise answer from error
 
-    async def search(self, query: Job[T], /) -> T:
+    async def search(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """See port.Storage. Without a deadline, so that a test's outcome does not depend on the machine's load."""
-        return await self.read(query)
+        return await self.read(query, caller)
 
     async def look_up(self, query: Job[T], /) -> T:
         """See port.Storage: every query runs in the calling thread here."""

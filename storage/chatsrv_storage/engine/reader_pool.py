@@ -13,13 +13,17 @@ import trio
 from chatsrv_storage.engine.batch import ErrorSeverity, judge, storage_failed
 from chatsrv_storage.engine.bridge import BridgedConnection
 from chatsrv_storage.engine.connection import JobConnection, configure_reader
+from chatsrv_storage.engine.fair_queue import Caller, FairQueue
 from chatsrv_storage.engine.jobs import Driver, Job
-from chatsrv_storage.errors import QueryTooLong, StorageBusy, StorageFailed, StorageFull
+from chatsrv_storage.errors import QueryTooLong, StorageBusy, StorageFailed, StorageFull, TooManyWaiting
 
 T = TypeVar("T")
 
 SEARCH_SECONDS = 0.25
 """How long a search may run before it is refused."""
+
+SEARCH_WAIT_SECONDS = 2.0
+"""How long a search may wait for those of others before it is refused: a single step of one has no deadline."""
 
 SEARCH_STEPS = 100
 """Steps between two looks at the deadline: one step of a full-text query may match a whole message, up to 0.3 ms."""
@@ -106,36 +110,53 @@ class Reader:
 
 
 class ReaderPool:
-    """A few readers that take turns. Owns none of them: the storage that made them closes them."""
+    """A few readers that callers use in turn. Owns none of them: the storage that made them closes them.
 
-    def __init__(self, readers: Sequence[Reader], disk_is_full: Callable[[], bool]) -> None:
+    One user's queries never take all readers where there are several.
+    """
+
+    def __init__(
+        self, readers: Sequence[Reader], disk_is_full: Callable[[], bool], max_wait_seconds: float = math.inf
+    ) -> None:
         assert readers
         self._idle = list(readers)  # the one used last comes first: its page cache is warm
-        self._room = trio.Semaphore(len(readers))
+        self._queue = FairQueue(len(readers), max(1, len(readers) - 1))
+        self._max_wait_seconds = max_wait_seconds
         self._disk_is_full = disk_is_full
         self._closed = False
 
-    async def read(self, query: Job[T], when_failed: Callable[[StorageFailed], None]) -> T:
-        """Run a query when a reader is free, and return its value.
+    async def read(self, query: Job[T], when_failed: Callable[[StorageFailed], None], caller: Caller) -> T:
+        """Run a query when it is the caller's turn, and return its value.
 
-        Raises what the query raises, StorageBusy, StorageFull, and StorageFailed after telling `when_failed`. A cancel
-        stops the statement that is running; Cancelled is raised when the reader is free again.
+        Raises what the query raises, StorageBusy, StorageFull, TooManyWaiting, and StorageFailed after telling
+        `when_failed`. A cancel stops the statement that is running; Cancelled is raised when the reader is free again.
         """
-        async with self._room:
+        has_place = False
+        with trio.move_on_after(self._max_wait_seconds):
+            await self._queue.acquire(caller)
+            has_place = True
+        if not has_place:
+            raise TooManyWaiting()
+        try:
             if self._closed:
                 raise trio.ClosedResourceError("this storage is closed")
-            reader = self._idle.pop()
-            try:
-                return await reader.run(query)
-            except sqlite3.Error as error:
-                answer = query_error(error, self._disk_is_full)
-                if isinstance(answer, StorageFailed):
-                    when_failed(answer)
-                if answer is error:
-                    raise
-                raise answer from error
-            finally:
-                self._idle.append(reader)
+            return await self._run(query, when_failed)
+        finally:
+            self._queue.release(caller)
+
+    async def _run(self, query: Job[T], when_failed: Callable[[StorageFailed], None]) -> T:
+        reader = self._idle.pop()
+        try:
+            return await reader.run(query)
+        except sqlite3.Error as error:
+            answer = query_error(error, self._disk_is_full)
+            if isinstance(answer, StorageFailed):
+                when_failed(answer)
+            if answer is error:
+                raise
+            raise answer from error
+        finally:
+            self._idle.append(reader)
 
     def close(self) -> None:
         """Let no more queries in; those at work finish."""

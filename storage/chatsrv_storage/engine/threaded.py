@@ -11,12 +11,19 @@ from chatsrv_storage.engine.backup import write_backup
 from chatsrv_storage.engine.batch import Report
 from chatsrv_storage.engine.bridge import BridgedConnection, open_bridged
 from chatsrv_storage.engine.connection import JobConnection, Synchronous, configure_reader, configure_writer, connect
+from chatsrv_storage.engine.fair_queue import SERVER, Caller
 from chatsrv_storage.engine.folder import DataFolder, explained, hold_folder, prepare_database
 from chatsrv_storage.engine.job_queue import WaitingJobs
 from chatsrv_storage.engine.jobs import Driver, Job
 from chatsrv_storage.engine.key_reader import KeyReader
 from chatsrv_storage.engine.migrate import Migration, migrate
-from chatsrv_storage.engine.reader_pool import SEARCH_SECONDS, SEARCH_STEPS, Reader, ReaderPool
+from chatsrv_storage.engine.reader_pool import (
+    SEARCH_SECONDS,
+    SEARCH_STEPS,
+    SEARCH_WAIT_SECONDS,
+    Reader,
+    ReaderPool,
+)
 from chatsrv_storage.engine.writer import BatchRunner, GroupCommitWriter, Pace, after_turns
 from chatsrv_storage.errors import StorageFailed
 
@@ -42,7 +49,7 @@ class ThreadedStorage:
         self._runner = BatchRunner(folder.is_full)
         self._writer = GroupCommitWriter(writer, self._waiting, self._runner, pace)
         self._readers = ReaderPool(readers, folder.is_full)
-        self._searcher = ReaderPool([searcher], folder.is_full)
+        self._searcher = ReaderPool([searcher], folder.is_full, SEARCH_WAIT_SECONDS)
         self._by_key = by_key
         self._one_backup = trio.CapacityLimiter(1)
         # The writer's own method, not a wrapper of it: saves a coroutine on the way of every message.
@@ -58,13 +65,13 @@ class ThreadedStorage:
         """The first fatal error."""
         return self._waiting.failure
 
-    async def read(self, query: Job[T], /) -> T:
+    async def read(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """See port.Storage."""
-        return await self._readers.read(query, self._waiting.fail)
+        return await self._readers.read(query, self._waiting.fail, caller)
 
-    async def search(self, query: Job[T], /) -> T:
+    async def search(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """See port.Storage."""
-        return await self._searcher.read(query, self._waiting.fail)
+        return await self._searcher.read(query, self._waiting.fail, caller)
 
     async def look_up(self, query: Job[T], /) -> T:
         """See port.Storage."""

@@ -1,0 +1,135 @@
+"""Readers serve callers in turn: nobody's many queries delay another's one."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from support.storage_kit import SCHEMA, notes
+
+from chatsrv_storage.engine import fair_queue, reader_pool
+from chatsrv_storage.engine.fair_queue import SERVER, Caller, FairQueue
+from chatsrv_storage.errors import TooManyWaiting
+from chatsrv_storage.interface import open_storage
+
+
+class Order:
+    """Jobs that note when they were served, and hold their place until they are let go."""
+
+    def __init__(self, queue: FairQueue) -> None:
+        self.queue = queue
+        self.served: list[Caller] = []
+        self.holding: list[Caller] = []
+
+    async def hold(self, caller: Caller) -> None:
+        await self.queue.acquire(caller)
+        self.served.append(caller)
+        self.holding.append(caller)
+
+    async def release_oldest(self) -> None:
+        self.queue.release(self.holding.pop(0))
+        await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_those_who_wait_are_served_in_turn() -> None:
+    order = Order(FairQueue(1, 1))
+    async with trio.open_nursery() as nursery:
+        for caller in (1, 1, 1, 1, 2, 2, 3, "10.0.0.1"):
+            nursery.start_soon(order.hold, caller)
+            await trio.testing.wait_all_tasks_blocked()
+        while order.holding:
+            await order.release_oldest()
+    assert order.served == [1, 1, 2, 3, "10.0.0.1", 1, 2, 1]
+
+
+async def test_one_user_leaves_a_place_to_the_others() -> None:
+    order = Order(FairQueue(2, 1))
+    async with trio.open_nursery() as nursery:
+        for caller in (1, 1, 1):
+            nursery.start_soon(order.hold, caller)
+            await trio.testing.wait_all_tasks_blocked()
+        assert order.served == [1]
+        await order.hold(2)  # at once, though two of the first user's wait
+        assert order.served == [1, 2]
+        while order.holding:
+            await order.release_oldest()
+    assert order.served == [1, 2, 1, 1]
+
+
+async def test_the_server_may_use_all_places() -> None:
+    order = Order(FairQueue(2, 1))
+    await order.hold(SERVER)
+    await order.hold(SERVER)
+    assert order.served == [SERVER, SERVER]
+
+
+async def test_a_cancel_while_waiting_leaves_nothing_behind() -> None:
+    order = Order(FairQueue(1, 1))
+    await order.hold(1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(order.hold, 2)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    await order.release_oldest()
+    assert order.served == [1]
+    await order.hold(3)
+    assert order.served == [1, 3]
+
+
+async def test_what_waits_of_one_user_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fair_queue, "MAX_WAITING_PER_USER", 2)
+    order = Order(FairQueue(1, 1))
+    await order.hold(1)
+    async with trio.open_nursery() as nursery:
+        for caller in (1, 1, SERVER, SERVER, SERVER):
+            nursery.start_soon(order.hold, caller)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(TooManyWaiting):
+            await order.queue.acquire(1)
+        while order.holding:
+            await order.release_oldest()
+    assert sorted(map(str, order.served)) == ["0", "0", "0", "1", "1", "1"]
+
+
+async def test_many_connections_of_one_user_delay_another_by_no_query(tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def slow(_connection: Any) -> None:
+        assert go_on.wait(30)
+
+    async with open_storage(tmp_path / "data", synchronous="OFF", readers=2, migrations=SCHEMA) as storage:
+        try:
+            async with trio.open_nursery() as nursery:
+                for _ in range(20):
+                    nursery.start_soon(storage.read, slow, 1)
+                await trio.testing.wait_all_tasks_blocked()
+                with trio.fail_after(10):
+                    assert await storage.read(notes, 2) == []
+                go_on.set()
+        finally:
+            go_on.set()
+
+
+async def test_a_search_waits_no_longer_than_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One step of a full-text query can take seconds and cannot be interrupted: others are told to come back."""
+    monkeypatch.setattr("chatsrv_storage.engine.threaded.SEARCH_WAIT_SECONDS", 0.05)
+    go_on = threading.Event()
+
+    def step_without_end(_connection: Any) -> None:
+        assert go_on.wait(30)
+
+    async with open_storage(tmp_path / "data", synchronous="OFF", readers=1, migrations=SCHEMA) as storage:
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(storage.search, step_without_end, 1)
+                await trio.testing.wait_all_tasks_blocked()
+                with trio.fail_after(10), pytest.raises(TooManyWaiting):
+                    await storage.search(notes, 2)
+                assert await storage.read(notes, 2) == []
+                go_on.set()
+        finally:
+            go_on.set()
+        assert await storage.search(notes, 2) == []
+    assert reader_pool.SEARCH_WAIT_SECONDS <= 5
