@@ -8,7 +8,7 @@ import io
 import sys
 import time
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from PIL import Image
 
@@ -65,7 +65,7 @@ class Uploading:
         data = response.read()
         if response.status >= 300:
             raise WrongStream(f"{method} {path} was answered {response.status}: {data[:200]!r}")
-        return response.headers["location"].encode() if method == "POST" else data
+        return urljoin(path, response.headers["location"]).encode() if method == "POST" else data
 
     def bring(self, number: int, due: int) -> None:
         """Upload, send, and let another member look."""

@@ -6,6 +6,7 @@ knows what has to come. All of it is attachments: a preview would be made by ano
 
 import io
 from typing import Any, Final
+from urllib.parse import urljoin
 
 import httpx
 
@@ -60,7 +61,7 @@ async def _give_up(device: Device, client: Client) -> str:
         if made is None:
             return "gave up"
         transfers._checked(_told(made))
-        place = made.headers["location"]
+        place = urljoin("/uploads", made.headers["location"])
         await _answered(http.patch(place, content=data[:half], headers=_piece(tus, 0)))
         asked = await _answered(http.head(place, headers=tus))
         if asked is None or asked.is_error:
