@@ -90,7 +90,9 @@ class LeaveLobby:
     """Wait no longer."""
 
 
-@command(0x0904, reply=Entered, errors=(ErrorCode.LOBBY_OVER, ErrorCode.GROUP_FULL, ErrorCode.BANNED))
+@command(
+    0x0904, reply=Entered, errors=(ErrorCode.LOBBY_OVER, ErrorCode.GROUP_FULL, ErrorCode.BANNED, ErrorCode.TOO_MANY)
+)
 class EnterGroup:
     """Enter the group of the lobby I wait in. The first to do so makes it, and is its owner; the answer is the same."""
 

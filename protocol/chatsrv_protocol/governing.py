@@ -279,7 +279,7 @@ class ListJoinRequests:
 @command(
     0x0710,
     reply=Done,
-    errors=(*_REFUSED, ErrorCode.REQUEST_UNKNOWN, ErrorCode.BANNED, ErrorCode.GROUP_FULL),
+    errors=(*_REFUSED, ErrorCode.REQUEST_UNKNOWN, ErrorCode.BANNED, ErrorCode.GROUP_FULL, ErrorCode.TOO_MANY),
 )
 class DecideJoin:
     """Let somebody in who asked, or don't: then the request is gone, and they may ask again."""
@@ -290,7 +290,7 @@ class DecideJoin:
     accept: bool = field(FLAG)
 
 
-@command(0x0711, reply=GroupShown, errors=(ErrorCode.USER_UNKNOWN, ErrorCode.BLOCKED))
+@command(0x0711, reply=GroupShown, errors=(ErrorCode.USER_UNKNOWN, ErrorCode.BLOCKED, ErrorCode.TOO_MANY))
 class OpenDirect:
     """The conversation of me and one other person: made if there is none. There is one for each pair, whoever starts it.
 

@@ -49,7 +49,11 @@ class GroupMade:
     seq: int = field(SEQ)
 
 
-@command(0x0201, reply=GroupMade, errors=(ErrorCode.USER_UNKNOWN, ErrorCode.GROUP_FULL, ErrorCode.MESSAGE_REFUSED))
+@command(
+    0x0201,
+    reply=GroupMade,
+    errors=(ErrorCode.USER_UNKNOWN, ErrorCode.GROUP_FULL, ErrorCode.MESSAGE_REFUSED, ErrorCode.TOO_MANY),
+)
 class MakeGroup:
     """Make a group of me and these people. `history` lets those who join later read what was said before."""
 
@@ -87,6 +91,7 @@ class RenameGroup:
         ErrorCode.GROUP_FULL,
         ErrorCode.BANNED,
         ErrorCode.APPROVAL_NEEDED,
+        ErrorCode.TOO_MANY,
     ),
 )
 class AddMembers:

@@ -145,6 +145,10 @@ class Config:
     max_connections_per_address: int = attrs.field(default=1_000, validator=_at_least(1))
     """For addresses that are not loopback."""
     max_group_members: int = attrs.field(default=limits.MAX_GROUP_MEMBERS, validator=_at_least(2))
+    max_groups_per_user: int = attrs.field(default=2_000, validator=_at_least(0))
+    max_added_per_day: int = attrs.field(default=500, validator=_at_least(0))
+    """Groups, conversations of two included, that one user is in; and into how many others may put them in a day (UTC).
+    0: no limit."""
     handshake_timeout: float = attrs.field(default=5.0, validator=_at_least(0.1))
     """TLS, WebSocket and Hello together, and then once more the login."""
     heartbeat: float = attrs.field(default=30.0, validator=_at_least(0.1))

@@ -29,6 +29,11 @@ _CURSORS: Final = (
         " where s.indexed_seq > g.seq",
         "group {}: the search index says it holds event {}, which is beyond the last",
     ),
+    (
+        "select id, group_count from person where group_count <>"
+        " (select count(*) from group_member m where m.user_id = person.id and m.role > 0)",
+        "account {}: the row says it is in {} groups, and its memberships say another number",
+    ),
 )
 """(what finds pairs of numbers, the sentence about such a pair)."""
 

@@ -20,7 +20,7 @@ from chatsrv_storage.engine.check import check_folder
 
 NOT_COVERED = {
     # What people set for themselves or their groups, and what a restart or a look would set again.
-    "person": {"name_key", "version", "nickname", "avatar", "hidden"},
+    "person": {"name_key", "version", "nickname", "avatar", "hidden", "added_day", "added_count"},
     "session": {"*"},
     "chat_group": {
         *("created_by", "created_at", "max_members", "history", "kind", "dissolved_at", "who_invites", "approval"),

@@ -47,6 +47,7 @@ from chatsrv_storage.engine.connection import Synchronous
 from chatsrv_storage.engine.folder import folder_risk
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import FolderDamaged, StorageFailed
+from chatsrv_storage.groups.models import MembershipLimits
 from chatsrv_storage.interface import Pace, Storage, open_memory_storage, open_storage
 from chatsrv_storage.money import ledger
 
@@ -189,7 +190,15 @@ async def _open_server(
             config=config,
             storage=storage,
             bus=bus,
-            channels=Channels(storage, bus, clock, ids, log, background),
+            channels=Channels(
+                storage,
+                bus,
+                clock,
+                ids,
+                log,
+                background,
+                MembershipLimits(config.max_groups_per_user, config.max_added_per_day),
+            ),
             deliveries=Deliveries(storage, log),
             passwords=PasswordHasher(config.password_time, config.password_memory, config.password_workers),
             logins=LoginLimits(config.login_attempts),

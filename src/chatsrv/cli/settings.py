@@ -48,6 +48,8 @@ SETTINGS: Final = (
     Setting("max_connections", int, "N", "Connections altogether.  [default: 20000]"),
     Setting("max_connections_per_address", int, "N", "From one address, loopback excepted.  [default: 1000]"),
     Setting("max_group_members", int, "N", "Members of one group.  [default: 500]"),
+    Setting("max_groups_per_user", int, "N", "Groups one user is in; 0: no limit.  [default: 2000]"),
+    Setting("max_added_per_day", int, "N", "Groups others put one user into in a day; 0: no limit.  [default: 500]"),
     Setting("handshake_timeout", float, "SECONDS", "For TLS and Hello, and again for the login.  [default: 5]"),
     Setting("heartbeat", float, "SECONDS", "A client that is silent for twice as long is gone.  [default: 30]"),
     Setting("drain_timeout", float, "SECONDS", "A reader who does not read for so long is cut.  [default: 30]"),

@@ -21,8 +21,8 @@ from chatsrv.metrics import Metrics
 from chatsrv_protocol import encode, limits
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.groups.models import Effect, EventRecord, MemberJoined, MemberLeft
-from chatsrv_storage.groups.transaction import Accepted, Batched, Command, Outcome
+from chatsrv_storage.groups.models import Effect, EventRecord, MemberJoined, MemberLeft, MembershipLimits
+from chatsrv_storage.groups.transaction import DEFAULT_LIMITS, Accepted, Batched, Command, Outcome
 from chatsrv_storage.interface import Storage
 from chatsrv_storage.messages.bulk_post import GroupJob
 
@@ -63,7 +63,7 @@ class _Channel:
         self._group_id = group_id
         self._queue: deque[Submission] = deque()
         self._batch: list[Submission] = []
-        self._job = GroupJob(group_id, channels.ids, self._bind)
+        self._job = GroupJob(group_id, channels.ids, self._bind, channels.limits)
         self._parked = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
         self.idle_sweeps = 0
@@ -160,19 +160,28 @@ class _Channel:
         return refused < len(outcomes)
 
     def _alone(self, submission: Submission) -> GroupJob:
-        return GroupJob(self._group_id, self._channels.ids, lambda: self._bind([submission]))
+        channels = self._channels
+        return GroupJob(self._group_id, channels.ids, lambda: self._bind([submission]), channels.limits)
 
 
 class Channels:
     """All group channels of a server: started on demand in its nursery, retired by `sweep`."""
 
     def __init__(
-        self, storage: Storage, bus: LocalBus, clock: Clock, ids: Snowflake, log: Log, nursery: trio.Nursery
+        self,
+        storage: Storage,
+        bus: LocalBus,
+        clock: Clock,
+        ids: Snowflake,
+        log: Log,
+        nursery: trio.Nursery,
+        limits: MembershipLimits = DEFAULT_LIMITS,
     ) -> None:
         self.storage = storage
         self.bus = bus
         self.clock = clock
         self.ids = ids
+        self.limits = limits
         self.log = log
         self.on_change: Callable[[int], None] = _nobody
         self.metrics: Metrics | None = None

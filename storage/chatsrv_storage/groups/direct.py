@@ -58,7 +58,7 @@ def open_direct(other_id: int) -> Script:
         found(turn, actor, title, Rules(history=True, max_members=2), DIRECT)
         turn.append(actor, "created", title, {"members": [[other_id, names[other_id]]]})
         called = {actor.user_id: names[other_id], other_id: names[actor.user_id]}
-        enter(turn, dict.fromkeys(called, ROLE_MEMBER), 0, called)
+        enter(turn, dict.fromkeys(called, ROLE_MEMBER), 0, called, added=[other_id])
         return [turn.group_id]
 
     return script

@@ -38,7 +38,7 @@ def join_by_code(code: RandomCode, name: str, max_members: int) -> Script:
         if turn.group is None:
             found(turn, actor, name, Rules(max_members=max_members))
             record = turn.append(actor, "created", name, {"members": []})
-            enter(turn, {actor.user_id: ROLE_OWNER}, 0)
+            enter(turn, {actor.user_id: ROLE_OWNER}, 0, added=())
             turn.conn.execute("insert into random_code values (?, ?, ?, ?)", attrs.astuple(code))
             return [turn.group_id, name, record.seq, False]
         row = turn.conn.execute(

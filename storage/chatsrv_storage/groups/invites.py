@@ -181,7 +181,7 @@ def decide(user_id: int, *, accept: bool) -> Script:
         person(turn, user_id)
         _tell_admins(turn, "join_decided", turn.group_id, user_id, accept)
         if accept:
-            admit(turn, actor, [user_id])
+            admit(turn, actor, [user_id], asked=True)
         else:
             turn.add_effect(UserEvent(user_id, "join_decided", (turn.group_id, user_id, False)))
         return []

@@ -27,7 +27,7 @@ def make(name: str, members: Sequence[int], *, history: bool, max_members: int) 
         found(turn, actor, name, rules)
         others = [user_id for user_id in dict.fromkeys(members) if user_id != actor.user_id]
         record = turn.append(actor, "created", name, {"members": people(turn, others)})
-        enter(turn, {actor.user_id: ROLE_OWNER, **dict.fromkeys(others, ROLE_MEMBER)}, 0)
+        enter(turn, {actor.user_id: ROLE_OWNER, **dict.fromkeys(others, ROLE_MEMBER)}, 0, added=others)
         return [turn.group_id, record.seq]
 
     return script

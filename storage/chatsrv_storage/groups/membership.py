@@ -4,14 +4,17 @@ Who goes is out before the event is told: they do not see it, and learn it from 
 starts anew, as a newcomer; only a mute outlasts that, since otherwise leaving would lift it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from chatsrv_storage.accounts.accounts import names_of
+from chatsrv_storage.engine.bulk_sql import select_in
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import DISSOLVED, LEFT, REMOVED, ROLE_MEMBER, Actor, EventRecord
 from chatsrv_storage.groups.permissions import group_unknown_error
 from chatsrv_storage.groups.transaction import GroupTransaction
+
+_DAY_MS: Final = 24 * 3600 * 1000
 
 MAX_PEOPLE_BYTES: Final = 60 * 1024
 """What the people of one event may take: a frame of the wire holds 64 KiB, and 499 names of 32 emoji have 68."""
@@ -41,8 +44,11 @@ def banned_until(turn: GroupTransaction, user_id: int) -> int:
     return 0 if row is None else row[0]
 
 
-def admit(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int]) -> EventRecord:
-    """Let people in: all or none, with one event. Raises Refusal: already in, banned, unknown, no room, no group."""
+def admit(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int], *, asked: bool = False) -> EventRecord:
+    """Let people in: all or none, with one event. `asked`: they want to come in, and do not count as added by others.
+
+    Raises Refusal: already in, banned, unknown, no room, no group, in too many groups.
+    """
     group = turn.group
     if group is None or group.dissolved_at:
         raise group_unknown_error()
@@ -54,7 +60,8 @@ def admit(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int]) -> Even
             raise Refusal("banned", f"{name} is banned from the group", "members")
     before = group.seq
     record = turn.append(actor, "added", data={"members": named})
-    enter(turn, dict.fromkeys(user_ids, ROLE_MEMBER), 0 if group.rules.history else before)
+    added = [] if asked else [user_id for user_id in user_ids if user_id != actor.user_id]
+    enter(turn, dict.fromkeys(user_ids, ROLE_MEMBER), 0 if group.rules.history else before, added=added)
     turn.conn.executemany(
         "delete from join_request where group_id = ? and user_id = ?", [(turn.group_id, each) for each in user_ids]
     )
@@ -62,17 +69,23 @@ def admit(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int]) -> Even
 
 
 def enter(
-    turn: GroupTransaction, roles: dict[int, int], visible_from: int, names: dict[int, str] | None = None
+    turn: GroupTransaction,
+    roles: dict[int, int],
+    visible_from: int,
+    names: dict[int, str] | None = None,
+    *,
+    added: Collection[int],
 ) -> None:
     """Rows and effects for people who come in with the event at the head; their cursor stands right before it.
 
-    For a group that is being made, or through `admit`: nothing is checked here but the room. `names` is what the group
-    is called by each, where they differ.
+    For a group that is being made, or through `admit`: nothing is checked here but the room, and how many groups
+    they are in. `names` is what the group is called by each, where they differ; `added` are those whom others put in.
     """
     group = turn.group
     assert group is not None
     if group.members + len(roles) > group.rules.max_members:
         raise Refusal("group_full", f"the group has {group.members} of at most {group.rules.max_members} members")
+    _count_groups(turn, roles, added)
     group.members += len(roles)
     turn.conn.execute("update chat_group set members = ? where id = ?", (group.members, turn.group_id))
     turn.conn.executemany(
@@ -88,6 +101,25 @@ def enter(
     )
     for user_id in roles:
         turn.joined(user_id, None if names is None else names[user_id])
+
+
+def _count_groups(turn: GroupTransaction, user_ids: Collection[int], added: Collection[int]) -> None:
+    """Refuse people who are in too many groups, or whom others put into too many today; count those who are added."""
+    limits, today = turn.limits, turn.now_ms // _DAY_MS
+    select = "select id, name, group_count, case added_day when ? then added_count else 0 end from person where id in"
+    for user_id, name, groups, added_today in select_in(turn.conn, select, list(user_ids), today):
+        if limits.groups_per_user and groups >= limits.groups_per_user:
+            if user_id in added:
+                raise Refusal("too_many", f"{name} is in as many groups as one can be")
+            raise Refusal("too_many", f"{name} is in {groups} groups, and more is not possible: leave one first")
+        if user_id in added and limits.added_per_day and added_today >= limits.added_per_day:
+            sentence = f"{name} was added to as many groups as is possible in a day: give them an invite"
+            wait = ((today + 1) * _DAY_MS - turn.now_ms) / 1000
+            raise Refusal("too_many", sentence, retry_after=wait)
+    turn.conn.executemany(
+        "update person set added_count = case added_day when ? then added_count + 1 else 1 end, added_day = ? where id = ?",
+        [(today, today, user_id) for user_id in added],
+    )
 
 
 def part(

@@ -47,6 +47,14 @@ class EventRecord:
     data: dict[str, Any] | None
 
 
+@attrs.frozen(slots=True)
+class MembershipLimits:
+    """How many groups one user may be in, and into how many others may put them in a day. 0: no limit."""
+
+    groups_per_user: int = 2_000
+    added_per_day: int = 500
+
+
 @attrs.frozen(slots=True, cache_hash=True)
 class Rules:
     """What goes in a group. `invite`, `pin` and `mention_all` are the least role that may; `slow_mode` is in seconds."""

@@ -7,7 +7,7 @@ a Refusal, which leaves nothing behind. A turn that is rolled back as a whole ha
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import attrs
 
@@ -25,6 +25,7 @@ from chatsrv_storage.groups.models import (
     EventRecord,
     MemberJoined,
     MemberLeft,
+    MembershipLimits,
     dump,
     message_checksum,
 )
@@ -33,6 +34,8 @@ from chatsrv_storage.idempotency import INSERT as INSERT_RESULT
 from chatsrv_storage.idempotency import Once, conflict, earlier_result, keep, result_in
 from chatsrv_storage.idempotency import row_of as result_row
 from chatsrv_storage.interface import SqlConnection
+
+DEFAULT_LIMITS: Final = MembershipLimits()
 
 Script = Callable[["GroupTransaction", Actor], list[Any]]
 """A transaction script: reads, checks, writes through the turn, and answers the fields of its reply (as JSON can hold)."""
@@ -110,15 +113,22 @@ class Preloaded:
 class GroupTransaction:
     """What a script works with: the connection, the group's state, the time, and `append`."""
 
-    __slots__ = ("_effects", "_known", "_members", "conn", "group", "group_id", "ids", "now_ms")
+    __slots__ = ("_effects", "_known", "_members", "conn", "group", "group_id", "ids", "limits", "now_ms")
 
     def __init__(
-        self, conn: SqlConnection, group_id: int, now_ms: int, ids: Snowflake, known: Preloaded | None = None
+        self,
+        conn: SqlConnection,
+        group_id: int,
+        now_ms: int,
+        ids: Snowflake,
+        known: Preloaded | None = None,
+        limits: MembershipLimits = DEFAULT_LIMITS,
     ) -> None:
         self.conn = conn
         self.group_id = group_id
         self.now_ms = now_ms
         self.ids = ids
+        self.limits = limits
         self._effects: list[Effect] = []
         self._known = known
         self._members: dict[int, MemberState | None] = {} if known is None else known.members[group_id]

@@ -13,7 +13,16 @@ from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows
 from chatsrv_storage.engine.jobs import BulkRunner
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.groups.group_state import GROUP_COLUMNS, GROUP_WIDTH, MEMBER_COLUMNS, MemberState, group_of
-from chatsrv_storage.groups.transaction import Batched, Command, GroupTransaction, Outcome, Post, Preloaded
+from chatsrv_storage.groups.models import MembershipLimits
+from chatsrv_storage.groups.transaction import (
+    DEFAULT_LIMITS,
+    Batched,
+    Command,
+    GroupTransaction,
+    Outcome,
+    Post,
+    Preloaded,
+)
 from chatsrv_storage.interface import SqlConnection
 
 
@@ -24,13 +33,18 @@ class GroupJob:
     job was in line is in it. One that is done may be written again.
     """
 
-    __slots__ = ("_bind", "commands", "group_id", "ids", "now_ms", "run_together")
+    __slots__ = ("_bind", "commands", "group_id", "ids", "limits", "now_ms", "run_together")
 
     def __init__(
-        self, group_id: int, ids: Snowflake, bind: Callable[[], tuple[int, Sequence[Command | Batched]]]
+        self,
+        group_id: int,
+        ids: Snowflake,
+        bind: Callable[[], tuple[int, Sequence[Command | Batched]]],
+        limits: MembershipLimits = DEFAULT_LIMITS,
     ) -> None:
         self.group_id = group_id
         self.ids = ids
+        self.limits = limits
         self._bind = bind
         self.now_ms = 0
         self.commands: Sequence[Any] = ()
@@ -43,7 +57,7 @@ class GroupJob:
 
     def __call__(self, conn: SqlConnection) -> list[Outcome]:
         """Alone: what a turn does."""
-        return GroupTransaction(conn, self.group_id, self.now_ms, self.ids).run(self.commands)
+        return GroupTransaction(conn, self.group_id, self.now_ms, self.ids, limits=self.limits).run(self.commands)
 
 
 def post_together(conn: SqlConnection, jobs: Sequence[GroupJob], /) -> list[list[Outcome]]:
