@@ -54,7 +54,7 @@ def test_over_whom(operation):
     for mine in (1, 2, 3):
         for theirs in (1, 2, 3):
             found = code(operation, GROUP, member(mine), target=member(theirs))
-            if operation.value.over and theirs >= mine:
+            if operation.value.needs_higher_role and theirs >= mine:
                 assert found == "forbidden"
             else:
                 assert found == code(operation, GROUP, member(mine))
@@ -62,7 +62,7 @@ def test_over_whom(operation):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_what_the_table_prints_is_what_is_decided(operation):
-    (row,) = [line for line in table().splitlines() if line.startswith(f"| {operation.value.deed} |")]
+    (row,) = [line for line in table().splitlines() if line.startswith(f"| {operation.value.description} |")]
     cells = [cell.strip() for cell in row.strip("|").split("|")][1:]
     for role, cell in zip((1, 2, 3), cells, strict=False):
         if cell.startswith("by the rule"):

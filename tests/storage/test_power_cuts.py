@@ -42,7 +42,7 @@ class Town:
 
     def once(self, user_id: int) -> Once:
         self.count += 1
-        return Once(user_id, NOW.to_bytes(6, "big") + b"\x70" + self.count.to_bytes(9, "big"), b"h" * 16)
+        return Once(user_id, NOW.to_bytes(6, "big") + b"\x70\x00\x80" + self.count.to_bytes(7, "big"), b"h" * 16)
 
     async def begin(self) -> None:
         self.people = await self.storage.write(make_people([f"p{n}" for n in range(PEOPLE)], 10**6, NOW, self.ids))

@@ -55,7 +55,7 @@ class Packets(RuleBasedStateMachine):
 
     def once(self, user: int) -> Once:
         self.count += 1
-        client_id = self.now.to_bytes(6, "big") + b"\x70" + self.count.to_bytes(9, "big")
+        client_id = self.now.to_bytes(6, "big") + b"\x70\x00\x80" + self.count.to_bytes(7, "big")
         return Once(self.people[user].user_id, client_id, b"p" * 16)
 
     def turn(self, commands: list[Any], *, crash: bool = False) -> list[Outcome]:

@@ -36,7 +36,7 @@ def user(conn: sqlite3.Connection, name: str) -> int:
 
 
 def once(conn: sqlite3.Connection, name: str, number: int) -> Once:
-    return Once(user(conn, name), NOW.to_bytes(6, "big") + b"\x70" + number.to_bytes(9, "big"), b"h" * 16)
+    return Once(user(conn, name), NOW.to_bytes(6, "big") + b"\x70\x00\x80" + number.to_bytes(7, "big"), b"h" * 16)
 
 
 def balance(conn: sqlite3.Connection, name: str) -> int:
