@@ -68,16 +68,21 @@ def save(profile: str, server: str, credentials: Credentials) -> None:
         "user_id": str(credentials.user_id),
         "token": credentials.token.hex(),
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        _make_private(path.parent)
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file)
-        partial.replace(path)
+        write_private(path, content)
     except OSError as error:
         raise Failure(f"the token cannot be kept in {path}: {error.strerror}") from None
+
+
+def write_private(path: Path, content: dict[str, str]) -> None:
+    """Write a file of the profile's: whole or not at all, and never readable for others. Raises OSError."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    _make_private(path.parent)
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file)
+    partial.replace(path)
 
 
 def _make_private(folder: Path) -> None:

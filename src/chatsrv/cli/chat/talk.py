@@ -206,7 +206,7 @@ class Talk:
         rooms = list(self.rooms.values())
         if self._wanted is not None:
             groups = await self._client.list_groups()
-            await self._open(self.rooms[choose_group(groups, self._wanted).group_id])
+            await self._open(self.rooms[choose_group(self._chat, groups, self._wanted).group_id])
         elif rooms:
             await self._open(next((room for room in rooms if room.unread), rooms[0]))
         else:
@@ -258,7 +258,7 @@ class Talk:
             await prepare(self._chat, "list", None)()
         elif word == "go":
             groups = await self._client.list_groups()
-            await self._open(self.rooms[choose_group(groups, rest.strip()).group_id])
+            await self._open(self.rooms[choose_group(self._chat, groups, rest.strip()).group_id])
         else:
             assert word not in CHAT_ONLY_COMMANDS
             try:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from chatsrv.cli.output import Output
     from chatsrv_protocol.groups import Changed, Group
 
-Which = Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)]
+Which = Annotated[
+    str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
+]
 Of = Annotated[int, typer.Argument(metavar="N", min=1, help="The message: its number, as `history` shows it.")]
 Off = Annotated[bool, typer.Option("--off", help="Take it away again.")]
 
@@ -29,9 +31,9 @@ async def read(
     from chatsrv.client.following.view import unread_label
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         await client.mark_read(group.group_id, seq or group.seq)
-        group = await find_group(client, str(group.group_id))
+        group = await find_group(here, client, str(group.group_id))
     left = group.ordinal - group.read_ordinal
     here.out.say(
         f"'{group.name}': {unread_label(left) or 'nothing'} unread",
@@ -94,7 +96,7 @@ async def quiet(here: CommandContext, which: Which, off: Off = False) -> None:
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         await client.set_quiet(group.group_id, not off)
     state = "is not quiet any more" if off else "is quiet"
     here.out.say(f"'{group.name}' {state}", group_id=str(group.group_id), quiet=not off)
@@ -121,7 +123,7 @@ async def reply(
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         call = await calling(client, group, mention, everybody=everybody)
         sent = await client.reply(group.group_id, of, text, **await call(text))
     _acked(here.out, sent, f"#{sent.seq} in '{group.name}'")
@@ -137,7 +139,7 @@ async def edit(
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         call = await calling(client, group, None, everybody=False)
         changed = await client.edit(group.group_id, of, text, **await call(text))
     _acked(here.out, changed, f"#{of} in '{group.name}' is corrected")
@@ -148,7 +150,7 @@ async def recall(here: CommandContext, which: Which, of: Of) -> None:
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         changed = await client.recall(group.group_id, of)
     _acked(here.out, changed, f"#{of} in '{group.name}' is recalled")
 
@@ -184,7 +186,7 @@ async def react(
     if emoji is not None and not is_emoji(emoji):
         raise usage(f"'{emoji}' is no emoji")
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         if emoji is not None:
             changed = await client.react(group.group_id, of, emoji, on=not off)
             _acked(
@@ -211,7 +213,7 @@ async def pin(
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         if of is not None:
             changed = await client.pin(group.group_id, of, on=not off)
             _acked(
@@ -236,7 +238,7 @@ async def forward(
 
     async with here.session() as client:
         groups = await client.list_groups()
-        source, target = choose_group(groups, which), choose_group(groups, to)
+        source, target = choose_group(here, groups, which), choose_group(here, groups, to)
         sent = await client.forward(target.group_id, source.group_id, of)
     _acked(here.out, sent, f"#{sent.seq} in '{target.name}'")
 
@@ -247,7 +249,7 @@ async def receipts(here: CommandContext, which: Which, of: Of) -> None:
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         found, counts = await client.receipts(group.group_id, of)
     if here.out.json:
         for one in found:
@@ -264,7 +266,7 @@ async def versions(here: CommandContext, which: Which, of: Of) -> None:
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         for one in await client.versions(group.group_id, of):
             if here.out.json:
                 here.out.record(record_of(one))
@@ -284,7 +286,7 @@ async def search(
 
     async with here.session() as client:
         groups = await client.list_groups()
-        where = choose_group(groups, group).group_id if group is not None else 0
+        where = choose_group(here, groups, group).group_id if group is not None else 0
         found, page = await client.search(" ".join(query), where, limit=limit)
     names = {one.group_id: one.name for one in groups}
     for event in found:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from chatsrv_protocol.groups import Group
     from chatsrv_protocol.session import Person
 
-Which = Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)]
+Which = Annotated[
+    str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
+]
 User = Annotated[str, typer.Argument(metavar="USER", help="Name of an account.", show_default=False)]
 Lasting = Annotated[str, typer.Option("--for", metavar="TIME", help="How long: 90s, 10m, 2h, 7d or forever.")]
 Who = Literal["everybody", "admins"]
@@ -25,10 +27,10 @@ _WHO_NAMES: Final = {1: "everybody", 2: "admins"}
 _BY_ROLE: Final = ("invite", "pin", "mention_all")
 
 
-async def _find(client: "Client", which: str, name: str) -> "tuple[Group, Person]":
+async def _find(here: CommandContext, client: "Client", which: str, name: str) -> "tuple[Group, Person]":
     from chatsrv.cli.lookup import find_group, find_people
 
-    group = await find_group(client, which)
+    group = await find_group(here, client, which)
     (person,) = await find_people(client, [name])
     return group, person
 
@@ -72,7 +74,7 @@ async def rules(
     }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         if changes:
             await client.set_rules(group.group_id, **changes)
             group = await client.show_group(group.group_id)
@@ -97,7 +99,7 @@ async def role(
 ) -> None:
     """Make a member an admin, or an admin a member."""
     async with here.session() as client:
-        group, person = await _find(client, which, user)
+        group, person = await _find(here, client, which, user)
         changed = await client.set_role(group.group_id, person.user_id, {"member": 1, "admin": 2}[wanted])
     sentence = f"{person.name} is {'an admin' if wanted == 'admin' else 'a member'} of '{group.name}' now"
     here.out.say(sentence, group_id=str(group.group_id), seq=changed.seq, user=person.name, role=wanted)
@@ -107,7 +109,7 @@ async def role(
 async def transfer(here: CommandContext, which: Which, user: User) -> None:
     """Hand a group over: the member becomes its owner, and you an admin."""
     async with here.session() as client:
-        group, person = await _find(client, which, user)
+        group, person = await _find(here, client, which, user)
         changed = await client.hand_over(group.group_id, person.user_id)
     here.out.say(
         f"{person.name} owns '{group.name}' now", group_id=str(group.group_id), seq=changed.seq, owner=person.name
@@ -125,7 +127,7 @@ async def dissolve(
     from chatsrv.cli.terminal_escape import neutralise
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         if not yes:
             if not sys.stdin.isatty():
                 raise usage("say --yes to dissolve a group without being asked")
@@ -140,7 +142,7 @@ async def mute(here: CommandContext, which: Which, user: User, lasting: Lasting 
     from chatsrv.cli.durations import shown, until
 
     async with here.session() as client:
-        group, person = await _find(client, which, user)
+        group, person = await _find(here, client, which, user)
         at = until(client.server_time(), lasting)
         changed = await client.mute_member(group.group_id, person.user_id, at)
     sentence = f"muted {person.name} in '{group.name}' {shown(at)}"
@@ -151,7 +153,7 @@ async def mute(here: CommandContext, which: Which, user: User, lasting: Lasting 
 async def unmute(here: CommandContext, which: Which, user: User) -> None:
     """Let a member speak again."""
     async with here.session() as client:
-        group, person = await _find(client, which, user)
+        group, person = await _find(here, client, which, user)
         changed = await client.unmute_member(group.group_id, person.user_id)
     sentence = f"{person.name} may speak in '{group.name}' again"
     here.out.say(sentence, group_id=str(group.group_id), seq=changed.seq, user=person.name)
@@ -163,7 +165,7 @@ async def ban(here: CommandContext, which: Which, user: User, lasting: Lasting =
     from chatsrv.cli.durations import shown, until
 
     async with here.session() as client:
-        group, person = await _find(client, which, user)
+        group, person = await _find(here, client, which, user)
         at = until(client.server_time(), lasting)
         changed = await client.ban_user(group.group_id, person.user_id, at)
     sentence = f"banned {person.name} from '{group.name}' {shown(at)}"
@@ -174,7 +176,7 @@ async def ban(here: CommandContext, which: Which, user: User, lasting: Lasting =
 async def unban(here: CommandContext, which: Which, user: User) -> None:
     """Let somebody who is banned come back."""
     async with here.session() as client:
-        group, person = await _find(client, which, user)
+        group, person = await _find(here, client, which, user)
         changed = await client.unban_user(group.group_id, person.user_id)
     sentence = f"{person.name} may come back to '{group.name}'"
     here.out.say(sentence, group_id=str(group.group_id), seq=changed.seq, user=person.name)
@@ -187,7 +189,7 @@ async def bans(here: CommandContext, which: Which) -> None:
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         found = await client.list_bans(group.group_id)
     if here.out.json:
         for one in found:
@@ -219,7 +221,7 @@ async def invite(
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         if revoke is not None:
             await client.revoke_invite(group.group_id, revoke)
             here.out.say(f"the invite {revoke} is void", group_id=str(group.group_id), revoked=revoke)
@@ -275,7 +277,7 @@ async def approve(
     from chatsrv.cli.lookup import find_group, find_people
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         if not users:
             found = await client.list_join_requests(group.group_id)
             if here.out.json:
@@ -311,7 +313,7 @@ async def notice(
     if text == "-":
         text = sys.stdin.read().strip()
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         if text is not None or clear:
             changed = await client.set_notice(group.group_id, "" if clear else text or "")
             done = "took the notice down" if clear or not text else "put the notice up"
@@ -337,7 +339,7 @@ async def nickname(
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         changed = await client.set_nickname(group.group_id, name)
     called = f"called '{name}'" if name else "called by your name"
     here.out.say(f"you are {called} in '{group.name}'", group_id=str(group.group_id), seq=changed.seq, nickname=name)

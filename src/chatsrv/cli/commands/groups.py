@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="Groups: make them, see them, change who is in them.", no_args_is_help=True)
 
-Which = Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)]
+Which = Annotated[
+    str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
+]
 Users = Annotated[list[str], typer.Argument(metavar="USER...", help="Names of accounts.", show_default=False)]
 
 
@@ -49,11 +51,12 @@ async def create(
     ] = True,
 ) -> None:
     """Make a group, with you as its owner."""
-    from chatsrv.cli.lookup import find_people
+    from chatsrv.cli.lookup import find_people, remember_made
 
     async with here.session() as client:
         members = [person.user_id for person in await find_people(client, users)] if users else []
         made = await client.make_group(name, members, history=history)
+        await remember_made(here, client, name, made.group_id)
     here.out.say(
         f"made the group '{name}' with id {made.group_id}",
         id=str(made.group_id),
@@ -97,7 +100,7 @@ async def show(here: CommandContext, which: Which) -> None:
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        one = await find_group(client, which)
+        one = await find_group(here, client, which)
     if here.out.json:
         here.out.record(group_record(one))
         return
@@ -115,7 +118,7 @@ async def members(here: CommandContext, which: Which) -> None:
     from chatsrv_protocol.groups import ROLE_NAMES
 
     async with here.session() as client:
-        one = await find_group(client, which)
+        one = await find_group(here, client, which)
         found = await client.members(one.group_id)
     if not here.out.json:
         rows = [
@@ -159,7 +162,7 @@ async def add(here: CommandContext, which: Which, users: Users) -> None:
     from chatsrv.cli.lookup import find_group, find_people
 
     async with here.session() as client:
-        one = await find_group(client, which)
+        one = await find_group(here, client, which)
         people = await find_people(client, users)
         changed = await client.add_members(one.group_id, [person.user_id for person in people])
     names = [person.name for person in people]
@@ -173,7 +176,7 @@ async def remove(here: CommandContext, which: Which, users: Users) -> None:
     from chatsrv.cli.lookup import find_group, find_people
 
     async with here.session() as client:
-        one = await find_group(client, which)
+        one = await find_group(here, client, which)
         for person in await find_people(client, users):
             changed = await client.remove_member(one.group_id, person.user_id)
             here.out.say(
@@ -191,7 +194,7 @@ async def leave(here: CommandContext, which: Which) -> None:
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        one = await find_group(client, which)
+        one = await find_group(here, client, which)
         changed = await client.leave_group(one.group_id)
     here.out.say(f"you left '{one.name}'", group_id=str(one.group_id), seq=changed.seq)
 
@@ -207,9 +210,23 @@ async def rename(
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        one = await find_group(client, which)
+        one = await find_group(here, client, which)
         changed = await client.rename_group(one.group_id, name)
     here.out.say(f"'{one.name}' is called '{name}' now", group_id=str(one.group_id), seq=changed.seq, name=name)
+
+
+@group.command("forget")
+@online
+async def forget(
+    here: CommandContext,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What groups are called.", show_default=False)],
+) -> None:
+    """Forget which group a name meant: it means nothing until it is used again, and can then mean another."""
+    from chatsrv.cli.known_groups import KnownGroups
+
+    meant = KnownGroups(here).forget(name)
+    sentence = f"'{name}' no longer means {meant}" if meant is not None else f"'{name}' meant no group"
+    here.out.say(sentence, name=name, meant=None if meant is None else str(meant))
 
 
 @group.command("avatar")
@@ -233,7 +250,7 @@ async def avatar(
     if (media_id is None) == (file is None):
         raise usage("name a picture: its ID (0 for none), or --file PATH")
     async with here.session() as client:
-        one = await find_group(client, which)
+        one = await find_group(here, client, which)
         if file is not None:
             media_id = await upload(here.out, client, file, kind="image")
         assert media_id is not None

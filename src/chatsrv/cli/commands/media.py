@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 media = typer.Typer(help="Images, audio, video and files: get them, and list them.", no_args_is_help=True)
 
 MediaId = Annotated[int, typer.Argument(metavar="ID", help="The medium's id.", show_default=False, min=1)]
-Which = Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)]
+Which = Annotated[
+    str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
+]
 
 BAR_AFTER: Final = 1.0
 """Seconds after which one wants to see that something happens."""
@@ -139,7 +141,7 @@ async def list_(
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         messages, _ = await client.list_media(group.group_id, before=before or 0, limit=limit)
     if here.out.json:
         for message in messages:

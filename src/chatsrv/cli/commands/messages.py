@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from chatsrv.client import Client
     from chatsrv_protocol.groups import Group
 
-Which = Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)]
+Which = Annotated[
+    str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
+]
 
 Mention = Annotated[list[str] | None, typer.Option("--mention", metavar="USER", help="Call somebody.")]
 Everybody = Annotated[bool, typer.Option("--all", help="Call everybody; a right.")]
@@ -73,7 +75,7 @@ async def send(
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         call = await calling(client, group, mention, everybody=everybody)
         if file:
             from chatsrv.cli.commands.media import upload
@@ -160,7 +162,7 @@ async def history(
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         if limit is not None and after is None:
             for event in await _newest(client, group.group_id, before or 0, limit):
                 show(here.out, event)

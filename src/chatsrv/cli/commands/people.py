@@ -17,7 +17,9 @@ User = Annotated[str, typer.Argument(metavar="USER", help="Name of an account.",
 
 async def who(
     here: CommandContext,
-    which: Annotated[str, typer.Argument(metavar="G", help="The group: its name or id.", show_default=False)],
+    which: Annotated[
+        str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
+    ],
     everybody: Annotated[bool, typer.Option("--all", help="Also who is not, and when they last were.")] = False,
 ) -> None:
     """Show which members of a group are there now; who hides is left out."""
@@ -25,7 +27,7 @@ async def who(
     from chatsrv.cli.lookup import find_group
 
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         found = await client.who_is_here(group.group_id)
         away = await _away(client, group.group_id) if everybody else []
     for person in found.people:

@@ -64,7 +64,7 @@ async def send(
     mode = wire.EQUAL if equal else wire.SHUFFLED if shuffled else wire.LUCKY if receiver is None else wire.NAMED
     total = cents_of(amount)
     async with here.session() as client:
-        group = await find_group(client, which)
+        group = await find_group(here, client, which)
         to = 0 if receiver is None else (await find_people(client, [receiver]))[0].user_id
         prepared = await client.prepare_packet(group.group_id, total, count, mode=mode, receiver_id=to)
         sent = await client.send_packet(group.group_id, prepared.packet_id, greeting=greeting)

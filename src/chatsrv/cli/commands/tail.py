@@ -18,7 +18,9 @@ async def tail(
     here: CommandContext,
     which: Annotated[
         list[str] | None,
-        typer.Argument(metavar="G", help="The groups, by name or id; none means all.", show_default=False),
+        typer.Argument(
+            metavar="G", help="The groups, by name or id, or @name of a person; none means all.", show_default=False
+        ),
     ] = None,
     after: Annotated[
         int | None, typer.Option("--after", metavar="N", min=0, help="Begin after #N instead of with what comes now.")
@@ -32,7 +34,7 @@ async def tail(
 
     async with here.session(follow=True) as client:
         groups = await client.list_groups()
-        followed = {choose_group(groups, name).group_id: None for name in which} if which else None
+        followed = {choose_group(here, groups, name).group_id: None for name in which} if which else None
         chosen = [group for group in groups if followed is None or group.group_id in followed]
         begin = {} if after is None else {group.group_id: after for group in chosen}
         events = client.events(after=begin)
