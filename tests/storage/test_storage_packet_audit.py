@@ -36,7 +36,9 @@ def _town() -> sqlite3.Connection:
         return GroupTransaction(conn, GROUP, now, ids).run(list(commands))
 
     def once(user: int) -> Once:
-        return Once(people[user].user_id, START.to_bytes(6, "big") + b"\x70\x00\x80" + next(count).to_bytes(7, "big"), b"p")
+        return Once(
+            people[user].user_id, START.to_bytes(6, "big") + b"\x70\x00\x80" + next(count).to_bytes(7, "big"), b"p"
+        )
 
     turn(
         START,
