@@ -8,7 +8,7 @@ from support.server_kit import START_MS, client_id
 
 from chatsrv_storage.accounts import accounts
 from chatsrv_storage.engine.snowflake import Snowflake
-from chatsrv_storage.errors import Refusal
+from chatsrv_storage.errors import Refusal, StorageFull
 from chatsrv_storage.groups import lifecycle
 from chatsrv_storage.groups.models import Actor, CursorMoved, EventRecord, MemberJoined, MemberLeft
 from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction, Outcome, Post
@@ -85,6 +85,27 @@ async def test_one_refused_message_leaves_no_gap(desk: Desk) -> None:
         desk.post(BOB, "d"),
     )
     assert kinds(outcomes) == [[GROUP, 2], "group_unknown", "text_empty", "client_id_expired", [GROUP, 3]]
+
+
+class FailingIds(Snowflake):
+    """Refuses one id, as ids that cannot be reserved on a full disk would be."""
+
+    refused_at = 2
+
+    def next(self, now_ms: int) -> int:
+        self.refused_at -= 1
+        if self.refused_at == 0:
+            raise StorageFull
+        return super().next(now_ms)
+
+
+async def test_a_refused_id_leaves_no_gap(desk: Desk) -> None:
+    desk.ids = FailingIds()
+    outcomes = await desk.run(desk.post(ANN, "a"), desk.post(ANN, "b"), desk.post(ANN, "c"))
+    assert kinds(outcomes) == [[GROUP, 2], "storage_full", [GROUP, 3]]
+    assert [outcome.reply[3] for outcome in outcomes if isinstance(outcome, Accepted)] == [1, 2]
+    assert await desk.scalar("select group_concat(seq) from (select seq from message order by seq)") == "1,2,3"
+    assert await desk.scalar("select seq from chat_group") == 3
 
 
 async def test_runs_of_messages_between_other_commands(desk: Desk) -> None:

@@ -183,14 +183,15 @@ class GroupTransaction:
         """The next event of the sequence, for a run that writes all of its own together by `insert`."""
         group = self.group
         assert group is not None, "a group has to be made before it has events"
+        record_id = self.ids.next(self.now_ms)  # first: an id that is refused must not leave a gap in the sequence
+        if counts and group.rules.slow_mode:
+            self._note_sent(actor.user_id)
         group.seq += 1
         if counts:
             group.ordinal += 1
             group.last_seq = group.seq
-            if group.rules.slow_mode:
-                self._note_sent(actor.user_id)
         return EventRecord(
-            self.group_id, group.seq, self.ids.next(self.now_ms), group.ordinal,
+            self.group_id, group.seq, record_id, group.ordinal,
             actor.user_id, actor.name, self.now_ms, kind, text, data,
         )  # fmt: skip
 
