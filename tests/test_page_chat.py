@@ -211,6 +211,49 @@ def test_a_picture_is_sent_as_soon_as_it_is_up_and_opens(town: Town, tmp_path: P
     expect(viewer).to_have_count(0)
 
 
+def test_a_caption_outlives_a_reload_during_the_upload_and_takes_its_file_again(town: Town, tmp_path: Path):
+    note = tmp_path / "note.txt"
+    note.write_text("hello")
+    ann, bob = town.person("ann12"), town.person("bob12")
+    town.group(ann, "Uploads", bob)
+    ann.page.route("**/media", lambda _: None)  # an upload that does not come to its end
+    ann.page.locator("input[type=file]").set_input_files(note)
+    ann.box.fill("the caption")
+    ann.box.press("Enter")
+    expect(ann.box).to_have_value("")
+    ann.page.reload()
+    ann.page.unroute("**/media")
+    ann.open("Uploads")
+    refusal = ann.page.get_by_role("log").get_by_role("alert")
+    expect(refusal).to_contain_text("the page was closed before note.txt was uploaded")
+    expect(ann.page.get_by_role("log").get_by_text("the caption")).to_be_visible()
+    refusal.get_by_label("Choose the file again").set_input_files(note)
+    bob.open("Uploads")
+    bob.sees("the caption")
+    expect(bob.page.get_by_role("log").get_by_role("link", name="note.txt")).to_have_count(1)
+
+
+def test_a_logout_without_a_network_is_told_to_the_server_at_the_next_load(town: Town):
+    ann = town.person("ann13")
+    context = ann.page.context
+    cookies = context.cookies()
+    ann.page.get_by_role("button", name=re.compile("^Me")).click()
+    context.set_offline(True)
+    ann.page.get_by_role("button", name="Log out").click()
+    expect(ann.page.get_by_role("status")).to_contain_text("does not know yet that you logged out")
+    ann.page.close()
+    context.set_offline(False)
+    page = context.new_page()
+    with page.expect_response("**/session") as told:
+        page.goto(town.url)
+    assert told.value.ok
+    context.add_cookies(cookies)  # pyright: ignore[reportArgumentType]
+    page.evaluate("localStorage.setItem('chatsrv.logged_in', '1')")
+    page.reload()
+    page.get_by_role("button", name="Log in", exact=True).wait_for()
+    ann.complaints.clear()
+
+
 def test_on_a_phone_nothing_is_wider_than_the_screen_and_back_leaves_the_chat(town: Town):
     ann, bob = (
         town.person("ann11"),

@@ -19,12 +19,17 @@ export interface OutboxEntry {
   text: string;
   /** The medium to send with `text` as its caption, or null. */
   mediaId: Id | null;
+  /** The name of a file that has to be up before this can be sent, or null. Its bytes do not survive a reload. */
+  fileName: string | null;
   extra: SendExtra | null;
   /** When it was written, on the server's clock. */
   at: number;
   /** Why it was refused, or null while it waits. */
   refusal: { code: string; message: string } | null;
 }
+
+/** The code of an entry whose file was not up when its page was closed: a refusal of our own, not of the server. */
+export const FILE_LOST = "file_lost";
 
 /** Entries that one person may have waiting. */
 export const MAX_ENTRIES = 200;
@@ -48,7 +53,8 @@ export class Outbox {
     this.prefix = `chatsrv.outbox.${userId}.`;
     for (const key of store.keys().filter((name) => name.startsWith(this.prefix)).sort()) {
       const entry = parseEntry(store.get(key));
-      if (entry) this.entries.push(entry);
+      // Not written to the store: another tab may still be uploading it.
+      if (entry) this.entries.push(waitsForFile(entry) && !entry.refusal ? { ...entry, refusal: LOST } : entry);
     }
   }
 
@@ -58,18 +64,41 @@ export class Outbox {
     for (const groupId of new Set(this.entries.map((entry) => entry.groupId))) void this.sendGroup(groupId);
   }
 
-  /** Keep a message and send it as soon as possible. Throws OutboxFull. */
-  add(message: Pick<OutboxEntry, "groupId" | "text" | "mediaId" | "extra">): void {
+  /** Keep a message and send it as soon as possible, or once its file is up. Answers its key. Throws OutboxFull. */
+  add(message: Pick<OutboxEntry, "groupId" | "text" | "mediaId" | "extra"> & { fileName?: string | null }): string {
     if (this.entries.length >= MAX_ENTRIES) throw new OutboxFull(`${MAX_ENTRIES} messages wait already`);
+    const { groupId, text, mediaId, extra, fileName = null } = message;
     const at = this.connection.now();
-    this.save({ ...message, key: toHex(makeClientId(at)), at, refusal: null });
-    void this.sendGroup(message.groupId);
+    const key = toHex(makeClientId(at));
+    this.save({ key, groupId, text, mediaId, fileName, extra, at, refusal: null });
+    void this.sendGroup(groupId);
+    return key;
   }
 
-  /** Send a refused message again, as a new one. */
+  /** The file of a message is being uploaded (again): it waits for it. */
+  expectFile(key: string, fileName: string): void {
+    const entry = this.entries.find((known) => known.key === key);
+    if (entry && waitsForFile(entry)) this.save({ ...entry, fileName, refusal: null });
+  }
+
+  /** The file of a message is up: it can go. */
+  fileIsUp(key: string, mediaId: Id): void {
+    const entry = this.entries.find((known) => known.key === key);
+    if (!entry || !waitsForFile(entry)) return;
+    this.save({ ...entry, mediaId, refusal: null });
+    void this.sendGroup(entry.groupId);
+  }
+
+  /** The file of a message will not come: its caption stays, with that fact. */
+  fileIsLost(key: string): void {
+    const entry = this.entries.find((known) => known.key === key);
+    if (entry && waitsForFile(entry)) this.save({ ...entry, refusal: LOST });
+  }
+
+  /** Send a refused message again, as a new one. After `client_id_expired` the first may be stored: ask before. */
   retry(key: string): void {
     const entry = this.entries.find((known) => known.key === key);
-    if (!entry?.refusal) return;
+    if (!entry?.refusal || waitsForFile(entry)) return;
     this.discard(key);
     this.add(entry);
   }
@@ -94,7 +123,7 @@ export class Outbox {
     this.sending.add(groupId);
     try {
       for (;;) {
-        const entry = this.entries.find((waiting) => waiting.groupId === groupId && !waiting.refusal);
+        const entry = nextOf(this.entries, groupId);
         if (!entry) return;
         await this.send(entry);
       }
@@ -121,10 +150,27 @@ export class Outbox {
   }
 }
 
+const LOST = { code: FILE_LOST, message: "The file was not uploaded." };
+
+export function waitsForFile(entry: OutboxEntry): boolean {
+  return entry.fileName !== null && entry.mediaId === null;
+}
+
+/** The next message of a group: texts do not wait for files on their way up, files wait for those before them. */
+function nextOf(entries: readonly OutboxEntry[], groupId: Id): OutboxEntry | undefined {
+  let hasWaitingFile = false;
+  for (const entry of entries) {
+    if (entry.groupId !== groupId || entry.refusal) continue;
+    if (waitsForFile(entry)) hasWaitingFile = true;
+    else if (!entry.mediaId || !hasWaitingFile) return entry;
+  }
+  return undefined;
+}
+
 function parseEntry(text: string | null): OutboxEntry | null {
   try {
     const entry = JSON.parse(text ?? "null") as OutboxEntry | null;
-    return entry && /^[0-9a-f]{32}$/.test(entry.key) && typeof entry.text === "string" ? entry : null;
+    return entry && /^[0-9a-f]{32}$/.test(entry.key) && typeof entry.text === "string" ? { ...entry, fileName: entry.fileName ?? null } : null;
   } catch {
     return null;
   }

@@ -101,3 +101,33 @@ test("an outbox survives its page, and sends each message once and in order", as
   assert.deepEqual(ids[0], ids[1]);
   assert.deepEqual([entries.length, store.data.size], [0, 0]);
 });
+
+test("a message that waits for its file holds back later files, no text, and says after a reload that the file is lost", async () => {
+  const kept = new Map<string, string>();
+  const store: Store = { keys: () => [...kept.keys()], get: (key) => kept.get(key) ?? null, set: (key, value) => void kept.set(key, value), remove: (key) => void kept.delete(key) };
+  const server = new FakeServer();
+  const said: string[] = [];
+  server.handlers["Send"] = (body) => (said.push(String(body["text"])), ["Sent", { group_id: GROUP, seq: said.length, id: "1", ordinal: said.length, sent_at: 0 }]);
+  server.handlers["SendMedia"] = (body) => (said.push(String(body["caption"])), ["Sent", { group_id: GROUP, seq: said.length, id: "1", ordinal: said.length, sent_at: 0 }]);
+  const connection = connect(server, new ManualTimers());
+  await settle();
+  const outbox = new Outbox(connection, store, "1" as Id, () => {});
+  const file = { groupId: GROUP, mediaId: null, extra: null, fileName: "a.png" };
+  const first = outbox.add({ ...file, text: "first" });
+  const second = outbox.add({ ...file, text: "second" });
+  outbox.fileIsUp(second, "9" as Id);
+  outbox.add({ groupId: GROUP, text: "text", mediaId: null, extra: null });
+  await settle();
+  assert.deepEqual(said, ["text"]);
+  let shown: readonly OutboxEntry[] = [];
+  const reloaded = new Outbox(connection, store, "1" as Id, (entries) => (shown = entries));
+  reloaded.flush();
+  await settle();
+  assert.deepEqual(said, ["text", "second"]);
+  assert.deepEqual(shown.map(({ text, refusal }) => [text, refusal?.code]), [["first", "file_lost"]]);
+  reloaded.expectFile(first, "b.png");
+  reloaded.fileIsUp(first, "10" as Id);
+  await settle();
+  assert.deepEqual(said, ["text", "second", "first"]);
+  assert.deepEqual([...kept.keys()], []);
+});

@@ -1,7 +1,7 @@
 /** Messages of mine that the server does not have yet, and files on their way up. */
-import type { OutboxEntry } from "../../client/outbox.ts";
+import { FILE_LOST, type OutboxEntry } from "../../client/outbox.ts";
 import { discardMessage, retryMessage } from "../state/chats.ts";
-import { type Attachment, removeAttachment, retryUpload } from "../state/uploads.ts";
+import { type Attachment, reattach, removeAttachment, retryUpload } from "../state/uploads.ts";
 import { errorText, timeText, words } from "../words/index.ts";
 import { Icon } from "./icons.tsx";
 import { plain, StrangerText } from "./stranger_text.tsx";
@@ -12,7 +12,7 @@ export function PendingMessage({ entry }: { entry: OutboxEntry }) {
     <li class="row mine">
       <div class="row-body">
         <article class="bubble" aria-label={`${say.you}, ${entry.refusal ? say.notSent : say.waiting}`}>
-          <StrangerText text={entry.text || say.picture} />
+          <StrangerText text={entry.text || entry.fileName || say.file} />
           <footer class="bubble-foot">
             <time>{timeText(entry.at)}</time>
             <span role="img" aria-label={entry.refusal ? say.notSent : say.waiting}>
@@ -22,10 +22,7 @@ export function PendingMessage({ entry }: { entry: OutboxEntry }) {
         </article>
         {entry.refusal && (
           <p class="refusal" role="alert">
-            {say.notSent} {errorText(entry.refusal.code, entry.refusal.message)}{" "}
-            <button type="button" class="link" onClick={() => retryMessage(entry.key)}>
-              {say.again}
-            </button>{" "}
+            <Reason entry={entry} />{" "}
             <button type="button" class="link" onClick={() => discardMessage(entry.key)}>
               {say.discard}
             </button>
@@ -33,6 +30,32 @@ export function PendingMessage({ entry }: { entry: OutboxEntry }) {
         )}
       </div>
     </li>
+  );
+}
+
+/** Why a message was not sent, and the way to send it again. */
+function Reason({ entry }: { entry: OutboxEntry }) {
+  const { value: say } = words;
+  const { code, message } = entry.refusal ?? { code: "", message: "" };
+  if (code === FILE_LOST) {
+    return (
+      <>
+        {say.fileLost(plain(entry.fileName ?? ""))}{" "}
+        <label class="link">
+          {say.chooseAgain}
+          <input type="file" class="only-heard" onChange={({ currentTarget: { files } }) => files?.[0] && reattach(entry, files[0])} />
+        </label>
+      </>
+    );
+  }
+  const mayBeStored = code === "client_id_expired"; // the server forgot whether it took it
+  return (
+    <>
+      {mayBeStored ? say.maybeSent : `${say.notSent} ${errorText(code, message)}`}{" "}
+      <button type="button" class="link" onClick={() => retryMessage(entry.key)}>
+        {mayBeStored ? say.sendAnyway : say.again}
+      </button>
+    </>
   );
 }
 

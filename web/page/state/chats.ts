@@ -139,8 +139,21 @@ export function sendText(groupId: Id, text: string, extra: OutboxEntry["extra"] 
   outbox?.add({ groupId, text, mediaId: null, extra });
 }
 
-export function sendMedia(groupId: Id, mediaId: Id, caption: string): void {
-  outbox?.add({ groupId, text: caption, mediaId, extra: null });
+/** Keep a message whose file is not up yet; answers its key in the outbox. */
+export function sendFile(groupId: Id, fileName: string, caption: string, extra: OutboxEntry["extra"]): string {
+  return outbox?.add({ groupId, text: caption, mediaId: null, fileName, extra }) ?? "";
+}
+
+export function expectFile(key: string, fileName: string): void {
+  outbox?.expectFile(key, fileName);
+}
+
+export function fileIsUp(key: string, mediaId: Id): void {
+  outbox?.fileIsUp(key, mediaId);
+}
+
+export function fileIsLost(key: string): void {
+  outbox?.fileIsLost(key);
 }
 
 export function retryMessage(key: string): void {

@@ -9,6 +9,9 @@ import { timers } from "./timers.ts";
 
 /** Set while a cookie may be there, so that a first visit shows the login without asking the server. */
 const LOGGED_IN_KEY = "chatsrv.logged_in";
+/** Set from logging out until the server has taken the cookie away. */
+const LOGOUT_KEY = "chatsrv.logging_out";
+const LOGOUT_MS = 10_000;
 const SUBPROTOCOL = "chatsrv.v1";
 
 export const connectionState = signal<State>("logged_out");
@@ -37,7 +40,31 @@ async function tradeToken(token: Uint8Array): Promise<Credentials> {
   const response = await fetch("/session", { method: "POST", headers: { authorization: `Bearer ${toHex(token)}` } });
   if (!response.ok) throw new Error(`the server made no cookie: ${response.status}`);
   storage.set(LOGGED_IN_KEY, "1");
+  setLogoutWaits(false); // the old cookie is overwritten
   return { kind: "cookie" };
+}
+
+/** Whether the server still has to be told that somebody logged out here. */
+export const logoutWaits = signal(storage.get(LOGOUT_KEY) !== null);
+let ending: Promise<void> | null = null;
+
+function setLogoutWaits(waits: boolean): void {
+  if (waits) storage.set(LOGOUT_KEY, "1");
+  else storage.remove(LOGOUT_KEY);
+  logoutWaits.value = waits;
+}
+
+/** Take the cookie away on the server; without a network it is tried again at the next load and when it is back. */
+function endSession(): Promise<void> {
+  logoutWaits.value = storage.get(LOGOUT_KEY) !== null; // another tab may have told the server, or logged in
+  if (!logoutWaits.value) return Promise.resolve();
+  ending ??= fetch("/session", { method: "DELETE", signal: AbortSignal.timeout(LOGOUT_MS) })
+    .then(
+      (response) => response.status < 500 && setLogoutWaits(false),
+      () => undefined, // no network: it waits
+    )
+    .then(() => void (ending = null));
+  return ending;
 }
 
 let firstPage: string | null = null;
@@ -87,10 +114,12 @@ function endHere(): void {
 
 /** Go on with the session of the cookie, if there may be one. */
 export function resume(): void {
-  if (storage.get(LOGGED_IN_KEY)) connection.start({ kind: "cookie" });
+  if (logoutWaits.value) void endSession();
+  else if (storage.get(LOGGED_IN_KEY)) connection.start({ kind: "cookie" });
 }
 
-export function logIn(name: string, password: string, register: boolean): void {
+export async function logIn(name: string, password: string, register: boolean): Promise<void> {
+  await endSession(); // else it would end the new session
   connection.start({ kind: "password", name, password, register });
 }
 
@@ -98,8 +127,9 @@ export function logIn(name: string, password: string, register: boolean): void {
 export async function logOut(): Promise<void> {
   if (me.value) forgetPerson(me.value.user_id);
   storage.remove(LOGGED_IN_KEY);
+  setLogoutWaits(true);
   connection.stop();
-  await fetch("/session", { method: "DELETE" });
+  await endSession();
 }
 
 function deviceName(): string {
@@ -108,7 +138,10 @@ function deviceName(): string {
   return `${browser === "Edg" ? "Edge" : browser} ${system}`.trim();
 }
 
-addEventListener("online", () => connection.retryNow());
+addEventListener("online", () => {
+  connection.retryNow();
+  void endSession();
+});
 addEventListener("pageshow", () => connection.wake());
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) connection.wake();

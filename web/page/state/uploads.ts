@@ -1,7 +1,8 @@
 /** Files on their way up: chosen, pasted or dropped in a chat, and sent when they are up. */
 import { signal } from "@preact/signals";
-import type { Id } from "../../client/protocol.gen.ts";
-import { sendMedia, sendText } from "./chats.ts";
+import type { Id, SendExtra } from "../../client/protocol.gen.ts";
+import type { OutboxEntry } from "../../client/outbox.ts";
+import { expectFile, fileIsLost, fileIsUp, sendFile } from "./chats.ts";
 import { hooks } from "./session.ts";
 
 /** Files that one chat may hold before they are sent. */
@@ -17,17 +18,16 @@ export interface Attachment {
   progress: number;
   mediaId: Id | null;
   failure: string;
-  /** Enter was pressed: it goes out once it is up. */
-  isSent: boolean;
+  /** Enter was pressed: its message in the outbox goes out once it is up. Empty before. */
+  outboxKey: string;
 }
 
 export const attachments = signal<readonly Attachment[]>([]);
-const uploading = new Map<number, { request: XMLHttpRequest; done: Promise<void> }>();
+const uploading = new Map<number, XMLHttpRequest>();
 let nextKey = 1;
 
 hooks.forget.push(() => {
-  for (const { request } of uploading.values()) request.abort();
-  for (const { key } of attachments.value) removeAttachment(key);
+  for (const { key } of attachments.value) forget(key);
 });
 
 export function attachmentsOf(groupId: Id): Attachment[] {
@@ -38,41 +38,63 @@ export function attachmentsOf(groupId: Id): Attachment[] {
 export function attach(groupId: Id, files: Iterable<File>): void {
   for (const file of files) {
     if (attachmentsOf(groupId).length >= MAX_ATTACHMENTS) return;
-    const key = nextKey++;
-    const preview = file.type.startsWith("image/") ? URL.createObjectURL(file) : "";
-    attachments.value = [...attachments.value, { key, groupId, file, preview, progress: 0, mediaId: null, failure: "", isSent: false }];
-    upload(key, file);
+    begin(groupId, file, "");
   }
 }
 
+function begin(groupId: Id, file: File, outboxKey: string): void {
+  const key = nextKey++;
+  const preview = file.type.startsWith("image/") ? URL.createObjectURL(file) : "";
+  attachments.value = [...attachments.value, { key, groupId, file, preview, progress: 0, mediaId: null, failure: "", outboxKey }];
+  upload(key, file);
+}
+
+/** Take a file back; the caption of a message that waits for it stays in the outbox. */
 export function removeAttachment(key: number): void {
-  uploading.get(key)?.request.abort();
+  const gone = attachments.value.find((attachment) => attachment.key === key);
+  forget(key);
+  if (gone?.outboxKey) fileIsLost(gone.outboxKey);
+}
+
+function forget(key: number): void {
+  const request = uploading.get(key);
   uploading.delete(key);
+  request?.abort();
   const gone = attachments.value.find((attachment) => attachment.key === key);
   if (gone?.preview) URL.revokeObjectURL(gone.preview);
   attachments.value = attachments.value.filter((attachment) => attachment.key !== key);
 }
 
-/** Send a chat's attachments in their order, each when it is up, then the text; a single one has the text as its caption. */
-export async function sendAttachments(groupId: Id, text: string): Promise<void> {
-  const mine = attachmentsOf(groupId).filter((attachment) => !attachment.isSent);
-  const caption = mine.length === 1 ? text : "";
-  for (const { key } of mine) update(key, { isSent: true });
-  for (const { key } of mine) {
-    await uploading.get(key)?.done;
-    const attachment = attachments.value.find((known) => known.key === key);
-    if (!attachment?.mediaId) continue;
-    sendMedia(groupId, attachment.mediaId, caption);
-    removeAttachment(key);
+/** Send a chat's attachments in their order, the last with the text as its caption. They and the text are in the outbox
+ * before this returns, so that a reload loses no word; a file goes once it is up. Throws OutboxFull. */
+export function sendAttachments(groupId: Id, text: string, extra: SendExtra | null): void {
+  const mine = attachmentsOf(groupId).filter((attachment) => !attachment.outboxKey);
+  for (const { key, file } of mine) {
+    const isLast = key === mine.at(-1)!.key;
+    update(key, { outboxKey: sendFile(groupId, file.name || "file", isLast ? text : "", isLast ? extra : null) });
+    release(key);
   }
-  if (text && !caption) sendText(groupId, text);
+}
+
+/** Choose the file again of a message that lost it. */
+export function reattach(entry: OutboxEntry, file: File): void {
+  expectFile(entry.key, file.name || "file");
+  begin(entry.groupId, file, entry.key);
+}
+
+/** Give an attachment that is sent and up to the outbox. */
+function release(key: number): void {
+  const attachment = attachments.value.find((known) => known.key === key);
+  if (!attachment?.outboxKey || !attachment.mediaId) return;
+  fileIsUp(attachment.outboxKey, attachment.mediaId);
+  forget(key);
 }
 
 /** Try a failed upload again. */
 export function retryUpload(key: number): void {
   const attachment = attachments.value.find((known) => known.key === key);
   if (!attachment?.failure) return;
-  update(key, { failure: "", progress: 0, isSent: false });
+  update(key, { failure: "", progress: 0 });
   upload(key, attachment.file);
 }
 
@@ -86,13 +108,8 @@ function upload(key: number, file: File): void {
   request.setRequestHeader("Upload-Name", encodeURIComponent(file.name || "file"));
   request.setRequestHeader("Idempotency-Key", crypto.randomUUID());
   request.upload.onprogress = ({ loaded, total }) => update(key, { progress: total ? loaded / total : 0 });
-  const done = new Promise<void>((resolve) => {
-    request.onloadend = () => {
-      finish(key, request);
-      resolve();
-    };
-  });
-  uploading.set(key, { request, done });
+  request.onloadend = () => finish(key, request);
+  uploading.set(key, request);
   request.send(file);
 }
 
@@ -104,5 +121,6 @@ function finish(key: number, request: XMLHttpRequest): void {
     // no JSON: the network broke, or something between answered
   }
   if (request.status === 201 && answer.id) update(key, { mediaId: answer.id as Id, progress: 1 });
-  else update(key, { failure: answer.message ?? "network", isSent: false });
+  else update(key, { failure: answer.message ?? "network" });
+  release(key);
 }

@@ -68,11 +68,12 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
       if (text.trim()) connection.change("Edit", { group_id: groupId, of: task.row.seq, text }).catch(showFailure);
       return finishTask();
     }
-    const hasFiles = files.some((file) => !file.isSent);
+    const hasFiles = files.some((file) => !file.outboxKey);
     if (!text.trim() && !hasFiles) return;
     try {
-      if (hasFiles) void sendAttachments(groupId, text.trim() ? text : "");
-      else sendText(groupId, text, task ? { reply_to: task.row.seq } : null);
+      const extra = task ? { reply_to: task.row.seq } : null;
+      if (hasFiles) sendAttachments(groupId, text.trim() ? text : "", extra);
+      else sendText(groupId, text, extra);
     } catch (error) {
       return showFailure(error);
     }

@@ -1,5 +1,5 @@
 /** The login: name, password, and what this server is called. */
-import { logIn, loginRefusal, registrationOpen } from "../state/session.ts";
+import { logIn, loginRefusal, logoutWaits, registrationOpen } from "../state/session.ts";
 import { language, setLanguage } from "../state/preferences.ts";
 import { errorText, words } from "../words/index.ts";
 
@@ -12,7 +12,7 @@ export function Login() {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
     const register = (event.submitter as HTMLButtonElement | null)?.value === "register";
-    logIn(String(form.get("name")).trim(), String(form.get("password")), register);
+    void logIn(String(form.get("name")).trim(), String(form.get("password")), register);
   };
   return (
     <main class="login">
@@ -33,6 +33,11 @@ export function Login() {
         {refusal && (
           <p class="error" role="alert">
             {refusal.code === "session_ended" ? say.sessionEnded : errorText(refusal.code, refusal.message)}
+          </p>
+        )}
+        {logoutWaits.value && (
+          <p class="dim" role="status">
+            {say.logoutWaits}
           </p>
         )}
         {!IS_SECURE && <p class="error">{say.secureNeeded}</p>}
