@@ -237,6 +237,20 @@ def rights_table() -> str:
     return permissions.table()
 
 
+def rights() -> dict[str, dict[str, int | str | bool]]:
+    """The same table for the browser, operation by operation."""
+    from chatsrv_storage.groups.permissions import Operation
+
+    return {
+        operation.name: {
+            "least": operation.value.least,
+            "direct": operation.value.direct,
+            "higher": operation.value.needs_higher_role,
+        }
+        for operation in Operation
+    }
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "tables": tables,
     "errors": error_table,
@@ -266,7 +280,7 @@ def _lines(vectors: list[dict[str, Any]]) -> str:
 def files() -> dict[Path, str]:
     """Everything generated: path and content."""
     types = types_json()
-    made = {HERE / "types.json": types, CLIENT: typescript.module(types)}
+    made = {HERE / "types.json": types, CLIENT: typescript.module(types, rights())}
     by_subject: dict[str, list[dict[str, Any]]] = {}
     for number, cls in sorted(BY_NUMBER.items()):
         by_subject.setdefault(subject_of(cls), []).extend(conformance.valid(number))

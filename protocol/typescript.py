@@ -68,8 +68,8 @@ def _row(entry: dict[str, Any]) -> str:
     return row.replace("\\", "\\\\").replace("`", "\\`")
 
 
-def module(types_json: str) -> str:
-    """The text of the module, from the text of types.json."""
+def module(types_json: str, rights: dict[str, dict[str, Any]]) -> str:
+    """The text of the module, from the text of types.json and from who may do what in a group."""
     whole = json.loads(types_json)
     types, structs = whole["types"], whole["structs"]
     commands = [entry for entry in types if entry["kind"] == "command"]
@@ -88,6 +88,8 @@ def module(types_json: str) -> str:
         "/** Every code that `Refused.code` can be in this version. */\nexport type ErrorCode =",
         "\n".join(f"  | {json.dumps(code)}" for code in whole["errors"]) + ";",
         f"export const LIMITS = {json.dumps(limits, indent=2)} as const;",
+        "/** What an operation in a group takes: the least role, or the rule that holds it; `higher`: over lower roles only. */\n"
+        f"export const RIGHTS = {json.dumps(rights, indent=2)} as const;",
         "/** One message or structure a line; protocol/typescript.py says how to read it. */",
         "export const TABLE = `\n" + "\n".join(_row(entry) for entry in [*structs, *types]) + "\n`;",
     ]

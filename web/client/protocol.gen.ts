@@ -1467,6 +1467,149 @@ export const LIMITS = {
   "MAX_REQUEST_BYTES": 262144,
   "CLIENT_ID_DAYS": 7
 } as const;
+/** What an operation in a group takes: the least role, or the rule that holds it; `higher`: over lower roles only. */
+export const RIGHTS = {
+  "READ": {
+    "least": 1,
+    "direct": true,
+    "higher": false
+  },
+  "MARK": {
+    "least": 1,
+    "direct": true,
+    "higher": false
+  },
+  "SPEAK": {
+    "least": 1,
+    "direct": true,
+    "higher": false
+  },
+  "REACT": {
+    "least": 1,
+    "direct": true,
+    "higher": false
+  },
+  "EDIT_OWN": {
+    "least": 1,
+    "direct": true,
+    "higher": false
+  },
+  "RECALL_OWN": {
+    "least": 1,
+    "direct": true,
+    "higher": false
+  },
+  "RECALL_OTHERS": {
+    "least": 2,
+    "direct": false,
+    "higher": true
+  },
+  "READ_EDITS": {
+    "least": 2,
+    "direct": false,
+    "higher": false
+  },
+  "PIN": {
+    "least": "pin",
+    "direct": true,
+    "higher": false
+  },
+  "MENTION_ALL": {
+    "least": "mention_all",
+    "direct": false,
+    "higher": false
+  },
+  "SEND_PACKET": {
+    "least": 1,
+    "direct": true,
+    "higher": false
+  },
+  "OPEN_PACKET": {
+    "least": 1,
+    "direct": true,
+    "higher": false
+  },
+  "NICKNAME": {
+    "least": 1,
+    "direct": false,
+    "higher": false
+  },
+  "LEAVE": {
+    "least": 1,
+    "direct": false,
+    "higher": false
+  },
+  "ADD": {
+    "least": "invite",
+    "direct": false,
+    "higher": false
+  },
+  "INVITE": {
+    "least": "invite",
+    "direct": false,
+    "higher": false
+  },
+  "MANAGE_INVITES": {
+    "least": 2,
+    "direct": false,
+    "higher": false
+  },
+  "ADMIT": {
+    "least": 2,
+    "direct": false,
+    "higher": false
+  },
+  "REMOVE": {
+    "least": 2,
+    "direct": false,
+    "higher": true
+  },
+  "MUTE": {
+    "least": 2,
+    "direct": false,
+    "higher": true
+  },
+  "BAN": {
+    "least": 2,
+    "direct": false,
+    "higher": true
+  },
+  "LIFT_BAN": {
+    "least": 2,
+    "direct": false,
+    "higher": false
+  },
+  "RENAME": {
+    "least": 2,
+    "direct": false,
+    "higher": false
+  },
+  "NOTICE": {
+    "least": 2,
+    "direct": false,
+    "higher": false
+  },
+  "RULES": {
+    "least": 2,
+    "direct": false,
+    "higher": false
+  },
+  "APPOINT": {
+    "least": 3,
+    "direct": false,
+    "higher": true
+  },
+  "HAND_OVER": {
+    "least": 3,
+    "direct": false,
+    "higher": true
+  },
+  "DISSOLVE": {
+    "least": 3,
+    "direct": false,
+    "higher": false
+  }
+} as const;
 /** One message or structure a line; protocol/typescript.py says how to read it. */
 export const TABLE = `
 0 Ban user_id:i name:s until:n by:s

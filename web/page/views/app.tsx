@@ -2,10 +2,11 @@
 import { useEffect } from "preact/hooks";
 import { announcement } from "../state/announcer.ts";
 import { openGroup, openGroupId } from "../state/chats.ts";
+import { inviteOutcome } from "../state/invites.ts";
 import { panel } from "../state/navigation.ts";
 import { connection, connectionState, me, pageIsStale } from "../state/session.ts";
 import { plain } from "../parts/stranger_text.tsx";
-import { words } from "../words/index.ts";
+import { errorText, words } from "../words/index.ts";
 import { ChatList } from "./chat_list.tsx";
 import { ConversationView } from "./conversation.tsx";
 import { Login } from "./login.tsx";
@@ -43,6 +44,7 @@ function Chats() {
       </nav>
       <main class="room">
         <StatusBar />
+        <InviteOutcome />
         {group ? <ConversationView key={group.group_id} group={group} /> : <p class="empty">{words.value.choose}</p>}
       </main>
       <LiveLine />
@@ -77,6 +79,19 @@ function StatusBar() {
         </>
       )}
     </div>
+  );
+}
+
+function InviteOutcome() {
+  const outcome = inviteOutcome.value;
+  if (!outcome) return null;
+  return (
+    <p class="status-bar" role="status">
+      {outcome.kind === "waiting" ? words.value.joinWaiting : errorText(outcome.error.code, outcome.error.message)}{" "}
+      <button type="button" class="link" onClick={() => (inviteOutcome.value = null)}>
+        {words.value.close}
+      </button>
+    </p>
   );
 }
 

@@ -1,4 +1,5 @@
 /** One chat: its head, its messages and the composer, and the dialogs that open over them. */
+import { lazy, Suspense } from "preact/compat";
 import { useState } from "preact/hooks";
 import type { Group, Id } from "../../client/protocol.gen.ts";
 import { Avatar } from "../parts/avatar.tsx";
@@ -16,7 +17,9 @@ import { PacketDialog } from "./packet.tsx";
 import { SendPacketDialog } from "./send_packet.tsx";
 import { Viewer } from "./viewer.tsx";
 
-type Overlay = { kind: "packet"; packetId: Id } | { kind: "send_packet" } | { kind: "viewer"; row: MessageRow } | { kind: "menu"; row: MessageRow };
+const GroupDialog = lazy(() => import("./group.tsx").then(({ GroupDialog }) => ({ default: GroupDialog })));
+
+type Overlay = { kind: "group" } | { kind: "packet"; packetId: Id } | { kind: "send_packet" } | { kind: "viewer"; row: MessageRow } | { kind: "menu"; row: MessageRow };
 
 export function ConversationView({ group }: { group: Group }) {
   const conversation = conversationOf(group.group_id);
@@ -41,9 +44,19 @@ export function ConversationView({ group }: { group: Group }) {
           <bdi>{plain(group.name)}</bdi>
           {group.kind !== 2 && <small>{words.value.members(group.members)}</small>}
         </h1>
+        {group.kind !== 2 && (
+          <button type="button" class="icon-button head-end" aria-label={words.value.group.title} onClick={() => setOverlay({ kind: "group" })}>
+            <Icon name="more" />
+          </button>
+        )}
       </header>
       <MessageList group={group} conversation={conversation} actions={actions} target={target} />
       <Composer group={group} task={task} onTaskDone={() => setTask(null)} onSendPacket={() => setOverlay({ kind: "send_packet" })} />
+      {overlay?.kind === "group" && (
+        <Suspense fallback={null}>
+          <GroupDialog group={group} onClose={close} />
+        </Suspense>
+      )}
       {overlay?.kind === "packet" && <PacketDialog groupId={group.group_id} packetId={overlay.packetId} onClose={close} />}
       {overlay?.kind === "send_packet" && <SendPacketDialog group={group} onClose={close} />}
       {overlay?.kind === "viewer" && <Viewer conversation={conversation} row={overlay.row} onClose={close} />}

@@ -1,0 +1,116 @@
+/** A group from inside: who is in it, what I may do to them, invites, requests to join, and the ways out. */
+import { useEffect, useState } from "preact/hooks";
+import { RefusedError } from "../../client/errors.ts";
+import type { Group, Id, JoinRequest, Member } from "../../client/protocol.gen.ts";
+import { may } from "../../client/rights.ts";
+import { Avatar } from "../parts/avatar.tsx";
+import { Dialog } from "../parts/dialog.tsx";
+import { plain } from "../parts/stranger_text.tsx";
+import { inviteLink } from "../state/invites.ts";
+import { connection, me } from "../state/session.ts";
+import { errorText, words } from "../words/index.ts";
+
+const HOUR_MS = 3_600_000;
+const ADMIN = 2;
+
+async function allMembers(group_id: Id): Promise<Member[]> {
+  const all: Member[] = [];
+  for (let more = true; more; ) {
+    const page = await connection.request("ListMembers", { group_id, after: all.at(-1)?.user_id ?? ("0" as Id) });
+    all.push(...page.members);
+    more = page.more && page.members.length > 0;
+  }
+  return all;
+}
+
+export function GroupDialog({ group, onClose }: { group: Group; onClose(): void }) {
+  const { group: say, failed } = words.value;
+  const { group_id } = group;
+  const [members, setMembers] = useState<Member[]>([]);
+  const [requests, setRequests] = useState<JoinRequest[]>([]);
+  const [filter, setFilter] = useState("");
+  const [link, setLink] = useState("");
+  const [note, setNote] = useState("");
+  const load = async (): Promise<void> => {
+    setMembers(await allMembers(group_id));
+    if (may("ADMIT", group)) setRequests((await connection.request("ListJoinRequests", { group_id })).requests);
+  };
+  const run = (act: () => Promise<unknown>) => (): void => {
+    setNote("");
+    act().then(load).catch((error: unknown) => setNote(error instanceof RefusedError ? errorText(error.code, error.message) : failed(String(error))));
+  };
+  useEffect(run(async () => undefined), [group_id, group.seq]);
+  const invite = run(async () => setLink(inviteLink((await connection.change("MakeInvite", { group_id })).invite.code)));
+  const end = (act: () => Promise<unknown>): void => {
+    act().then(onClose, (error: unknown) => setNote(error instanceof RefusedError ? errorText(error.code, error.message) : failed(String(error))));
+  };
+  const found = members.filter(({ name, nickname }) => `${name} ${nickname}`.toLowerCase().includes(filter.toLowerCase()));
+  return (
+    <Dialog label={say.title} onClose={onClose}>
+      <div class="form">
+        {note && <p class="error" role="alert">{note}</p>}
+        {requests.length > 0 && (
+          <ul class="people" aria-label={say.requests}>
+            {requests.map(({ person }) => (
+              <li key={person.user_id}>
+                <bdi>{plain(person.name)}</bdi>
+                {[true, false].map((accept) => (
+                  <button type="button" class="link" onClick={run(() => connection.change("DecideJoin", { group_id, user_id: person.user_id, accept }))}>
+                    {(accept ? say.accept : say.decline)(plain(person.name))}
+                  </button>
+                ))}
+              </li>
+            ))}
+          </ul>
+        )}
+        <input type="search" aria-label={say.find} placeholder={say.find} value={filter} onInput={({ currentTarget }) => setFilter(currentTarget.value)} />
+        <ul class="people" aria-label={say.members}>
+          {found.map((member) => (
+            <MemberLine key={member.user_id} group={group} member={member} run={run} />
+          ))}
+        </ul>
+        {may("INVITE", group) && <button type="button" class="secondary" onClick={invite}>{say.makeInvite}</button>}
+        {link && <label>{say.link}<input readOnly value={link} onFocus={({ currentTarget }) => currentTarget.select()} /></label>}
+        {may("LEAVE", group) && !may("DISSOLVE", group) && <button type="button" class="secondary" onClick={() => end(() => connection.change("LeaveGroup", { group_id }))}>{say.leave}</button>}
+        {may("DISSOLVE", group) && <button type="button" class="secondary error" onClick={() => confirm(say.sure) && end(() => connection.change("DissolveGroup", { group_id }))}>{say.dissolve}</button>}
+      </div>
+    </Dialog>
+  );
+}
+
+interface LineProps {
+  group: Group;
+  member: Member;
+  run(act: () => Promise<unknown>): () => void;
+}
+
+function MemberLine({ group, member, run }: LineProps) {
+  const { group: say } = words.value;
+  const { group_id } = group;
+  const { user_id, role } = member;
+  const name = plain(member.name);
+  const target = { group_id, user_id };
+  const isMuted = member.muted_until > Date.now();
+  const isAdmin = role === ADMIN;
+  const deeds: [string, boolean, () => Promise<unknown>][] = [
+    [(isMuted ? say.unmute : say.mute)(name), may("MUTE", group, role), () => connection.change("MuteMember", { ...target, until: isMuted ? 0 : Date.now() + HOUR_MS })],
+    [(isAdmin ? say.dismiss : say.appoint)(name), may("APPOINT", group, role), () => connection.change("SetRole", { ...target, role: isAdmin ? 1 : ADMIN })],
+    [say.handOver(name), may("HAND_OVER", group, role), async () => confirm(say.sure) && connection.change("HandOver", target)],
+    [say.remove(name), may("REMOVE", group, role), () => connection.change("RemoveMember", target)],
+    [say.ban(name), may("BAN", group, role), async () => confirm(say.sure) && connection.change("BanUser", target)],
+  ];
+  const allowed = deeds.filter(([, isAllowed]) => isAllowed && user_id !== me.value?.user_id);
+  return (
+    <li>
+      <Avatar name={member.name} id={user_id} size="small" /> <bdi>{name}</bdi> <small class="dim">{say.roles[role - 1]}</small>
+      {allowed.length > 0 && (
+        <details>
+          <summary aria-label={say.actions(name)}>{words.value.more}</summary>
+          {allowed.map(([label, , act]) => (
+            <button type="button" class="link" key={label} onClick={run(act)}>{label}</button>
+          ))}
+        </details>
+      )}
+    </li>
+  );
+}
