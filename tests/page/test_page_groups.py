@@ -43,6 +43,7 @@ def test_the_actions_on_a_member_are_those_of_the_role_and_they_work(town: Town)
     dialog.get_by_label("Actions for gbob").click()
     dialog.get_by_role("button", name="Make gbob an admin").click()
     expect(dialog.get_by_role("button", name="Dismiss gbob as admin")).to_be_visible()
+    owner.page.on("dialog", lambda asked: asked.accept())
     dialog.get_by_role("button", name="Remove gbob").click()
     expect(bob.chat("Garden")).to_have_count(0)
 

@@ -29,8 +29,9 @@ async function join(invite: string): Promise<void> {
   try {
     entered = await connection.change("JoinGroup", { code: invite });
   } catch (error) {
-    if (!(error instanceof RefusedError)) throw error;
-    inviteOutcome.value = { kind: "refused", error };
+    // Without an answer the code waits for the next connection.
+    if (error instanceof RefusedError) inviteOutcome.value = { kind: "refused", error };
+    else code = invite;
     return;
   }
   if (entered.waiting) {

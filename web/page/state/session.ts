@@ -60,7 +60,7 @@ function endSession(): Promise<void> {
   if (!logoutWaits.value) return Promise.resolve();
   ending ??= fetch("/session", { method: "DELETE", signal: AbortSignal.timeout(LOGOUT_MS) })
     .then(
-      (response) => response.status < 500 && setLogoutWaits(false),
+      (response) => (response.ok || response.status === 401) && setLogoutWaits(false),
       () => undefined, // no network: it waits
     )
     .then(() => void (ending = null));

@@ -39,7 +39,7 @@ export function GroupDialog({ group, onClose }: { group: Group; onClose(): void 
     setNote("");
     act().then(load).catch((error: unknown) => setNote(error instanceof RefusedError ? errorText(error.code, error.message) : failed(String(error))));
   };
-  useEffect(run(async () => undefined), [group_id, group.seq]);
+  useEffect(run(async () => undefined), [group_id, group.members, group.role]);
   const invite = run(async () => setLink(inviteLink((await connection.change("MakeInvite", { group_id })).invite.code)));
   const end = (act: () => Promise<unknown>): void => {
     act().then(onClose, (error: unknown) => setNote(error instanceof RefusedError ? errorText(error.code, error.message) : failed(String(error))));
@@ -71,7 +71,7 @@ export function GroupDialog({ group, onClose }: { group: Group; onClose(): void 
         </ul>
         {may("INVITE", group) && <button type="button" class="secondary" onClick={invite}>{say.makeInvite}</button>}
         {link && <label>{say.link}<input readOnly value={link} onFocus={({ currentTarget }) => currentTarget.select()} /></label>}
-        {may("LEAVE", group) && !may("DISSOLVE", group) && <button type="button" class="secondary" onClick={() => end(() => connection.change("LeaveGroup", { group_id }))}>{say.leave}</button>}
+        {may("LEAVE", group) && !may("DISSOLVE", group) && <button type="button" class="secondary" onClick={() => confirm(say.sure) && end(() => connection.change("LeaveGroup", { group_id }))}>{say.leave}</button>}
         {may("DISSOLVE", group) && <button type="button" class="secondary error" onClick={() => confirm(say.sure) && end(() => connection.change("DissolveGroup", { group_id }))}>{say.dissolve}</button>}
       </div>
     </Dialog>
@@ -96,7 +96,7 @@ function MemberLine({ group, member, run }: LineProps) {
     [(isMuted ? say.unmute : say.mute)(name), may("MUTE", group, role), () => connection.change("MuteMember", { ...target, until: isMuted ? 0 : Date.now() + HOUR_MS })],
     [(isAdmin ? say.dismiss : say.appoint)(name), may("APPOINT", group, role), () => connection.change("SetRole", { ...target, role: isAdmin ? 1 : ADMIN })],
     [say.handOver(name), may("HAND_OVER", group, role), async () => confirm(say.sure) && connection.change("HandOver", target)],
-    [say.remove(name), may("REMOVE", group, role), () => connection.change("RemoveMember", target)],
+    [say.remove(name), may("REMOVE", group, role), async () => confirm(say.sure) && connection.change("RemoveMember", target)],
     [say.ban(name), may("BAN", group, role), async () => confirm(say.sure) && connection.change("BanUser", target)],
   ];
   const allowed = deeds.filter(([, isAllowed]) => isAllowed && user_id !== me.value?.user_id);
