@@ -26,7 +26,7 @@ from chatsrv_protocol.codec import UnknownEvent, frame_of
 from chatsrv_protocol.common import Done, Draining, Ping, Pong, Refused
 from chatsrv_protocol.messages import Message, Send, Sent
 from chatsrv_protocol.registry import is_command, is_event
-from chatsrv_protocol.session import Hello, LoggedIn, Login, Logout, Register, Resume, Welcome
+from chatsrv_protocol.session import Hello, LoggedIn, Login, Logout, Register, Resume, ResumeHere, Welcome
 from chatsrv_protocol.sync import CatchUp, CaughtUp
 
 HELLO = Hello((1,), "test")
@@ -63,7 +63,7 @@ def given(receiver, data) -> Any:
     return got
 
 
-GUEST = {Register, Login, Resume}
+GUEST = {Register, Login, Resume, ResumeHere}
 
 
 def expected(state, cls):

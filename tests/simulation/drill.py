@@ -11,14 +11,18 @@ from typing import Final
 import trio
 
 from chatsrv.commands.table import HANDLERS
+from chatsrv_protocol.session import ResumeHere
 from simulation import network
 from simulation.devices import Person
 from simulation.operations import OPERATIONS
 from simulation.web import REQUESTS
 from simulation.world import AIMED, ALL_FAULTS, World
 
-COMMANDS: Final = (*sorted(command.__name__ for command in HANDLERS), *REQUESTS)
-"""Everything that a client can ask: a new command of the server is one that has to be met."""
+OF_A_BROWSER: Final = frozenset((ResumeHere,))
+"""What needs a cookie in the handshake of a WebSocket, which no stream in memory has; tests/http/test_web_session.py has it."""
+
+COMMANDS: Final = (*sorted(command.__name__ for command in HANDLERS if command not in OF_A_BROWSER), *REQUESTS)
+"""Everything else that a client can ask: a new command of the server is one that has to be met."""
 
 LATENCY: Final = 0.3
 """Seconds, at most."""
