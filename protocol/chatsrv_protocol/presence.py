@@ -79,7 +79,9 @@ class Profiles:
 
 @command(0x0A02, reply=Profiles)
 class GetProfiles:
-    """How do these people show themselves?"""
+    """How do these people show themselves? Of people with whom I am in no group (a conversation of two is one), only
+    the name: their nickname is empty, and their avatar 0.
+    """
 
     people: tuple[int, ...] = field(ListOf(USER_ID, MAX_PROFILES))
 

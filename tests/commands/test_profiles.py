@@ -39,6 +39,11 @@ async def test_a_profile_changes_by_parts_and_reaches_my_devices(autojump_clock)
         assert await tablet.event(ProfileChanged) == ProfileChanged(whole.profile, True)
         assert (await bob.ask(GetProfiles((bob.user_id, 99, ann.user_id)))).profiles == (
             Profile(bob.user_id, "bob", "", 0),
+            Profile(ann.user_id, "ann", "", 0),  # a stranger: only the name
+        )
+        await ann.make_group("home", bob)
+        assert (await bob.ask(GetProfiles((bob.user_id, 99, ann.user_id)))).profiles == (
+            Profile(bob.user_id, "bob", "", 0),
             Profile(ann.user_id, "ann", "Änne", 0),
         )
         assert (await ann.ask(SetProfile("", hidden=False))) == MyProfile(Profile(ann.user_id, "ann", "", 0), False)

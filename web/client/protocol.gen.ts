@@ -1139,7 +1139,7 @@ export interface SetProfile {
   avatar?: Id | null; // medium
   hidden?: boolean | null;
 }
-/** How do these people show themselves? */
+/** How do these people show themselves? Of people with whom I am in no group (a conversation of two is one), only */
 export interface GetProfiles {
   people: Id[];
 }

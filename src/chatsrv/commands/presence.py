@@ -40,8 +40,9 @@ async def set_profile(request: Request, command: wire.SetProfile) -> wire.MyProf
 
 
 async def get_profiles(request: Request, command: wire.GetProfiles) -> wire.Profiles:
-    """How people show themselves."""
-    found = await request.read(lambda conn: profiles.profiles(conn, command.people))
+    """How people show themselves, to those who share a group with them; to others, by their names."""
+    user_id = request.caller.actor.user_id
+    found = await request.read(lambda conn: profiles.shown_to(conn, user_id, command.people))
     return wire.Profiles(tuple([_shown(each) for each in found]))
 
 

@@ -38,6 +38,15 @@ def profiles(conn: SqlConnection, user_ids: Sequence[int]) -> list[StoredProfile
     return [found[user_id] for user_id in dict.fromkeys(user_ids) if user_id in found]
 
 
+def shown_to(conn: SqlConnection, viewer_id: int, user_ids: Sequence[int]) -> list[StoredProfile]:
+    """As `profiles`, for a viewer: of those with whom they are in no group, only the name."""
+    known = dict.fromkeys((viewer_id, *sharing(conn, viewer_id, list(dict.fromkeys(user_ids)))))
+    return [
+        each if each.user_id in known else StoredProfile(each.user_id, each.name, "", 0, hidden=False)
+        for each in profiles(conn, user_ids)
+    ]
+
+
 def require_nickname(nickname: str) -> None:
     """Refuse a nickname ("" is none) that shows nothing, deceives, or calls everybody. Raises Refusal."""
     if nickname and (problem := title_problem(nickname, of_person=True)):
