@@ -27,9 +27,10 @@ def test_seeds(first: int) -> None:
     assert sum(each.operations.total() for each in told) >= 25_000
     assert sum(each.faults.total() for each in told) >= 2_500
     assert set(sum((each.faults for each in told), Counter[str]())) == set(ALL_FAULTS)
-    # A backup is asked for by those who may not; an attachment has no thumbnail.
+    # A backup is asked for by those who may not; an attachment has no thumbnail. Of a hundred tries to let somebody in one or
+    # none succeeds: that it is met by every fault is asserted above, what it does by test_invites.py.
     done = sum((each.done for each in told), Counter[str]())
-    assert set(OPERATIONS) - set(done) == {"backup", "thumbnail"}
+    assert set(OPERATIONS) - set(done) - {"decide"} == {"backup", "thumbnail"}
     # What is called a hang is far from what happens.
     assert max(each.busiest for each in told) < AT_ONE_MOMENT / 3
     assert max(each.steps for each in told) < ALTOGETHER / 3
