@@ -117,6 +117,7 @@ class Base(RuleBasedStateMachine):
             device.client = await (await connect(self.server)).resume(device.account.token)
             await device.show_page()
 
+        self._pass()  # whoever was away for longer than the grace is off the page before they come back
         self.world.call(resume)
         device.account.gone_since = None
         self.live.append(device)
@@ -166,6 +167,9 @@ class Base(RuleBasedStateMachine):
         device.hear(others)
         self.world.call(device.turn_pages, of_lobbies)
         self._check_page(device)
+
+    def _pass(self) -> tuple[int, int]:
+        raise NotImplementedError
 
     def _check_page(self, device: Device) -> None:
         raise NotImplementedError
