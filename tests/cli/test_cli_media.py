@@ -74,6 +74,8 @@ def test_pictures_of_a_person_and_a_group(ann: Shell, tmp_path: Path) -> None:
     sound.write_bytes(support.media_files.wav())
     avatar = ann.call("profile", "--avatar-file", str(picture), "--json").record["avatar"]
     bob = ann.register("bob")
+    assert bob.call("profile", "ann", "--json").record["avatar"] is None, "strangers are shown the name only"
+    ann.call("group", "create", "gallery", "bob")
     assert bob.call("profile", "ann", "--json").record["avatar"] == avatar
     bob.call("media", "get", avatar, "-o", str(tmp_path / "out.png"))
     assert (tmp_path / "out.png").read_bytes() == picture.read_bytes()

@@ -58,6 +58,10 @@ def test_groups_from_beginning_to_end(ann: Shell, bob: Shell) -> None:
 
 def test_what_cannot_be_done_with_groups(ann: Shell) -> None:
     made = [ann.call("group", "create", "twins", "--json").record["id"] for _ in range(2)]
+    assert made[1] in ann.call("send", "twins", "the first one").err, (
+        "the remembered one wins, with a note on the other"
+    )
+    ann.call("group", "forget", "twins")
     ambiguous = ann.call("send", "twins", "which?", code=1)
     assert all(group_id in ambiguous.err for group_id in made)
     ann.call("send", made[0], "this one")

@@ -23,7 +23,11 @@ def test_profile(shell: Shell) -> None:
     assert shell.call("profile").out == "ann has no nickname\n"
     mine = shell.call("profile", "--nickname", "Ännchen", "--hide", "--json").record
     assert (mine["name"], mine["nickname"], mine["avatar"], mine["hidden"]) == ("ann", "Ännchen", None, True)
-    (shown,) = shell.as_user("bob").call("profile", "ann", "--json").records
+    bob = shell.as_user("bob")
+    (shown,) = bob.call("profile", "ann", "--json").records
+    assert shown == {"user_id": mine["user_id"], "name": "ann", "nickname": "", "avatar": None}, "a stranger"
+    shell.call("group", "create", "acquainted", "bob")
+    (shown,) = bob.call("profile", "ann", "--json").records
     assert shown == {"user_id": mine["user_id"], "name": "ann", "nickname": "Ännchen", "avatar": None}
     assert shell.call("profile", "--nickname", "", "--show").out == "ann has no nickname\n"
     assert "name nobody" in shell.call("profile", "bob", "--hide", code=2).err
