@@ -217,9 +217,10 @@ def test_what_is_corrected_or_recalled_changes_where_it_stands(
     assert on_screen(bob, "shelf", play, monkeypatch).failure is None
 
 
-def test_what_is_new_is_found_by_keys(ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_new_is_found_by_keys(ann: Shell, url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bob = Shell(home, url).register("newcomer")  # nobody else's messages call this one: who is called goes there first
     for name in ("first", "second", "third"):
-        ann.call("group", "create", name, "bob")
+        ann.call("group", "create", name, "newcomer")
         bob.call("read", name)
     ann.call("send", "third", "are you there?")
 
