@@ -1,32 +1,7 @@
 """The group from inside, and invites by link, in a real browser."""
 
-from collections.abc import Generator
-
-import pytest
-import toolchain
-from page_kit import Town, open_browser, open_town, require
-from playwright.sync_api import Browser, expect
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    require("Node.js", toolchain.find_node())
-    if not toolchain.is_fresh():
-        assert toolchain.main(["page"]) == 0
-    with open_browser() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Generator[Town]:
-    with open_town(browser, tmp_path_factory.mktemp("page") / "data") as town:
-        yield town
-
-
-@pytest.fixture
-def town(server: Town) -> Generator[Town]:
-    yield server
-    server.close()
+from playwright.sync_api import expect
+from support.page_kit import Town
 
 
 def test_the_actions_on_a_member_are_those_of_the_role_and_they_work(town: Town):

@@ -1,34 +1,10 @@
 """The page in a real browser against a real server: logging in, the list, the conversation, sending, drafts."""
 
 import re
-from collections.abc import Generator
 from pathlib import Path
 
-import pytest
-import toolchain
-from page_kit import Town, open_browser, open_town, require, wait_for
-from playwright.sync_api import Browser, expect
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    require("Node.js", toolchain.find_node())
-    if not toolchain.is_fresh():
-        assert toolchain.main(["page"]) == 0
-    with open_browser() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Generator[Town]:
-    with open_town(browser, tmp_path_factory.mktemp("page") / "data") as town:
-        yield town
-
-
-@pytest.fixture
-def town(server: Town) -> Generator[Town]:
-    yield server
-    server.close()
+from playwright.sync_api import expect
+from support.page_kit import Town, wait_for
 
 
 def test_a_reload_needs_no_password_and_no_script_can_read_the_token(town: Town):

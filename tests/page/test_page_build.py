@@ -9,7 +9,7 @@ from pathlib import Path
 import hatch_build
 import pytest
 import toolchain
-from page_kit import ROOT, require
+from support.page_kit import ROOT, require
 
 WEB = ROOT / "web"
 SOURCES = [
