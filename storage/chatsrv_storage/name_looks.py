@@ -15,7 +15,7 @@ DATA_VERSION: Final = 1
 
 def add(conn: SqlConnection, user_id: int, name: str) -> None:
     """Note what the name of a new account looks like."""
-    conn.execute("insert or ignore into name_look values (?, ?)", (skeleton(name), user_id))
+    conn.execute("insert into name_look values (?, ?) on conflict do nothing", (skeleton(name), user_id))
 
 
 def lookalike(conn: SqlConnection, name: str) -> int | None:
@@ -43,5 +43,7 @@ def _bring_up_to_date(conn: SqlConnection) -> None:
         return
     conn.execute("delete from name_look")
     rows = conn.execute("select id, name from person").fetchall()
-    conn.executemany("insert or ignore into name_look values (?, ?)", [(skeleton(name), user) for user, name in rows])
+    conn.executemany(
+        "insert into name_look values (?, ?) on conflict do nothing", [(skeleton(name), user) for user, name in rows]
+    )
     conn.execute("update name_look_version set version = ?", (DATA_VERSION,))

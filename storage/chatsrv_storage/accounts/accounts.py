@@ -7,6 +7,7 @@ import attrs
 from chatsrv_names import account_name_problem, name_key
 from chatsrv_storage import name_looks
 from chatsrv_storage.accounts import audit_log
+from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.row_checksums import seal
@@ -76,8 +77,8 @@ def find(conn: SqlConnection, names: Sequence[str]) -> list[tuple[int, str]]:
 
 def names_of(conn: SqlConnection, user_ids: Sequence[int]) -> dict[int, str]:
     """The name of each user that exists."""
-    marks = ",".join("?" * len(user_ids))
-    return dict(conn.execute(f"select id, name from person where id in ({marks})", tuple(user_ids)).fetchall())
+    found = conn.execute(f"select id, name from person where id in ({marks(len(user_ids))})", tuple(user_ids))
+    return dict(found.fetchall())
 
 
 def set_password(conn: SqlConnection, user_id: int, password_hash: str, keep_session: int) -> list[int]:

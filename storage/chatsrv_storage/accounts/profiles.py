@@ -7,6 +7,7 @@ import attrs
 
 from chatsrv_names import title_problem
 from chatsrv_storage.accounts.accounts import names_of
+from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection
 
@@ -25,14 +26,10 @@ class StoredProfile:
     hidden: bool
 
 
-def _marks(user_ids: Sequence[int]) -> str:
-    return ",".join("?" * len(user_ids))
-
-
 def profiles(conn: SqlConnection, user_ids: Sequence[int]) -> list[StoredProfile]:
     """The profiles of those who exist, in the order asked."""
     rows = conn.execute(
-        f"select id, name, nickname, avatar, hidden from person where id in ({_marks(user_ids)})", tuple(user_ids)
+        f"select id, name, nickname, avatar, hidden from person where id in ({marks(len(user_ids))})", tuple(user_ids)
     )
     found = {row[0]: StoredProfile(*row[:4], hidden=bool(row[4])) for row in rows}
     return [found[user_id] for user_id in dict.fromkeys(user_ids) if user_id in found]
@@ -74,9 +71,9 @@ def hidden_users(conn: SqlConnection) -> list[int]:
 def sharing(conn: SqlConnection, user_id: int, others: Sequence[int]) -> list[int]:
     """Those of `others` who are in a group with this user, now."""
     rows = conn.execute(
-        f"select u.id from person u where u.id in ({_marks(others)}) and exists (select 1 from group_member t"
-        " cross join group_member m on m.group_id = t.group_id and m.user_id = ? and m.role > 0"
-        " where t.user_id = u.id and t.role > 0)",
+        f"select u.id from person u where u.id in ({marks(len(others))}) and exists (select 1 from group_member t"
+        " cross join group_member m where m.group_id = t.group_id and m.user_id = ? and m.role > 0"
+        " and t.user_id = u.id and t.role > 0)",
         (*others, user_id),
     )
     return [row[0] for row in rows]
@@ -85,7 +82,7 @@ def sharing(conn: SqlConnection, user_id: int, others: Sequence[int]) -> list[in
 def last_seen(conn: SqlConnection, user_ids: Sequence[int]) -> dict[int, int]:
     """When a device of each was last connected, as far as a session that has not ended knows (to 30 seconds)."""
     rows = conn.execute(
-        f"select user_id, max(seen_at) from session where user_id in ({_marks(user_ids)}) group by user_id",
+        f"select user_id, max(seen_at) from session where user_id in ({marks(len(user_ids))}) group by user_id",
         tuple(user_ids),
     )
     return dict(rows.fetchall())

@@ -33,7 +33,8 @@ def token_hash(token: bytes) -> bytes:
 def create(conn: SqlConnection, session_id: int, user_id: int, token: bytes, device: str, now_ms: int) -> list[int]:
     """A new session; answers the ids of those that gave way to it."""
     rows = conn.execute(
-        "select id from session where user_id = ? order by seen_at desc limit -1 offset ?", (user_id, MAX_PER_USER - 1)
+        "select id from session where user_id = ? order by seen_at desc limit ? offset ?",
+        (user_id, 1 << 40, MAX_PER_USER - 1),
     ).fetchall()
     conn.executemany("delete from session where id = ?", rows)
     conn.execute(

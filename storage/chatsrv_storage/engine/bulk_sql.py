@@ -45,6 +45,11 @@ def query_rows(conn: SqlConnection, before: str, rows: Sequence[tuple[Any, ...]]
         yield from json.loads(text)
 
 
+def marks(count: int) -> str:
+    """What stands between the parentheses of `in (…)` for so many keys; for none, what no key equals."""
+    return ", ".join("?" * count) or "null"
+
+
 def select_in(conn: SqlConnection, before: str, keys: Sequence[int], *first: int) -> Iterator[tuple[Any, ...]]:
     """The rows of `before (?, ?, …)` for all keys, piece by piece; `first` are the parameters in `before`."""
     for part in _pieces(keys):

@@ -118,7 +118,8 @@ def ban(user_id: int, until: int) -> Script:
         _require_future(turn, until, "until")
         banned = person(turn, user_id)
         turn.conn.execute(
-            "insert into ban values (?, ?, ?, ?) on conflict do update set until = excluded.until, banned_by = excluded.banned_by",
+            "insert into ban values (?, ?, ?, ?)"
+            " on conflict (group_id, user_id) do update set until = excluded.until, banned_by = excluded.banned_by",
             (turn.group_id, user_id, until, actor.user_id),
         )
         turn.conn.execute("delete from join_request where group_id = ? and user_id = ?", (turn.group_id, user_id))

@@ -18,14 +18,14 @@ MOST_MENTIONS: Final = 100
 
 _MENTIONS: Final = (
     "(select count(*) from (select 1 from mention n where n.user_id = {} and n.group_id = m.group_id and n.seq > m.read_seq"
-    f" limit {MOST_MENTIONS}))"
+    f" limit {MOST_MENTIONS}) as counted)"
 )
 _SELECT: Final = (
     f"select m.left_seq, m.left_name, m.group_id, {NAME}, m.role, g.members, g.seq, g.ordinal, m.read_seq, m.read_ordinal,"
     f" m.visible_from, g.kind, {RULES}, m.nickname, m.muted_until, g.avatar,"
     f" {_MENTIONS.format('m.user_id')} + {_MENTIONS.format('0')}, m.quiet, max(m.delivered_seq, m.read_seq),"
     f" l.seq, l.sender_id, s.name, l.sent_at, l.kind, l.text,"
-    """ l.data is '{"recalled":true}'"""
+    """ l.data = '{"recalled":true}'"""
     " from group_member m join chat_group g on g.id = m.group_id"
     " left join message l on l.group_id = m.group_id and l.seq = g.last_seq and l.seq > m.visible_from"
     " left join person s on s.id = l.sender_id"

@@ -105,7 +105,7 @@ def memberships(conn: SqlConnection, user_id: int, session_id: int) -> tuple[int
     later finds the connection.
     """
     row = conn.execute(
-        "select u.version from session s join person u on u.id = s.user_id where s.id = ? and u.id = ? and not u.disabled",
+        "select u.version from session s join person u on u.id = s.user_id where s.id = ? and u.id = ? and u.disabled = 0",
         (session_id, user_id),
     ).fetchone()
     if row is None:

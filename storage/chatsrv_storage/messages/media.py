@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import attrs
 
+from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor, EventRecord
 from chatsrv_storage.groups.permissions import Operation, require_reader
@@ -299,8 +300,9 @@ def drop_expired(conn: SqlConnection, now_ms: int) -> list[str]:
 
 def still_used(conn: SqlConnection, digests: Sequence[str]) -> list[str]:
     """Which of these contents some medium has."""
-    marks = ", ".join("?" * len(digests))
-    rows = conn.execute(f"select distinct sha256 from media where sha256 in ({marks})", digests).fetchall()
+    rows = conn.execute(
+        f"select distinct sha256 from media where sha256 in ({marks(len(digests))})", digests
+    ).fetchall()
     return [row[0] for row in rows]
 
 

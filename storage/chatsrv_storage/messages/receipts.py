@@ -44,7 +44,8 @@ def receipts(
         raise Refusal("forbidden", "receipts are for the sender of a message", "of")
     others = (group_id, user_id, of)
     counts = conn.execute(
-        "select count(*), coalesce(sum(max(m.delivered_seq, m.read_seq) >= ?), 0), coalesce(sum(m.read_seq >= ?), 0)"
+        "select count(*), coalesce(sum(case when max(m.delivered_seq, m.read_seq) >= ? then 1 else 0 end), 0),"
+        " coalesce(sum(case when m.read_seq >= ? then 1 else 0 end), 0)"
         f" from group_member m{_OTHERS}",
         (of, of, *others),
     ).fetchone()

@@ -15,7 +15,7 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection
 
 _INSERT = "insert into transfer values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_ADD = " on conflict do update set balance = balance + excluded.balance"
+_ADD = " on conflict (kind, id) do update set balance = account.balance + excluded.balance"
 
 
 def _row(transfer: Transfer) -> tuple[Any, ...]:
@@ -48,7 +48,7 @@ def post(conn: SqlConnection, transfer: Transfer) -> dict[Account, int]:
         raise Refusal(refused.code, refused.message, refused.field) from None
     conn.execute(_INSERT, _row(transfer))
     conn.executemany(
-        "insert into account values (?, ?, ?) on conflict do update set balance = excluded.balance",
+        "insert into account values (?, ?, ?) on conflict (kind, id) do update set balance = excluded.balance",
         [(account.kind.value, account.id, cents) for account, cents in after.items()],
     )
     return after
@@ -73,9 +73,9 @@ def statement(conn: SqlConnection, user_id: int, before: int, limit: int) -> lis
     """(transfer id, kind, cents with the user's sign, packet or withdrawal, time) of a wallet, the latest first."""
     return conn.execute(
         "select * from (select id, kind, -cents, receiver_id, at from transfer"
-        " where giver_kind = 'wallet' and giver_id = ? and id < ? order by id desc limit ?)"
+        " where giver_kind = 'wallet' and giver_id = ? and id < ? order by id desc limit ?) as given"
         " union all select * from (select id, kind, cents, giver_id, at from transfer"
-        " where receiver_kind = 'wallet' and receiver_id = ? and id < ? order by id desc limit ?)"
+        " where receiver_kind = 'wallet' and receiver_id = ? and id < ? order by id desc limit ?) as received"
         " order by 1 desc limit ?",
         (user_id, before, limit) * 2 + (limit,),
     ).fetchall()

@@ -256,9 +256,9 @@ def grab_packet(conn: SqlConnection, user_id: int, group_id: int, packet_id: int
 def had_shares(conn: SqlConnection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
     """Of these pairs (packet, user) those who had a share, and what they were paid."""
     rows = query_rows(
-        conn, "with asked (packet, user) as (", pairs,
+        conn, "with asked (packet, person) as (", pairs,
         ") select json_group_array(json_array(r.packet_id, r.user_id, r.cents)) from asked a"
-        " join redpack_record r on r.packet_id = a.packet and r.user_id = a.user",
+        " join redpack_record r on r.packet_id = a.packet and r.user_id = a.person",
     )  # fmt: skip
     return {(packet_id, user_id): cents for packet_id, user_id, cents in rows}
 
