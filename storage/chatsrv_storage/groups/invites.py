@@ -80,7 +80,8 @@ def invites(conn: SqlConnection, user_id: int, group_id: int, now_ms: int) -> li
     require_reader(conn, user_id, group_id, now_ms, Operation.MANAGE_INVITES if everybody else Operation.INVITE)
     rows = conn.execute(
         "select i.code, i.made_by, u.name, i.made_at, i.expires_at, i.max_uses, i.uses from invite i"
-        f" join person u on u.id = i.made_by where group_id = ? and (? <> 0 or i.made_by = ?) and {_GOOD} order by i.made_at, i.code",
+        f" join person u on u.id = i.made_by where group_id = ? and (? <> 0 or i.made_by = ?) and {_GOOD}"
+        " order by i.made_at, i.code",
         (group_id, int(everybody), user_id, now_ms),
     )
     return [StoredInvite(*row) for row in rows]

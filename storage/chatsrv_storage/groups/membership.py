@@ -90,7 +90,8 @@ def enter(
     turn.conn.execute("update chat_group set members = ? where id = ?", (group.members, turn.group_id))
     turn.conn.executemany(
         "insert into group_member (group_id, user_id, role, joined_at, visible_from, read_seq, read_ordinal,"
-        " joined_seq, version) values (?, ?, ?, ?, ?, ?, ?, ?, 0) on conflict (group_id, user_id) do update set role = excluded.role,"
+        " joined_seq, version) values (?, ?, ?, ?, ?, ?, ?, ?, 0)"
+        " on conflict (group_id, user_id) do update set role = excluded.role,"
         " joined_at = excluded.joined_at, visible_from = excluded.visible_from, left_seq = 0, nickname = '',"
         " read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal, quiet = 0, delivered_seq = 0,"
         " joined_seq = excluded.joined_seq",
