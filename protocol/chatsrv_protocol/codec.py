@@ -87,7 +87,7 @@ class _ShapeError(Exception):
     """A structure or list of structures that is not even an array."""
 
 
-_plans: dict[type[Any], _Plan] = {}
+_plans: dict[type[object], _Plan] = {}
 
 
 def _plan(cls: type[Any]) -> _Plan:

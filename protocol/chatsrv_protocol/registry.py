@@ -16,10 +16,10 @@ from chatsrv_protocol.fields import field
 T = TypeVar("T")
 
 BY_NUMBER: dict[int, type[Any]] = {}
-NUMBER_OF: dict[type[Any], int] = {}
-REPLY_TO: dict[type[Any], type[Any]] = {}
+NUMBER_OF: dict[type[object], int] = {}
+REPLY_TO: dict[type[object], type[object]] = {}
 STRUCTS: dict[str, type[Any]] = {}
-REFUSALS: dict[type[Any], tuple[ErrorCode, ...]] = {}
+REFUSALS: dict[type[object], tuple[ErrorCode, ...]] = {}
 """What each command can be refused for, besides what any command can (errors.ANY_COMMAND)."""
 
 

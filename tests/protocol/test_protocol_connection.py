@@ -267,14 +267,15 @@ class Dialogue(RuleBasedStateMachine):
     def answer(self, data, refused):
         request_id = data.draw(st.sampled_from(list(self.open)))
         message = self.open.pop(request_id)
-        reply: Any = {
+        replies: dict[type[object], Any] = {
             Welcome: WELCOME,
             LoggedIn: LOGGED_IN,
             Sent: Sent(5, 1, 1, 1, 0),
             Pong: Pong(0),
             CaughtUp: CaughtUp(()),
             Done: Done(),
-        }[REPLY_TO[type(message)]]
+        }
+        reply = replies[REPLY_TO[type(message)]]
         if refused and type(message) is not Hello:
             reply = Refused(ErrorCode.SERVER_BUSY, "later")
         if type(reply) is CaughtUp:

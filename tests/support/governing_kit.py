@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from chatsrv.bus import SharedFrames, Subscriber
-from chatsrv.commands.context import Request, Services
+from chatsrv.commands.context import Deferred, Request, Services
 from chatsrv.commands.table import HANDLERS
 from chatsrv.config import Config
 from chatsrv.testing import QUICK, open_test_server
@@ -58,7 +58,7 @@ class Person:
         self.streamed = []
         try:
             reply = await HANDLERS[type(command)](Request(self.services, self, number), command)
-            if reply is None:
+            if isinstance(reply, Deferred):
                 await self._waiting[number].wait()
                 reply = self._answers.pop(number)
             if isinstance(reply, Refusal):

@@ -1,8 +1,8 @@
 """What a handler works with: the services of the server, and the caller whose command it is."""
 
 import hashlib
-from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
 import trio
@@ -31,6 +31,7 @@ from chatsrv_storage.idempotency import Once
 from chatsrv_storage.interface import Job, Storage
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @attrs.frozen(slots=True)
@@ -100,13 +101,41 @@ class Caller(Protocol):
         """From here on the connection speaks for this user: hears their groups. Answers the user's version."""
         ...
 
-    def answer(self, request_id: int, message: Any) -> None:
+    def answer(self, request_id: int, message: object) -> None:
         """Send the reply; the request is answered."""
         ...
 
     def stream(self, frames: bytes) -> None:
         """Send encoded events of an answer that a reply will close."""
         ...
+
+
+class Deferred(Generic[R]):
+    """What a handler returns whose reply, an R, is sent in another way: before it returns, or by a group's channel."""
+
+    __slots__ = ()
+
+
+class DeferredReply(Deferred[R]):
+    """Answers a request when the outcome of its command is known: the channel calls it after the commit."""
+
+    __slots__ = ("_command", "_reply", "_request")
+
+    def __init__(self, request: "Request", command: object, reply: Callable[..., R]) -> None:
+        self._request = request
+        self._command = command
+        self._reply = reply
+
+    def __call__(self, outcome: Outcome) -> None:
+        """Answer with the reply, made of the outcome's fields, or with the refusal."""
+        request = self._request
+        answer = request.caller.answer
+        try:
+            reply = self._reply(*outcome.reply) if isinstance(outcome, Accepted) else outcome
+            answer(request.request_id, reply)
+        except Exception:
+            request.services.log.exception("a reply cannot be made", command=type(self._command).__name__)
+            answer(request.request_id, server_fault())
 
 
 @attrs.frozen(slots=True)
@@ -144,19 +173,18 @@ class Request:
         change = Command(self.caller.actor, self.once(command), script)
         return await self.services.channels.run(group_id, change)
 
-    def answer_later(self, command: Any, reply: type[Any]) -> Callable[[Outcome], None]:
+    def answer_later(self, command: object, reply: Callable[..., R]) -> DeferredReply[R]:
         """What a channel calls with the outcome of this command: it answers with that reply, or with the refusal."""
+        return DeferredReply(self, command, reply)
 
-        def done(outcome: Outcome) -> None:
-            try:
-                self.caller.answer(self.request_id, reply(*outcome.reply) if isinstance(outcome, Accepted) else outcome)
-            except Exception:
-                self.services.log.exception("a reply cannot be made", command=type(command).__name__)
-                self.caller.answer(self.request_id, server_fault())
+    def answer_before(self, reply: R, events: Iterable[object]) -> Deferred[R]:
+        """Send the reply now, and then these events, which are told live from then on."""
+        self.caller.answer(self.request_id, reply)
+        for event in events:
+            self.caller.stream(encode(event))
+        return Deferred()
 
-        return done
-
-    def stream_events(self, events: list[Any]) -> None:
+    def stream_events(self, events: Iterable[object]) -> None:
         """Send events as part of the answer, under the request's id, in pieces that a WebSocket message holds."""
         frames: list[bytes] = []
         size = 0

@@ -1,11 +1,13 @@
 """What happens to messages after they are said. Changes run in the group's channel; lists and search only read."""
 
-from typing import Any
-
 from chatsrv.commands.context import Request
-from chatsrv.commands.hooks import TextKind
+from chatsrv.commands.hooks import Hooks, TextKind
 from chatsrv.commands.paging import before_or_end
+from chatsrv.commands.registry import handles
 from chatsrv.commands.texts import check_text
+from chatsrv.config import Config
+from chatsrv.groups import Channels
+from chatsrv.groups.deliveries import Deliveries
 from chatsrv.groups.wire import event_of
 from chatsrv_protocol import ErrorCode, limits, messages
 from chatsrv_protocol import conversation as wire
@@ -23,33 +25,38 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-async def edit(request: Request, command: wire.Edit) -> Changed:
+@handles
+async def edit(request: Request, command: wire.Edit, *, config: Config) -> Changed:
     """Other words for a text of mine."""
-    within_ms = _milliseconds(request.services.config.edit_within)
+    within_ms = _milliseconds(config.edit_within)
     script = edits.edit(command.of, command.text, within_ms, command.mentions, mention_all=command.mention_all)
     return Changed(*await request.change(command.group_id, command, script))
 
 
-async def recall(request: Request, command: wire.Recall) -> Changed:
+@handles
+async def recall(request: Request, command: wire.Recall, *, config: Config) -> Changed:
     """A message less."""
-    script = edits.recall(command.of, _milliseconds(request.services.config.recall_within))
+    script = edits.recall(command.of, _milliseconds(config.recall_within))
     return Changed(*await request.change(command.group_id, command, script))
 
 
+@handles
 async def react(request: Request, command: wire.React) -> Changed:
     """An emoji more or less."""
     script = reactions_pins.react(command.of, command.emoji, on=command.on)
     return Changed(*await request.change(command.group_id, command, script))
 
 
+@handles
 async def pin(request: Request, command: wire.Pin) -> Changed:
     """A pin more or less."""
     return Changed(*await request.change(command.group_id, command, reactions_pins.pin(command.of, on=command.on)))
 
 
-async def forward(request: Request, command: wire.Forward) -> messages.Sent:
+@handles
+async def forward(request: Request, command: wire.Forward, *, hooks: Hooks) -> messages.Sent:
     """A message said again elsewhere; the target's channel reads the source in its own transaction."""
-    if request.services.hooks.text is not None:
+    if hooks.text is not None:
         user_id = request.caller.actor.user_id
         text = await request.read(lambda conn: edits.text_of(conn, user_id, command.from_group, command.of))
         await check_text(request, TextKind.MESSAGE, text, command.group_id, "of")
@@ -57,20 +64,23 @@ async def forward(request: Request, command: wire.Forward) -> messages.Sent:
     return messages.Sent(*await request.change(command.group_id, command, script))
 
 
-async def set_quiet(request: Request, command: wire.SetQuiet) -> Done:
+@handles
+async def set_quiet(request: Request, command: wire.SetQuiet, *, channels: Channels) -> Done:
     """A setting of mine: it can simply be set again, so it needs no client id."""
     change = Command(request.caller.actor, None, receipts.set_quiet(command.quiet))
-    await request.services.channels.run(command.group_id, change)
+    await channels.run(command.group_id, change)
     return Done()
 
 
-async def delivered(request: Request, command: wire.Delivered) -> Done:
+@handles
+async def delivered(request: Request, command: wire.Delivered, *, deliveries: Deliveries) -> Done:
     """Note it; a background task stores it with others."""
     for mark in command.marks:
-        request.services.deliveries.add(request.caller.actor.user_id, mark.group_id, mark.after)
+        deliveries.add(request.caller.actor.user_id, mark.group_id, mark.after)
     return Done()
 
 
+@handles
 async def list_receipts(request: Request, command: wire.ListReceipts) -> wire.Receipts:
     """Who has a message of mine."""
     user_id = request.caller.actor.user_id
@@ -81,6 +91,7 @@ async def list_receipts(request: Request, command: wire.ListReceipts) -> wire.Re
     return wire.Receipts(page, len(rows) > limits.MAX_PAGE, *counts)
 
 
+@handles
 async def list_reactions(request: Request, command: wire.ListReactions) -> wire.Reactions:
     """Emojis under a message."""
     user_id = request.caller.actor.user_id
@@ -93,6 +104,7 @@ async def list_reactions(request: Request, command: wire.ListReactions) -> wire.
     return wire.Reactions(page, len(rows) > limits.MAX_PAGE)
 
 
+@handles
 async def list_pins(request: Request, command: wire.ListPins) -> wire.Pins:
     """What is pinned."""
     user_id = request.caller.actor.user_id
@@ -100,6 +112,7 @@ async def list_pins(request: Request, command: wire.ListPins) -> wire.Pins:
     return wire.Pins(tuple(wire.PinnedMessage(*row) for row in rows))
 
 
+@handles
 async def list_versions(request: Request, command: wire.ListVersions) -> wire.Versions:
     """What a message said before."""
     user_id = request.caller.actor.user_id
@@ -111,9 +124,10 @@ async def list_versions(request: Request, command: wire.ListVersions) -> wire.Ve
     return wire.Versions(tuple(wire.Version(*row) for row in rows), more)
 
 
-async def find(request: Request, command: wire.Search) -> wire.Found:
+@handles
+async def find(request: Request, command: wire.Search, *, searching: set[int]) -> wire.Found:
     """Messages by their words; one search at a time for each user, on however many connections."""
-    user_id, searching = request.caller.actor.user_id, request.services.searching
+    user_id = request.caller.actor.user_id
     if user_id in searching:
         sentence = "another search of yours is not done: wait for it, then retry"
         raise Refusal(ErrorCode.RATE_LIMITED, sentence, retry_after=0.2)
@@ -134,19 +148,3 @@ async def find(request: Request, command: wire.Search) -> wire.Found:
         searching.discard(user_id)
     request.stream_events([event_of(record) for record in records])
     return wire.Found(records[-1].id if records else 0, more)
-
-
-HANDLERS: dict[type[Any], Any] = {
-    wire.Edit: edit,
-    wire.Recall: recall,
-    wire.React: react,
-    wire.Pin: pin,
-    wire.Forward: forward,
-    wire.SetQuiet: set_quiet,
-    wire.Delivered: delivered,
-    wire.ListReceipts: list_receipts,
-    wire.ListReactions: list_reactions,
-    wire.ListPins: list_pins,
-    wire.ListVersions: list_versions,
-    wire.Search: find,
-}

@@ -21,7 +21,7 @@ from chatsrv_protocol import (
 _ONE_ROW: Final = "one row, or a few, found by their key"
 _LOGIN: Final = "limits of logins and registrations by user and address, and the handshake's timeout"
 
-UNMETERED_BOUNDS: Final[dict[type[Any], str]] = {
+UNMETERED_BOUNDS: Final[dict[type[object], str]] = {
     common.Ping: "no storage; 100 in a row, then others have their turn",
     **dict.fromkeys((session.Hello, session.Register, session.Login), _LOGIN),
     **dict.fromkeys((session.Resume, session.ResumeHere, session.Logout), _ONE_ROW),
@@ -52,16 +52,16 @@ UNMETERED_BOUNDS: Final[dict[type[Any], str]] = {
 read (storage: fair_queue.py), and a connection has one at work.
 """
 
-_MESSAGES: Final[tuple[type[Any], ...]] = (
+_MESSAGES: Final[tuple[type[object], ...]] = (
     *(messages.Send, media.SendMedia, conversation.Forward, conversation.React),
     *(sync.MarkRead, redpack.GrabPacket, redpack.OpenPacket),
 )
 """What people do as fast as they can read and tap."""
 
-_HINTS: Final[tuple[type[Any], ...]] = (conversation.Delivered, presence.Typing, presence.WatchPresence)
+_HINTS: Final[tuple[type[object], ...]] = (conversation.Delivered, presence.Typing, presence.WatchPresence)
 
 # Everything else is Cost.CHANGE, so that what somebody adds and forgets here is limited, and not free.
-COSTS: Final[dict[type[Any], Cost]] = {
+COSTS: Final[dict[type[object], Cost]] = {
     **dict.fromkeys(UNMETERED_BOUNDS, Cost.FREE),
     **dict.fromkeys(_MESSAGES, Cost.MESSAGE),
     **dict.fromkeys(_HINTS, Cost.HINT),
@@ -85,7 +85,7 @@ def _of_members(command: groups.MakeGroup | groups.AddMembers) -> float:
     return 1 + len(command.members) / PEOPLE_PER_CHANGE
 
 
-AMOUNTS: Final[dict[type[Any], Callable[[Any], float]]] = {
+AMOUNTS: Final[dict[type[object], Callable[[Any], float]]] = {
     presence.GetProfiles: _of_profiles,
     session.FindPeople: _of_names,
     groups.MakeGroup: _of_members,

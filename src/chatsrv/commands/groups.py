@@ -1,45 +1,51 @@
 """Making and changing groups, and saying who is in them. Changes run in the group's channel."""
 
-from typing import Any
-
 from chatsrv.commands.context import Request
 from chatsrv.commands.paging import within
+from chatsrv.commands.registry import handles
+from chatsrv.config import Config
 from chatsrv.groups.wire import group_of
 from chatsrv_protocol import groups as wire
 from chatsrv_protocol.limits import MAX_LIST
+from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.groups import lifecycle
 
 
-async def make_group(request: Request, command: wire.MakeGroup) -> wire.GroupMade:
+@handles
+async def make_group(request: Request, command: wire.MakeGroup, *, ids: Snowflake, config: Config) -> wire.GroupMade:
     """A new group, in a channel of its own from the first event on."""
-    services = request.services
-    group_id = services.ids.next(request.now_ms)
+    group_id = ids.next(request.now_ms)
     script = lifecycle.make(
-        command.name, command.members, history=command.history, max_members=services.config.max_group_members
+        command.name, command.members, history=command.history, max_members=config.max_group_members
     )
     return wire.GroupMade(*await request.change(group_id, command, script))
 
 
+@handles
 async def rename_group(request: Request, command: wire.RenameGroup) -> wire.Changed:
     """Another name."""
     return wire.Changed(*await request.change(command.group_id, command, lifecycle.rename(command.name)))
 
 
+@handles
 async def add_members(request: Request, command: wire.AddMembers) -> wire.Changed:
     """More people."""
     return wire.Changed(*await request.change(command.group_id, command, lifecycle.add(command.members)))
 
 
+@handles
 async def remove_member(request: Request, command: wire.RemoveMember) -> wire.Changed:
     """One person less."""
     return wire.Changed(*await request.change(command.group_id, command, lifecycle.remove(command.user_id)))
 
 
+@handles
 async def leave_group(request: Request, command: wire.LeaveGroup) -> wire.Changed:
     """One person less: me."""
     return wire.Changed(*await request.change(command.group_id, command, lifecycle.leave))
 
 
+@handles
 async def show_group(request: Request, command: wire.ShowGroup) -> wire.GroupShown:
     """One of my groups."""
     return await show(request, command.group_id)
@@ -52,6 +58,7 @@ async def show(request: Request, group_id: int) -> wire.GroupShown:
     return wire.GroupShown(group_of(view), notice.text, notice.by, notice.at)
 
 
+@handles
 async def list_members(request: Request, command: wire.ListMembers) -> wire.Members:
     """A page of members."""
     user_id = request.caller.actor.user_id
@@ -60,14 +67,3 @@ async def list_members(request: Request, command: wire.ListMembers) -> wire.Memb
     )
     page = within([wire.Member(*row) for row in rows[:MAX_LIST]], lambda member: (member.name, member.nickname))
     return wire.Members(page, len(rows) > len(page))
-
-
-HANDLERS: dict[type[Any], Any] = {
-    wire.MakeGroup: make_group,
-    wire.RenameGroup: rename_group,
-    wire.AddMembers: add_members,
-    wire.RemoveMember: remove_member,
-    wire.LeaveGroup: leave_group,
-    wire.ShowGroup: show_group,
-    wire.ListMembers: list_members,
-}

@@ -1,10 +1,10 @@
 """Media in messages: sending what was uploaded, listing it, where it is fetched, and the pictures of groups."""
 
-from typing import Any
-
 from chatsrv.commands.context import Request
 from chatsrv.commands.paging import before_or_end
+from chatsrv.commands.registry import handles
 from chatsrv.groups.wire import event_of
+from chatsrv.media.library import Library
 from chatsrv_protocol import limits
 from chatsrv_protocol import media as wire
 from chatsrv_protocol.groups import Changed
@@ -14,6 +14,7 @@ from chatsrv_storage.messages import media
 from chatsrv_storage.messages.edits import say
 
 
+@handles
 async def send_media(request: Request, command: wire.SendMedia) -> Sent:
     """A message with a medium."""
     extra = command.extra or SendExtra()
@@ -27,9 +28,9 @@ async def send_media(request: Request, command: wire.SendMedia) -> Sent:
     return Sent(*await request.change(command.group_id, command, script))
 
 
-async def media_url(request: Request, command: wire.MediaUrl) -> wire.MediaUrls:
+@handles
+async def media_url(request: Request, command: wire.MediaUrl, *, library: Library | None) -> wire.MediaUrls:
     """Signed URLs: rights are checked now, and again at every fetch through this server."""
-    library = request.services.library
     if library is None:
         raise Refusal("media_off", "this server takes no media: it has no HTTP address")
     actor = request.caller.actor
@@ -37,6 +38,7 @@ async def media_url(request: Request, command: wire.MediaUrl) -> wire.MediaUrls:
     return wire.MediaUrls(*library.urls(medium, actor.user_id, request.caller.session_id))
 
 
+@handles
 async def list_media(request: Request, command: wire.ListMedia) -> wire.MediaPage:
     """A page of a group's media."""
     user_id = request.caller.actor.user_id
@@ -49,14 +51,7 @@ async def list_media(request: Request, command: wire.ListMedia) -> wire.MediaPag
     return wire.MediaPage(records[-1].seq if records else 0, more)
 
 
+@handles
 async def set_avatar(request: Request, command: wire.SetAvatar) -> Changed:
     """Another picture of a group."""
     return Changed(*await request.change(command.group_id, command, media.set_avatar(command.media_id)))
-
-
-HANDLERS: dict[type[Any], Any] = {
-    wire.SendMedia: send_media,
-    wire.MediaUrl: media_url,
-    wire.ListMedia: list_media,
-    wire.SetAvatar: set_avatar,
-}

@@ -1,9 +1,8 @@
 """Sending: the hot path. The handler only queues; the group's channel answers after the commit."""
 
-from typing import Any
-
-from chatsrv.commands.context import Request
-from chatsrv.groups import Submission
+from chatsrv.commands.context import Deferred, Request
+from chatsrv.commands.registry import handles
+from chatsrv.groups import Channels, Submission
 from chatsrv_protocol import messages as wire
 from chatsrv_storage.groups.transaction import Command, Post
 from chatsrv_storage.messages.edits import say
@@ -12,17 +11,15 @@ EVENT_OVERHEAD = 96
 """What a message's event has besides its text, at most: numbers, a name and the framing."""
 
 
-async def send(request: Request, command: wire.Send) -> None:
+@handles
+async def send(request: Request, command: wire.Send, *, channels: Channels) -> Deferred[wire.Sent]:
     """Queue a message. The reply comes from the channel."""
-    services, caller = request.services, request.caller
-
+    caller = request.caller
     done = request.answer_later(command, wire.Sent)
     extra = command.extra
     post: Post | Command = Post(caller.actor, request.once(command), command.text)
     if extra is not None:
         script = say(command.text, extra.reply_to, extra.mentions, mention_all=extra.mention_all)
         post = Command(caller.actor, post.once, script)
-    await services.channels.submit(command.group_id, Submission(post, len(command.text) * 3 + EVENT_OVERHEAD, done))
-
-
-HANDLERS: dict[type[Any], Any] = {wire.Send: send}
+    await channels.submit(command.group_id, Submission(post, len(command.text) * 3 + EVENT_OVERHEAD, done))
+    return done

@@ -1,9 +1,9 @@
 """Profiles, blocks, who is there and who types. Presence and typing touch no storage but to ask who shares a group."""
 
-from typing import Any
-
-from chatsrv.bus import SharedFrames
+from chatsrv.bus import LocalBus, SharedFrames
 from chatsrv.commands.context import Request
+from chatsrv.commands.registry import handles
+from chatsrv.presence.presence import PresenceHub
 from chatsrv_protocol import encode
 from chatsrv_protocol import presence as wire
 from chatsrv_protocol.common import Done
@@ -12,7 +12,7 @@ from chatsrv_storage.accounts import profiles
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.accounts.profiles import StoredProfile
 from chatsrv_storage.groups.permissions import require_reader
-from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.interface import SqlConnection, Storage
 from chatsrv_storage.messages import media
 
 
@@ -20,9 +20,12 @@ def _shown(profile: StoredProfile) -> wire.Profile:
     return wire.Profile(profile.user_id, profile.name, profile.nickname, profile.avatar)
 
 
-async def set_profile(request: Request, command: wire.SetProfile) -> wire.MyProfile:
+@handles
+async def set_profile(
+    request: Request, command: wire.SetProfile, *, storage: Storage, presence: PresenceHub, bus: LocalBus
+) -> wire.MyProfile:
     """Change my profile, and tell my devices."""
-    services, user_id = request.services, request.caller.actor.user_id
+    user_id = request.caller.actor.user_id
     if command == wire.SetProfile():
         (mine,) = await request.read(lambda conn: profiles.profiles(conn, [user_id]))
         return wire.MyProfile(_shown(mine), mine.hidden)
@@ -32,13 +35,14 @@ async def set_profile(request: Request, command: wire.SetProfile) -> wire.MyProf
             media.require_picture(conn, user_id, command.avatar)
         return profiles.set_profile(conn, user_id, command.nickname, command.avatar, command.hidden)
 
-    mine = await services.storage.write(change)
+    mine = await storage.write(change)
     if command.hidden is not None:
-        services.presence.hide(user_id, mine.hidden)
-    services.bus.publish_to_user(user_id, SharedFrames(encode(wire.ProfileChanged(_shown(mine), mine.hidden)), 1))
+        presence.hide(user_id, mine.hidden)
+    bus.publish_to_user(user_id, SharedFrames(encode(wire.ProfileChanged(_shown(mine), mine.hidden)), 1))
     return wire.MyProfile(_shown(mine), mine.hidden)
 
 
+@handles
 async def get_profiles(request: Request, command: wire.GetProfiles) -> wire.Profiles:
     """How people show themselves, to those who share a group with them; to others, by their names."""
     user_id = request.caller.actor.user_id
@@ -46,18 +50,18 @@ async def get_profiles(request: Request, command: wire.GetProfiles) -> wire.Prof
     return wire.Profiles(tuple([_shown(each) for each in found]))
 
 
-async def block(request: Request, command: wire.Block) -> Done:
+@handles
+async def block(request: Request, command: wire.Block, *, storage: Storage, bus: LocalBus) -> Done:
     """Block somebody or let them again, and tell my devices."""
     user_id = request.caller.actor.user_id
-    name, changed = await request.services.storage.write(
-        lambda conn: profiles.block(conn, user_id, command.user_id, command.on)
-    )
+    name, changed = await storage.write(lambda conn: profiles.block(conn, user_id, command.user_id, command.on))
     if changed:
         event = wire.BlockChanged(Person(command.user_id, name), command.on)
-        request.services.bus.publish_to_user(user_id, SharedFrames(encode(event), 1))
+        bus.publish_to_user(user_id, SharedFrames(encode(event), 1))
     return Done()
 
 
+@handles
 async def list_blocked(request: Request, command: wire.ListBlocked) -> People:
     """Whom I block."""
     del command
@@ -66,15 +70,17 @@ async def list_blocked(request: Request, command: wire.ListBlocked) -> People:
     return People(tuple([Person(*row) for row in rows]))
 
 
-async def watch_presence(request: Request, command: wire.WatchPresence) -> wire.Presences:
+@handles
+async def watch_presence(request: Request, command: wire.WatchPresence, *, presence: PresenceHub) -> wire.Presences:
     """Tell this connection about these people."""
-    return wire.Presences(tuple(await request.services.presence.watch(request.caller.subscriber, command.people)))
+    return wire.Presences(tuple(await presence.watch(request.caller.subscriber, command.people)))
 
 
-async def who_is_here(request: Request, command: wire.WhoIsHere) -> wire.Here:
+@handles
+async def who_is_here(request: Request, command: wire.WhoIsHere, *, presence: PresenceHub) -> wire.Here:
     """Members who are there now."""
     user_id, group_id = request.caller.actor.user_id, command.group_id
-    here = request.services.presence.online_members(group_id, user_id)
+    here = presence.online_members(group_id, user_id)
     shown = here[: wire.MAX_HERE]
 
     def look(conn: SqlConnection) -> dict[int, str]:
@@ -85,21 +91,11 @@ async def who_is_here(request: Request, command: wire.WhoIsHere) -> wire.Here:
     return wire.Here(tuple([Person(each, names[each]) for each in shown if each in names]), len(here))
 
 
-async def typing(request: Request, command: wire.Typing) -> Done:
+@handles
+async def typing(request: Request, command: wire.Typing, *, bus: LocalBus, presence: PresenceHub) -> Done:
     """Tell the others in a group, if nothing better is to be told them. Who hears a group is in it: no look is needed."""
-    services, actor, group_id = request.services, request.caller.actor, command.group_id
-    if not services.bus.hears(actor.user_id, group_id):
+    actor, group_id = request.caller.actor, command.group_id
+    if not bus.hears(actor.user_id, group_id):
         await request.read(lambda conn: require_reader(conn, actor.user_id, group_id))
-    services.presence.typing(actor.user_id, actor.name, group_id)
+    presence.typing(actor.user_id, actor.name, group_id)
     return Done()
-
-
-HANDLERS: dict[type[Any], Any] = {
-    wire.SetProfile: set_profile,
-    wire.GetProfiles: get_profiles,
-    wire.Block: block,
-    wire.ListBlocked: list_blocked,
-    wire.WatchPresence: watch_presence,
-    wire.WhoIsHere: who_is_here,
-    wire.Typing: typing,
-}

@@ -1,21 +1,24 @@
 """Red packets and wallets: what changes a group goes through its channel, openings in runs."""
 
 import contextlib
-from typing import Any
 
-from chatsrv.bus import SharedFrames
-from chatsrv.commands.context import Request
+from chatsrv.bus import LocalBus, SharedFrames
+from chatsrv.clock import Randomness
+from chatsrv.commands.context import Deferred, Request
 from chatsrv.commands.paging import before_or_end, within
+from chatsrv.commands.registry import handles
 from chatsrv.commands.texts import check_command
-from chatsrv.groups import Submission
+from chatsrv.config import Config
+from chatsrv.groups import Channels, Submission
 from chatsrv.groups.wire import MODES
 from chatsrv_protocol import encode
 from chatsrv_protocol import redpack as wire
 from chatsrv_protocol.session import Person
 from chatsrv_redpack import Mode, PacketLimits
 from chatsrv_redpack.ledger import wallet
+from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal, StorageBusy, StorageFull
-from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.interface import SqlConnection, Storage
 from chatsrv_storage.money import ledger, packets, payouts
 from chatsrv_storage.money.openings import Open
 
@@ -23,8 +26,7 @@ OPENING_SIZE = 160
 """About what the event of an opening takes."""
 
 
-def _limits(request: Request) -> PacketLimits:
-    config = request.services.config
+def _limits(config: Config) -> PacketLimits:
     return PacketLimits(
         min_average=config.redpack_min_average,
         max_average=config.redpack_max_average,
@@ -33,28 +35,33 @@ def _limits(request: Request) -> PacketLimits:
     )
 
 
-async def prepare_packet(request: Request, command: wire.PreparePacket) -> wire.PacketPrepared:
+@handles
+async def prepare_packet(
+    request: Request, command: wire.PreparePacket, *, config: Config, ids: Snowflake, randomness: Randomness
+) -> wire.PacketPrepared:
     """Fix the seed and answer the commitment."""
-    services = request.services
     mode = Mode(wire.MODE_NAMES[command.mode])
     if mode is Mode.LUCKY:
-        mode = Mode(services.config.redpack_split)
+        mode = Mode(config.redpack_split)
     script = packets.prepare_packet(
         command.total,
         command.count,
         mode,
         command.receiver_id or None,
-        services.ids.next(request.now_ms),
-        services.randomness.bytes(32),
-        _limits(request),
+        ids.next(request.now_ms),
+        randomness.bytes(32),
+        _limits(config),
     )
     packet_id, commitment, lapses_at = await request.change(command.group_id, command, script)
     return wire.PacketPrepared(packet_id, bytes.fromhex(commitment), lapses_at)
 
 
-async def send_packet(request: Request, command: wire.SendPacket) -> wire.PacketSent:
+@handles
+async def send_packet(
+    request: Request, command: wire.SendPacket, *, config: Config, storage: Storage
+) -> wire.PacketSent:
     """Pay and publish. A refused send deletes the preparation too."""
-    script = packets.send_packet(command.packet_id, command.client_seed, command.greeting, _limits(request))
+    script = packets.send_packet(command.packet_id, command.client_seed, command.greeting, _limits(config))
     try:
         await check_command(request, command)
         return wire.PacketSent(*await request.change(command.group_id, command, script))
@@ -64,10 +71,11 @@ async def send_packet(request: Request, command: wire.SendPacket) -> wire.Packet
         user_id = request.caller.actor.user_id
         # Where this write is refused too, the preparation lapses by itself.
         with contextlib.suppress(Refusal):
-            await request.services.storage.write(lambda conn: packets.drop_prepared(conn, user_id, command.packet_id))
+            await storage.write(lambda conn: packets.drop_prepared(conn, user_id, command.packet_id))
         raise
 
 
+@handles
 async def grab_packet(request: Request, command: wire.GrabPacket) -> wire.Grabbed:
     """May I, and is any left?"""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
@@ -78,22 +86,26 @@ async def grab_packet(request: Request, command: wire.GrabPacket) -> wire.Grabbe
     )
 
 
-async def open_packet(request: Request, command: wire.OpenPacket) -> None:
+@handles
+async def open_packet(
+    request: Request, command: wire.OpenPacket, *, config: Config, channels: Channels
+) -> Deferred[wire.PacketShare]:
     """Queue an opening. The reply comes from the channel."""
-    services, caller = request.services, request.caller
-
+    caller = request.caller
     done = request.answer_later(command, wire.PacketShare)
-    opening = Open(caller.actor, request.once(command), command.packet_id, services.config.redpack_show_amounts)
-    await services.channels.submit(command.group_id, Submission(opening, OPENING_SIZE, done))
+    opening = Open(caller.actor, request.once(command), command.packet_id, config.redpack_show_amounts)
+    await channels.submit(command.group_id, Submission(opening, OPENING_SIZE, done))
+    return done
 
 
-async def show_packet(request: Request, command: wire.ShowPacket) -> wire.PacketShown:
+@handles
+async def show_packet(request: Request, command: wire.ShowPacket, *, config: Config) -> wire.PacketShown:
     """A packet with a page of its openings; others' amounts only where the server shows them or the packet is over."""
     user_id = request.caller.actor.user_id
     view = await request.read(lambda conn: packets.show(conn, user_id, command.packet_id))
     packet = view.packet
     over = packet.state.value != "live"
-    show_all = request.services.config.redpack_show_amounts or over
+    show_all = config.redpack_show_amounts or over
     openings = [
         wire.Opening(number, opener, name, cents if show_all or opener == user_id else 0, at)
         for number, opener, name, cents, at in view.openings[command.after :]
@@ -123,6 +135,7 @@ async def show_packet(request: Request, command: wire.ShowPacket) -> wire.Packet
     )
 
 
+@handles
 async def show_balance(request: Request, command: wire.ShowBalance) -> wire.Balance:
     """My balance."""
     del command
@@ -130,6 +143,7 @@ async def show_balance(request: Request, command: wire.ShowBalance) -> wire.Bala
     return wire.Balance(await request.read(lambda conn: ledger.balance_of(conn, account)))
 
 
+@handles
 async def show_statement(request: Request, command: wire.ShowStatement) -> wire.Statement:
     """A page of my transfers."""
     user_id = request.caller.actor.user_id
@@ -143,41 +157,30 @@ async def show_statement(request: Request, command: wire.ShowStatement) -> wire.
     return wire.Statement(page, len(lines) > command.limit, cents)
 
 
-async def grant_money(request: Request, command: wire.GrantMoney) -> wire.Balance:
+@handles
+async def grant_money(
+    request: Request, command: wire.GrantMoney, *, ids: Snowflake, storage: Storage, bus: LocalBus
+) -> wire.Balance:
     """Top somebody's wallet up: an operator's right."""
-    services, once, now_ms = request.services, request.once(command), request.now_ms
+    once, now_ms = request.once(command), request.now_ms
     operator_id = request.caller.actor.user_id
 
     def grant(conn: SqlConnection) -> tuple[int, int, int]:
-        user_id, cents = payouts.grant_money(conn, once, operator_id, command.name, command.cents, services.ids, now_ms)
+        user_id, cents = payouts.grant_money(conn, once, operator_id, command.name, command.cents, ids, now_ms)
         return user_id, cents, ledger.balance_of(conn, wallet(user_id))
 
-    user_id, cents, now_held = await services.storage.write(grant)
-    services.bus.publish_to_user(
+    user_id, cents, now_held = await storage.write(grant)
+    bus.publish_to_user(
         user_id, SharedFrames(encode(wire.WalletChanged(now_held)), 1)
     )  # `cents` is the first try's, in a retry
     return wire.Balance(cents)
 
 
-async def withdraw(request: Request, command: wire.Withdraw) -> wire.Withdrawn:
+@handles
+async def withdraw(request: Request, command: wire.Withdraw, *, storage: Storage, ids: Snowflake) -> wire.Withdrawn:
     """Put money into the payment provider's outbox."""
-    services, once, now_ms = request.services, request.once(command), request.now_ms
+    once, now_ms = request.once(command), request.now_ms
     user_id = request.caller.actor.user_id
     return wire.Withdrawn(
-        *await services.storage.write(
-            lambda conn: payouts.withdraw_money(conn, once, user_id, command.cents, services.ids, now_ms)
-        )
+        *await storage.write(lambda conn: payouts.withdraw_money(conn, once, user_id, command.cents, ids, now_ms))
     )
-
-
-HANDLERS: dict[type[Any], Any] = {
-    wire.PreparePacket: prepare_packet,
-    wire.SendPacket: send_packet,
-    wire.GrabPacket: grab_packet,
-    wire.OpenPacket: open_packet,
-    wire.ShowPacket: show_packet,
-    wire.ShowBalance: show_balance,
-    wire.ShowStatement: show_statement,
-    wire.GrantMoney: grant_money,
-    wire.Withdraw: withdraw,
-}

@@ -1,30 +1,36 @@
 """The handshake, accounts, logins and sessions."""
 
-from typing import Any
-
 import trio
 
-from chatsrv.auth.passwords import MIN_LENGTH
+from chatsrv.auth.login_limits import LoginLimits
+from chatsrv.auth.passwords import MIN_LENGTH, PasswordHasher
 from chatsrv.auth.rates import source_of
+from chatsrv.auth.throttle import Throttle
 from chatsrv.commands.context import Request, Services
+from chatsrv.commands.hooks import Hooks
+from chatsrv.commands.registry import handles
+from chatsrv.config import Config
+from chatsrv.log import Log
+from chatsrv.media.library import Library
 from chatsrv_names import name_key
 from chatsrv_protocol import ErrorCode, limits
 from chatsrv_protocol import session as wire
 from chatsrv_protocol.common import Done, Ping, Pong
 from chatsrv_storage.accounts import accounts, sessions
 from chatsrv_storage.accounts.accounts import UserAccount
+from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor
-from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.interface import SqlConnection, Storage
 
 
-async def hello(request: Request, command: wire.Hello) -> wire.Welcome:
+@handles
+async def hello(request: Request, command: wire.Hello, *, config: Config, library: Library | None) -> wire.Welcome:
     """Choose the version and tell the limits."""
     if limits.VERSION not in command.versions:
         theirs = ", ".join(map(str, command.versions)) or "none"
         sentence = f"this server speaks version {limits.VERSION} of the protocol, and the client {theirs}"
         raise Refusal(ErrorCode.VERSION_UNSUPPORTED, sentence, "versions")  # any Refused to Hello ends the connection
-    config, library = request.services.config, request.services.library
     return wire.Welcome(
         version=limits.VERSION,
         server=config.name,
@@ -38,6 +44,7 @@ async def hello(request: Request, command: wire.Hello) -> wire.Welcome:
     )
 
 
+@handles
 async def ping(request: Request, command: Ping) -> Pong:
     """Tell the time."""
     del command
@@ -68,47 +75,57 @@ def _check_new_password(password: str, field: str) -> None:
         raise Refusal(ErrorCode.PASSWORD_WEAK, f"a password needs at least {MIN_LENGTH} characters", field)
 
 
-async def register(request: Request, command: wire.Register) -> wire.LoggedIn:
+@handles
+async def register(
+    request: Request,
+    command: wire.Register,
+    *,
+    registrations: Throttle,
+    passwords: PasswordHasher,
+    ids: Snowflake,
+    storage: Storage,
+) -> wire.LoggedIn:
     """Make an account and log in."""
-    services, caller = request.services, request.caller
+    caller = request.caller
     if not caller.may_register:
         raise Refusal(ErrorCode.REGISTRATION_CLOSED, "this server's operator makes the accounts: ask for one")
     _check_secret_path(request)
     _check_new_password(command.password, "password")
-    wait = services.registrations.take(source_of(caller.peer), trio.current_time())
+    wait = registrations.take(source_of(caller.peer), trio.current_time())
     if wait:
         raise _throttled(wait)
-    password_hash = await services.passwords.hash(command.password)
-    user_id = services.ids.next(request.now_ms)
+    password_hash = await passwords.hash(command.password)
+    user_id = ids.next(request.now_ms)
     now_ms = request.now_ms
-    account = await services.storage.write(
-        lambda conn: accounts.register(conn, user_id, command.name, password_hash, now_ms)
-    )
+    account = await storage.write(lambda conn: accounts.register(conn, user_id, command.name, password_hash, now_ms))
     return await _new_session(request, account, command.device)
 
 
-async def login(request: Request, command: wire.Login) -> wire.LoggedIn:
+@handles
+async def login(
+    request: Request, command: wire.Login, *, logins: LoginLimits, log: Log, hooks: Hooks, passwords: PasswordHasher
+) -> wire.LoggedIn:
     """Log in by password: the same answer in the same time, whether the name or the password is wrong."""
-    services, caller = request.services, request.caller
+    caller = request.caller
     _check_secret_path(request)
     now = trio.current_time()
     user, address = name_key(command.name), source_of(caller.peer)
-    wait = services.logins.take(user, address, now)  # before argon2 runs
+    wait = logins.take(user, address, now)  # before argon2 runs
     if wait:
-        if services.logins.may_log(now):
-            services.log.warning("login refused: too many attempts", user=command.name, peer=caller.peer)
+        if logins.may_log(now):
+            log.warning("login refused: too many attempts", user=command.name, peer=caller.peer)
         raise _throttled(wait)
     account = await request.read(lambda conn: accounts.by_name(conn, command.name))
-    hook = services.hooks.authenticate
+    hook = hooks.authenticate
     verdict = None if hook is None else await hook(command.name, command.password)
     if verdict is None:
         stored = None if account is None else account.password_hash
-        verdict = await services.passwords.matches(stored, command.password)
+        verdict = await passwords.matches(stored, command.password)
     elif verdict and account is None:
         account = await _known_elsewhere(request, command.name)
     if not verdict or account is None or account.disabled:
         raise Refusal(ErrorCode.BAD_CREDENTIALS, "the name or the password is wrong")
-    services.logins.succeeded(user, address, now)
+    logins.succeeded(user, address, now)
     return await _new_session(request, account, command.device)
 
 
@@ -138,11 +155,13 @@ async def _new_session(request: Request, account: UserAccount, device: str) -> w
     return await _log_in(request, account, session_id, token)
 
 
+@handles
 async def resume(request: Request, command: wire.Resume) -> wire.LoggedIn:
     """Log in by token."""
     return await _resume(request, command.token)
 
 
+@handles
 async def resume_here(request: Request, command: wire.ResumeHere) -> wire.LoggedIn:
     """Log in by the token in the handshake's cookie."""
     del command
@@ -189,12 +208,14 @@ async def close_session(services: Services, user_id: int, session_id: int) -> No
     _end_connections(services, user_id, [session_id])
 
 
+@handles
 async def logout(request: Request, command: wire.Logout) -> Done:
     """End this session: on every connection of it, this one last."""
     del command
     return await _end(request, request.caller.session_id)
 
 
+@handles
 async def end_session(request: Request, command: wire.EndSession) -> Done:
     """End another session of mine, or this one."""
     return await _end(request, command.session_id)
@@ -209,21 +230,30 @@ async def _end(request: Request, session_id: int) -> Done:
     return Done()
 
 
-async def change_password(request: Request, command: wire.ChangePassword) -> Done:
+@handles
+async def change_password(
+    request: Request,
+    command: wire.ChangePassword,
+    *,
+    logins: LoginLimits,
+    log: Log,
+    passwords: PasswordHasher,
+    storage: Storage,
+) -> Done:
     """Set a new password; all other sessions end."""
-    services, caller = request.services, request.caller
+    caller = request.caller
     _check_new_password(command.new, "new")
-    wait = services.logins.take_of_session(caller.session_id, trio.current_time())
+    wait = logins.take_of_session(caller.session_id, trio.current_time())
     if wait:
-        if services.logins.may_log(trio.current_time()):
-            services.log.warning("password change refused: too many attempts", user=caller.actor.name, peer=caller.peer)
+        if logins.may_log(trio.current_time()):
+            log.warning("password change refused: too many attempts", user=caller.actor.name, peer=caller.peer)
         raise _throttled(wait)
     user_id, keep = caller.actor.user_id, caller.session_id
     account = await request.read(lambda conn: accounts.by_id(conn, user_id))
-    if account is None or not await services.passwords.matches(account.password_hash, command.old):
+    if account is None or not await passwords.matches(account.password_hash, command.old):
         raise Refusal(ErrorCode.BAD_CREDENTIALS, "the old password is wrong", "old")
-    services.logins.session_succeeded(caller.session_id, trio.current_time())
-    password_hash = await services.passwords.hash(command.new)
+    logins.session_succeeded(caller.session_id, trio.current_time())
+    password_hash = await passwords.hash(command.new)
 
     def change(conn: SqlConnection) -> list[int]:
         # The hashes took a while: meanwhile somebody may have ended this session or set another password, to keep out
@@ -233,10 +263,11 @@ async def change_password(request: Request, command: wire.ChangePassword) -> Don
             raise Refusal(ErrorCode.BAD_CREDENTIALS, "the password was changed meanwhile", "old")
         return accounts.set_password(conn, user_id, password_hash, keep)
 
-    end_connections(request, user_id, await services.storage.write(change))
+    end_connections(request, user_id, await storage.write(change))
     return Done()
 
 
+@handles
 async def list_sessions(request: Request, command: wire.ListSessions) -> wire.Sessions:
     """The devices of this user."""
     del command
@@ -250,22 +281,8 @@ async def list_sessions(request: Request, command: wire.ListSessions) -> wire.Se
     )
 
 
+@handles
 async def find_people(request: Request, command: wire.FindPeople) -> wire.People:
     """Users by their whole names."""
     found = await request.read(lambda conn: accounts.find(conn, command.names))
     return wire.People(tuple(wire.Person(user_id, name) for user_id, name in found))
-
-
-HANDLERS: dict[type[Any], Any] = {
-    wire.Hello: hello,
-    Ping: ping,
-    wire.Register: register,
-    wire.Login: login,
-    wire.Resume: resume,
-    wire.ResumeHere: resume_here,
-    wire.Logout: logout,
-    wire.EndSession: end_session,
-    wire.ChangePassword: change_password,
-    wire.ListSessions: list_sessions,
-    wire.FindPeople: find_people,
-}

@@ -1,6 +1,6 @@
 """Which fields of which commands others will read, and asking the embedding program's hook about them."""
 
-from typing import Any, Final
+from typing import Final
 
 from chatsrv.commands.context import Request
 from chatsrv.commands.hooks import TextContext, TextKind
@@ -8,7 +8,7 @@ from chatsrv_protocol import conversation, face_to_face, governing, groups, medi
 from chatsrv_protocol import session as accounts
 from chatsrv_storage.errors import Refusal
 
-TEXTS: Final[dict[type[Any], tuple[str, TextKind]]] = {
+TEXTS: Final[dict[type[object], tuple[str, TextKind]]] = {
     accounts.Register: ("name", TextKind.ACCOUNT_NAME),
     presence.SetProfile: ("nickname", TextKind.PROFILE_NAME),
     groups.MakeGroup: ("name", TextKind.GROUP_NAME),
@@ -24,7 +24,7 @@ TEXTS: Final[dict[type[Any], tuple[str, TextKind]]] = {
 }
 """The field of each command that others will read. A forwarded text is looked up by its handler."""
 
-NOT_SHOWN: Final[dict[type[Any], tuple[str, ...]]] = {
+NOT_SHOWN: Final[dict[type[object], tuple[str, ...]]] = {
     accounts.Hello: ("agent",),
     accounts.Register: ("password", "device"),
     accounts.Login: ("name", "password", "device"),
@@ -46,7 +46,7 @@ ASKED_BY_HANDLER: Final = frozenset((redpack.SendPacket,))
 """Their handlers call `check_command`, since a refusal has to undo something."""
 
 
-async def check_command(request: Request, command: Any) -> None:
+async def check_command(request: Request, command: object) -> None:
     """Ask the hook about the text of a command, if it has one. Raises Refusal where the hook objects."""
     shown = TEXTS.get(command.__class__)
     if shown is not None:

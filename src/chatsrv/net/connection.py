@@ -7,13 +7,13 @@ read from.
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import trio
 
 from chatsrv.auth.rates import UNMETERED, Cost
 from chatsrv.bus import SharedFrames, Subscriber
-from chatsrv.commands.context import Request, Services, server_fault
+from chatsrv.commands.context import Deferred, Request, Services, server_fault
 from chatsrv.commands.costs import AMOUNTS, COSTS
 from chatsrv.commands.operator import log_audit_head
 from chatsrv.commands.table import HANDLERS, OPERATOR_COMMANDS
@@ -217,7 +217,7 @@ class ClientConnection:
                 protocol.feed(data)
         return True
 
-    async def _handle(self, request_id: int, command: Any) -> None:
+    async def _handle(self, request_id: int, command: object) -> None:
         """One command: find its handler, and turn what it raises into the wire's refusal, here and nowhere else."""
         if request_id in self._unanswered:
             self._say_last(_id_in_use())
@@ -230,7 +230,7 @@ class ClientConnection:
             return  # the session ended while this command waited
         self._unanswered[request_id] = size
         self._unanswered_bytes += size
-        kind: type[Any] = command.__class__
+        kind = command.__class__
         if self._services.stopping.is_set() and kind is not Ping:
             sentence = "the server is about to stop: connect again after a moment, then retry"
             self.answer(request_id, Refusal(ErrorCode.SERVER_STOPPING, sentence))
@@ -248,7 +248,7 @@ class ClientConnection:
             reply = await HANDLERS[kind](request, command)
             if kind in OPERATOR_COMMANDS:
                 await log_audit_head(self._services)
-            if reply is not None:
+            if not isinstance(reply, Deferred):
                 self.answer(request_id, reply)
         except StorageFailed:
             # The server is about to stop; no answer, since nobody knows what is stored.
@@ -272,7 +272,7 @@ class ClientConnection:
         self._ended = str(error.code)
         self._outbox.put(encode(Refused(error.code, error.message[:1024], error.field), request_id))
 
-    def answer(self, request_id: int, message: Any) -> None:
+    def answer(self, request_id: int, message: object) -> None:
         """Send the reply to a request, a Refusal included. A second reply to the same request is not sent."""
         if request_id not in self._unanswered:
             return
