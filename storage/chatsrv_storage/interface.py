@@ -39,6 +39,11 @@ class Storage(Protocol):
         """The first fatal error, once `failed` is set; its `__cause__` says what happened."""
         ...
 
+    @property
+    def is_full(self) -> bool:
+        """Whether changes are refused since the disk is full, by the start or the latest change that wrote something."""
+        ...
+
     async def write(self, job: Job[T], /) -> T:
         """Run a job in the next transaction, together with whatever else waits; return its value after the COMMIT.
 

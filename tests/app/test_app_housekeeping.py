@@ -11,6 +11,7 @@ from support.server_kit import client_id
 
 from chatsrv.app import housekeeping
 from chatsrv.clock import VirtualClock
+from chatsrv.log import quiet_log
 from chatsrv_storage.accounts import accounts, sessions
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.idempotency import KEEP_MS, Once, keep
@@ -26,7 +27,7 @@ async def house(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncGe
     monkeypatch.setattr(housekeeping, "SWEEP_INTERVAL_SECONDS", HOUR / 2)
     acceptor = cast("Any", SimpleNamespace(connections=[]))
     async with open_memory_storage() as storage, trio.open_nursery() as nursery:
-        await nursery.start(housekeeping.run_housekeeping, storage, clock, Snowflake(), acceptor)
+        await nursery.start(housekeeping.run_housekeeping, storage, clock, Snowflake(), acceptor, quiet_log())
         yield storage
         nursery.cancel_scope.cancel()
 

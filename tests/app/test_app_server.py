@@ -11,22 +11,24 @@ import pytest
 import structlog
 import trio
 import trio.testing
+from support.money_kit import log_of
 from support.server_kit import Client, RefusedError, client_id, connect, enter, raw, said
 from support.storage_kit import faulty
 
 from chatsrv import open_server
 from chatsrv.app import housekeeping
+from chatsrv.clock import VirtualClock
 from chatsrv.config import Config, ConfigError
 from chatsrv.groups.channel import RETIRE_AFTER
 from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv.transport.memory import MemoryTransport, memory_pair
 from chatsrv_protocol.common import Draining, Ping
-from chatsrv_protocol.groups import GroupCreated
+from chatsrv_protocol.groups import GroupCreated, MakeGroup
 from chatsrv_protocol.messages import Message, Send, Sent
 from chatsrv_protocol.session import SessionOver
 from chatsrv_storage.accounts import audit_log
 from chatsrv_storage.engine import clock_history
-from chatsrv_storage.errors import FolderInUse, SchemaTooNew, StorageFailed, StorageFull
+from chatsrv_storage.errors import FolderInUse, SchemaTooNew, StorageFailed
 from chatsrv_storage.interface import open_storage
 from chatsrv_storage.messages import bulk_post, history
 
@@ -319,25 +321,51 @@ async def test_a_failed_sync_stops_the_server_and_acks_nothing(tmp_path: Path, a
     assert people[0].answers == {}
 
 
-async def test_a_server_that_cannot_reserve_ids_does_not_start(tmp_path: Path, autojump_clock: object) -> None:
+async def test_on_a_full_disk_a_server_starts_serves_reads_and_recovers(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """It gives out no ids until their time is reserved: after a crash with the clock set back they could come again."""
     connection = faulty()
-    storage = open_storage(tmp_path / "data", inline=True, factory=connection)
 
-    async with storage as opened:
-        connection.faults["COMMIT"] = sqlite3.SQLITE_FULL
+    def storage() -> Any:
+        return open_storage(tmp_path / "data", inline=True, factory=connection)
 
-        class Given:
-            async def __aenter__(self) -> Any:
-                await trio.lowlevel.checkpoint()
-                return opened
-
-            async def __aexit__(self, *_: object) -> None:
-                await trio.lowlevel.checkpoint()
-
-        with pytest.raises(StorageFull):
-            async with open_server(QUICK, storage=Given()):
-                raise AssertionError("it started")
+    lines: list[Any] = []
+    async with open_server(QUICK, clock=VirtualClock(), storage=storage()) as server:
+        (ann,) = await enter(TestServer(server, server.services.clock, 1 << 18), "ann")  # type: ignore[arg-type]
+        assert ann.me is not None
+        group_id, token = await ann.make_group(), ann.me.token
+        await ann.say(group_id, "before")
+        assert not server.services.storage.is_full
+    connection.faults["COMMIT"] = sqlite3.SQLITE_FULL
+    async with open_server(QUICK, clock=VirtualClock(), storage=storage(), log=log_of(lines)) as server:
+        services = server.services
+        ann = await connect(TestServer(server, services.clock, 1 << 18))  # type: ignore[arg-type]
+        await ann.resume(token)
+        assert await ann.texts(group_id) == ["before"]
+        for command in (Send(ann.new_id(), group_id, "x"), MakeGroup(ann.new_id(), "x", (), history=True)):
+            assert await ann.refused(command) == "storage_full"
+        assert services.ids.held
+        assert services.storage.is_full
+        await trio.sleep(10.5)
         connection.faults.clear()
+        assert await ann.refused(MakeGroup(ann.new_id(), "x", (), history=True)) == "storage_full", "ids are held"
+        await trio.sleep(2)
+        assert not services.ids.held
+        assert not services.storage.is_full
+        await ann.say(group_id, "after")
+        assert await ann.texts(group_id) == ["before", "after"]
+        said_of_it = [line["event"] for line in lines if "disk" in line["event"]]
+        assert len(said_of_it) == 2, said_of_it
+        connection.faults["COMMIT"] = sqlite3.SQLITE_FULL
+        await trio.sleep(housekeeping.SWEEP_INTERVAL_SECONDS + 1)
+        assert services.storage.is_full
+        assert not services.ids.held, "their time is reserved for two minutes"
+        await trio.sleep(housekeeping.RESERVE_MS / 1000)
+        assert services.ids.held
+        connection.faults.clear()
+        await trio.sleep(2)
+        assert not services.ids.held
 
 
 async def test_tls_without_a_certificate_is_a_config_error() -> None:

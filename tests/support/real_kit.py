@@ -10,8 +10,8 @@ import signal
 import sqlite3
 import subprocess
 import threading
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Process:
 
     process: "subprocess.Popen[str]"
     url: str
+    urls: list[str]
     errors: list[str] = attrs.field(factory=list)
 
     @property
@@ -81,8 +82,8 @@ async def real_server(
         start_new_session=True,
     )
     try:
-        (url,) = await trio.to_thread.run_sync(listening, process, 1)
-        running = Process(process, url)
+        urls = await trio.to_thread.run_sync(listening, process, 1 + flags.count("--ops"))
+        running = Process(process, urls[0], urls)
         reader = threading.Thread(target=_drain, args=(process, running.errors), daemon=True)
         reader.start()
         yield running
@@ -186,6 +187,39 @@ def as_root(what: str) -> None:
     """Skip, saying what is not tested, where this is not root."""
     if os.geteuid() != 0:
         pytest.skip(f"not root: {what}")
+
+
+@contextmanager
+def small_disk(at: Path, size: str, what: str) -> Generator[Path]:
+    """A tmpfs of `size` at `at`, or a skip that says what is not tested.
+
+    A process of its own mounts it and unmounts it when its input ends: at the end of the block, and also when this
+    process is killed.
+    """
+    as_root(what)
+    at.mkdir()
+    script = 'mount -t tmpfs -o size="$1" none "$0" && echo mounted && { read _; umount "$0" || umount -l "$0"; }'
+    with subprocess.Popen(
+        ["sh", "-c", script, str(at), size],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    ) as holder:  # fmt: skip
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        if not holder.stdout.readline():
+            pytest.skip(f"no tmpfs can be mounted here: {what}")
+        try:
+            yield at
+        finally:
+            holder.stdin.close()
+            holder.wait(DEADLINE)
+    assert not at.is_mount()
+
+
+def fill_disk(ballast: Path) -> None:
+    """Make a file that takes all the room there is."""
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while file.write(bytes(4096)):
+            pass
 
 
 KILLED = -signal.SIGKILL

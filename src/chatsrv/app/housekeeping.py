@@ -5,15 +5,19 @@ from typing import Final
 import trio
 
 from chatsrv.clock import Clock
+from chatsrv.log import Log
 from chatsrv.net.listeners import Acceptor
 from chatsrv_storage import idempotency
 from chatsrv_storage.accounts import sessions
 from chatsrv_storage.engine import clock_history, id_reservation
 from chatsrv_storage.engine.snowflake import Snowflake
-from chatsrv_storage.errors import Refusal
+from chatsrv_storage.errors import Refusal, StorageFull
 from chatsrv_storage.interface import Storage
 
 SWEEP_INTERVAL_SECONDS: Final = 30.0
+FULL_INTERVAL_SECONDS: Final = 1.0
+"""The same while the disk is full: how soon changes are accepted again once there is room."""
+
 SWEEP_BATCH_ROWS: Final = 500
 """Results dropped in one transaction."""
 
@@ -32,28 +36,42 @@ async def run_housekeeping(
     clock: Clock,
     ids: Snowflake,
     acceptor: Acceptor,
+    log: Log,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run forever; `started` once the first reservation is stored, before which no id may be given out."""
+    """Run forever; `started` once the first reservation is stored, before which no id may be given out.
+
+    On a full disk it starts all the same and holds the ids back until there is room: reads are served meanwhile, and
+    changes are refused as at any other time when the disk is full.
+    """
     swept_at = trio.current_time()
-    first = True
+    first, full = True, False
+    reserved_ms = 0  # what this run reserved
     while True:
         try:
-            reserved = max(ids.latest_ms + RESERVE_AHEAD_MS, clock.now_ms() + RESERVE_MS)
-            await storage.write(lambda conn, until=reserved: id_reservation.reserve(conn, until))
+            until_ms = max(ids.latest_ms + RESERVE_AHEAD_MS, clock.now_ms() + RESERVE_MS)
+            await storage.write(lambda conn, until=until_ms: id_reservation.reserve(conn, until))
+            reserved_ms, ids.held = until_ms, False
             session_ids = [connection.session_id for connection in acceptor.connections if connection.session_id]
             await storage.write(lambda conn, used=session_ids: sessions.touch(conn, used, clock.now_ms()))
             if trio.current_time() - swept_at >= SWEEP_EVERY:
                 swept_at = trio.current_time()
                 await _sweep(storage, clock)
+        except StorageFull:
+            ids.held = max(ids.latest_ms, clock.now_ms()) >= reserved_ms
         except Refusal:
             if first:
                 raise
-            # The disk is full: the reservation is far enough ahead for the next round to find room.
+            # Another program writes: the reservation is far enough ahead for the next round.
+        was_full, full = full, storage.is_full or ids.held
+        if full and not was_full:
+            log.warning("the disk is full: the server is read-only until there is room")
+        elif was_full and not full:
+            log.info("there is room on the disk again: the server takes changes")
         if first:
             first = False
             task_status.started()
-        await trio.sleep(SWEEP_INTERVAL_SECONDS)
+        await trio.sleep(FULL_INTERVAL_SECONDS if full else SWEEP_INTERVAL_SECONDS)
 
 
 async def _sweep(storage: Storage, clock: Clock) -> None:

@@ -111,7 +111,7 @@ class HttpSide:
         self._ports: dict[str, WebPort] = {}
         for listener in listeners:
             if listener.scheme == "ops":
-                app = ops_app(metrics, services.storage, services.stopping)
+                app = ops_app(metrics, services.storage, services.stopping, services.is_full)
             elif listener.scheme in SCHEMES:
                 assert library is not None
                 app = _web_app(services, library, metrics, sites, page, listeners)

@@ -229,6 +229,9 @@ async def _open_server(
         metrics.watch("outbox_bytes", "Bytes that wait for slow readers.", lambda: float(flusher.waiting))
         refused_logins = "Logins and password changes refused for too many attempts, since the start."
         metrics.watch("logins_refused", refused_logins, lambda: float(services.logins.refused))
+        metrics.watch(
+            "storage_full", "1 while the disk is full and changes are refused.", lambda: float(services.is_full())
+        )
         metrics.watch("channels", "Groups in which something happens.", lambda: float(len(services.channels)))
         if library is not None:
             background.start_soon(sweep_media, library, log)
@@ -246,7 +249,7 @@ async def _open_server(
         background.start_soon(_watch_storage, services)
         background.start_soon(expire_packets, services)
         background.start_soon(_pay_out, services)
-        await background.start(run_housekeeping, storage, clock, ids, acceptor)
+        await background.start(run_housekeeping, storage, clock, ids, acceptor, log)
         if config.data is not None and opened is None:
             await background.start(serve_operators, services, config.data)
         async with trio.open_nursery() as connections:

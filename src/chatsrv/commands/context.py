@@ -60,6 +60,10 @@ class Services:
     library: Library | None = None
     """Media; None where there is no HTTP address to bring them to."""
 
+    def is_full(self) -> bool:
+        """Whether changes are refused since the disk is full: the server is read-only until there is room."""
+        return self.storage.is_full or self.ids.held
+
 
 class Caller(Protocol):
     """The connection a command came from."""

@@ -2,6 +2,8 @@
 like loopback.
 """
 
+from collections.abc import Callable
+
 import trio
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,9 +16,15 @@ from chatsrv_storage.interface import Storage
 
 READY_SECONDS = 2.0
 
+READ_ONLY = "ok, but read-only: the disk is full\n"
+"""With status 200: clients are served what they read, and there is no better server to send them to."""
 
-def ops_app(metrics: Metrics, storage: Storage, stopping: trio.Event) -> Starlette:
-    """`/healthz`: the process lives. `/readyz`: it takes connections and reads its database. `/metrics`: Prometheus."""
+
+def ops_app(metrics: Metrics, storage: Storage, stopping: trio.Event, is_full: Callable[[], bool]) -> Starlette:
+    """`/healthz`: the process lives. `/readyz`: it takes connections and reads its database. `/metrics`: Prometheus.
+
+    `is_full` tells whether changes are refused for want of room.
+    """
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -29,7 +37,7 @@ def ops_app(metrics: Metrics, storage: Storage, stopping: trio.Event) -> Starlet
                 await storage.read(lambda conn: conn.execute("select 1").fetchone())
         except (Refusal, StorageFailed, trio.TooSlowError, trio.ClosedResourceError):
             return PlainTextResponse("the database does not answer\n", 503)
-        return PlainTextResponse("ok\n")
+        return PlainTextResponse(READ_ONLY if is_full() else "ok\n")
 
     async def page(request: Request) -> Response:
         return Response(metrics.page(), media_type=CONTENT_TYPE)

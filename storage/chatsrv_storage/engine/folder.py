@@ -226,4 +226,9 @@ def _flock(path: Path, lock: int, kind: int) -> None:
 
 
 def _unusable(path: Path, error: OSError) -> FolderUnusable:
+    if error.errno in _NO_ROOM:
+        return FolderUnusable(
+            f"The disk of {path} is full ({error.strerror}): a data folder cannot be made there. "
+            "Make room, then start again."
+        )
     return FolderUnusable(f"{path} cannot be used: {error.strerror}. Check its rights, or choose another data folder.")

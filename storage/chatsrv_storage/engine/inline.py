@@ -48,6 +48,11 @@ class InlineStorage:
         """The first fatal error."""
         return self._waiting.failure
 
+    @property
+    def is_full(self) -> bool:
+        """See port.Storage."""
+        return self._runner.full
+
     async def write(self, job: Job[T], /) -> T:
         """See port.Storage. The task that finds nobody at work runs everybody's jobs."""
         entry = await self._waiting.enter(job)

@@ -3,6 +3,8 @@
 import threading
 from typing import Final
 
+from chatsrv_storage.errors import StorageFull
+
 EPOCH_MS: Final = 1_735_689_600_000
 """2025-01-01T00:00:00Z: 41 bits of milliseconds last until 2094."""
 
@@ -29,6 +31,8 @@ class Snowflake:
         self._node = node
         self._ms = max(floor_ms - EPOCH_MS, 0)
         self._counter = 0
+        self.held = False
+        """Whether ids are refused: their time could not be reserved, since the disk is full."""
         self._lock = threading.Lock()
 
     @property
@@ -37,7 +41,12 @@ class Snowflake:
         return self._ms + EPOCH_MS
 
     def next(self, now_ms: int) -> int:
-        """A new id, at `now_ms` or, where the clock went back or the counter is full, a little later."""
+        """A new id, at `now_ms` or, where the clock went back or the counter is full, a little later.
+
+        Raises StorageFull while ids are held: after a crash with the clock set back they could be given out again.
+        """
+        if self.held:
+            raise StorageFull
         with self._lock:
             ms = now_ms - EPOCH_MS
             if ms > self._ms:

@@ -65,6 +65,11 @@ class ThreadedStorage:
         """The first fatal error."""
         return self._waiting.failure
 
+    @property
+    def is_full(self) -> bool:
+        """See port.Storage."""
+        return self._runner.full
+
     async def read(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """See port.Storage."""
         return await self._readers.read(query, self._waiting.fail, caller)

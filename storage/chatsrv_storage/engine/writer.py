@@ -70,6 +70,9 @@ class BatchRunner:
 
     def __init__(self, disk_is_full: Callable[[], bool]) -> None:
         self._disk_is_full = disk_is_full
+        self._changes_seen = 0
+        self.full = disk_is_full()
+        """Whether a job was refused for a full disk, or the disk was full at the start, and no room was found since."""
         self.report: Report = report_to_logging
         self._checkpointer = Checkpointer()
 
@@ -79,6 +82,11 @@ class BatchRunner:
         self._checkpointer.committed(connection)
         if any(isinstance(each, outcome.Error) and isinstance(each.error, StorageFull) for each in result.outcomes):
             self._checkpointer.hurry()
+            self.full = True
+        elif self.full and connection.total_changes > self._changes_seen:
+            # A small change may find a place where the next one does not: only a look at the disk tells.
+            self.full = self._disk_is_full()
+        self._changes_seen = connection.total_changes
         return result
 
     @property
