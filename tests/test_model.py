@@ -39,7 +39,7 @@ class Chat(Talking, Governing, Lobbies):
             visible = group.members[mine].visible_from
             events = self.world.call(self._client(device).history, group.group_id)
             assert [seen(event) for event in events] == [
-                group.event(seq) for seq in range(visible + 1, len(group.log) + 1)
+                group.event(seq, visible) for seq in range(visible + 1, len(group.log) + 1)
             ]
             self._look_closer(device, group)
         ranges = tuple(Range(group.group_id, 0) for group in self.all_groups)

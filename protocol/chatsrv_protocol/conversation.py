@@ -288,7 +288,8 @@ class Search:
 class Edited(SequenceEvent):
     """A message has other words (in the group's sequence): those it has now, at edit `edited_seq`; `of` is its seq.
 
-    It carries whom the message calls now. Fetched after a later edit it carries the later text; after a recall, none.
+    It carries whom the message calls now. Fetched after a later edit it carries the later text; after a recall, none; and
+    none to whom the message is not visible: then `text` and `mentions` are empty and `edited_at` is 0.
     """
 
     of: int = field(SEQ)

@@ -103,7 +103,8 @@ class Base(RuleBasedStateMachine):
         """The next event of a group; all who are members now hear it, as it is now."""
         group.log.append((kind, sender, detail))
         seq = len(group.log)
-        self._tell(group.members, group.event(seq))
+        for user_id, member in group.members.items():
+            self._tell([user_id], group.event(seq, member.visible_from))
         return seq
 
     def _changed(self, group: Group, reply: Any, kind: str, sender: int, detail: Any = "") -> None:

@@ -60,17 +60,18 @@ class Group:
     spoke_at: dict[int, int] = attrs.field(factory=dict)
     notice: str = ""
 
-    def event(self, seq: int) -> tuple[int, int, str, int, Any]:
-        """An event as a fetch answers it now: what it points at is as it is now."""
+    def event(self, seq: int, visible_from: int) -> tuple[int, int, str, int, Any]:
+        """An event as a fetch answers it now to who may read from there: what it points at is as it is now."""
         kind, sender, detail = self.log[seq - 1]
         if kind == "Message":
-            detail = self.message(seq)
+            detail = self.message(seq, visible_from)
         elif kind == "Edited":
             target = self.said[detail]
-            detail = (detail, target.text, target.edited_seq or seq)
+            hidden = detail <= visible_from
+            detail = (detail, "", seq) if hidden else (detail, target.text, target.edited_seq or seq)
         return self.group_id, seq, kind, sender, detail
 
-    def message(self, seq: int) -> tuple[Any, ...]:
+    def message(self, seq: int, visible_from: int) -> tuple[Any, ...]:
         """(text, quote, mentions, everybody, edited at, recalled) of a message as it is now."""
         said = self.said[seq]
         if said.recalled:
@@ -78,7 +79,9 @@ class Group:
         quote = None
         if said.reply_to:
             target = self.said[said.reply_to]
-            quote = (said.reply_to, target.text[:200], target.edited_seq)
+            changed_since = target.edited_seq > seq
+            excerpt = "" if said.reply_to <= visible_from and changed_since else target.text[:200]
+            quote = (said.reply_to, excerpt, target.edited_seq)
         return said.text, quote, said.mentions, said.everybody, said.edited_seq, False
 
     def unread(self, read_seq: int) -> int:

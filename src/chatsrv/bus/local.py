@@ -1,6 +1,6 @@
 """The audiences of one node: which connections each user has, and which connections hear each group."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from chatsrv.bus.interface import PresenceObserver, SharedFrames, Subscriber
@@ -98,6 +98,13 @@ class LocalBus:
         """Hand frames to everybody who hears the group."""
         for put_event in self._groups.get(group_id, _NOBODY).values():
             put_event(blob)
+
+    def publish_split(
+        self, group_id: int, blob: SharedFrames, hidden_from: Collection[int], blank: SharedFrames
+    ) -> None:
+        """Hand frames to everybody who hears the group; to these users `blank` in their place."""
+        for subscriber, put_event in self._groups.get(group_id, _NOBODY).items():
+            put_event(blank if subscriber.user_id in hidden_from else blob)
 
     def publish_to_user(self, user_id: int, blob: SharedFrames) -> None:
         """Hand frames to all connections of a user."""

@@ -21,7 +21,14 @@ from chatsrv.metrics import Metrics
 from chatsrv_protocol import encode, limits
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.groups.models import Effect, EventRecord, MemberJoined, MemberLeft, MembershipLimits
+from chatsrv_storage.groups.models import (
+    Effect,
+    EventRecord,
+    MemberJoined,
+    MemberLeft,
+    MembershipLimits,
+    PartlyHidden,
+)
 from chatsrv_storage.groups.transaction import DEFAULT_LIMITS, Accepted, Batched, Command, Outcome
 from chatsrv_storage.interface import Storage
 from chatsrv_storage.messages.bulk_post import GroupJob
@@ -263,6 +270,9 @@ class Channels:
                     size += len(frame)
                     continue
                 flush()
+                if isinstance(effect, PartlyHidden):
+                    self._publish_partly_hidden(group_id, effect)
+                    continue
                 if isinstance(effect, MemberJoined):
                     self.bus.join(effect.user_id, group_id, effect.version)
                 elif isinstance(effect, MemberLeft):
@@ -270,6 +280,11 @@ class Channels:
                 if frame := self._encoded(personal_event_of, effect):
                     self.bus.publish_to_user(effect.user_id, SharedFrames(frame, 1))
         flush()
+
+    def _publish_partly_hidden(self, group_id: int, effect: PartlyHidden) -> None:
+        frame, blank = self._encoded(event_of, effect.record), self._encoded(event_of, effect.blank)
+        if frame and blank:
+            self.bus.publish_split(group_id, SharedFrames(frame, 1), effect.hidden_from, SharedFrames(blank, 1))
 
     def _encoded(self, make: Callable[[Any], Any], effect: Effect) -> bytes:
         """The event of an effect as a frame; nothing where it cannot be made."""

@@ -48,6 +48,15 @@ class EventRecord:
 
 
 @attrs.frozen(slots=True)
+class PartlyHidden:
+    """An event about a message that is not visible to some members: they get `blank`, which has its place and says nothing."""
+
+    record: EventRecord
+    blank: EventRecord
+    hidden_from: frozenset[int]
+
+
+@attrs.frozen(slots=True)
 class MembershipLimits:
     """How many groups one user may be in, and into how many others may put them in a day. 0: no limit."""
 
@@ -147,7 +156,7 @@ class UserEvent:
     data: tuple[Any, ...]
 
 
-Effect = EventRecord | MemberJoined | MemberLeft | CursorMoved | UserEvent
+Effect = EventRecord | PartlyHidden | MemberJoined | MemberLeft | CursorMoved | UserEvent
 """What follows from a change, in the order in which the audience has to learn of it."""
 
 

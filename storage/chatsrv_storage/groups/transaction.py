@@ -26,6 +26,7 @@ from chatsrv_storage.groups.models import (
     MemberJoined,
     MemberLeft,
     MembershipLimits,
+    PartlyHidden,
     dump,
     message_checksum,
 )
@@ -213,7 +214,7 @@ class GroupTransaction:
         """Let somebody learn of this, in its place among the effects of the command."""
         self._effects.append(effect)
 
-    def replace_effect(self, record: EventRecord, shown: EventRecord) -> None:
+    def replace_effect(self, record: EventRecord, shown: EventRecord | PartlyHidden) -> None:
         """Show the audience `shown` where `record`, as it is stored, only points to something."""
         self._effects[self._effects.index(record)] = shown
 

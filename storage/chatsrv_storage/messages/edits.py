@@ -4,12 +4,19 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.models import Actor
+from chatsrv_storage.groups.models import Actor, PartlyHidden
 from chatsrv_storage.groups.permissions import Operation, allow, least_role, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.messages import media, search
-from chatsrv_storage.messages.message_content import RECALLED, TargetMessage, find, resolve_references, rewrite
+from chatsrv_storage.messages.message_content import (
+    RECALLED,
+    TargetMessage,
+    find,
+    hidden_from,
+    resolve_references,
+    rewrite,
+)
 from chatsrv_storage.row_checksums import checksum_of
 
 EVERYBODY: Final = 0
@@ -69,13 +76,16 @@ def _mention_seqs(target: TargetMessage) -> dict[int, int]:
     return {user_id: later.get(user_id, target.seq) for user_id in _mention_rows(target.data)}
 
 
-def _replace_calls(conn: SqlConnection, target: TargetMessage, calls: dict[str, Any], seq: int) -> dict[str, Any]:
+def _replace_calls(
+    conn: SqlConnection, target: TargetMessage, calls: dict[str, Any], seq: int, hidden: frozenset[int]
+) -> dict[str, Any]:
     """Call those whom an edit (event `seq`) adds, and those it leaves out no more. Answers the calls as data.
 
-    Who was called with everybody is not called again by name.
+    Who was called with everybody is not called again by name; nor is anybody `hidden`, who may not read the message.
     """
     before = _mention_seqs(target)
     after = {user_id: before.get(user_id, before.get(EVERYBODY, seq)) for user_id in _mention_rows(calls)}
+    after = {user_id: at for user_id, at in after.items() if at == target.seq or user_id not in hidden}
     conn.executemany(
         "delete from mention where user_id = ? and group_id = ? and seq = ?",
         [(user_id, target.group_id, at) for user_id, at in before.items() if after.get(user_id) != at],
@@ -117,8 +127,8 @@ def _said(
     record = turn.append(actor, kind, text, data, counts=True)
     if data is not None and "media" in data:
         media.note_use(turn.conn, data["media"]["id"], turn.group_id, record.seq)
-    if data is not None and "reply" in data:
-        turn.replace_effect(record, resolve_references(turn.conn, record))
+    if data is not None and "reply" in data:  # its words are said again, to everybody who hears this
+        turn.replace_effect(record, resolve_references(turn.conn, record, 0))
     turn.conn.executemany(
         "insert into mention values (?, ?, ?)", [(user_id, turn.group_id, record.seq) for user_id in called]
     )
@@ -150,7 +160,8 @@ def edit(
         )
         record = turn.append(actor, "edited", data={"of": of})
         kept = {key: value for key, value in target.data.items() if key not in _CALLS}
-        calls = _replace_calls(turn.conn, target, calls, record.seq)
+        hidden = hidden_from(turn.conn, turn.group_id, of)
+        calls = _replace_calls(turn.conn, target, calls, record.seq, hidden)
         if group.rules.keep_edits:
             turn.conn.execute(
                 "insert into message_edit values (?, ?, ?, ?, ?, ?)",
@@ -161,7 +172,12 @@ def edit(
             )
         rewrite(turn.conn, target, text, {**kept, **calls, "edited": [record.seq, turn.now_ms]})
         search.replace(turn.conn, turn.group_id, of, text)
-        turn.replace_effect(record, resolve_references(turn.conn, record))
+        shown = resolve_references(turn.conn, record, 0)
+        if hidden:
+            blank = resolve_references(turn.conn, record, of)
+            turn.replace_effect(record, PartlyHidden(shown, blank, hidden))
+        else:
+            turn.replace_effect(record, shown)
         return [turn.group_id, record.seq]
 
     return script

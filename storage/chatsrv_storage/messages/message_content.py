@@ -80,12 +80,26 @@ def _now(
     return row[0], row[1], row[2][:length], {} if row[3] is None else json.loads(row[3])
 
 
-def resolve_references(conn: SqlConnection, record: EventRecord) -> EventRecord:
-    """A record with what it points to: the excerpt of a message that it answers, the text that an edit gave."""
+def hidden_from(conn: SqlConnection, group_id: int, of: int) -> frozenset[int]:
+    """The members to whom a message is not visible: those who came in after it without the history."""
+    rows = conn.execute(
+        "select user_id from group_member where group_id = ? and role > 0 and visible_from >= ?", (group_id, of)
+    )
+    return frozenset(user_id for (user_id,) in rows)
+
+
+def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: int) -> EventRecord:
+    """A record with what it points to: the excerpt of a message that it answers, the text that an edit gave.
+
+    Of a message that is not visible to who reads (up to `visible_from`), an edit brings nothing. A quote of it keeps the
+    words that its author chose to say again; once they are edited, it has none.
+    """
     data = record.data
     if data is None:
         return record
     if record.kind == "edited":
+        if data["of"] <= visible_from:
+            return attrs.evolve(record, data={**data, "edited": [record.seq, 0]})
         _, _, text, now = _now(conn, record.group_id, data["of"])
         # After a recall the message no longer says that it was edited: what this event gave it is nothing.
         edited_seq, edited_at = now.get("edited", (record.seq, 0))
@@ -94,6 +108,8 @@ def resolve_references(conn: SqlConnection, record: EventRecord) -> EventRecord:
     if "reply" in data:
         sender_id, sender, excerpt, now = _now(conn, record.group_id, data["reply"], EXCERPT)
         edited_seq, _ = now.get("edited", (0, 0))
+        if data["reply"] <= visible_from and edited_seq > record.seq:
+            excerpt = ""
         quote = [data["reply"], sender_id, sender, excerpt, edited_seq]
         return attrs.evolve(record, data={**data, "quote": quote})
     return record

@@ -175,6 +175,7 @@ def find(
     if few is not None:
         places = [place for place in places if place[1] in few]
     ranges = [_range(conn, before, *place) for place in places]
+    visible_from = {group_id: since for group_id, _, since, _ in places}
 
     def hits(where: _Range) -> Iterable[int]:
         if few is None:
@@ -188,7 +189,7 @@ def find(
         size += 128 + len(record.text) * 3
         if len(found) == limit or (found and size > max_bytes):
             return found, True
-        found.append(resolve_references(conn, record))
+        found.append(resolve_references(conn, record, visible_from[in_group]))
     return found, False
 
 

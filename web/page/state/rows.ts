@@ -137,7 +137,7 @@ export class RowModel {
         this.amend(made, (row) => row.seq === of, (row) =>
           row.kind !== "message" || row.recalled || row.editedSeq > edited_seq ? row : { ...row, text, edited: true, editedSeq: edited_seq },
         );
-        return this.amendQuotes(made, of, text);
+        return this.amendQuotes(made, of, text, edited_seq);
       }
       case "Recalled": {
         const { of } = event.body;
@@ -145,14 +145,15 @@ export class RowModel {
         this.amend(made, (row) => row.seq === of, (row) =>
           row.kind !== "message" ? row : { ...row, text: "", media: null, extra: null, recalled: true, reactions: [] },
         );
-        return this.amendQuotes(made, of, "");
+        return this.amendQuotes(made, of, "", Infinity);
       }
     }
   }
 
-  private amendQuotes(made: Row[], of: number, excerpt: string): void {
+  /** Give quotes of a message the words of an edit, unless they were made after it. */
+  private amendQuotes(made: Row[], of: number, excerpt: string, editedSeq: number): void {
     this.amend(made, (row) => row.kind === "message" && row.extra?.reply_to?.of === of, (row) => {
-      if (row.kind !== "message" || !row.extra?.reply_to) return row;
+      if (row.kind !== "message" || !row.extra?.reply_to || row.extra.reply_to.edited_seq >= editedSeq) return row;
       return { ...row, extra: { ...row.extra, reply_to: { ...row.extra.reply_to, excerpt: Array.from(excerpt).slice(0, 200).join("") } } };
     });
   }

@@ -188,7 +188,7 @@ class GroupView:
         known = self._texts.get(quote.of)
         if quote.of in self._recalled:
             excerpt = ""
-        elif known is not None and known.edited_seq >= quote.edited_seq:
+        elif known is not None and known.edited_seq > quote.edited_seq:
             excerpt = known.text[:MAX_EXCERPT]
         return Answered(quote.of, quote.sender, excerpt)
 
