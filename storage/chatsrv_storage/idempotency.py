@@ -6,12 +6,13 @@ second where random ones make 24 (3 million rows, measured): the table grows at 
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows
 from chatsrv_storage.engine.clock_history import EVERY_MS, READINGS
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.replies import R, Reply, restored
 from chatsrv_storage.row_checksums import checksum_of
 
 KEEP_MS: Final = 7 * 24 * 3600 * 1000
@@ -36,13 +37,13 @@ def time_of(client_id: bytes) -> int:
     return int.from_bytes(client_id[:6], "big")
 
 
-def earlier_result(conn: SqlConnection, once: Once, now_ms: int) -> list[Any] | None:
+def earlier_result(conn: SqlConnection, once: Once, now_ms: int, reply: type[R]) -> R | None:
     """The first result of this command, or None if it is new. Raises Refusal: conflict, or an id that is no UUIDv7 of now."""
     row = conn.execute(
         "select payload_hash, result from idempotency where user_id = ? and client_id = ?",
         (once.user_id, once.client_id),
     ).fetchone()
-    return result_in(row, once, now_ms)
+    return result_in(row, once, now_ms, reply)
 
 
 def conflict() -> Refusal:
@@ -50,13 +51,13 @@ def conflict() -> Refusal:
     return Refusal("client_id_conflict", "this client id was used for another command: make a new one", "client_id")
 
 
-def result_in(row: tuple[bytes, str] | None, once: Once, now_ms: int) -> list[Any] | None:
+def result_in(row: tuple[bytes, str] | None, once: Once, now_ms: int, reply: type[R]) -> R | None:
     """The same, from the row (payload hash, result) under its key, or None where there is none."""
     client_id = once.client_id
     if row is not None:
         if row[0] != once.payload_hash:
             raise conflict()
-        return json.loads(row[1])
+        return restored(reply, row[1])
     if client_id[6] >> 4 != 7 or client_id[8] >> 6 != 0b10:  # version and variant (RFC 9562, section 4)
         raise Refusal("client_id_expired", "a client id must be a UUIDv7", "client_id")
     age = now_ms - int.from_bytes(client_id[:6], "big")
@@ -75,7 +76,7 @@ def row_of(once: Once, result: str) -> tuple[int, bytes, bytes, str, int]:
     return user_id, client_id, payload_hash, result, checksum_of(client_id, user_id, payload_hash, result)
 
 
-def keep(conn: SqlConnection, once: Once, result: list[Any]) -> None:
+def keep(conn: SqlConnection, once: Once, result: Reply) -> None:
     """Store the result of a mutation that took effect."""
     conn.execute(INSERT, row_of(once, json.dumps(result, separators=(",", ":"))))
 
@@ -93,7 +94,7 @@ def earlier_results(conn: SqlConnection, asked: Sequence[Once]) -> dict[tuple[in
     }
 
 
-def keep_all(conn: SqlConnection, results: Sequence[tuple[Once, list[Any]]]) -> None:
+def keep_all(conn: SqlConnection, results: Sequence[tuple[Once, Reply]]) -> None:
     """`keep` for many, in one statement."""
     execute_rows(
         conn, "insert into idempotency",
@@ -101,9 +102,9 @@ def keep_all(conn: SqlConnection, results: Sequence[tuple[Once, list[Any]]]) -> 
     )  # fmt: skip
 
 
-def run_once(conn: SqlConnection, once: Once, now_ms: int, script: Callable[[], list[Any]]) -> list[Any]:
+def run_once(conn: SqlConnection, once: Once, now_ms: int, reply: type[R], script: Callable[[], R]) -> R:
     """The result of `script`, which runs unless it already did under this client id. A refusal is not kept."""
-    earlier = earlier_result(conn, once, now_ms)
+    earlier = earlier_result(conn, once, now_ms, reply)
     if earlier is not None:
         return earlier
     result = script()

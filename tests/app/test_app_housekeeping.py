@@ -16,6 +16,7 @@ from chatsrv_storage.accounts import accounts, sessions
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.idempotency import KEEP_MS, Once, keep
 from chatsrv_storage.interface import SqlConnection, Storage, open_memory_storage
+from chatsrv_storage.replies import NoReply
 
 HOUR = 3600.0
 DAY_MS = 24 * 3_600_000
@@ -38,7 +39,7 @@ def store(now_ms: int) -> Any:
     def job(conn: SqlConnection) -> None:
         accounts.register(conn, 1, "ann", "!", now_ms)
         sessions.create(conn, 2, 1, b"token", "test", now_ms)
-        keep(conn, Once(1, client_id(now_ms), b"h"), ["kept"])
+        keep(conn, Once(1, client_id(now_ms), b"h"), NoReply())
 
     return job
 

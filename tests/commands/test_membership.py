@@ -15,6 +15,7 @@ from chatsrv_storage.groups import governing, invites, lifecycle
 from chatsrv_storage.groups.models import FOREVER, Actor, MemberJoined, MemberLeft
 from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction
 from chatsrv_storage.messages import history
+from chatsrv_storage.replies import StoredInvite
 
 PEOPLE = 6
 CAP = 4
@@ -75,7 +76,7 @@ class Comings(RuleBasedStateMachine):
 
     @rule(who=SOMEONE)
     def leave(self, who):
-        self.run(who, lifecycle.leave)
+        self.run(who, lifecycle.LEAVE)
 
     @rule(who=SOMEONE, whom=SOMEONE, minutes=st.integers(1, 3))
     def ban(self, who, whom, minutes):
@@ -101,7 +102,8 @@ class Comings(RuleBasedStateMachine):
     def invite(self, who, uses):
         reply = self.run(who, invites.make_invite(f"code {len(self.codes)} {self.now_ms}", FOREVER, uses, 5))
         if reply is not None:
-            self.codes.append(reply[0])
+            assert isinstance(reply, StoredInvite)
+            self.codes.append(reply.code)
 
     @rule(who=SOMEONE, data=st.data())
     def join(self, who, data):
@@ -114,7 +116,7 @@ class Comings(RuleBasedStateMachine):
     @rule(who=SOMEONE, really=st.integers(0, 9))
     def dissolve(self, who, really):
         if really == 0:
-            self.run(who, governing.dissolve)
+            self.run(who, governing.DISSOLVE)
 
     @invariant()
     def holds(self):

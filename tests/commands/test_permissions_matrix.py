@@ -42,7 +42,7 @@ from chatsrv_redpack import Mode, PacketLimits
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import governing as rule
 from chatsrv_storage.groups import invites
-from chatsrv_storage.groups.lifecycle import add, leave, make, remove
+from chatsrv_storage.groups.lifecycle import LEAVE, add, make, remove
 from chatsrv_storage.groups.models import FOREVER, ROLE_ADMIN, Actor
 from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction, Post, Script
 from chatsrv_storage.idempotency import Once
@@ -254,10 +254,10 @@ class _Builder:
     def __init__(self, town: Town, conn: SqlConnection, group_id: int) -> None:
         self.town, self.conn, self.group_id = town, conn, group_id
 
-    def run(self, who: str, script: Script) -> list[Any]:
+    def run(self, who: str, script: Script[Any]) -> Any:
         return self.give(Command(self.town[who].actor, None, script))
 
-    def give(self, command: Command | Post) -> list[Any]:
+    def give(self, command: Command[Any] | Post) -> Any:
         turn = GroupTransaction(self.conn, self.group_id, self.town.now_ms(), self.town.services.ids)
         (outcome,) = turn.run([command])
         assert isinstance(outcome, Accepted), outcome
@@ -334,9 +334,9 @@ def _place(build: _Builder, world: World, standing: str) -> None:
     if "banned" in standing:
         build.run("olga", rule.ban(xena, FOREVER))
     if standing == "left member":
-        build.run("xena", leave)
+        build.run("xena", LEAVE)
     if "dissolved" in standing:
-        build.run("olga", rule.dissolve)
+        build.run("olga", rule.DISSOLVE)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.of.__name__)

@@ -25,10 +25,11 @@ from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.lifecycle import shown
 from chatsrv_storage.groups.models import Actor, EventRecord, GroupSummary, MemberJoined, MemberLeft
-from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction, Outcome, Post
+from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction, Outcome, Post, Script
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.interface import Storage
 from chatsrv_storage.messages import bulk_post
+from chatsrv_storage.replies import NoReply
 
 VIEW = GroupSummary(5, "home", 1, 2, 2, 1, 0, 0, 1, history=False)
 
@@ -47,8 +48,8 @@ def record(seq: int, text: str = "", kind: str = "text") -> EventRecord:
     return EventRecord(5, seq, 100 + seq, seq, 1, "ann", 1_790_000_000_000, kind, text, None)
 
 
-def accepted(*effects: object) -> Accepted:
-    return Accepted([], effects)  # type: ignore[arg-type]
+def accepted(*effects: object) -> Accepted[NoReply]:
+    return Accepted(NoReply(), effects)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ async def test_refusals_are_told_to_nobody(channels: Channels) -> None:
 
 
 async def test_a_bug_in_one_script_refuses_it_alone(autojump_clock: object) -> None:
-    def buggy(turn: GroupTransaction, actor: Actor) -> list[object]:
+    def buggy(turn: GroupTransaction, actor: Actor) -> NoReply:
         turn.append(actor, "renamed", "half done")
         raise ZeroDivisionError
 
@@ -142,7 +143,9 @@ async def test_a_bug_in_one_script_refuses_it_alone(autojump_clock: object) -> N
             post = Post(actor, Once(ann.user_id, client_id(), b"x"), f"m{n}")
             await channels.submit(group_id, Submission(post, 100, outcomes.append))
             if n == 1:
-                await channels.submit(group_id, Submission(Command(actor, None, buggy), 100, outcomes.append))
+                await channels.submit(
+                    group_id, Submission(Command(actor, None, Script(NoReply, buggy)), 100, outcomes.append)
+                )
         await trio.testing.wait_all_tasks_blocked()
         assert [isinstance(outcome, Accepted) for outcome in outcomes] == [True, True, False, True]
         assert isinstance(outcomes[2], Refusal)
@@ -169,14 +172,16 @@ async def test_an_answer_that_cannot_be_given_costs_nobody_else_theirs(autojump_
 
 
 async def test_a_command_that_is_run_raises_its_refusal(autojump_clock: object) -> None:
-    def refuse(turn: GroupTransaction, actor: Actor) -> list[object]:
+    def refuse(turn: GroupTransaction, actor: Actor) -> NoReply:
         raise Refusal("forbidden", "not you")
 
     async with open_test_server() as server:
         (ann,) = await enter(server, "ann")
         group_id = await ann.make_group()
         with pytest.raises(Refusal, match="not you"):
-            await server.server.services.channels.run(group_id, Command(Actor(ann.user_id, "ann"), None, refuse))
+            await server.server.services.channels.run(
+                group_id, Command(Actor(ann.user_id, "ann"), None, Script(NoReply, refuse))
+            )
 
 
 async def test_the_queue_is_bounded_and_who_waits_for_room_may_leave(
@@ -314,7 +319,7 @@ async def test_a_retry_that_never_began_answers_its_own_command(
         channels = Channels(storage, LocalBus(), SystemClock(), Snowflake(), quiet_log(), nursery)
 
         def submission(number: int) -> Submission:
-            command = Command(Actor(1, "ann"), None, lambda turn, actor: [])
+            command = Command(Actor(1, "ann"), None, Script(NoReply, lambda turn, actor: NoReply()))
             return Submission(command, 1, lambda outcome: answers.append((number, outcome)))
 
         for number in range(2):

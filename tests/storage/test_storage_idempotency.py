@@ -19,6 +19,7 @@ from chatsrv_storage.idempotency import (
     time_of,
 )
 from chatsrv_storage.interface import SqlConnection, Storage, open_memory_storage
+from chatsrv_storage.replies import DirectGroup, NoReply
 
 
 @pytest.fixture
@@ -34,20 +35,20 @@ def test_the_time_in_a_uuid7() -> None:
 async def test_a_script_runs_once_and_a_refusal_is_not_kept(storage: Storage) -> None:
     runs: list[int] = []
 
-    def script() -> list[int]:
+    def script() -> DirectGroup:
         runs.append(len(runs))
         if len(runs) == 1:
             raise Refusal("forbidden", "not yet")
-        return [len(runs)]
+        return DirectGroup(len(runs))
 
     once = Once(1, client_id(), b"hash")
 
-    def job(conn: SqlConnection) -> list[int]:
-        return run_once(conn, once, START_MS, script)
+    def job(conn: SqlConnection) -> DirectGroup:
+        return run_once(conn, once, START_MS, DirectGroup, script)
 
     with pytest.raises(Refusal, match="not yet"):
         await storage.write(job)
-    assert [await storage.write(job) for _ in range(3)] == [[2]] * 3
+    assert [await storage.write(job) for _ in range(3)] == [DirectGroup(2)] * 3
     assert len(runs) == 2
 
 
@@ -55,10 +56,10 @@ async def test_keys_are_per_user_and_conflicts_are_told(storage: Storage) -> Non
     key = client_id()
 
     def job(conn: SqlConnection) -> None:
-        assert run_once(conn, Once(1, key, b"a"), START_MS, lambda: ["first"]) == ["first"]
-        assert run_once(conn, Once(2, key, b"b"), START_MS, lambda: ["second"]) == ["second"]
+        assert run_once(conn, Once(1, key, b"a"), START_MS, DirectGroup, lambda: DirectGroup(1)) == (1,)
+        assert run_once(conn, Once(2, key, b"b"), START_MS, DirectGroup, lambda: DirectGroup(2)) == (2,)
         with pytest.raises(Refusal) as caught:
-            earlier_result(conn, Once(1, key, b"b"), START_MS)
+            earlier_result(conn, Once(1, key, b"b"), START_MS, DirectGroup)
         assert (caught.value.code, caught.value.field) == ("client_id_conflict", "client_id")
 
     await storage.write(job)
@@ -71,10 +72,10 @@ async def test_keys_are_per_user_and_conflicts_are_told(storage: Storage) -> Non
 async def test_how_old_an_id_may_be(age: int, fresh: bool, storage: Storage) -> None:
     once = Once(1, client_id(START_MS - age), b"x")
     if fresh:
-        assert await storage.read(lambda conn: earlier_result(conn, once, START_MS)) is None
+        assert await storage.read(lambda conn: earlier_result(conn, once, START_MS, NoReply)) is None
     else:
         with pytest.raises(Refusal) as caught:
-            await storage.read(lambda conn: earlier_result(conn, once, START_MS))
+            await storage.read(lambda conn: earlier_result(conn, once, START_MS, NoReply))
         assert caught.value.code == "client_id_expired"
 
 

@@ -112,7 +112,7 @@ def test_a_retry_gets_its_share_though_one_is_out_of_the_group(table: Table) -> 
     opening = table.open(1, table.packet())
     (first,) = table.turn([opening])
     assert isinstance(first, Accepted)
-    (left,) = table.turn([Command(table.actor(1), table.once(1), lifecycle.leave)])
+    (left,) = table.turn([Command(table.actor(1), table.once(1), lifecycle.LEAVE)])
     assert isinstance(left, Accepted), left
     assert table.turn([opening]) == [Accepted(first.reply)]
 

@@ -24,6 +24,7 @@ from chatsrv_storage.groups.models import EventRecord as StoredRecord
 from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction, Outcome
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.money import ledger, openings, packet_audit, packets
+from chatsrv_storage.replies import PaidShare
 
 PEOPLE = 5
 CENTS = 2_000
@@ -65,7 +66,7 @@ class Packets(RuleBasedStateMachine):
         self.conn.execute("rollback" if crash else "commit")
         return outcomes
 
-    def one(self, user: int, script: Any) -> list[Any] | None:
+    def one(self, user: int, script: Any) -> Any:
         (outcome,) = self.turn([Command(self.actors[user], self.once(user), script)])
         return outcome.reply if isinstance(outcome, Accepted) else None
 
@@ -109,7 +110,8 @@ class Packets(RuleBasedStateMachine):
                 continue
             assert user in self.members
             assert (packet_id, user) not in self.paid
-            self.paid[packet_id, user] = outcome.reply[1]
+            assert isinstance(outcome.reply, PaidShare)
+            self.paid[packet_id, user] = outcome.reply.cents
             retried = again[place]
             assert isinstance(retried, Accepted)
             assert (retried.reply, retried.effects) == (outcome.reply, ())
@@ -158,7 +160,7 @@ class Packets(RuleBasedStateMachine):
     @rule(user=st.integers(1, PEOPLE - 1))
     def leave_or_return(self, user: int) -> None:
         if user in self.members:
-            assert self.one(user, lifecycle.leave) is not None
+            assert self.one(user, lifecycle.LEAVE) is not None
             self.members.discard(user)
         else:
             assert self.one(0, lifecycle.add((self.people[user].user_id,))) is not None
@@ -247,7 +249,7 @@ def test_a_promise_is_kept_once_and_others_remain() -> None:
 def test_who_has_left_sends_nothing_and_is_sent_nothing() -> None:
     t = table()
     hers, for_her = promised(t, 1), promised(t, 0, Mode.NAMED, 1, 1)
-    assert t.one(1, lifecycle.leave) is not None
+    assert t.one(1, lifecycle.LEAVE) is not None
     assert sent(t, hers, 1).code == "group_unknown"
     assert sent(t, for_her).code == "not_member"
     script = packets.prepare_packet(100, 1, Mode.NAMED, t.people[1].user_id, 5, SEED, LIMITS)
@@ -285,16 +287,16 @@ def test_a_packet_expires_to_the_millisecond_and_once() -> None:
     sent(t, packet_id)
     t.now += LIMITS.packet_ms - 1
     early = expired(t, packet_id)
-    assert (early.reply, early.effects, state_of(t, packet_id)) == ([], (), "live")
+    assert (early.reply, early.effects, state_of(t, packet_id)) == ((None,), (), "live")
     t.now += 1
     in_time = expired(t, packet_id)
-    assert (in_time.reply, state_of(t, packet_id)) == ([CENTS], "expired")
+    assert (in_time.reply, state_of(t, packet_id)) == ((CENTS,), "expired")
     assert in_time.effects[0].data == {"packet": packet_id, "refunded": 100, "left": 2, "seed": SEED.hex()}
     (refused,) = opened(t, packet_id, 1)
     assert refused.code == "expired"
     for _ in range(2):
         late = expired(t, packet_id)
-        assert (late.reply, late.effects) == ([], ())
+        assert (late.reply, late.effects) == ((None,), ())
         t.now -= LIMITS.packet_ms
     assert ledger.balance_of(t.conn, wallet(t.people[0].user_id)) == CENTS
 
@@ -319,7 +321,7 @@ def test_openings_are_shown_in_their_order_to_members_alone() -> None:
     ]  # fmt: skip
     assert [record.number for record in packets.records_of(t.conn, packet_id)] == [0, 1]
     assert (shown.group_id, shown.sender) == (GROUP, (t.people[0].user_id, "p0"))
-    assert t.one(4, lifecycle.leave) is not None
+    assert t.one(4, lifecycle.LEAVE) is not None
     for user, wanted in ((0, packet_id + 1), (4, packet_id)):
         with pytest.raises(Refusal) as refused:
             packets.show(t.conn, t.people[user].user_id, wanted)
@@ -359,7 +361,7 @@ def test_damaged_shares_are_not_paid_and_cost_others_nothing() -> None:
     for packet_id in (damaged, sound):
         sent(t, packet_id)
     t.conn.execute("update redpack set shares = ? where id = ?", (b"\xff" * 16, damaged))
-    assert t.one(4, lifecycle.leave) is not None
+    assert t.one(4, lifecycle.LEAVE) is not None
     places = [(4, sound), (1, damaged), (2, damaged), (1, sound)]
     outcomes = t.turn([openings.Open(t.actors[user], t.once(user), which, show_cents=True) for user, which in places])
     codes = [outcome.code if isinstance(outcome, Refusal) else "" for outcome in outcomes]
@@ -408,7 +410,8 @@ def test_amounts_are_told_only_where_they_are_shown() -> None:
     (event,) = outcome.effects
     assert isinstance(event, StoredRecord)
     assert event.data == {"packet": packet_id, "cents": 0, "left": 1}
-    assert outcome.reply[1] > 0
+    assert isinstance(outcome.reply, PaidShare)
+    assert outcome.reply.cents > 0
 
 
 def test_one_batch_answers_each_as_if_it_came_alone() -> None:
@@ -418,7 +421,7 @@ def test_one_batch_answers_each_as_if_it_came_alone() -> None:
     sent(t, packet_id)
     earlier = openings.Open(t.actors[1], t.once(1), packet_id, show_cents=True)
     (before,) = t.turn([earlier])
-    assert t.one(4, lifecycle.leave) is not None
+    assert t.one(4, lifecycle.LEAVE) is not None
     new = openings.Open(t.actors[2], t.once(2), packet_id, show_cents=True)
     again = openings.Open(t.actors[1], t.once(1), packet_id, show_cents=True)
     stranger = openings.Open(t.actors[4], t.once(4), packet_id, show_cents=True)
@@ -433,7 +436,7 @@ def test_one_batch_answers_each_as_if_it_came_alone() -> None:
     assert isinstance(first, Accepted)
     assert isinstance(closing, Accepted)
     assert twin == Accepted(first.reply)
-    assert [outcome.reply[2:] for outcome in (before, first, closing)] == [[0, 3], [1, 2], [2, 1]]
+    assert [outcome.reply[2:] for outcome in (before, first, closing)] == [(0, 3), (1, 2), (2, 1)]
     assert [len(outcome.effects) for outcome in (before, first, closing)] == [1, 1, 1]
 
 

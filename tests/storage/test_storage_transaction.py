@@ -11,10 +11,11 @@ from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal, StorageFull
 from chatsrv_storage.groups import lifecycle
 from chatsrv_storage.groups.models import Actor, CursorMoved, EventRecord, MemberJoined, MemberLeft
-from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction, Outcome, Post
+from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction, Outcome, Post, Script
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.interface import SqlConnection, Storage, open_memory_storage
 from chatsrv_storage.messages import history
+from chatsrv_storage.replies import GroupChange, NoReply
 
 T = TypeVar("T")
 ANN, BOB, EVE = Actor(1, "ann"), Actor(2, "bob"), Actor(3, "eve")
@@ -65,7 +66,7 @@ async def desk() -> AsyncGenerator[Desk]:
 
 
 def kinds(outcomes: list[Outcome]) -> list[Any]:
-    return [outcome.code if isinstance(outcome, Refusal) else outcome.reply[:2] for outcome in outcomes]
+    return [outcome.code if isinstance(outcome, Refusal) else list(outcome.reply[:2]) for outcome in outcomes]
 
 
 async def test_messages_get_the_next_numbers_in_their_order(desk: Desk) -> None:
@@ -110,7 +111,7 @@ async def test_a_refused_id_leaves_no_gap(desk: Desk) -> None:
 
 async def test_runs_of_messages_between_other_commands(desk: Desk) -> None:
     outcomes = await desk.run(
-        desk.post(ANN, "a"), desk.do(ANN, lifecycle.rename("away")), desk.post(BOB, "b"), desk.do(BOB, lifecycle.leave),
+        desk.post(ANN, "a"), desk.do(ANN, lifecycle.rename("away")), desk.post(BOB, "b"), desk.do(BOB, lifecycle.LEAVE),
         desk.post(BOB, "not any more"), desk.do(ANN, lifecycle.add([BOB.user_id])), desk.post(BOB, "back"),
     )  # fmt: skip
     assert kinds(outcomes) == [
@@ -128,25 +129,25 @@ async def test_runs_of_messages_between_other_commands(desk: Desk) -> None:
 
 
 async def test_a_refused_script_takes_back_all_it_did(desk: Desk) -> None:
-    def half(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def half(turn: GroupTransaction, actor: Actor) -> NoReply:
         turn.append(actor, "renamed", "half")
-        lifecycle.rename("worse")(turn, actor)
+        lifecycle.rename("worse").run(turn, actor)
         turn.move_cursor(BOB.user_id, 1, 0)
         raise Refusal("forbidden", "no")
 
-    outcomes = await desk.run(desk.post(ANN, "a"), desk.do(ANN, half), desk.post(ANN, "b"))
+    outcomes = await desk.run(desk.post(ANN, "a"), desk.do(ANN, Script(NoReply, half)), desk.post(ANN, "b"))
     assert kinds(outcomes) == [[GROUP, 2], "forbidden", [GROUP, 3]]
     assert await desk.scalar("select name from chat_group") == "home"
     assert await desk.scalar("select group_concat(text) from message where kind = 'text'") == "a,b"
 
 
 async def test_a_bug_in_a_script_takes_back_the_whole_turn(desk: Desk) -> None:
-    def bug(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def bug(turn: GroupTransaction, actor: Actor) -> NoReply:
         turn.append(actor, "renamed", "half")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await desk.run(desk.post(ANN, "a"), desk.do(ANN, bug))
+        await desk.run(desk.post(ANN, "a"), desk.do(ANN, Script(NoReply, bug)))
     assert await desk.scalar("select seq from chat_group") == 1
     assert await desk.scalar("select count(*) from idempotency") == 0
 
@@ -159,7 +160,8 @@ async def test_a_command_runs_once_per_client_id(desk: Desk) -> None:
     assert isinstance(first, Accepted)
     assert isinstance(again, Accepted)
     assert isinstance(later, Accepted)
-    assert first.reply == again.reply == later.reply == [GROUP, 2]
+    assert first.reply == again.reply == later.reply == GroupChange(GROUP, 2)
+    assert type(later.reply) is GroupChange, "what is stored comes back as what it was"
     assert len(first.effects) == 1
     assert again.effects == later.effects == ()
     other = Command(ANN, Once(ANN.user_id, key, b"other"), lifecycle.rename("third"))
@@ -199,7 +201,7 @@ async def test_the_versions_of_a_user_rise_with_each_change_of_their_list(desk: 
     outcomes = await desk.run(
         desk.do(ANN, lifecycle.remove(BOB.user_id)),
         desk.do(ANN, lifecycle.add([BOB.user_id])),
-        desk.do(BOB, lifecycle.leave),
+        desk.do(BOB, lifecycle.LEAVE),
     )
     versions = [
         effect.version

@@ -67,12 +67,12 @@ async def _expire(services: Services, packet: packets.Due) -> bool:
     """Refund one packet; False if that is not possible now. Who is out of the group hears of it from nowhere else."""
     command = Command(Actor(packet.sender_id, packet.sender), None, packets.expire_packet(packet.packet_id))
     try:
-        balance = await services.channels.run(packet.group_id, command)
+        expired = await services.channels.run(packet.group_id, command)
     except Refusal as refused:
         services.log.warning("a packet could not be refunded yet", packet_id=packet.packet_id, reason=refused.message)
         return False
-    if balance and not services.bus.hears(packet.sender_id, packet.group_id):
-        services.bus.publish_to_user(packet.sender_id, SharedFrames(encode(WalletChanged(*balance)), 1))
+    if expired.balance is not None and not services.bus.hears(packet.sender_id, packet.group_id):
+        services.bus.publish_to_user(packet.sender_id, SharedFrames(encode(WalletChanged(expired.balance)), 1))
     return True
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 import trio
@@ -22,16 +22,19 @@ from chatsrv.log import Log
 from chatsrv.media.library import Library
 from chatsrv.presence.presence import PresenceHub
 from chatsrv_protocol import ErrorCode, encode, limits
-from chatsrv_protocol.messages import SendExtra
+from chatsrv_protocol.media import SendMedia
+from chatsrv_protocol.messages import Send, SendExtra
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor
-from chatsrv_storage.groups.transaction import Accepted, Command, Outcome, Script
+from chatsrv_storage.groups.transaction import Command, Outcome, Script
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.interface import Job, Storage
+from chatsrv_storage.replies import Reply
 
 T = TypeVar("T")
 R = TypeVar("R")
+S = TypeVar("S", bound=Reply)
 
 
 @attrs.frozen(slots=True)
@@ -114,6 +117,15 @@ class Caller(Protocol):
         ...
 
 
+class Mutation(Protocol):
+    """A command that has one effect, however often it comes with the same client id."""
+
+    @property
+    def client_id(self) -> bytes:
+        """A UUIDv7 on the server's clock."""
+        ...
+
+
 class Deferred(Generic[R]):
     """What a handler returns whose reply, an R, is sent in another way: before it returns, or by a group's channel."""
 
@@ -123,20 +135,19 @@ class Deferred(Generic[R]):
 class DeferredReply(Deferred[R]):
     """Answers a request when the outcome of its command is known: the channel calls it after the commit."""
 
-    __slots__ = ("_command", "_reply", "_request")
+    __slots__ = ("_command", "_make", "_request")
 
-    def __init__(self, request: "Request", command: object, reply: Callable[..., R]) -> None:
+    def __init__(self, request: "Request", command: object, make: Callable[[Outcome], R | Refusal]) -> None:
         self._request = request
         self._command = command
-        self._reply = reply
+        self._make = make
 
     def __call__(self, outcome: Outcome) -> None:
-        """Answer with the reply, made of the outcome's fields, or with the refusal."""
+        """Answer with the reply made of the outcome's, or with the refusal."""
         request = self._request
         answer = request.caller.answer
         try:
-            reply = self._reply(*outcome.reply) if isinstance(outcome, Accepted) else outcome
-            answer(request.request_id, reply)
+            answer(request.request_id, self._make(outcome))
         except Exception:
             request.services.log.exception("a reply cannot be made", command=type(self._command).__name__)
             answer(request.request_id, server_fault())
@@ -168,17 +179,24 @@ class Request:
         """Storage.search for the caller of this command. Raises Refusal and StorageFailed."""
         return await self.services.storage.search(query, self.storage_caller)
 
-    def once(self, command: Any) -> Once:
+    def once(self, command: Mutation) -> Once:
         """The key under which this mutation has one effect."""
         return Once(self.caller.actor.user_id, command.client_id, payload_hash(command))
 
-    async def change(self, group_id: int, command: Any, script: Script) -> list[Any]:
+    async def change(self, group_id: int, command: Mutation, script: Script[S]) -> S:
         """Run a script in the group's channel, once per client id; answers its reply. Raises Refusal."""
         change = Command(self.caller.actor, self.once(command), script)
         return await self.services.channels.run(group_id, change)
 
-    def answer_later(self, command: object, reply: Callable[..., R]) -> DeferredReply[R]:
-        """What a channel calls with the outcome of this command: it answers with that reply, or with the refusal."""
+    def answer_later(self, command: object, stored: type[S], make: Callable[[S], R]) -> DeferredReply[R]:
+        """What a channel calls with the outcome of this command: it answers what `make` makes of what is stored, or the refusal."""
+
+        def reply(outcome: Outcome) -> R | Refusal:
+            if isinstance(outcome, Refusal):
+                return outcome
+            assert isinstance(outcome.reply, stored)
+            return make(outcome.reply)
+
         return DeferredReply(self, command, reply)
 
     def answer_before(self, reply: R, events: Iterable[object]) -> Deferred[R]:
@@ -211,8 +229,8 @@ def server_fault() -> Refusal:
     return Refusal(ErrorCode.INTERNAL, "the server made a mistake; it is in its log")
 
 
-def payload_hash(command: Any) -> bytes:
+def payload_hash(command: object) -> bytes:
     """What makes two commands the same: everything but the request id. An `extra` of defaults alone is none."""
-    if getattr(command, "extra", None) == _NO_EXTRA:
+    if isinstance(command, (Send, SendMedia)) and command.extra == _NO_EXTRA:
         command = attrs.evolve(command, extra=None)
     return hashlib.blake2b(encode(command), digest_size=16).digest()

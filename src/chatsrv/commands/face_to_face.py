@@ -11,6 +11,7 @@ from chatsrv_protocol.limits import MAX_TITLE
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.groups import face_to_face
 from chatsrv_storage.idempotency import earlier_result
+from chatsrv_storage.replies import GroupEntry
 
 
 @handles
@@ -45,7 +46,7 @@ async def enter_group(
     user_id = request.caller.actor.user_id
     once, now_ms = request.once(command), request.now_ms
     # First of all: a retry must not enter the group of the lobby that one waits in since.
-    earlier = await request.read(lambda conn: earlier_result(conn, once, now_ms))
+    earlier = await request.read(lambda conn: earlier_result(conn, once, now_ms, GroupEntry))
     if earlier is not None:
         return Entered(*earlier)
     lobby = waiting_room.require(user_id)

@@ -20,6 +20,7 @@ from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.groups import direct, governing, invites
 from chatsrv_storage.groups.transaction import Command
 from chatsrv_storage.interface import Storage
+from chatsrv_storage.replies import StoredInvite
 
 CODE_BYTES: Final = 15
 """Of randomness in an invite's code: 24 letters and digits, and nothing to guess."""
@@ -52,7 +53,7 @@ async def hand_over(request: Request, command: wire.HandOver) -> Changed:
 @handles
 async def dissolve(request: Request, command: wire.DissolveGroup) -> Changed:
     """The end of the group."""
-    return Changed(*await request.change(command.group_id, command, governing.dissolve))
+    return Changed(*await request.change(command.group_id, command, governing.DISSOLVE))
 
 
 @handles
@@ -95,10 +96,9 @@ async def set_notice(request: Request, command: wire.SetNotice) -> Changed:
     return Changed(*await request.change(command.group_id, command, governing.set_notice(command.text)))
 
 
-def _invite(
-    code: str, made_by: int, maker: str, made_at: int, expires_at: int, max_uses: int, uses: int
-) -> wire.Invite:
-    return wire.Invite(code, Person(made_by, maker), made_at, expires_at, max_uses, uses)
+def _invite(stored: StoredInvite) -> wire.Invite:
+    maker = Person(stored.made_by, stored.maker)
+    return wire.Invite(stored.code, maker, stored.made_at, stored.expires_at, stored.max_uses, stored.uses)
 
 
 @handles
@@ -106,7 +106,7 @@ async def make_invite(request: Request, command: wire.MakeInvite, *, randomness:
     """A code that lets people in. A retry gets the first one's, since its reply is kept."""
     code = base64.b32encode(randomness.bytes(CODE_BYTES)).decode().lower()
     script = invites.make_invite(code, command.expires_at, command.max_uses, MAX_INVITES)
-    return wire.InviteMade(_invite(*await request.change(command.group_id, command, script)))
+    return wire.InviteMade(_invite(await request.change(command.group_id, command, script)))
 
 
 @handles
@@ -121,7 +121,7 @@ async def list_invites(request: Request, command: wire.ListInvites) -> wire.Invi
     """The codes that are good."""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
     rows = await request.read(lambda conn: invites.invites(conn, user_id, command.group_id, now_ms))
-    return wire.Invites(tuple(_invite(*attrs.astuple(row)) for row in rows[:MAX_INVITES]))
+    return wire.Invites(tuple(_invite(row) for row in rows[:MAX_INVITES]))
 
 
 @handles

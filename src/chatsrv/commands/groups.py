@@ -42,7 +42,7 @@ async def remove_member(request: Request, command: wire.RemoveMember) -> wire.Ch
 @handles
 async def leave_group(request: Request, command: wire.LeaveGroup) -> wire.Changed:
     """One person less: me."""
-    return wire.Changed(*await request.change(command.group_id, command, lifecycle.leave))
+    return wire.Changed(*await request.change(command.group_id, command, lifecycle.LEAVE))
 
 
 @handles

@@ -6,18 +6,23 @@ from chatsrv.groups import Channels, Submission
 from chatsrv_protocol import messages as wire
 from chatsrv_storage.groups.transaction import Command, Post
 from chatsrv_storage.messages.edits import say
+from chatsrv_storage.replies import StoredMessage
 
 EVENT_OVERHEAD = 96
 """What a message's event has besides its text, at most: numbers, a name and the framing."""
+
+
+def _sent(stored: StoredMessage) -> wire.Sent:
+    return wire.Sent(*stored)
 
 
 @handles
 async def send(request: Request, command: wire.Send, *, channels: Channels) -> Deferred[wire.Sent]:
     """Queue a message. The reply comes from the channel."""
     caller = request.caller
-    done = request.answer_later(command, wire.Sent)
+    done = request.answer_later(command, StoredMessage, _sent)
     extra = command.extra
-    post: Post | Command = Post(caller.actor, request.once(command), command.text)
+    post: Post | Command[StoredMessage] = Post(caller.actor, request.once(command), command.text)
     if extra is not None:
         script = say(command.text, extra.reply_to, extra.mentions, mention_all=extra.mention_all)
         post = Command(caller.actor, post.once, script)

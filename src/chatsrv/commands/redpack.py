@@ -21,6 +21,7 @@ from chatsrv_storage.errors import Refusal, StorageBusy, StorageFull
 from chatsrv_storage.interface import SqlConnection, Storage
 from chatsrv_storage.money import ledger, packets, payouts
 from chatsrv_storage.money.openings import Open
+from chatsrv_storage.replies import PaidShare
 
 OPENING_SIZE = 160
 """About what the event of an opening takes."""
@@ -52,8 +53,8 @@ async def prepare_packet(
         randomness.bytes(32),
         _limits(config),
     )
-    packet_id, commitment, lapses_at = await request.change(command.group_id, command, script)
-    return wire.PacketPrepared(packet_id, bytes.fromhex(commitment), lapses_at)
+    prepared = await request.change(command.group_id, command, script)
+    return wire.PacketPrepared(prepared.packet_id, bytes.fromhex(prepared.commitment), prepared.lapses_at)
 
 
 @handles
@@ -86,13 +87,17 @@ async def grab_packet(request: Request, command: wire.GrabPacket) -> wire.Grabbe
     )
 
 
+def _share(paid: PaidShare) -> wire.PacketShare:
+    return wire.PacketShare(*paid)
+
+
 @handles
 async def open_packet(
     request: Request, command: wire.OpenPacket, *, config: Config, channels: Channels
 ) -> Deferred[wire.PacketShare]:
     """Queue an opening. The reply comes from the channel."""
     caller = request.caller
-    done = request.answer_later(command, wire.PacketShare)
+    done = request.answer_later(command, PaidShare, _share)
     opening = Open(caller.actor, request.once(command), command.packet_id, config.redpack_show_amounts)
     await channels.submit(command.group_id, Submission(opening, OPENING_SIZE, done))
     return done

@@ -28,10 +28,12 @@ from chatsrv_storage.groups.models import (
     MemberLeft,
     MembershipLimits,
     PartlyHidden,
+    UserEvent,
 )
-from chatsrv_storage.groups.transaction import DEFAULT_LIMITS, Accepted, Batched, Command, Outcome
+from chatsrv_storage.groups.transaction import DEFAULT_LIMITS, Accepted, AnyCommand, Batched, Command, Outcome
 from chatsrv_storage.interface import Storage
 from chatsrv_storage.messages.bulk_post import GroupJob
+from chatsrv_storage.replies import R
 
 MAX_QUEUE: Final = 4 * limits.MAX_BATCH_COMMANDS
 """Commands that wait for one group; at the bound, the readers of those who send more wait too."""
@@ -44,10 +46,14 @@ def _nobody(_group_id: int) -> None:
     """Nobody wants to know that a group changed."""
 
 
-def _kind_of(thing: object) -> str:
+def _kind_of(thing: AnyCommand | Batched | Effect) -> str:
     """What the log says of a command or an effect: never what somebody said."""
-    script = getattr(thing, "script", None)
-    return f"{type(thing).__name__} {getattr(script, '__qualname__', getattr(thing, 'kind', ''))}".strip()
+    detail = ""
+    if isinstance(thing, Command):
+        detail = thing.script.run.__qualname__
+    elif isinstance(thing, (EventRecord, UserEvent)):
+        detail = thing.kind
+    return f"{type(thing).__name__} {detail}".strip()
 
 
 OnOutcome = Callable[[Outcome], None]
@@ -57,7 +63,7 @@ OnOutcome = Callable[[Outcome], None]
 class Submission:
     """A command on its way: about how many bytes its event will take, and who hears the outcome (after the commit)."""
 
-    command: Command | Batched
+    command: AnyCommand | Batched
     size: int
     done: OnOutcome
 
@@ -118,7 +124,7 @@ class _Channel:
             batch.append(self._queue.popleft())
         return batch
 
-    def _bind(self, batch: list[Submission] | None = None) -> tuple[int, list[Command | Batched]]:
+    def _bind(self, batch: list[Submission] | None = None) -> tuple[int, list[AnyCommand | Batched]]:
         """The transaction is about to start: what is in the queue by now is its batch."""
         self._batch = self._take() if batch is None else batch
         self._room.unpark_all()
@@ -213,7 +219,7 @@ class Channels:
         """The channel ends its task itself."""
         del self._channels[group_id]
 
-    async def run(self, group_id: int, command: Command) -> list[Any]:
+    async def run(self, group_id: int, command: Command[R]) -> R:
         """Queue a command and wait for its reply. Raises its Refusal. A cancel leaves the command under way."""
         waiting: list[Outcome] = []
         answered = trio.Event()
@@ -224,9 +230,11 @@ class Channels:
 
         await self.submit(group_id, Submission(command, 1024, done))
         await answered.wait()
-        if isinstance(waiting[0], Refusal):
-            raise waiting[0]
-        return waiting[0].reply
+        (outcome,) = waiting
+        if isinstance(outcome, Refusal):
+            raise outcome
+        assert isinstance(outcome.reply, command.script.reply)
+        return outcome.reply
 
     async def sweep(self) -> None:
         """Retire channels that two sweeps in a row found idle, forever."""

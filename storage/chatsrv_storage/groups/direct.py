@@ -3,8 +3,6 @@
 The pair's row reserves the group's id, so that both may start at once; the group itself is made in its own channel.
 """
 
-from typing import Any
-
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.accounts.profiles import require_not_blocked
 from chatsrv_storage.errors import Refusal
@@ -14,6 +12,7 @@ from chatsrv_storage.groups.models import DIRECT, ROLE_MEMBER, Actor, Rules
 from chatsrv_storage.groups.permissions import group_unknown_error
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.replies import DirectGroup
 
 
 def other_of(conn: SqlConnection, group_id: int, user_id: int) -> int | None:
@@ -44,12 +43,12 @@ def reserve(conn: SqlConnection, user_id: int, other_id: int, group_id: int) -> 
     return conn.execute("select group_id from direct where low = ? and high = ?", (low, high)).fetchone()[0]
 
 
-def open_direct(other_id: int) -> Script:
-    """Make the reserved conversation unless it is there. Replies [group_id]."""
+def open_direct(other_id: int) -> Script[DirectGroup]:
+    """Make the reserved conversation unless it is there. Replies DirectGroup."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> DirectGroup:
         if turn.group is not None:
-            return [turn.group_id]
+            return DirectGroup(turn.group_id)
         if other_of(turn.conn, turn.group_id, actor.user_id) != other_id:
             raise group_unknown_error()
         names = names_of(turn.conn, (actor.user_id, other_id))
@@ -59,6 +58,6 @@ def open_direct(other_id: int) -> Script:
         turn.append(actor, "created", title, {"members": [[other_id, names[other_id]]]})
         called = {actor.user_id: names[other_id], other_id: names[actor.user_id]}
         enter(turn, dict.fromkeys(called, ROLE_MEMBER), 0, called, added=[other_id])
-        return [turn.group_id]
+        return DirectGroup(turn.group_id)
 
-    return script
+    return Script(DirectGroup, script)

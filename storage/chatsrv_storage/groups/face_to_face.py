@@ -1,7 +1,5 @@
 """Face-to-face codes: the group that the first makes and the others join, while the code lasts."""
 
-from typing import Any
-
 import attrs
 
 from chatsrv_storage.errors import Refusal
@@ -10,6 +8,7 @@ from chatsrv_storage.groups.membership import admit, enter
 from chatsrv_storage.groups.models import ROLE_OWNER, Actor, Rules
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.replies import GroupEntry
 
 
 @attrs.frozen(slots=True)
@@ -26,13 +25,13 @@ def _over() -> Refusal:
     return Refusal("lobby_over", "the code's time is over: enter it again")
 
 
-def join_by_code(code: RandomCode, name: str, max_members: int) -> Script:
-    """Into the group of a code: made, with this name, by whoever comes first. Replies [group_id, name, seq, waiting].
+def join_by_code(code: RandomCode, name: str, max_members: int) -> Script[GroupEntry]:
+    """Into the group of a code: made, with this name, by whoever comes first. Replies GroupEntry.
 
     Raises Refusal: lobby_over (the time, a group that was dissolved or lets people in by approval now), group_full, banned.
     """
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupEntry:
         if turn.now_ms >= code.expires_at:
             raise _over()
         if turn.group is None:
@@ -40,19 +39,19 @@ def join_by_code(code: RandomCode, name: str, max_members: int) -> Script:
             record = turn.append(actor, "created", name, {"members": []})
             enter(turn, {actor.user_id: ROLE_OWNER}, 0, added=())
             turn.conn.execute("insert into random_code values (?, ?, ?, ?)", attrs.astuple(code))
-            return [turn.group_id, name, record.seq, False]
+            return GroupEntry(turn.group_id, name, record.seq, False)
         row = turn.conn.execute(
             "select expires_at from random_code where group_id = ? and code = ?", (turn.group_id, code.code)
         ).fetchone()
         if row is None or turn.now_ms >= row[0] or turn.group.dissolved_at:
             raise _over()
         if turn.member(actor.user_id) is not None:
-            return [turn.group_id, turn.group.name, turn.group.seq, False]
+            return GroupEntry(turn.group_id, turn.group.name, turn.group.seq, False)
         if turn.group.rules.approval:
             raise Refusal("lobby_over", "this group lets people in by approval now: ask somebody in it for an invite")
-        return [turn.group_id, turn.group.name, admit(turn, actor, [actor.user_id]).seq, False]
+        return GroupEntry(turn.group_id, turn.group.name, admit(turn, actor, [actor.user_id]).seq, False)
 
-    return script
+    return Script(GroupEntry, script)
 
 
 def active_codes(conn: SqlConnection, now_ms: int) -> list[RandomCode]:

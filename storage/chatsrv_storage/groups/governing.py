@@ -1,6 +1,6 @@
 """Governing a group: its rules, roles, mutes, bans, nicknames and notice, and its end. Who may is decided in permissions.py."""
 
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -13,12 +13,13 @@ from chatsrv_storage.groups.models import BANNED, ROLE_ADMIN, ROLE_OWNER, Actor
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.replies import GroupChange
 
 
-def set_rules(changes: dict[str, Any], cap: int) -> Script:
-    """Change these rules, by their names in Rules; `cap` bounds how many members a group may have. Replies [group_id, seq]."""
+def set_rules(changes: dict[str, Any], cap: int) -> Script[GroupChange]:
+    """Change these rules, by their names in Rules; `cap` bounds how many members a group may have. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         group, _ = turn.require(actor, Operation.RULES)
         if not changes:
             raise Refusal("bad_field", "name at least one rule to change", "invite")
@@ -33,27 +34,27 @@ def set_rules(changes: dict[str, Any], cap: int) -> Script:
             (*[int(value) for value in changes.values()], turn.group_id),
         )
         record = turn.append(actor, "rules", data={"rules": attrs.asdict(group.rules)})
-        return [turn.group_id, record.seq]
+        return GroupChange(turn.group_id, record.seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
-def set_role(user_id: int, role: int) -> Script:
-    """Appoint or dismiss an admin. Replies [group_id, seq]."""
+def set_role(user_id: int, role: int) -> Script[GroupChange]:
+    """Appoint or dismiss an admin. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         turn.require_over(actor, Operation.APPOINT, user_id)
         _give_role(turn, user_id, role)
         record = turn.append(actor, "role", data={"member": person(turn, user_id), "role": role})
-        return [turn.group_id, record.seq]
+        return GroupChange(turn.group_id, record.seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
-def hand_over(user_id: int) -> Script:
-    """Make somebody else the owner; the actor becomes an admin. Replies [group_id, seq]."""
+def hand_over(user_id: int) -> Script[GroupChange]:
+    """Make somebody else the owner; the actor becomes an admin. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         turn.require_over(actor, Operation.HAND_OVER, user_id)
         _give_role(turn, actor.user_id, ROLE_ADMIN)
         _give_role(turn, user_id, ROLE_OWNER)
@@ -62,9 +63,9 @@ def hand_over(user_id: int) -> Script:
             "update group_member set muted_until = 0 where group_id = ? and user_id = ?", (turn.group_id, user_id)
         )
         record = turn.append(actor, "owner", data={"member": person(turn, user_id)})
-        return [turn.group_id, record.seq]
+        return GroupChange(turn.group_id, record.seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
 def _give_role(turn: GroupTransaction, user_id: int, role: int) -> None:
@@ -75,18 +76,21 @@ def _give_role(turn: GroupTransaction, user_id: int, role: int) -> None:
     turn.invalidate_member(user_id)
 
 
-def dissolve(turn: GroupTransaction, actor: Actor) -> list[Any]:
-    """End the group: everybody is out, after the event that says so. Replies [group_id, seq]."""
+def _dissolve(turn: GroupTransaction, actor: Actor) -> GroupChange:
     turn.require(actor, Operation.DISSOLVE)
     record = turn.append(actor, "dissolved")
     close(turn)
-    return [turn.group_id, record.seq]
+    return GroupChange(turn.group_id, record.seq)
 
 
-def mute(user_id: int, until: int) -> Script:
-    """Let a member say nothing until a time; 0 lets them speak again. Replies [group_id, seq]."""
+DISSOLVE: Final = Script(GroupChange, _dissolve)
+"""End the group: everybody is out, after the event that says so. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+
+def mute(user_id: int, until: int) -> Script[GroupChange]:
+    """Let a member say nothing until a time; 0 lets them speak again. Replies GroupChange."""
+
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         turn.require_over(actor, Operation.MUTE, user_id)
         if until:
             _require_future(turn, until, "until")
@@ -96,9 +100,9 @@ def mute(user_id: int, until: int) -> Script:
         )
         turn.invalidate_member(user_id)
         record = turn.append(actor, "muted", data={"member": person(turn, user_id), "until": until})
-        return [turn.group_id, record.seq]
+        return GroupChange(turn.group_id, record.seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
 def _require_future(turn: GroupTransaction, at: int, field: str) -> None:
@@ -106,10 +110,10 @@ def _require_future(turn: GroupTransaction, at: int, field: str) -> None:
         raise Refusal("bad_field", "this time is over by the server's clock", field)
 
 
-def ban(user_id: int, until: int) -> Script:
-    """Keep somebody out until a time, and remove them if they are in. Replies [group_id, seq]."""
+def ban(user_id: int, until: int) -> Script[GroupChange]:
+    """Keep somebody out until a time, and remove them if they are in. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         target = turn.member(user_id)
         if target is None:
             turn.require(actor, Operation.BAN)
@@ -125,22 +129,22 @@ def ban(user_id: int, until: int) -> Script:
         turn.conn.execute("delete from join_request where group_id = ? and user_id = ?", (turn.group_id, user_id))
         if target is not None:
             return part(turn, actor, user_id, BANNED, "banned", until=until)
-        return [turn.group_id, turn.append(actor, "banned", data={"member": banned, "until": until}).seq]
+        return GroupChange(turn.group_id, turn.append(actor, "banned", data={"member": banned, "until": until}).seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
-def unban(user_id: int) -> Script:
-    """Let somebody come back. Replies [group_id, seq]."""
+def unban(user_id: int) -> Script[GroupChange]:
+    """Let somebody come back. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         turn.require(actor, Operation.LIFT_BAN)
         if not banned_until(turn, user_id):
             raise Refusal("not_banned", "this person is not banned", "user_id")
         turn.conn.execute("delete from ban where group_id = ? and user_id = ?", (turn.group_id, user_id))
-        return [turn.group_id, turn.append(actor, "unbanned", data={"member": person(turn, user_id)}).seq]
+        return GroupChange(turn.group_id, turn.append(actor, "unbanned", data={"member": person(turn, user_id)}).seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
 def bans(
@@ -156,10 +160,10 @@ def bans(
     ).fetchall()
 
 
-def set_nickname(nickname: str) -> Script:
-    """Say how the actor is called in the group; "" is by their name. Replies [group_id, seq]."""
+def set_nickname(nickname: str) -> Script[GroupChange]:
+    """Say how the actor is called in the group; "" is by their name. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         turn.require(actor, Operation.NICKNAME)
         require_nickname(nickname)
         if nickname and (other := name_looks.member_like(turn.conn, turn.group_id, actor.user_id, nickname)):
@@ -169,20 +173,20 @@ def set_nickname(nickname: str) -> Script:
             (nickname, turn.group_id, actor.user_id),
         )
         turn.invalidate_member(actor.user_id)
-        return [turn.group_id, turn.append(actor, "nickname", nickname).seq]
+        return GroupChange(turn.group_id, turn.append(actor, "nickname", nickname).seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
-def set_notice(text: str) -> Script:
-    """Put up the notice; "" takes it down. Replies [group_id, seq]."""
+def set_notice(text: str) -> Script[GroupChange]:
+    """Put up the notice; "" takes it down. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         turn.require(actor, Operation.NOTICE)
         by, at = (actor.name, turn.now_ms) if text else ("", 0)
         turn.conn.execute(
             "update chat_group set notice = ?, notice_by = ?, notice_at = ? where id = ?", (text, by, at, turn.group_id)
         )
-        return [turn.group_id, turn.append(actor, "noticed", text).seq]
+        return GroupChange(turn.group_id, turn.append(actor, "noticed", text).seq)
 
-    return script
+    return Script(GroupChange, script)

@@ -7,8 +7,6 @@ are told one by one, and the table is the truth.
 
 from typing import Any
 
-import attrs
-
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.membership import admit, banned_until, person
 from chatsrv_storage.groups.models import FOREVER, ROLE_ADMIN, Actor, UserEvent
@@ -16,28 +14,15 @@ from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.idempotency import Once, earlier_result
 from chatsrv_storage.interface import SqlConnection
-
-
-@attrs.frozen(slots=True)
-class StoredInvite:
-    """A code that is good now; `max_uses` 0 is any number."""
-
-    code: str
-    made_by: int
-    maker: str
-    made_at: int
-    expires_at: int
-    max_uses: int
-    uses: int
-
+from chatsrv_storage.replies import GroupEntry, NoReply, StoredInvite
 
 _GOOD = "expires_at > ? and (max_uses = 0 or uses < max_uses)"
 
 
-def make_invite(code: str, expires_at: int, max_uses: int, most: int) -> Script:
-    """Make an invite with this random code. Replies [code, made_by, maker, made_at, expires_at, max_uses, 0]."""
+def make_invite(code: str, expires_at: int, max_uses: int, most: int) -> Script[StoredInvite]:
+    """Make an invite with this random code. Replies StoredInvite."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> StoredInvite:
         turn.require(actor, Operation.INVITE)
         if expires_at <= turn.now_ms:
             raise Refusal("bad_field", "this time is over by the server's clock", "expires_at")
@@ -49,15 +34,15 @@ def make_invite(code: str, expires_at: int, max_uses: int, most: int) -> Script:
             "insert into invite values (?, ?, ?, ?, ?, ?, 0)",
             (code, turn.group_id, actor.user_id, turn.now_ms, expires_at, max_uses),
         )
-        return [code, actor.user_id, actor.name, turn.now_ms, expires_at, max_uses, 0]
+        return StoredInvite(code, actor.user_id, actor.name, turn.now_ms, expires_at, max_uses, 0)
 
-    return script
+    return Script(StoredInvite, script)
 
 
-def revoke_invite(code: str) -> Script:
-    """End an invite: one's own, or as an admin anybody's. Replies []."""
+def revoke_invite(code: str) -> Script[NoReply]:
+    """End an invite: one's own, or as an admin anybody's. Replies NoReply."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> NoReply:
         turn.require(actor)
         row = turn.conn.execute(
             "select made_by from invite where code = ? and group_id = ?", (code, turn.group_id)
@@ -68,9 +53,9 @@ def revoke_invite(code: str) -> Script:
         if row is None:
             raise _unknown()
         turn.conn.execute("delete from invite where code = ?", (code,))
-        return []
+        return NoReply()
 
-    return script
+    return Script(NoReply, script)
 
 
 def invites(conn: SqlConnection, user_id: int, group_id: int, now_ms: int) -> list[StoredInvite]:
@@ -101,14 +86,14 @@ def _leads_to(conn: SqlConnection, code: str, now_ms: int) -> int:
 
 def group_of(conn: SqlConnection, once: Once, code: str, now_ms: int) -> int:
     """In whose channel this joining belongs: the group of the code, or of the first result of a retry. Raises Refusal."""
-    earlier = earlier_result(conn, once, now_ms)
-    return _leads_to(conn, code, now_ms) if earlier is None else earlier[0]
+    earlier = earlier_result(conn, once, now_ms, GroupEntry)
+    return _leads_to(conn, code, now_ms) if earlier is None else earlier.group_id
 
 
-def join(code: str, note: str, most: int) -> Script:
-    """Come in by a code, or ask to; at most `most` wait at a time. Replies [group_id, name, seq, waiting]."""
+def join(code: str, note: str, most: int) -> Script[GroupEntry]:
+    """Come in by a code, or ask to; at most `most` wait at a time. Replies GroupEntry."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupEntry:
         group = turn.group
         if group is None or _leads_to(turn.conn, code, turn.now_ms) != turn.group_id:
             raise _unknown()
@@ -121,11 +106,11 @@ def join(code: str, note: str, most: int) -> Script:
         if group.rules.approval:
             if _ask(turn, actor, note, most):
                 _use(turn, code)
-            return [turn.group_id, group.name, 0, True]
+            return GroupEntry(turn.group_id, group.name, 0, True)
         _use(turn, code)
-        return [turn.group_id, group.name, admit(turn, actor, [actor.user_id]).seq, False]
+        return GroupEntry(turn.group_id, group.name, admit(turn, actor, [actor.user_id]).seq, False)
 
-    return script
+    return Script(GroupEntry, script)
 
 
 def _use(turn: GroupTransaction, code: str) -> None:
@@ -169,10 +154,10 @@ def requests(
     ).fetchall()
 
 
-def decide(user_id: int, *, accept: bool) -> Script:
-    """Let somebody in who asked, or don't. Replies []."""
+def decide(user_id: int, *, accept: bool) -> Script[NoReply]:
+    """Let somebody in who asked, or don't. Replies NoReply."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> NoReply:
         turn.require(actor, Operation.ADMIT)
         asked = turn.conn.execute(
             "delete from join_request where group_id = ? and user_id = ? returning 1", (turn.group_id, user_id)
@@ -185,6 +170,6 @@ def decide(user_id: int, *, accept: bool) -> Script:
             admit(turn, actor, [user_id], asked=True)
         else:
             turn.add_effect(UserEvent(user_id, "join_decided", (turn.group_id, user_id, False)))
-        return []
+        return NoReply()
 
-    return script
+    return Script(NoReply, script)

@@ -1,7 +1,7 @@
 """Groups and their members: the scripts that make, name, fill, empty and list them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
 import attrs
 
@@ -14,12 +14,13 @@ from chatsrv_storage.groups.models import GROUP, ROLE_ADMIN, ROLE_MEMBER, ROLE_O
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.replies import GroupChange
 
 
-def make(name: str, members: Sequence[int], *, history: bool, max_members: int) -> Script:
-    """Make the turn's group, owned by the actor, with these people. Replies [group_id, seq]."""
+def make(name: str, members: Sequence[int], *, history: bool, max_members: int) -> Script[GroupChange]:
+    """Make the turn's group, owned by the actor, with these people. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         if turn.group is not None:
             raise Refusal("internal", "a group with this id exists already")
         require_title(name)
@@ -28,9 +29,9 @@ def make(name: str, members: Sequence[int], *, history: bool, max_members: int) 
         others = [user_id for user_id in dict.fromkeys(members) if user_id != actor.user_id]
         record = turn.append(actor, "created", name, {"members": people(turn, others)})
         enter(turn, {actor.user_id: ROLE_OWNER, **dict.fromkeys(others, ROLE_MEMBER)}, 0, added=others)
-        return [turn.group_id, record.seq]
+        return GroupChange(turn.group_id, record.seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
 def require_title(name: str) -> None:
@@ -49,46 +50,45 @@ def found(turn: GroupTransaction, actor: Actor, name: str, rules: Rules, kind: i
     turn.group = GroupState(name, kind=kind, rules=rules)
 
 
-def rename(name: str) -> Script:
-    """Give the group another name. Replies [group_id, seq]."""
+def rename(name: str) -> Script[GroupChange]:
+    """Give the group another name. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         group, _ = turn.require(actor, Operation.RENAME)
         require_title(name)
         group.name = name
         turn.conn.execute("update chat_group set name = ? where id = ?", (name, turn.group_id))
-        return [turn.group_id, turn.append(actor, "renamed", name).seq]
+        return GroupChange(turn.group_id, turn.append(actor, "renamed", name).seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
-def add(members: Sequence[int]) -> Script:
-    """Add people, all or none. Replies [group_id, seq]."""
+def add(members: Sequence[int]) -> Script[GroupChange]:
+    """Add people, all or none. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         group, mine = turn.require(actor, Operation.ADD)
         if group.rules.approval and mine.role < ROLE_ADMIN:
             raise Refusal("approval_needed", "admins let people into this group: give the person an invite")
         newcomers = list(dict.fromkeys(members))
         if not newcomers:
             raise Refusal("bad_field", "name at least one person to add", "members")
-        return [turn.group_id, admit(turn, actor, newcomers).seq]
+        return GroupChange(turn.group_id, admit(turn, actor, newcomers).seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
-def remove(user_id: int) -> Script:
-    """Remove somebody of lower role. Replies [group_id, seq]."""
+def remove(user_id: int) -> Script[GroupChange]:
+    """Remove somebody of lower role. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         turn.require_over(actor, Operation.REMOVE, user_id)
         return part(turn, actor, user_id)
 
-    return script
+    return Script(GroupChange, script)
 
 
-def leave(turn: GroupTransaction, actor: Actor) -> list[Any]:
-    """The actor leaves; with the last member the group ends. Replies [group_id, seq]."""
+def _leave(turn: GroupTransaction, actor: Actor) -> GroupChange:
     group, mine = turn.require(actor, Operation.LEAVE)
     if mine.role == ROLE_OWNER and group.members > 1:
         raise Refusal("owner_must_stay", "the owner cannot leave while others are in the group: hand it over first")
@@ -96,6 +96,10 @@ def leave(turn: GroupTransaction, actor: Actor) -> list[Any]:
     if group.members == 0:
         close(turn)
     return reply
+
+
+LEAVE: Final = Script(GroupChange, _leave)
+"""The actor leaves; with the last member the group ends. Replies GroupChange."""
 
 
 def memberships(conn: SqlConnection, user_id: int, session_id: int) -> tuple[int, list[int]]:

@@ -13,6 +13,7 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import DISSOLVED, LEFT, REMOVED, ROLE_MEMBER, Actor, EventRecord
 from chatsrv_storage.groups.permissions import group_unknown_error
 from chatsrv_storage.groups.transaction import GroupTransaction
+from chatsrv_storage.replies import GroupChange
 
 _DAY_MS: Final = 24 * 3600 * 1000
 
@@ -20,19 +21,19 @@ MAX_PEOPLE_BYTES: Final = 60 * 1024
 """What the people of one event may take: a frame of the wire holds 64 KiB, and 499 names of 32 emoji have 68."""
 
 
-def people(turn: GroupTransaction, user_ids: Sequence[int], field: str = "members") -> list[list[Any]]:
-    """[id, name] of each; raises Refusal where one does not exist."""
+def people(turn: GroupTransaction, user_ids: Sequence[int], field: str = "members") -> list[tuple[int, str]]:
+    """(id, name) of each; raises Refusal where one does not exist."""
     names = names_of(turn.conn, user_ids) if user_ids else {}
     for user_id in user_ids:
         if user_id not in names:
             raise Refusal("user_unknown", f"there is no user with the id {user_id}", field)
     if sum(16 + len(name.encode()) for name in names.values()) > MAX_PEOPLE_BYTES:
         raise Refusal("bad_field", "the names of so many people do not fit into one event: add fewer at a time", field)
-    return [[user_id, names[user_id]] for user_id in user_ids]
+    return [(user_id, names[user_id]) for user_id in user_ids]
 
 
-def person(turn: GroupTransaction, user_id: int) -> list[Any]:
-    """[id, name] of one user; raises Refusal where they do not exist."""
+def person(turn: GroupTransaction, user_id: int) -> tuple[int, str]:
+    """(id, name) of one user; raises Refusal where they do not exist."""
     return people(turn, (user_id,), "user_id")[0]
 
 
@@ -125,14 +126,14 @@ def _count_groups(turn: GroupTransaction, user_ids: Collection[int], added: Coll
 
 def part(
     turn: GroupTransaction, actor: Actor, user_id: int, reason: int = REMOVED, kind: str = "removed", **data: Any
-) -> list[Any]:
-    """Take a member out, with the event that says so. Answers [group_id, seq]."""
+) -> GroupChange:
+    """Take a member out, with the event that says so."""
     group = turn.group
     assert group is not None
     member = person(turn, user_id)
     _take_out(turn, user_id, group.seq + 1, LEFT if actor.user_id == user_id else reason)
     record = turn.append(actor, kind, data={"member": member, **data})
-    return [turn.group_id, record.seq]
+    return GroupChange(turn.group_id, record.seq)
 
 
 def _take_out(turn: GroupTransaction, user_id: int, seq: int, reason: int) -> None:

@@ -7,7 +7,7 @@ a Refusal, which leaves nothing behind. A turn that is rolled back as a whole ha
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Generic, Protocol, TypeAlias, cast
 
 import attrs
 
@@ -32,23 +32,32 @@ from chatsrv_storage.groups.models import (
 )
 from chatsrv_storage.groups.permissions import Operation, allow
 from chatsrv_storage.idempotency import INSERT as INSERT_RESULT
-from chatsrv_storage.idempotency import Once, conflict, earlier_result, keep, result_in
+from chatsrv_storage.idempotency import Once, conflict, earlier_result, result_in, run_once
 from chatsrv_storage.idempotency import row_of as result_row
 from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.replies import R_co, Reply, StoredMessage
 
 DEFAULT_LIMITS: Final = MembershipLimits()
 
-Script = Callable[["GroupTransaction", Actor], list[Any]]
-"""A transaction script: reads, checks, writes through the turn, and answers the fields of its reply (as JSON can hold)."""
+
+@attrs.frozen(slots=True)
+class Script(Generic[R_co]):
+    """A transaction script: `run` reads, checks, writes through the turn, and answers a `reply`. Raises Refusal."""
+
+    reply: type[R_co]
+    run: Callable[["GroupTransaction", Actor], R_co]
 
 
 @attrs.frozen(slots=True)
-class Command:
+class Command(Generic[R_co]):
     """A change of the group other than a plain message."""
 
     actor: Actor
     once: Once | None
-    script: Script
+    script: Script[R_co]
+
+
+AnyCommand: TypeAlias = Command[Reply]
 
 
 class Batched(Protocol):
@@ -80,14 +89,14 @@ class Post:
 
 
 @attrs.frozen(slots=True)
-class Accepted:
+class Accepted(Generic[R_co]):
     """The command took effect, now or (a retry: without effects) before."""
 
-    reply: list[Any]
+    reply: R_co
     effects: tuple[Effect, ...] = ()
 
 
-Outcome = Accepted | Refusal
+Outcome: TypeAlias = Accepted[Reply] | Refusal
 
 
 def accepted_twice(first: Outcome) -> Outcome:
@@ -259,7 +268,7 @@ class GroupTransaction:
         self.conn.execute(_MOVE_CURSOR, (seq, ordinal, self.group_id, user_id))
         self._effects.append(CursorMoved(user_id, self.group_id, seq, ordinal))
 
-    def run(self, commands: Sequence[Command | Batched]) -> list[Outcome]:
+    def run(self, commands: Sequence[AnyCommand | Batched]) -> list[Outcome]:
         """The outcome of each command, in order; the head of the sequence is written at the end."""
         before = (self.group.seq, self.group.ordinal) if self.group is not None else None
         outcomes: list[Outcome] = []
@@ -278,17 +287,17 @@ class GroupTransaction:
                 )
         return outcomes
 
-    def _one(self, command: Command) -> Outcome:
+    def _one(self, command: AnyCommand) -> Outcome:
         """One script in a savepoint of its own: a refusal takes back what it wrote, and the state it changed."""
         group = None if self.group is None else attrs.evolve(self.group)
         self._effects = []
         self.conn.execute("savepoint command")
         try:
-            reply = earlier_result(self.conn, command.once, self.now_ms) if command.once is not None else None
-            if reply is None:
-                reply = command.script(self, command.actor)
-                if command.once is not None:
-                    keep(self.conn, command.once, reply)
+            script, once = command.script, command.once
+            if once is None:
+                reply = script.run(self, command.actor)
+            else:
+                reply = run_once(self.conn, once, self.now_ms, script.reply, lambda: script.run(self, command.actor))
         except Refusal as refusal:
             self.conn.execute("rollback to command")
             self.conn.execute("release command")
@@ -303,7 +312,7 @@ class GroupTransaction:
         outcomes: list[Outcome] = []
         records: list[EventRecord] = []
         results: list[tuple[int, bytes, bytes, str, int]] = []
-        seen: dict[tuple[int, bytes], tuple[bytes, list[Any]]] = {}
+        seen: dict[tuple[int, bytes], tuple[bytes, StoredMessage]] = {}
         cursors: dict[int, tuple[int, int, int, int]] = {}
         for post in posts:
             try:
@@ -336,7 +345,7 @@ class GroupTransaction:
         self.conn.executemany(_MOVE_CURSOR, list(cursors.values()))
         return outcomes
 
-    def _post(self, post: Post, seen: dict[tuple[int, bytes], tuple[bytes, list[Any]]]) -> Accepted:
+    def _post(self, post: Post, seen: dict[tuple[int, bytes], tuple[bytes, StoredMessage]]) -> Accepted[StoredMessage]:
         """The record of one message, not yet written. Raises Refusal."""
         # First of all: a retry gets its answer though one is muted since, or out of the group.
         once = post.once
@@ -347,19 +356,24 @@ class GroupTransaction:
             return Accepted(twin[1])
         known = self._known
         if known is None:
-            earlier = earlier_result(self.conn, once, self.now_ms)
+            earlier = earlier_result(self.conn, once, self.now_ms, StoredMessage)
         else:
-            earlier = result_in(known.results.get((once.user_id, once.client_id)), once, self.now_ms)
+            earlier = result_in(known.results.get((once.user_id, once.client_id)), once, self.now_ms, StoredMessage)
         if earlier is not None:
             return Accepted(earlier)
         self.require_speaker(post.actor)
         if not post.text or post.text.isspace():
             raise Refusal("text_empty", "a message needs some text", "text")
         record = self.next_record(post.actor, "text", post.text, counts=True)
-        return Accepted([self.group_id, record.seq, record.id, record.ordinal, record.sent_at], (record,))
+        return Accepted(stored_message(record), (record,))
 
 
 _MOVE_CURSOR = "update group_member set read_seq = ?, read_ordinal = ? where group_id = ? and user_id = ?"
+
+
+def stored_message(record: EventRecord) -> StoredMessage:
+    """What the sender of a message is answered."""
+    return StoredMessage(record.group_id, record.seq, record.id, record.ordinal, record.sent_at)
 
 
 def row_of(record: EventRecord) -> tuple[Any, ...]:

@@ -16,8 +16,8 @@ from chatsrv_storage.groups.group_state import GROUP_COLUMNS, GROUP_WIDTH, MEMBE
 from chatsrv_storage.groups.models import MembershipLimits
 from chatsrv_storage.groups.transaction import (
     DEFAULT_LIMITS,
+    AnyCommand,
     Batched,
-    Command,
     GroupTransaction,
     Outcome,
     Post,
@@ -39,7 +39,7 @@ class GroupJob:
         self,
         group_id: int,
         ids: Snowflake,
-        bind: Callable[[], tuple[int, Sequence[Command | Batched]]],
+        bind: Callable[[], tuple[int, Sequence[AnyCommand | Batched]]],
         limits: MembershipLimits = DEFAULT_LIMITS,
     ) -> None:
         self.group_id = group_id

@@ -6,7 +6,7 @@ from typing import Any, Final
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor, PartlyHidden
 from chatsrv_storage.groups.permissions import Operation, allow, least_role, require_reader
-from chatsrv_storage.groups.transaction import GroupTransaction, Script
+from chatsrv_storage.groups.transaction import GroupTransaction, Script, stored_message
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.messages import media, search
 from chatsrv_storage.messages.message_content import (
@@ -17,6 +17,7 @@ from chatsrv_storage.messages.message_content import (
     resolve_references,
     rewrite,
 )
+from chatsrv_storage.replies import GroupChange, StoredMessage
 from chatsrv_storage.row_checksums import checksum_of
 
 EVERYBODY: Final = 0
@@ -27,10 +28,12 @@ RECALLABLE: Final = frozenset({*FORWARDABLE, "notice"})
 """Not a red packet: its money has moved."""
 
 
-def say(text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool, media_id: int | None = None) -> Script:
-    """Say something that answers (0: nothing) and calls people, with a medium or without. Replies as a plain message does."""
+def say(
+    text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool, media_id: int | None = None
+) -> Script[StoredMessage]:
+    """Say something that answers (0: nothing) and calls people, with a medium or without. Replies StoredMessage."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> StoredMessage:
         _, member = turn.require_speaker(actor)
         kind = "text"
         data: dict[str, Any] = {}
@@ -44,7 +47,7 @@ def say(text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool,
         data |= _require_calls(turn, actor, mentions, mention_all=mention_all, before={})
         return _said(turn, actor, kind, text, data or None, _mention_rows(data))
 
-    return script
+    return Script(StoredMessage, script)
 
 
 def _require_calls(
@@ -98,10 +101,10 @@ def _replace_calls(
     return {**calls, "called_at": called_at} if called_at else calls
 
 
-def forward(from_group: int, of: int) -> Script:
-    """Say a message of any group of the actor's again in the turn's group. Replies as a plain message does."""
+def forward(from_group: int, of: int) -> Script[StoredMessage]:
+    """Say a message of any group of the actor's again in the turn's group. Replies StoredMessage."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> StoredMessage:
         turn.require_speaker(actor)
         _, there = require_reader(turn.conn, actor.user_id, from_group)
         target = find(turn.conn, from_group, of, there.visible_from)
@@ -111,7 +114,7 @@ def forward(from_group: int, of: int) -> Script:
         origin = target.data.get("origin", [target.sender, target.sent_at])
         return _said(turn, actor, target.kind, target.text, {**kept, "origin": origin}, ())
 
-    return script
+    return Script(StoredMessage, script)
 
 
 _OF_ITS_PLACE: Final = frozenset({"reply", "mentions", "all", "called_at", "edited", "origin"})
@@ -123,7 +126,7 @@ _CALLS: Final = frozenset({"mentions", "all", "called_at"})
 
 def _said(
     turn: GroupTransaction, actor: Actor, kind: str, text: str, data: dict[str, Any] | None, called: Sequence[int]
-) -> list[Any]:
+) -> StoredMessage:
     record = turn.append(actor, kind, text, data, counts=True)
     if data is not None and "media" in data:
         media.note_use(turn.conn, data["media"]["id"], turn.group_id, record.seq)
@@ -133,18 +136,18 @@ def _said(
         "insert into mention values (?, ?, ?)", [(user_id, turn.group_id, record.seq) for user_id in called]
     )
     turn.advance_sender_cursor(actor.user_id, record)
-    return [turn.group_id, record.seq, record.id, record.ordinal, record.sent_at]
+    return stored_message(record)
 
 
 def edit(
     of: int, text: str, within_ms: int, mentions: Sequence[int] | None = None, *, mention_all: bool | None = None
-) -> Script:
-    """Give a text of the actor's other words, within so long of its sending. Replies [group_id, seq].
+) -> Script[GroupChange]:
+    """Give a text of the actor's other words, within so long of its sending. Replies GroupChange.
 
     `mentions` and `mention_all` replace whom it calls; None leaves them as they are.
     """
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         group, member = turn.require(actor, Operation.EDIT_OWN)
         target = find(turn.conn, turn.group_id, of, member.visible_from)
         if target.sender_id != actor.user_id or target.kind != "text" or "origin" in target.data:
@@ -178,15 +181,15 @@ def edit(
             turn.replace_effect(record, PartlyHidden(shown, blank, hidden))
         else:
             turn.replace_effect(record, shown)
-        return [turn.group_id, record.seq]
+        return GroupChange(turn.group_id, record.seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
-def recall(of: int, within_ms: int) -> Script:
-    """Take a message back: one's own within so long, or (a right) at any time. Replies [group_id, seq]."""
+def recall(of: int, within_ms: int) -> Script[GroupChange]:
+    """Take a message back: one's own within so long, or (a right) at any time. Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         group, member = turn.require(actor, Operation.RECALL_OWN)
         target = find(turn.conn, turn.group_id, of, member.visible_from)
         if target.kind not in RECALLABLE:
@@ -196,9 +199,9 @@ def recall(of: int, within_ms: int) -> Script:
         elif member.role < least_role(Operation.RECALL_OTHERS.value, group):
             _require_in_time(turn, target, within_ms, "recalled")
         _forget(turn.conn, target)
-        return [turn.group_id, turn.append(actor, "recalled", data={"of": of}).seq]
+        return GroupChange(turn.group_id, turn.append(actor, "recalled", data={"of": of}).seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
 def _forget(conn: SqlConnection, target: TargetMessage) -> None:

@@ -10,6 +10,7 @@ from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.messages.message_content import EXCERPT, resolve_references
+from chatsrv_storage.replies import NoReply
 
 SELECT: Final = (
     "select m.group_id, m.seq, m.id, m.ordinal, m.sender_id, u.name, m.sent_at, m.kind, m.text, m.data"
@@ -93,10 +94,10 @@ def catch_up(
     return records, progress
 
 
-def mark_read(seq: int) -> Script:
-    """Move the actor's cursor forwards to `seq` (or the head, if that is less). Replies []."""
+def mark_read(seq: int) -> Script[NoReply]:
+    """Move the actor's cursor forwards to `seq` (or the head, if that is less). Replies NoReply."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> NoReply:
         group, member = turn.require(actor, Operation.MARK)
         target = min(seq, group.seq)
         if target > member.read_seq:
@@ -104,9 +105,9 @@ def mark_read(seq: int) -> Script:
                 "select ordinal from message where group_id = ? and seq = ?", (turn.group_id, target)
             ).fetchone()
             turn.move_cursor(actor.user_id, target, ordinal)
-        return []
+        return NoReply()
 
-    return script
+    return Script(NoReply, script)
 
 
 def check(conn: SqlConnection) -> Iterator[str]:

@@ -20,6 +20,7 @@ from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.messages.history import SELECT, record_of
 from chatsrv_storage.messages.message_content import RECALLED, resolve_references
+from chatsrv_storage.replies import GroupChange
 
 UNUSED_MS: Final = 24 * 3600 * 1000
 """How long an upload that stands nowhere is kept: time enough to send it."""
@@ -244,17 +245,17 @@ def require_picture(conn: SqlConnection, user_id: int, media_id: int) -> None:
         raise Refusal("not_a_picture", "an avatar has to be a picture", "media_id")
 
 
-def set_avatar(media_id: int) -> Script:
-    """Give the turn's group a picture (0: none). Replies [group_id, seq]."""
+def set_avatar(media_id: int) -> Script[GroupChange]:
+    """Give the turn's group a picture (0: none). Replies GroupChange."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         group, _ = turn.require(actor, Operation.RENAME)
         require_picture(turn.conn, actor.user_id, media_id)
         turn.conn.execute("update chat_group set avatar = ? where id = ?", (media_id, turn.group_id))
         group.avatar = media_id
-        return [turn.group_id, turn.append(actor, "avatar", data={"media_id": media_id}).seq]
+        return GroupChange(turn.group_id, turn.append(actor, "avatar", data={"media_id": media_id}).seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
 def unused(conn: SqlConnection, now_ms: int) -> list[int]:

@@ -1,6 +1,6 @@
 """What members put on messages: reactions and pins."""
 
-from typing import Any, Final
+from typing import Final
 
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor
@@ -8,6 +8,7 @@ from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.messages.message_content import EXCERPT, find
+from chatsrv_storage.replies import GroupChange
 
 MAX_REACTIONS: Final = 8
 """Different reactions of one member to one message."""
@@ -16,10 +17,10 @@ MAX_PINS: Final = 50
 """Pins of a group: their list fits into a frame."""
 
 
-def react(of: int, emoji: str, *, on: bool) -> Script:
-    """Put an emoji under a message, or take it away. Replies [group_id, seq], seq 0 where it was so already."""
+def react(of: int, emoji: str, *, on: bool) -> Script[GroupChange]:
+    """Put an emoji under a message, or take it away. Replies GroupChange, seq 0 where it was so already."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         _, member = turn.require(actor, Operation.REACT)
         if any(character.isspace() for character in emoji):
             raise Refusal("bad_field", "a reaction is one emoji, without spaces", "emoji")
@@ -29,7 +30,7 @@ def react(of: int, emoji: str, *, on: bool) -> Script:
             "select emoji from reaction where group_id = ? and seq = ? and user_id = ?", place
         ).fetchall()
         if ((emoji,) in mine) == on:
-            return [turn.group_id, 0]
+            return GroupChange(turn.group_id, 0)
         if on and len(mine) >= MAX_REACTIONS:
             raise Refusal("too_many", f"you have {MAX_REACTIONS} reactions to this message: take one away first", "of")
         record = turn.append(actor, "reacted", data={"of": of, "emoji": emoji, "on": on})
@@ -39,9 +40,9 @@ def react(of: int, emoji: str, *, on: bool) -> Script:
             turn.conn.execute(
                 "delete from reaction where group_id = ? and seq = ? and user_id = ? and emoji = ?", (*place, emoji)
             )
-        return [turn.group_id, record.seq]
+        return GroupChange(turn.group_id, record.seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
 def reactions(
@@ -57,15 +58,15 @@ def reactions(
     ).fetchall()
 
 
-def pin(of: int, *, on: bool) -> Script:
-    """Pin a message or unpin it: a right. Replies [group_id, seq], seq 0 where it was so already."""
+def pin(of: int, *, on: bool) -> Script[GroupChange]:
+    """Pin a message or unpin it: a right. Replies GroupChange, seq 0 where it was so already."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         _, member = turn.require(actor, Operation.PIN)
         find(turn.conn, turn.group_id, of, member.visible_from)
         pinned = [row[0] for row in turn.conn.execute("select seq from pin where group_id = ?", (turn.group_id,))]
         if (of in pinned) == on:
-            return [turn.group_id, 0]
+            return GroupChange(turn.group_id, 0)
         if on and len(pinned) >= MAX_PINS:
             raise Refusal("too_many", f"the group has {MAX_PINS} pins: unpin one first", "of")
         record = turn.append(actor, "pinned", data={"of": of, "on": on})
@@ -73,9 +74,9 @@ def pin(of: int, *, on: bool) -> Script:
             turn.conn.execute("insert into pin values (?, ?, ?, ?)", (turn.group_id, of, actor.user_id, record.seq))
         else:
             turn.conn.execute("delete from pin where group_id = ? and seq = ?", (turn.group_id, of))
-        return [turn.group_id, record.seq]
+        return GroupChange(turn.group_id, record.seq)
 
-    return script
+    return Script(GroupChange, script)
 
 
 def pins(conn: SqlConnection, user_id: int, group_id: int) -> list[tuple[int, int, str, str, int, str]]:

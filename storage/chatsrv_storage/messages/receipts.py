@@ -1,7 +1,7 @@
 """How far messages came: what devices have, what people have read, and which groups somebody wants to hear less of."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor, UserEvent
@@ -9,6 +9,7 @@ from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.messages.message_content import find
+from chatsrv_storage.replies import NoReply
 
 
 class Mark(NamedTuple):
@@ -57,10 +58,10 @@ def receipts(
     return [(row[0], row[1], bool(row[2])) for row in rows], counts
 
 
-def set_quiet(quiet: bool) -> Script:
-    """Count the group apart for the actor, or do no more; their other devices are told. Replies []."""
+def set_quiet(quiet: bool) -> Script[NoReply]:
+    """Count the group apart for the actor, or do no more; their other devices are told. Replies NoReply."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> NoReply:
         turn.require(actor, Operation.MARK)
         turn.conn.execute(
             "update group_member set quiet = ? where group_id = ? and user_id = ?",
@@ -68,6 +69,6 @@ def set_quiet(quiet: bool) -> Script:
         )
         version = turn.bump_version(actor.user_id)
         turn.add_effect(UserEvent(actor.user_id, "quiet", (turn.group_id, quiet, version)))
-        return []
+        return NoReply()
 
-    return script
+    return Script(NoReply, script)

@@ -22,13 +22,14 @@ from chatsrv_storage.groups.transaction import Accepted, GroupTransaction, Outco
 from chatsrv_storage.idempotency import Once, conflict, earlier_results, keep_all, result_in
 from chatsrv_storage.money import ledger
 from chatsrv_storage.money.packets import had_shares, load_all, records_of, refused_by, save_all, unknown
+from chatsrv_storage.replies import PaidShare
 
 
 @attrs.frozen(slots=True)
 class Open:
     """Somebody opens a packet; `show_cents` puts amounts into the group's events.
 
-    Replies [packet_id, cents, number, left].
+    Replies PaidShare.
     """
 
     actor: Actor
@@ -87,7 +88,7 @@ class _Run:
                         raise conflict()
                     self._twins[place] = twin
                     continue
-                reply = result_in(earlier.get(key), once, turn.now_ms)
+                reply = result_in(earlier.get(key), once, turn.now_ms, PaidShare)
                 if reply is not None:
                     self._outcomes[place] = Accepted(reply)
                     continue
@@ -152,7 +153,7 @@ class _Run:
                 effects.append(_exhausted(turn, command.actor, packet))
             events += effects
             self._outcomes[place] = Accepted(
-                [command.packet_id, cents, share.record.number, packet.left], tuple(effects)
+                PaidShare(command.packet_id, cents, share.record.number, packet.left), tuple(effects)
             )
         return events
 

@@ -33,6 +33,7 @@ from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.money import ledger
+from chatsrv_storage.replies import ExpiredPacket, PacketCommitment, StoredPacket
 
 MAX_PREPARED: Final = 5
 """Packets of one user that are prepared and not sent. One more, and the oldest of them can be sent no longer."""
@@ -130,10 +131,10 @@ def prepare_packet(
     packet_id: int,
     server_seed: bytes,
     limits: PacketLimits,
-) -> Script:
-    """Store a promise. Replies [packet_id, commitment as hex, lapses_at]."""
+) -> Script[PacketCommitment]:
+    """Store a promise. Replies PacketCommitment."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> PacketCommitment:
         turn.require(actor, Operation.SEND_PACKET)
         conn = turn.conn
         if receiver_id is not None and turn.member(receiver_id) is None:
@@ -171,9 +172,9 @@ def prepare_packet(
             " (select id from redpack_prepared where sender_id = ? and lapses_at > ? order by id desc limit ?)",
             (actor.user_id, actor.user_id, turn.now_ms, MAX_PREPARED),
         )
-        return [packet_id, prepared.commitment.hex(), prepared.lapses_ms]
+        return PacketCommitment(packet_id, prepared.commitment.hex(), prepared.lapses_ms)
 
-    return script
+    return Script(PacketCommitment, script)
 
 
 def drop_prepared(conn: SqlConnection, sender_id: int, packet_id: int) -> None:
@@ -195,10 +196,10 @@ def head_of(packet: Packet) -> dict[str, Any]:
     }
 
 
-def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: PacketLimits) -> Script:
-    """Pay for a prepared packet and write its message. Replies [group_id, seq, id, ordinal, sent_at, packet_id]."""
+def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: PacketLimits) -> Script[StoredPacket]:
+    """Pay for a prepared packet and write its message. Replies StoredPacket."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> StoredPacket:
         turn.require(actor, Operation.SEND_PACKET)
         conn = turn.conn
         row = conn.execute(
@@ -237,9 +238,9 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Packe
             ),
         )  # fmt: skip
         turn.move_cursor(actor.user_id, record.seq, record.ordinal)
-        return [turn.group_id, record.seq, record.id, record.ordinal, record.sent_at, packet_id]
+        return StoredPacket(turn.group_id, record.seq, record.id, record.ordinal, record.sent_at, packet_id)
 
-    return script
+    return Script(StoredPacket, script)
 
 
 def grab_packet(conn: SqlConnection, user_id: int, group_id: int, packet_id: int, now_ms: int) -> tuple[str, int]:
@@ -305,13 +306,13 @@ def drop_lapsed(conn: SqlConnection, now_ms: int) -> None:
     conn.execute("delete from redpack_prepared where lapses_at <= ?", (now_ms,))
 
 
-def expire_packet(packet_id: int) -> Script:
-    """Give back what nobody opened, once. Replies [the sender's balance], or [] where the packet was over already."""
+def expire_packet(packet_id: int) -> Script[ExpiredPacket]:
+    """Give back what nobody opened, once. Replies ExpiredPacket."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> list[Any]:
+    def script(turn: GroupTransaction, actor: Actor) -> ExpiredPacket:
         packet, _, _ = load(turn.conn, turn.group_id, packet_id)
         if packet.state is not PacketState.LIVE or turn.now_ms < packet.expires_ms:
-            return []
+            return ExpiredPacket(None)
         try:
             settled = expire(packet, transfer_id=turn.ids.next(turn.now_ms), now_ms=turn.now_ms)
         except RedpackError as error:
@@ -325,9 +326,9 @@ def expire_packet(packet_id: int) -> Script:
             "seed": packet.server_seed.hex(),
         }
         turn.append(actor, "expired", data=data)
-        return [balances[settled.transfer.receiver]]
+        return ExpiredPacket(balances[settled.transfer.receiver])
 
-    return script
+    return Script(ExpiredPacket, script)
 
 
 @attrs.frozen(slots=True)

@@ -5,7 +5,7 @@ is the order in which an audit replays them.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -19,6 +19,7 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once, run_once
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.money import ledger
+from chatsrv_storage.replies import MoneyGrant, MoneyWithdrawal
 
 
 @attrs.frozen(slots=True)
@@ -35,10 +36,10 @@ class Payout:
 
 def grant_money(
     conn: SqlConnection, once: Once, operator_id: int, name: str, cents: int, ids: Snowflake, now_ms: int
-) -> list[Any]:
-    """An operator tops a wallet up, audited. Replies [user_id, balance]. Raises Refusal."""
+) -> MoneyGrant:
+    """An operator tops a wallet up, audited. Replies MoneyGrant. Raises Refusal."""
 
-    def script() -> list[Any]:
+    def script() -> MoneyGrant:
         operator = require_operator(conn, operator_id)
         account = by_name(conn, name)
         if account is None:
@@ -48,15 +49,17 @@ def grant_money(
         audit_log.note(
             conn, now_ms, operator.name, "wallet_grant", account.name, f"{cents} cents, transfer {transfer_id}"
         )
-        return [account.user_id, balances[wallet(account.user_id)]]
+        return MoneyGrant(account.user_id, balances[wallet(account.user_id)])
 
-    return run_once(conn, once, now_ms, script)
+    return run_once(conn, once, now_ms, MoneyGrant, script)
 
 
-def withdraw_money(conn: SqlConnection, once: Once, user_id: int, cents: int, ids: Snowflake, now_ms: int) -> list[Any]:
-    """Set money aside and put the payout into the outbox. Replies [withdrawal_id, balance left]. Raises Refusal."""
+def withdraw_money(
+    conn: SqlConnection, once: Once, user_id: int, cents: int, ids: Snowflake, now_ms: int
+) -> MoneyWithdrawal:
+    """Set money aside and put the payout into the outbox. Replies MoneyWithdrawal. Raises Refusal."""
 
-    def script() -> list[Any]:
+    def script() -> MoneyWithdrawal:
         # It may have been disabled while this waited for its turn, to keep out just who is asking.
         account = by_id(conn, user_id)
         if account is None or account.disabled:
@@ -67,9 +70,9 @@ def withdraw_money(conn: SqlConnection, once: Once, user_id: int, cents: int, id
             "insert into payout (id, user_id, cents, state, next_try_at) values (?, ?, ?, 'pending', ?)",
             (transfer_id, user_id, cents, now_ms),
         )
-        return [transfer_id, balances[wallet(user_id)]]
+        return MoneyWithdrawal(transfer_id, balances[wallet(user_id)])
 
-    return run_once(conn, once, now_ms, script)
+    return run_once(conn, once, now_ms, MoneyWithdrawal, script)
 
 
 def due(conn: SqlConnection, now_ms: int, limit: int, longest_wait_ms: int) -> list[Payout]:
