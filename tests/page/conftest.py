@@ -3,17 +3,14 @@
 from collections.abc import Generator
 
 import pytest
-import toolchain
 from playwright.sync_api import Browser
-from support.page_kit import Town, open_browser, open_town, require
+from support.page_kit import Town, open_browser, open_town, require_page
 
 
 @pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
     """Headless Chromium; the page is built if its source has changed."""
-    require("Node.js", toolchain.find_node())
-    if not toolchain.is_fresh():
-        assert toolchain.main(["page"]) == 0
+    require_page()
     with open_browser() as opened:
         yield opened
 

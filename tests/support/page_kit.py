@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
+import toolchain
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 ROOT = Path(__file__).parent.parent.parent
@@ -36,6 +37,13 @@ def require(tool: str, found: object) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"CI needs {tool}")
     pytest.skip(f"the page's tests need {tool}")
+
+
+def require_page() -> None:
+    """Build the page if its source has changed."""
+    require("Node.js", toolchain.find_node())
+    if not toolchain.is_fresh():
+        assert toolchain.main(["page"]) == 0
 
 
 @contextmanager
@@ -146,11 +154,11 @@ class Town:
 
 
 @contextmanager
-def open_browser() -> Generator[Browser]:
+def open_browser(*flags: str) -> Generator[Browser]:
     """Headless Chromium."""
     require("Debian's chromium", CHROMIUM)
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:
