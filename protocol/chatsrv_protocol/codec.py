@@ -28,7 +28,7 @@ class Decoded(NamedTuple):
 
 _pack = cast("Callable[[Any], bytes]", cast("Any", msgpack).Packer(autoreset=True, use_bin_type=True).pack)
 _unpackb = cast("Callable[..., Any]", msgpack.unpackb)
-_Convert = Callable[[Any], Any]
+_Convert = Callable[[object], object]
 
 
 class _Plan:
@@ -36,15 +36,15 @@ class _Plan:
 
     __slots__ = ("cls", "defaults", "from_wire", "get", "required", "single", "to_wire", "width")
 
-    def __init__(self, cls: type[Any]) -> None:
+    def __init__(self, cls: type[object]) -> None:
         fields = attrs.fields(cls)
         names = [attribute.name for attribute in fields]
         self.cls = cls
         self.width = len(fields)
         self.required = sum(attribute.default is attrs.NOTHING for attribute in fields)
-        self.defaults: list[Any] = [attribute.default for attribute in fields]
+        self.defaults: list[object] = [attribute.default for attribute in fields]
         self.single = len(names) == 1
-        self.get: Callable[[Any], Any] = attrgetter(*names) if names else (lambda _message: ())
+        self.get: Callable[[object], Any] = attrgetter(*names) if names else (lambda _message: ())
         converted = [(place, _converters(attribute.metadata["wire"])) for place, attribute in enumerate(fields)]
         self.from_wire = [(place, both[0]) for place, both in converted if both is not None]
         self.to_wire = [(place, both[1]) for place, both in converted if both is not None]
@@ -52,9 +52,9 @@ class _Plan:
             if place >= self.required and self.defaults[place] is not None:
                 self.defaults[place] = convert(self.defaults[place])  # compared with what travels
 
-    def values(self, message: Any) -> list[Any]:
+    def values(self, message: object) -> list[object]:
         """The fields as msgpack takes them, without the defaults at the end."""
-        values: list[Any] = [self.get(message)] if self.single else list(self.get(message))
+        values: list[object] = [self.get(message)] if self.single else list(self.get(message))
         for place, convert in self.to_wire:
             if values[place] is not None:
                 values[place] = convert(values[place])
@@ -64,7 +64,7 @@ class _Plan:
         del values[last + 1 :]
         return values
 
-    def build(self, values: list[Any]) -> Any:
+    def build(self, values: list[object]) -> object:
         """A message of the decoded fields; raises ProtocolError where one is missing or wrong."""
         given = len(values)
         if given < self.required:
@@ -90,22 +90,22 @@ class _ShapeError(Exception):
 _plans: dict[type[object], _Plan] = {}
 
 
-def _plan(cls: type[Any]) -> _Plan:
+def _plan(cls: type[object]) -> _Plan:
     plan = _plans.get(cls)
     if plan is None:
         plan = _plans[cls] = _Plan(cls)
     return plan
 
 
-def _converters(of: Any) -> tuple[_Convert, _Convert] | None:
+def _converters(of: object) -> tuple[_Convert, _Convert] | None:
     """(from the wire, to the wire) for a field that holds structures; None for one that travels as it is."""
     if isinstance(of, Struct):
         cls = of.of
 
-        def build(value: Any) -> Any:
+        def build(value: object) -> object:
             if type(value) is not tuple:
                 raise _ShapeError
-            return _plan(cls).build(list(cast("tuple[Any, ...]", value)))
+            return _plan(cls).build(list(cast("tuple[object, ...]", value)))
 
         return build, lambda value: _plan(cls).values(value)
     if isinstance(of, Optional):
@@ -121,21 +121,21 @@ def _converters(of: Any) -> tuple[_Convert, _Convert] | None:
         down, up = inner
         high = of.high
 
-        def build_all(values: Any) -> Any:
+        def build_all(values: object) -> object:
             if type(values) is not tuple:
                 raise _ShapeError
-            items = cast("tuple[Any, ...]", values)
+            items = cast("tuple[object, ...]", values)
             if len(items) > high:
                 return items  # the validator names the bound
             return tuple([down(value) for value in items])
 
-        return build_all, lambda values: [up(value) for value in values]
+        return build_all, lambda values: [up(value) for value in cast("tuple[object, ...]", values)]
     return None
 
 
-def encode(message: Any, request_id: int = 0) -> bytes:
+def encode(message: object, request_id: int = 0) -> bytes:
     """A whole frame, length included. Raises ProtocolError (frame_too_large) when it exceeds MAX_FRAME."""
-    kind: type[Any] = message.__class__
+    kind: type[object] = message.__class__
     body = _pack((NUMBER_OF[kind], request_id, *_plan(kind).values(message)))
     if len(body) > limits.MAX_FRAME:
         sentence = f"{kind.__name__} takes {len(body)} bytes, and a frame holds at most {limits.MAX_FRAME}"
@@ -167,7 +167,7 @@ class BadMessage(Exception):
         self.number = number
 
 
-def _refuse(_value: Any, _data: bytes = b"") -> Any:
+def _refuse(_value: object, _data: bytes = b"") -> object:
     raise ValueError
 
 
@@ -178,7 +178,7 @@ def _broken(sentence: str) -> BadMessage:
 def decode(body: bytes) -> Decoded:
     """The message in one frame body. Raises BadMessage and nothing else, whatever the bytes are."""
     try:
-        fields: tuple[Any, ...] = _unpackb(
+        fields: tuple[object, ...] = _unpackb(
             body,
             use_list=False,
             max_array_len=limits.MAX_ARRAY,

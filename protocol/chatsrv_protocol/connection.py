@@ -85,7 +85,7 @@ class ProtocolConnection:
         self.size = 0  # bytes of the frame body that `next` saw last
         self.state = ConnectionState.HELLO
         self._frames = FrameSplitter(limits.MAX_FRAME_BEFORE_LOGIN)
-        self._waiting: dict[int, type[Any]] = {}
+        self._waiting: dict[int, type[object]] = {}
         self._step = 0  # the request id of the Hello or login that is not answered yet
 
     @property
@@ -122,7 +122,7 @@ class ProtocolConnection:
             return self._reject(request_id, error)
         return Received(request_id, message)
 
-    def send(self, message: Any, request_id: int = 0) -> bytes:
+    def send(self, message: object, request_id: int = 0) -> bytes:
         """The frame to write for this message; the state moves as if the peer had it.
 
         Raises ProtocolError, and changes nothing, for what the other end would reject: a client's command that is not
@@ -144,7 +144,7 @@ class ProtocolConnection:
             self._moved(message, request_id)
         return data
 
-    def _asked(self, request_id: int, message: Any) -> None:
+    def _asked(self, request_id: int, message: object) -> None:
         """A command was sent or received: remember a step of the handshake."""
         if self.state is not ConnectionState.MEMBER and type(message) is not Ping:
             self._step = request_id
@@ -155,7 +155,7 @@ class ProtocolConnection:
         if request_id == self._step:
             self._step = 0
 
-    def _moved(self, message: Any, request_id: int) -> None:
+    def _moved(self, message: object, request_id: int) -> None:
         """A reply of the handshake was sent or received: take the step it stands for."""
         if type(message) is Welcome:
             self.state = ConnectionState.GUEST
@@ -172,7 +172,7 @@ class ProtocolConnection:
             self.state = ConnectionState.CLOSED
         return Rejected(request_id, error)
 
-    def _check(self, request_id: int, message: Any) -> ProtocolError | None:
+    def _check(self, request_id: int, message: object) -> ProtocolError | None:
         if self.role is Role.CLIENT:
             return self._check_answer(request_id, message)
         error = self._check_command(request_id, message)
@@ -180,7 +180,7 @@ class ProtocolConnection:
             self._asked(request_id, message)
         return error
 
-    def _check_own(self, request_id: int, message: Any) -> ProtocolError | None:
+    def _check_own(self, request_id: int, message: object) -> ProtocolError | None:
         if self.role is Role.SERVER:
             if is_command(NUMBER_OF[type(message)]):
                 return ProtocolError(ErrorCode.UNKNOWN_TYPE, f"{type(message).__name__} is only for a client to send")
@@ -192,8 +192,8 @@ class ProtocolConnection:
             return ProtocolError(ErrorCode.BAD_FIELD, sentence, "request_id")
         return self._check_command(request_id, message)
 
-    def _check_command(self, request_id: int, message: Any) -> ProtocolError | None:
-        kind: type[Any] = message.__class__
+    def _check_command(self, request_id: int, message: object) -> ProtocolError | None:
+        kind: type[object] = message.__class__
         if kind is UnknownEvent or not is_command(NUMBER_OF[kind]):
             return ProtocolError(ErrorCode.UNKNOWN_TYPE, f"{kind.__name__} is not a command: only the server sends it")
         if request_id <= 0:
@@ -214,14 +214,14 @@ class ProtocolConnection:
             )
         return None if kind is Ping else self._check_step(kind)
 
-    def _check_step(self, kind: type[Any]) -> ProtocolError | None:
+    def _check_step(self, kind: type[object]) -> ProtocolError | None:
         if self._step:
             return ProtocolError(ErrorCode.NOT_NOW, f"{kind.__name__} must wait for the answer to request {self._step}")
         return None
 
-    def _check_answer(self, request_id: int, message: Any) -> ProtocolError | None:
-        kind: type[Any] = message.__class__
-        number = message.number if kind is UnknownEvent else NUMBER_OF[kind]
+    def _check_answer(self, request_id: int, message: object) -> ProtocolError | None:
+        kind: type[object] = message.__class__
+        number = message.number if isinstance(message, UnknownEvent) else NUMBER_OF[kind]
         if is_command(number):
             return ProtocolError(
                 ErrorCode.UNKNOWN_TYPE, f"{kind.__name__} is a command: a server does not send it", fatal=True

@@ -38,7 +38,7 @@ categories: these differ between Python versions, and a name must not become inv
 _ANYWHERE = "".join(f"{chr(low)}-{chr(high)}" for low, high, _ in FORBIDDEN)
 _NOT_PLAIN = re.compile(rf"[{_ANYWHERE}]|\A[\u200c\u200d]|[\u200c\u200d]\Z")
 
-Check = Callable[[object, "attrs.Attribute[Any]", Any], None]
+Check = Callable[[object, "attrs.Attribute[object]", object], None]
 """An attrs validator: raises ProtocolError (bad_field) for a value that the field cannot have."""
 
 
@@ -47,10 +47,10 @@ class FieldType(Protocol):
 
     def check(self) -> Check: ...
 
-    def describe(self) -> dict[str, Any]: ...
+    def describe(self) -> dict[str, object]: ...
 
 
-def _fail(attribute: attrs.Attribute[Any], message: str) -> ProtocolError:
+def _fail(attribute: attrs.Attribute[object], message: str) -> ProtocolError:
     return ProtocolError(ErrorCode.BAD_FIELD, f"field '{attribute.name}' {message}", attribute.name)
 
 
@@ -101,7 +101,7 @@ class Integer:
     def check(self) -> Check:
         low, high = self.low, self.high
 
-        def check(_instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        def check(_instance: object, attribute: attrs.Attribute[object], value: object) -> None:
             if type(value) is not int:
                 raise _fail(attribute, f"must be an integer, not {type(value).__name__}")
             if not low <= value <= high:
@@ -109,7 +109,7 @@ class Integer:
 
         return check
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         return {"type": "integer", "is": self.of, "low": str(self.low), "high": str(self.high)}
 
 
@@ -118,13 +118,13 @@ class Boolean:
     """True or false; 0 and 1 are not accepted."""
 
     def check(self) -> Check:
-        def check(_instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        def check(_instance: object, attribute: attrs.Attribute[object], value: object) -> None:
             if type(value) is not bool:
                 raise _fail(attribute, f"must be true or false, not {type(value).__name__}")
 
         return check
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         return {"type": "boolean"}
 
 
@@ -144,7 +144,7 @@ class String:
         low, high, in_bytes, plain = self.low, self.high, self.in_bytes, self.plain
         unit = "bytes of UTF-8" if in_bytes else "characters"
 
-        def check(_instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        def check(_instance: object, attribute: attrs.Attribute[object], value: object) -> None:
             if not isinstance(value, str):  # an ErrorCode is a string too
                 raise _fail(attribute, f"must be a string, not {type(value).__name__}")
             length = len(value)
@@ -167,7 +167,7 @@ class String:
 
         return check
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         unit = "bytes" if self.in_bytes else "characters"
         return {"type": "string", "low": self.low, "high": self.high, "unit": unit, "plain": self.plain}
 
@@ -182,7 +182,7 @@ class Bytes:
     def check(self) -> Check:
         low, high = self.low, self.high
 
-        def check(_instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        def check(_instance: object, attribute: attrs.Attribute[object], value: object) -> None:
             if type(value) is not bytes:
                 raise _fail(attribute, f"must be bytes, not {type(value).__name__}")
             if not low <= len(value) <= high:
@@ -190,7 +190,7 @@ class Bytes:
 
         return check
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         return {"type": "bytes", "low": self.low, "high": self.high}
 
 
@@ -203,13 +203,13 @@ class Optional:
     def check(self) -> Check:
         inner = self.of.check()
 
-        def check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        def check(instance: object, attribute: attrs.Attribute[object], value: object) -> None:
             if value is not None:
                 inner(instance, attribute, value)
 
         return check
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         return {**self.of.describe(), "optional": True}
 
 
@@ -223,10 +223,10 @@ class ListOf:
     def check(self) -> Check:
         inner, high = self.of.check(), self.high
 
-        def check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        def check(instance: object, attribute: attrs.Attribute[object], value: object) -> None:
             if type(value) is not tuple:
                 raise _fail(attribute, f"must be an array, not {type(value).__name__}")
-            items = cast("tuple[Any, ...]", value)
+            items = cast("tuple[object, ...]", value)
             if len(items) > high:
                 raise _fail(attribute, f"must have at most {high} elements, and has {len(items)}")
             for item in items:
@@ -234,7 +234,7 @@ class ListOf:
 
         return check
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         return {"type": "array", "high": self.high, "of": self.of.describe()}
 
 
@@ -242,22 +242,22 @@ class ListOf:
 class Struct:
     """A nested structure: an array with the fields of an attrs class in their order."""
 
-    of: type[Any]
+    of: type[object]
 
     def check(self) -> Check:
         cls = self.of
 
-        def check(_instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        def check(_instance: object, attribute: attrs.Attribute[object], value: object) -> None:
             if type(value) is not cls:
                 raise _fail(attribute, f"must be a {cls.__name__}, not {type(value).__name__}")
 
         return check
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         return {"type": "struct", "struct": self.of.__name__}
 
 
-def field(of: FieldType, *, default: Any = attrs.NOTHING) -> Any:
+def field(of: FieldType, *, default: object = attrs.NOTHING) -> Any:
     """One field of a message. A field with a default may be absent at the end of a frame."""
     return attrs.field(validator=of.check(), default=default, metadata={"wire": of})
 

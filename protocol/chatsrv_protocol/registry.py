@@ -6,7 +6,7 @@ says who may send it, and an old client can count an event of a sequence that it
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, dataclass_transform
+from typing import TypeVar, dataclass_transform
 
 import attrs
 
@@ -15,10 +15,10 @@ from chatsrv_protocol.fields import field
 
 T = TypeVar("T")
 
-BY_NUMBER: dict[int, type[Any]] = {}
+BY_NUMBER: dict[int, type[object]] = {}
 NUMBER_OF: dict[type[object], int] = {}
 REPLY_TO: dict[type[object], type[object]] = {}
-STRUCTS: dict[str, type[Any]] = {}
+STRUCTS: dict[str, type[object]] = {}
 REFUSALS: dict[type[object], tuple[ErrorCode, ...]] = {}
 """What each command can be refused for, besides what any command can (errors.ANY_COMMAND)."""
 
@@ -52,7 +52,7 @@ def _register(number: int, cls: type[T]) -> type[T]:
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def command(number: int, *, reply: type[Any], errors: tuple[ErrorCode, ...] = ()) -> Callable[[type[T]], type[T]]:
+def command(number: int, *, reply: type[object], errors: tuple[ErrorCode, ...] = ()) -> Callable[[type[T]], type[T]]:
     """Make a frozen class a command with this number, answered by `reply` or by `Refused` with one of `errors`.
 
     `errors` names what this command can be refused for, besides what any command can (errors.ANY_COMMAND).

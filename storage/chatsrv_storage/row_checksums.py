@@ -5,8 +5,8 @@ knows this file can make them fit again; SECURITY.md says what stands against th
 """
 
 import zlib
-from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 from chatsrv_storage.engine.jobs import Driver, SqlConnection, SqlValue
 
@@ -46,7 +46,7 @@ def seal_all(conn: Driver) -> None:
     """Store the checksum of every row: once, when the columns are new."""
     for table, names in TABLES.items():
         where = " and ".join(f"{column} = ?" for column in names.key)
-        after, place = "", tuple[Any, ...]()
+        after, place = "", tuple[SqlValue, ...]()
         while True:
             order = f"order by {', '.join(names.key)} limit {PAGE_ROWS}"
             rows = conn.execute(f"select {_columns(names)} from {table} {after} {order}", place).fetchall()
@@ -72,5 +72,5 @@ def _columns(names: Sealed) -> str:
     return ", ".join((*names.key, *names.columns))
 
 
-def _place(key: list[Any]) -> str:
+def _place(key: Sequence[object]) -> str:
     return "/".join(each.hex() if isinstance(each, bytes) else str(each) for each in key)

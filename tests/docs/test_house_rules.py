@@ -1,6 +1,7 @@
 """Rules of the code that tools do not check: names, docstrings, and the size of files. See docs/contributing.md."""
 
 import ast
+import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ ROOT = Path(__file__).parent.parent.parent
 PRODUCT = ("src", "protocol", "storage", "redpack")
 EVERYTHING = (*PRODUCT, "bench", "tests")
 MAX_LINES = 400
+
+MAX_ANY = 267
+"""How often the product's code may name `Any`, which switches the type checker off: lower it whenever it falls."""
 
 VAGUE = frozenset(
     {
@@ -77,3 +81,23 @@ def test_no_file_of_the_product_is_longer_than_is_read_at_once() -> None:
         if (n := len(path.read_text("utf-8").splitlines())) > MAX_LINES
     }
     assert long == {}
+
+
+def _count_of_any(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(token.type == tokenize.NAME and token.string == "Any" for token in tokenize.tokenize(file.readline))
+
+
+def test_any_is_named_ever_less_often() -> None:
+    assert sum(map(_count_of_any, _files(*PRODUCT))) <= MAX_ANY
+
+
+def test_nothing_between_storage_and_wire_is_a_list_of_anything() -> None:
+    between = _files("storage", "src/chatsrv/commands", "src/chatsrv/groups", "src/chatsrv/net")
+    engine = ROOT / "storage/chatsrv_storage/engine"
+    found = [
+        str(path.relative_to(ROOT))
+        for path in between
+        if engine not in path.parents and any(each in path.read_text("utf-8") for each in ("list[Any]", "type[Any]"))
+    ]
+    assert found == []

@@ -5,7 +5,7 @@ One place turns every exception into a code and a sentence; commands only raise.
 
 import math
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 DONE: Final = 0
 REFUSED: Final = 1
@@ -42,9 +42,9 @@ class Ending(NamedTuple):
         """For a person."""
         return self.message + (f": again in {duration(self.retry_after)}" if self.retry_after else "")
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """The same for a program."""
-        record: dict[str, Any] = {"error": self.code, "message": self.message}
+        record: dict[str, object] = {"error": self.code, "message": self.message}
         if self.at is not None:
             record["at"] = self.at
         if self.retry_after:

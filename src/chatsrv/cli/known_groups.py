@@ -7,7 +7,7 @@ As ssh does with hosts: the first use that is clear is remembered, beside the pr
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from chatsrv.cli import profiles
 from chatsrv.cli.errors import Failure
@@ -68,7 +68,7 @@ class KnownGroups:
 
 def _load(path: Path) -> dict[str, int]:
     try:
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
         return {str(name): int(group_id) for name, group_id in stored.items()}
     except FileNotFoundError:
         return {}

@@ -13,7 +13,7 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
@@ -138,7 +138,7 @@ def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     """Make an async command a plain one with the shared options after its own, run in Trio."""
     own = list(inspect.signature(function).parameters.values())[1:]
 
-    def command(ctx: typer.Context, server: str | None, profile: str | None, json: bool, **arguments: Any) -> None:
+    def command(ctx: typer.Context, server: str | None, profile: str | None, json: bool, **arguments: object) -> None:
         if isinstance(ctx.obj, ChatContext):
             ctx.obj.job = partial(function, ctx.obj.here, **arguments)
             return
@@ -155,7 +155,11 @@ def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         trio.run(run, strict_exception_groups=True)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
-    shared: list[tuple[str, Any, Any]] = [("server", Server, None), ("profile", Profile, None), ("json", Json, False)]
+    shared: list[tuple[str, object, object]] = [
+        ("server", Server, None),
+        ("profile", Profile, None),
+        ("json", Json, False),
+    ]
     parameters = [inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
     parameters += [one.replace(kind=keyword) for one in own]
     parameters += [inspect.Parameter(name, keyword, annotation=kind, default=value) for name, kind, value in shared]

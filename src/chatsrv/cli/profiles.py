@@ -9,7 +9,6 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import attrs
@@ -49,7 +48,7 @@ def load(profile: str, server: str) -> Credentials | None:
     """The session of this profile on this server; None if there is none."""
     path = path_of(profile, server)
     try:
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
         return Credentials(str(stored["name"]), int(stored["user_id"]), bytes.fromhex(stored["token"]))
     except FileNotFoundError:
         return None

@@ -3,14 +3,14 @@
 A table, and not made from Config, so that `chatsrv --help` need not import it; a test says that none is missing.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 
 class Setting(NamedTuple):
     """A flag: `--max-connections` for max_connections, and so on."""
 
     name: str
-    kind: type[Any]
+    kind: type[object]
     metavar: str
     help: str
 

@@ -6,7 +6,8 @@ in an order that was not written, invisible ones make two names look alike. All 
 
 import json
 import re
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from chatsrv_protocol.fields import FORBIDDEN
 
@@ -33,7 +34,7 @@ def neutralise_lines(text: str) -> str:
     return f"\n{CONTINUED}".join(neutralise(line.replace("\t", "    ")) for line in lines)
 
 
-def json_line(record: dict[str, Any]) -> str:
+def json_line(record: Mapping[str, object]) -> str:
     """One line of JSON: Chinese stays readable, what a terminal would obey is a \\u escape, and both parse the same."""
     return _UNSAFE.sub(_escape, json.dumps(record, ensure_ascii=False, separators=(", ", ": ")))
 

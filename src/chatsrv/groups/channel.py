@@ -8,7 +8,7 @@ and was slower in all six cells on two cores.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import attrs
 import trio
@@ -55,6 +55,8 @@ def _kind_of(thing: AnyCommand | Batched | Effect) -> str:
         detail = thing.kind
     return f"{type(thing).__name__} {detail}".strip()
 
+
+E = TypeVar("E", bound=Effect)
 
 OnOutcome = Callable[[Outcome], None]
 
@@ -294,7 +296,7 @@ class Channels:
         if frame and blank:
             self.bus.publish_split(group_id, SharedFrames(frame, 1), effect.hidden_from, SharedFrames(blank, 1))
 
-    def _encoded(self, make: Callable[[Any], Any], effect: Effect) -> bytes:
+    def _encoded(self, make: Callable[[E], object], effect: E) -> bytes:
         """The event of an effect as a frame; nothing where it cannot be made."""
         try:
             return encode(make(effect))

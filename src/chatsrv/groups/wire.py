@@ -1,18 +1,25 @@
 """Rows of a group's sequence as the events of the wire: one maker per kind, and the views of groups."""
 
 from collections.abc import Callable
-from typing import Any
 
 from chatsrv.groups import wire_conversation as conversation
 from chatsrv.groups.wire_governing import GOVERNING, PERSONAL, rules_of
 from chatsrv_protocol import groups, messages, redpack, sync
 from chatsrv_protocol.session import Person
-from chatsrv_storage.groups.models import CursorMoved, EventRecord, GroupSummary, MemberJoined, MemberLeft, UserEvent
+from chatsrv_storage.groups.models import (
+    CursorMoved,
+    EventData,
+    EventRecord,
+    GroupSummary,
+    MemberJoined,
+    MemberLeft,
+    UserEvent,
+)
 
-Maker = Callable[[EventRecord, dict[str, Any]], Any]
+Maker = Callable[[EventRecord, EventData], object]
 
 
-def _people(pairs: list[list[Any]]) -> tuple[Person, ...]:
+def _people(pairs: list[tuple[int, str]]) -> tuple[Person, ...]:
     return tuple([Person(user_id, name) for user_id, name in pairs])
 
 
@@ -20,7 +27,7 @@ def _head(record: EventRecord) -> tuple[int, int, int, int, int, str, int]:
     return record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sender, record.sent_at
 
 
-def _packet_head(data: dict[str, Any]) -> redpack.PacketHead:
+def _packet_head(data: EventData) -> redpack.PacketHead:
     return redpack.PacketHead(
         data["id"],
         data["total"],
@@ -59,11 +66,11 @@ _MAKERS: dict[str, Maker] = {
     **GOVERNING,
 }
 
-_PERSONAL: dict[str, Callable[..., Any]] = {**PERSONAL, **conversation.TOLD}
+_PERSONAL: dict[str, Callable[..., object]] = {**PERSONAL, **conversation.TOLD}
 """Makers of what only one user's devices are told, by the kind of a `UserEvent`."""
 
 
-def event_of(record: EventRecord) -> Any:
+def event_of(record: EventRecord) -> object:
     """The wire's event for a stored row."""
     return _MAKERS[record.kind](record, record.data or {})
 
@@ -77,7 +84,7 @@ def group_of(view: GroupSummary) -> groups.Group:
     )  # fmt: skip
 
 
-def personal_event_of(effect: MemberJoined | MemberLeft | CursorMoved | UserEvent) -> Any:
+def personal_event_of(effect: MemberJoined | MemberLeft | CursorMoved | UserEvent) -> object:
     """What the user's own devices are told of an effect."""
     if isinstance(effect, MemberJoined):
         return groups.Added(group_of(effect.view), effect.version)

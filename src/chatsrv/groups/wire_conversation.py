@@ -2,16 +2,15 @@
 
 from base64 import b64decode
 from collections.abc import Callable
-from typing import Any
 
 from chatsrv_protocol import conversation, groups, media, messages
-from chatsrv_storage.groups.models import EventRecord, LastMessage
+from chatsrv_storage.groups.models import EventData, EventRecord, LastMessage
 
 KINDS = {name: number for number, name in messages.KIND_NAMES.items()}
 """The kinds of messages, by the names that the tables use."""
 
 
-def extra_of(data: dict[str, Any]) -> messages.MessageExtra | None:
+def extra_of(data: EventData) -> messages.MessageExtra | None:
     """What a message has besides its text; None for most."""
     if not data:
         return None
@@ -31,9 +30,9 @@ def extra_of(data: dict[str, Any]) -> messages.MessageExtra | None:
 _NOTHING = messages.MessageExtra()
 
 
-def medium_of(data: dict[str, Any]) -> messages.MediaHead | None:
+def medium_of(data: EventData) -> messages.MediaHead | None:
     """What a message shows of its medium; None for one without, as a recalled one."""
-    found: dict[str, Any] | None = data.get("media")
+    found: EventData | None = data.get("media")
     if found is None:
         return None
     return messages.MediaHead(
@@ -43,7 +42,7 @@ def medium_of(data: dict[str, Any]) -> messages.MediaHead | None:
     )  # fmt: skip
 
 
-def _with_medium(kind: int) -> Callable[[EventRecord, dict[str, Any]], messages.Message]:
+def _with_medium(kind: int) -> Callable[[EventRecord, EventData], messages.Message]:
     return lambda record, data: messages.Message(
         *head(record), kind, record.text, None, extra_of(data), medium_of(data)
     )
@@ -54,7 +53,7 @@ def head(record: EventRecord) -> tuple[int, int, int, int, int, str, int]:
     return record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sender, record.sent_at
 
 
-MAKERS: dict[str, Callable[[EventRecord, dict[str, Any]], Any]] = {
+MAKERS: dict[str, Callable[[EventRecord, EventData], object]] = {
     "text": lambda record, data: messages.Message(*head(record), messages.TEXT_KIND, record.text, None, extra_of(data)),
     **{name: _with_medium(KINDS[name]) for name in ("image", "audio", "video", "file")},
     "avatar": lambda record, data: media.AvatarSet(*head(record), data["media_id"]),
@@ -71,7 +70,7 @@ MAKERS: dict[str, Callable[[EventRecord, dict[str, Any]], Any]] = {
     "pinned": lambda record, data: conversation.Pinned(*head(record), data["of"], data["on"]),
 }
 
-TOLD: dict[str, Callable[..., Any]] = {"quiet": conversation.QuietSet}
+TOLD: dict[str, Callable[..., object]] = {"quiet": conversation.QuietSet}
 """Makers of personal events, by the kind of `Told`: each takes its data."""
 
 

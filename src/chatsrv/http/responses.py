@@ -2,7 +2,7 @@
 
 import math
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import JSONResponse, Response
 
@@ -64,7 +64,7 @@ def refusal(error: MediaError | Refusal) -> Response:
     return JSONResponse({"error": str(error.code), "message": message, "field": error.field}, status, headers)
 
 
-def described(medium: Medium) -> dict[str, Any]:
+def described(medium: Medium) -> dict[str, object]:
     """A medium as its uploader is told of it. Ids are strings, since JavaScript rounds 63-bit numbers."""
     facts = {
         name: medium.facts[name]

@@ -1,7 +1,7 @@
 """The terms of an upload: what a client announces, within which limits, and how a file's name and facts are kept."""
 
 from base64 import b64encode
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -47,12 +47,12 @@ def plain_name(name: str) -> str:
     return display_name(name.translate(_UNPLAIN)).strip("\u200c\u200d ") or "file"
 
 
-def as_json(facts: Facts | None) -> dict[str, Any]:
+def as_json(facts: Facts | None) -> dict[str, object]:
     """What the probe found, as the row keeps it."""
     if facts is None:
         return {}
     if isinstance(facts, AudioFacts):
         return {"duration": facts.duration_ms, "waveform": b64encode(facts.waveform).decode()}
-    found: dict[str, Any] = {"width": facts.width, "height": facts.height, "blurhash": facts.preview.blurhash}
+    found: dict[str, object] = {"width": facts.width, "height": facts.height, "blurhash": facts.preview.blurhash}
     found["preview"] = b64encode(facts.preview.tiny).decode()
     return found | ({"frames": facts.frames} if isinstance(facts, ImageFacts) else {"duration": facts.duration_ms})

@@ -14,7 +14,7 @@ again later. The receiver compares the signature, refuses a timestamp that is ol
 import hashlib
 import hmac
 import json
-from typing import Any, cast
+from typing import cast
 
 import httpx
 
@@ -50,12 +50,12 @@ class WebhookProvider:
     async def pay(self, payout: Payout) -> PayoutResult:
         """Post once; an error of any kind means later, and is logged (never the URL, which may hold a password)."""
         try:
-            answer: Any = json.loads(await self._post(payout))
+            answer: object = json.loads(await self._post(payout))
         except (_NoAnswer, httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
             reason = f"{type(error).__name__.strip('_')}: {error}"
             self._log.warning("the payment provider failed", withdrawal_id=payout.withdrawal_id, reason=reason)
             return PayoutResult.LATER
-        status = cast("dict[str, Any]", answer).get("status") if isinstance(answer, dict) else None
+        status = cast("dict[str, object]", answer).get("status") if isinstance(answer, dict) else None
         if status not in ("paid", "refused"):
             self._log.info("the payment provider needs more time", withdrawal_id=payout.withdrawal_id)
             return PayoutResult.LATER

@@ -1,6 +1,7 @@
 """Governing a group: its rules, roles, mutes, bans, nicknames and notice, and its end. Who may is decided in permissions.py."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import attrs
 
@@ -16,7 +17,7 @@ from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.replies import GroupChange
 
 
-def set_rules(changes: dict[str, Any], cap: int) -> Script[GroupChange]:
+def set_rules(changes: Mapping[str, int | bool], cap: int) -> Script[GroupChange]:
     """Change these rules, by their names in Rules; `cap` bounds how many members a group may have. Replies GroupChange."""
 
     def script(turn: GroupTransaction, actor: Actor) -> GroupChange:

@@ -5,8 +5,6 @@ revoked, and learns no more than "no such invite" afterwards. Requests to join a
 are told one by one, and the table is the truth.
 """
 
-from typing import Any
-
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.membership import admit, banned_until, person
 from chatsrv_storage.groups.models import FOREVER, ROLE_ADMIN, Actor, UserEvent
@@ -133,7 +131,7 @@ def _ask(turn: GroupTransaction, actor: Actor, note: str, most: int) -> bool:
     return True
 
 
-def _tell_admins(turn: GroupTransaction, kind: str, *data: Any) -> None:
+def _tell_admins(turn: GroupTransaction, kind: str, *data: object) -> None:
     rows = turn.conn.execute(
         "select user_id from group_member where group_id = ? and role >= ? order by user_id",
         (turn.group_id, ROLE_ADMIN),

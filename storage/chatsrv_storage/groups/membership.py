@@ -5,7 +5,7 @@ starts anew, as a newcomer; only a mute outlasts that, since otherwise leaving w
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final
+from typing import Final
 
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.engine.bulk_sql import select_in
@@ -125,7 +125,7 @@ def _count_groups(turn: GroupTransaction, user_ids: Collection[int], added: Coll
 
 
 def part(
-    turn: GroupTransaction, actor: Actor, user_id: int, reason: int = REMOVED, kind: str = "removed", **data: Any
+    turn: GroupTransaction, actor: Actor, user_id: int, reason: int = REMOVED, kind: str = "removed", **data: object
 ) -> GroupChange:
     """Take a member out, with the event that says so."""
     group = turn.group

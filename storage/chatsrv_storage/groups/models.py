@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -21,6 +21,10 @@ REMOVED: Final = 1
 LEFT: Final = 2
 BANNED: Final = 3
 DISSOLVED: Final = 4
+
+
+EventData: TypeAlias = dict[str, Any]
+"""What an event has besides its text, as JSON: which keys there are follows from its kind."""
 
 
 @attrs.frozen(slots=True)
@@ -44,7 +48,7 @@ class EventRecord:
     sent_at: int
     kind: str
     text: str
-    data: dict[str, Any] | None
+    data: EventData | None
 
 
 @attrs.frozen(slots=True)
@@ -153,7 +157,7 @@ class UserEvent:
 
     user_id: int
     kind: str
-    data: tuple[Any, ...]
+    data: tuple[object, ...]
 
 
 Effect = EventRecord | PartlyHidden | MemberJoined | MemberLeft | CursorMoved | UserEvent
@@ -172,6 +176,6 @@ def message_checksum(
     return zlib.crc32(f"{group_id}/{seq}/{message_id}/{sender_id}/{kind}/{text}/{data}/{sent_at}".encode())
 
 
-def dump(data: dict[str, Any] | None) -> str | None:
+def dump(data: EventData | None) -> str | None:
     """`data` as it is stored."""
     return None if data is None else json.dumps(data, ensure_ascii=False, separators=(",", ":"))

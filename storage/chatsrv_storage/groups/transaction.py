@@ -22,6 +22,7 @@ from chatsrv_storage.groups.models import (
     Actor,
     CursorMoved,
     Effect,
+    EventData,
     EventRecord,
     MemberJoined,
     MemberLeft,
@@ -114,10 +115,10 @@ class Preloaded:
     groups: dict[int, GroupState | None]
     members: dict[int, dict[int, MemberState | None]]
     results: dict[tuple[int, bytes], tuple[bytes, str]] = attrs.field(factory=dict)
-    new_results: list[tuple[Any, ...]] = attrs.field(factory=list)
-    new_messages: list[tuple[Any, ...]] = attrs.field(factory=list)
-    cursors: list[tuple[Any, ...]] = attrs.field(factory=list)
-    heads: list[tuple[Any, ...]] = attrs.field(factory=list)
+    new_results: list[tuple[object, ...]] = attrs.field(factory=list)
+    new_messages: list[tuple[object, ...]] = attrs.field(factory=list)
+    cursors: list[tuple[object, ...]] = attrs.field(factory=list)
+    heads: list[tuple[object, ...]] = attrs.field(factory=list)
 
 
 class GroupTransaction:
@@ -179,7 +180,7 @@ class GroupTransaction:
         return self.require(actor, Operation.SPEAK)
 
     def append(
-        self, actor: Actor, kind: str, text: str = "", data: dict[str, Any] | None = None, *, counts: bool = False
+        self, actor: Actor, kind: str, text: str = "", data: EventData | None = None, *, counts: bool = False
     ) -> EventRecord:
         """Write the next event of the sequence. `counts`: a person would count it as something to read."""
         record = self.next_record(actor, kind, text, data, counts=counts)
@@ -188,7 +189,7 @@ class GroupTransaction:
         return record
 
     def next_record(
-        self, actor: Actor, kind: str, text: str = "", data: dict[str, Any] | None = None, *, counts: bool = False
+        self, actor: Actor, kind: str, text: str = "", data: EventData | None = None, *, counts: bool = False
     ) -> EventRecord:
         """The next event of the sequence, for a run that writes all of its own together by `insert`."""
         group = self.group
@@ -376,7 +377,7 @@ def stored_message(record: EventRecord) -> StoredMessage:
     return StoredMessage(record.group_id, record.seq, record.id, record.ordinal, record.sent_at)
 
 
-def row_of(record: EventRecord) -> tuple[Any, ...]:
+def row_of(record: EventRecord) -> tuple[object, ...]:
     """A record as the message table holds it."""
     data = dump(record.data)
     return (

@@ -1,10 +1,10 @@
 """Saying more than a plain text (answers, mentions, forwards), and taking it back: edits and recalls."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.models import Actor, PartlyHidden
+from chatsrv_storage.groups.models import Actor, EventData, PartlyHidden
 from chatsrv_storage.groups.permissions import Operation, allow, least_role, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script, stored_message
 from chatsrv_storage.interface import SqlConnection
@@ -36,7 +36,7 @@ def say(
     def script(turn: GroupTransaction, actor: Actor) -> StoredMessage:
         _, member = turn.require_speaker(actor)
         kind = "text"
-        data: dict[str, Any] = {}
+        data: EventData = {}
         if media_id is None:
             _require_text(text)
         else:
@@ -51,10 +51,10 @@ def say(
 
 
 def _require_calls(
-    turn: GroupTransaction, actor: Actor, mentions: Sequence[int], *, mention_all: bool, before: dict[str, Any]
-) -> dict[str, Any]:
+    turn: GroupTransaction, actor: Actor, mentions: Sequence[int], *, mention_all: bool, before: EventData
+) -> EventData:
     """Answer whom a message calls, as its data holds it. `before` is its data until now: only who is new is checked."""
-    calls: dict[str, Any] = {}
+    calls: EventData = {}
     called = [user_id for user_id in dict.fromkeys(mentions) if user_id != actor.user_id]
     for user_id in called:
         if user_id not in before.get("mentions", ()) and turn.member(user_id) is None:
@@ -68,7 +68,7 @@ def _require_calls(
     return calls
 
 
-def _mention_rows(data: dict[str, Any]) -> list[int]:
+def _mention_rows(data: EventData) -> list[int]:
     """The users for whom a message has a row in `mention`: one for everybody stands for all the others."""
     return [EVERYBODY] if "all" in data else data.get("mentions", [])
 
@@ -80,8 +80,8 @@ def _mention_seqs(target: TargetMessage) -> dict[int, int]:
 
 
 def _replace_calls(
-    conn: SqlConnection, target: TargetMessage, calls: dict[str, Any], seq: int, hidden: frozenset[int]
-) -> dict[str, Any]:
+    conn: SqlConnection, target: TargetMessage, calls: EventData, seq: int, hidden: frozenset[int]
+) -> EventData:
     """Call those whom an edit (event `seq`) adds, and those it leaves out no more. Answers the calls as data.
 
     Who was called with everybody is not called again by name; nor is anybody `hidden`, who may not read the message.
@@ -125,7 +125,7 @@ _CALLS: Final = frozenset({"mentions", "all", "called_at"})
 
 
 def _said(
-    turn: GroupTransaction, actor: Actor, kind: str, text: str, data: dict[str, Any] | None, called: Sequence[int]
+    turn: GroupTransaction, actor: Actor, kind: str, text: str, data: EventData | None, called: Sequence[int]
 ) -> StoredMessage:
     record = turn.append(actor, kind, text, data, counts=True)
     if data is not None and "media" in data:

@@ -14,7 +14,7 @@ import attrs
 
 from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.models import Actor, EventRecord
+from chatsrv_storage.groups.models import Actor, EventData, EventRecord
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
@@ -43,7 +43,7 @@ class Medium:
     kind: str
     mime: str
     name: str
-    facts: dict[str, Any]
+    facts: EventData
     created_at: int
 
 
@@ -102,7 +102,7 @@ def thumbnail(conn: SqlConnection, sha256: str) -> bytes | None:
     return None if row is None else row[0]
 
 
-def described(medium: Medium) -> dict[str, Any]:
+def described(medium: Medium) -> EventData:
     """What a message carries of a medium, so that it can be shown without a look-up."""
     return {"id": medium.id, "mime": medium.mime, "size": medium.size, "name": medium.name, **medium.facts}
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.models import EventRecord, dump, message_checksum
+from chatsrv_storage.groups.models import EventData, EventRecord, dump, message_checksum
 from chatsrv_storage.interface import SqlConnection
 
 EXCERPT: Final = 200
@@ -34,7 +34,7 @@ class TargetMessage:
     sent_at: int
     kind: str
     text: str
-    data: dict[str, Any]
+    data: EventData
 
 
 def find(conn: SqlConnection, group_id: int, seq: int, visible_from: int, field: str = "of") -> TargetMessage:
@@ -45,13 +45,13 @@ def find(conn: SqlConnection, group_id: int, seq: int, visible_from: int, field:
         (group_id, seq),
     ).fetchone()
     if row is not None and seq > visible_from and row[4] in SAID:
-        data: dict[str, Any] = {} if row[6] is None else json.loads(row[6])
+        data: EventData = {} if row[6] is None else json.loads(row[6])
         if data != RECALLED:
             return TargetMessage(group_id, seq, *row[:6], data=data)
     raise Refusal("message_unknown", "there is no such message, or you may not read it", field)
 
 
-def rewrite(conn: SqlConnection, target: TargetMessage, text: str, data: dict[str, Any]) -> None:
+def rewrite(conn: SqlConnection, target: TargetMessage, text: str, data: EventData) -> None:
     """Give a message other contents in its place, checksum included."""
     dumped = dump(data)
     conn.execute(

@@ -6,19 +6,18 @@ one transaction.
 
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from chatsrv_redpack import Account, AccountKind, InvalidError, RefusedError, Transfer, TransferRow, audit
 from chatsrv_redpack.ledger import apply
 from chatsrv_storage.engine.bulk_sql import execute_rows
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.interface import SqlConnection
+from chatsrv_storage.interface import SqlConnection, SqlValue
 
 _INSERT = "insert into transfer values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD = " on conflict (kind, id) do update set balance = account.balance + excluded.balance"
 
 
-def _row(transfer: Transfer) -> tuple[Any, ...]:
+def _row(transfer: Transfer) -> tuple[SqlValue, ...]:
     giver, receiver = transfer.giver, transfer.receiver
     fields = (
         transfer.id, transfer.kind.value, giver.kind.value, giver.id, receiver.kind.value, receiver.id,
@@ -27,7 +26,7 @@ def _row(transfer: Transfer) -> tuple[Any, ...]:
     return (*fields, _checksum(fields))
 
 
-def _checksum(fields: tuple[Any, ...]) -> int:
+def _checksum(fields: tuple[SqlValue, ...]) -> int:
     return zlib.crc32("/".join(map(str, fields)).encode())
 
 

@@ -7,7 +7,6 @@ table writes them. So a burst on one packet, and people who open a thousand diff
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import attrs
 
@@ -16,7 +15,7 @@ from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.engine.bulk_sql import execute_rows
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import models
-from chatsrv_storage.groups.models import Actor
+from chatsrv_storage.groups.models import Actor, EventData
 from chatsrv_storage.groups.permissions import Operation
 from chatsrv_storage.groups.transaction import Accepted, GroupTransaction, Outcome, accepted_twice
 from chatsrv_storage.idempotency import Once, conflict, earlier_results, keep_all, result_in
@@ -187,7 +186,7 @@ def _exhausted(turn: GroupTransaction, actor: Actor, drawn: _Drawn) -> models.Ev
     packet = drawn.after
     new = [share.record for share in drawn.shares.values() if isinstance(share, Opened)]
     winner = luckiest(packet, (*records_of(turn.conn, packet.packet_id), *new))
-    data: dict[str, Any] = {"packet": packet.packet_id, "seed": packet.server_seed.hex(), "luckiest": None, "cents": 0}
+    data: EventData = {"packet": packet.packet_id, "seed": packet.server_seed.hex(), "luckiest": None, "cents": 0}
     if winner is not None:
         name = names_of(turn.conn, [winner.user_id])[winner.user_id]
         data |= {"luckiest": [winner.user_id, name], "cents": winner.cents}

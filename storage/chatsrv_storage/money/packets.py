@@ -28,7 +28,7 @@ from chatsrv_redpack import (
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows, select_in
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.models import Actor
+from chatsrv_storage.groups.models import Actor, EventData
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
@@ -182,7 +182,7 @@ def drop_prepared(conn: SqlConnection, sender_id: int, packet_id: int) -> None:
     conn.execute("delete from redpack_prepared where id = ? and sender_id = ?", (packet_id, sender_id))
 
 
-def head_of(packet: Packet) -> dict[str, Any]:
+def head_of(packet: Packet) -> EventData:
     """What the message of a packet says of it."""
     return {
         "id": packet.packet_id,
@@ -210,7 +210,7 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Packe
         if row is None:
             raise unknown()
         try:
-            fields: dict[str, Any] = dict(zip(_PREPARED, row, strict=True))
+            fields: EventData = dict(zip(_PREPARED, row, strict=True))
             fields["mode"] = Mode(row[4])
             prepared = Prepared(**fields)
             if prepared.receiver_id is not None and turn.member(prepared.receiver_id) is None:

@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -45,7 +45,7 @@ class PlainScreen:
             sys.stderr.write("\a")
             sys.stderr.flush()
 
-    def show_event(self, room: Room, event: Any) -> None:
+    def show_event(self, room: Room, event: object) -> None:
         """One line."""
         show(self._out, event, "" if room is self._current else room.name)
 

@@ -9,7 +9,7 @@ import io
 import shlex
 from collections.abc import Awaitable, Callable
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Any, Final, NamedTuple, get_args
+from typing import Final, NamedTuple, get_args
 
 import typer
 
@@ -53,7 +53,9 @@ def slash_commands() -> dict[str, Slash]:
     return found
 
 
-def _add(found: dict[str, Slash], word: str | None, path: tuple[str, ...], callback: Callable[..., Any] | None) -> None:
+def _add(
+    found: dict[str, Slash], word: str | None, path: tuple[str, ...], callback: Callable[..., object] | None
+) -> None:
     if word is None or callback is None or callback not in ONLINE or word in NOT_HERE:
         return
     parameters = inspect.signature(callback).parameters
@@ -75,7 +77,7 @@ def _metavar(parameter: inspect.Parameter) -> str:
     return name if parameter.default is inspect.Parameter.empty or name.startswith("[") else f"[{name}]"
 
 
-def _argument(parameter: inspect.Parameter) -> Any:
+def _argument(parameter: inspect.Parameter) -> object:
     """What typer knows of a positional argument; None for an option."""
     found = [one for one in get_args(parameter.annotation) if isinstance(one, typer.models.ArgumentInfo)]
     return found[0] if found else None

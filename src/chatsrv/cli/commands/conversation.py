@@ -1,6 +1,6 @@
 """What happens to messages after they are said: `read`, `unread`, `reply`, `edit`, `recall`, `react`, `pin`, `search` …"""
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -76,7 +76,7 @@ def _preview(group: "Group") -> str:
     return f"{last.sender}: {'(recalled)' if last.recalled else ' '.join(last.text.split())}"
 
 
-def _unread_record(group: "Group") -> dict[str, Any]:
+def _unread_record(group: "Group") -> dict[str, object]:
     from chatsrv.cli.events import record_of
 
     return {
@@ -102,7 +102,7 @@ async def quiet(here: CommandContext, which: Which, off: Off = False) -> None:
     here.out.say(f"'{group.name}' {state}", group_id=str(group.group_id), quiet=not off)
 
 
-def _acked(out: "Output", sent: Any, what: str) -> None:
+def _acked(out: "Output", sent: object, what: str) -> None:
     from chatsrv.cli.events import record_of
 
     if out.json:

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -151,7 +151,7 @@ _REASONS = {
 
 def show_page(here: CommandContext, page: "InLobby") -> None:
     """Who waits under a code."""
-    people: list[dict[str, Any]] = [
+    people: list[dict[str, object]] = [
         {
             "user_id": str(each.user_id),
             "name": each.name,

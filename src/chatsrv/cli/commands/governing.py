@@ -2,7 +2,7 @@
 
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -35,7 +35,7 @@ async def _find(here: CommandContext, client: "Client", which: str, name: str) -
     return group, person
 
 
-def _rules_record(group: "Group") -> dict[str, Any]:
+def _rules_record(group: "Group") -> dict[str, object]:
     import attrs
 
     rules = attrs.asdict(group.rules)
@@ -200,7 +200,7 @@ async def bans(here: CommandContext, which: Which) -> None:
     )
 
 
-def _invite_record(group: "Group", one: "Invite") -> dict[str, Any]:
+def _invite_record(group: "Group", one: "Invite") -> dict[str, object]:
     return {
         "code": one.code, "group_id": str(group.group_id), "made_by": one.made_by.name, "made_at": one.made_at,
         "expires_at": one.expires_at, "max_uses": one.max_uses, "uses": one.uses,

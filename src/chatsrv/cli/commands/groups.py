@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,7 +19,7 @@ Which = Annotated[
 Users = Annotated[list[str], typer.Argument(metavar="USER...", help="Names of accounts.", show_default=False)]
 
 
-def group_record(one: "Group") -> dict[str, Any]:
+def group_record(one: "Group") -> dict[str, object]:
     """A group for --json."""
     from chatsrv_protocol.groups import ROLE_NAMES
 

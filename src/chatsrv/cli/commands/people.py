@@ -1,7 +1,7 @@
 """`who`, `profile`, `devices`, `block` and `unblock`: who people are, who is there, and where I am logged in."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -82,16 +82,15 @@ async def profile(
     from chatsrv.cli.errors import usage
     from chatsrv.cli.lookup import find_people
 
-    changes: dict[str, Any] = {"nickname": nickname, "avatar": avatar, "hidden": hidden}
-    if users and (avatar_file is not None or any(value is not None for value in changes.values())):
+    if users and any(value is not None for value in (avatar_file, nickname, avatar, hidden)):
         raise usage("you can change your own profile only: name nobody")
     if avatar is not None and avatar_file is not None:
         raise usage("choose between --avatar and --avatar-file")
     async with here.session() as client:
         if avatar_file is not None:
-            changes["avatar"] = await upload(here.out, client, avatar_file, kind="image")
+            avatar = await upload(here.out, client, avatar_file, kind="image")
         if not users:
-            _show_mine(here, await client.set_profile(**changes))
+            _show_mine(here, await client.set_profile(nickname=nickname, avatar=avatar, hidden=hidden))
             return
         people = await find_people(client, users)
         for found in await client.get_profiles([person.user_id for person in people]):
@@ -108,7 +107,7 @@ def _sentence(one: "Profile") -> str:
     return f"{one.name}{called}" + (f", avatar {one.avatar}" if one.avatar else "")
 
 
-def _record(one: "Profile") -> dict[str, Any]:
+def _record(one: "Profile") -> dict[str, object]:
     return {
         "user_id": str(one.user_id),
         "name": one.name,
@@ -149,7 +148,7 @@ async def devices(
     here.out.table(("device", "last seen", "since", "id", ""), rows)
 
 
-def _session_record(one: "Session") -> dict[str, Any]:
+def _session_record(one: "Session") -> dict[str, object]:
     return {
         "session_id": str(one.session_id),
         "device": one.device,

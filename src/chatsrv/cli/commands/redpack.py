@@ -4,7 +4,7 @@ Amounts are typed and shown as decimal currency and never become floats.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -116,7 +116,7 @@ async def open_it(here: CommandContext, packet_id: PacketId) -> None:
     )
 
 
-def reveal_of(shown: "PacketShown") -> dict[str, Any]:
+def reveal_of(shown: "PacketShown") -> dict[str, object]:
     """What `show --json` prints and `verify` reads: the library's reveal, and what a person wants besides."""
     from chatsrv_protocol.redpack import MODE_NAMES
     from chatsrv_redpack.reveal import FORMAT
@@ -183,7 +183,7 @@ async def show(here: CommandContext, packet_id: PacketId) -> None:
         here.out.table(("who", "got", "when", ""), rows, empty="nobody opened it yet")
 
 
-def _reveal_in(what: str) -> dict[str, Any]:
+def _reveal_in(what: str) -> dict[str, object]:
     import json
 
     try:

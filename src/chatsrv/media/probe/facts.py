@@ -6,7 +6,7 @@ its words are never passed on.
 
 import base64
 import json
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import attrs
 
@@ -101,7 +101,7 @@ class _UntrueError(Exception):
 class _Reply:
     """Fields of a reply's header, each taken with its type and bounds."""
 
-    fields: dict[str, Any]
+    fields: dict[str, object]
 
     def integer(self, name: str, least: int, most: int) -> int:
         value = self.fields.get(name)
@@ -129,7 +129,7 @@ def parse_reply(reply: bytes, sniffed: Sniffed) -> Facts:
         loaded: object = json.loads(line)
         if not isinstance(loaded, dict):
             raise _UntrueError("reply")
-        fields = _Reply(cast("dict[str, Any]", loaded))
+        fields = _Reply(cast("dict[str, object]", loaded))
         if "refused" in fields.fields:
             code = fields.text("refused")
             raise MediaError(MediaCode(code) if code in REFUSALS else MediaCode.BROKEN)

@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from chatsrv.media.errors import MediaCode, MediaError
 
@@ -89,7 +89,7 @@ def reply_to(decoder: str, file: IO[bytes]) -> bytes:
     return _line(header) + attached
 
 
-def _line(header: dict[str, Any]) -> bytes:
+def _line(header: dict[str, object]) -> bytes:
     return json.dumps(header).encode() + b"\n"
 
 
