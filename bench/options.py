@@ -36,8 +36,12 @@ def parser(scenarios: Iterable[str]) -> argparse.ArgumentParser:
     load.add_argument("--drain-timeout", type=float, default=30.0, help="deaf: the server's deadline for them")
     load.add_argument("--missed", type=int, default=5, help="sync: messages each client lacks in each group")
     load.add_argument(
-        "--stored", type=int, default=0, help="sync: messages of each group before those; startup: 1000000 in all"
+        "--stored",
+        type=int,
+        default=0,
+        help="sync: messages of each group before those; startup: 1000000 in all; page: 10000 in the long chat",
     )
+    load.add_argument("--hidden", type=float, help="page: seconds that a tab is hidden (600; flood 10 s if not given)")
     load.add_argument("--opens", type=int, default=10_000, help="redpack: of each round")
     load.add_argument("--scale", type=float, default=1.0, help="growth: multiplies every size")
     load.add_argument("--processes", type=int, default=1, help="load processes")

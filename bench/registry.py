@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.data.dataset import Town
 from bench.options import Options
-from bench.scenarios import connect, fanout, growth, idle, mixed, redpack, slow_readers, startup, sync
+from bench.scenarios import connect, fanout, growth, idle, mixed, page, redpack, slow_readers, startup, sync
 from bench.scenarios.conversation import Talk
 from bench.workers.target import Elsewhere
 
@@ -132,6 +132,13 @@ def run_growth(options: Options) -> dict[str, Any]:
     return growth.run(talk_of(options, options.senders or 50, 128), transport=options.transport, scale=options.scale)
 
 
+def run_page(options: Options) -> dict[str, Any]:
+    """The page in a browser."""
+    seconds = options.seconds if options.hidden is not None else 10.0
+    hidden = 600.0 if options.hidden is None else options.hidden
+    return page.run(options.stored or 10_000, seconds, options.rate or 500.0, hidden)
+
+
 SCENARIOS: dict[str, Callable[[Options], dict[str, Any]]] = {
     "fanout": run_fanout,
     "many-groups": run_many_groups,
@@ -143,4 +150,5 @@ SCENARIOS: dict[str, Callable[[Options], dict[str, Any]]] = {
     "deaf": run_deaf,
     "startup": run_startup,
     "growth": run_growth,
+    "page": run_page,
 }

@@ -142,6 +142,7 @@ STEPS: Final = (
         "mixed --connections 20 --rate 60 --transport wss",
         alone(target_checks.day),
     ),
+    Step("page", "page", "page --stored 600 --rate 50 --hidden 2", alone(target_checks.page)),
     Step("growth", "growth --seconds 3", "growth --scale 0.01 --window 8", alone(target_checks.growth)),
 )
 

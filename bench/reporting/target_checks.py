@@ -6,6 +6,19 @@ from bench.reporting.targets import (
     BESIDE_PASSWORDS,
     LOGINS,
     OPENS,
+    PAGE_CHAT_MS,
+    PAGE_CHUNK_BYTES,
+    PAGE_FRAME_MS,
+    PAGE_GROWN_BYTES,
+    PAGE_GROWN_NODES,
+    PAGE_HEAP_BYTES,
+    PAGE_LIST_MS,
+    PAGE_LIST_SLOW_MS,
+    PAGE_MOVE_PX,
+    PAGE_ROWS,
+    PAGE_SCRIPT_BYTES,
+    PAGE_SEEN_MS,
+    PAGE_STYLE_BYTES,
     READING,
     READY_SECONDS,
     SYNC_SECONDS,
@@ -120,3 +133,27 @@ def growth(result: dict[str, Any]) -> list[Row]:
     memory = result["connections"]["memory"]
     rows.append(Row("… exponent of memory with connections", shown(memory["exponent"])))
     return rows
+
+
+def page(result: dict[str, Any]) -> list[Row]:
+    """`page`: every figure that the page has to reach."""
+    size, start, scroll, flood = (result[part] for part in ("size", "start", "scroll", "flood"))
+    switches, hidden = result["switches"], result["hidden"]
+    messages = result["options"]["messages"]
+    return [
+        at_most("`page`: first script, KiB gzip", size["first_script_bytes"] / 1024, PAGE_SCRIPT_BYTES / 1024),
+        at_most("… largest other script, KiB gzip", size["largest_chunk_bytes"] / 1024, PAGE_CHUNK_BYTES / 1024),
+        at_most("… style, KiB gzip", size["style_bytes"] / 1024, PAGE_STYLE_BYTES / 1024),
+        at_most("… navigation to the list, cold: ms", start["list_ms"], PAGE_LIST_MS),
+        at_most("… the same at 50 ms and 10 Mbit/s: ms", start["list_slow_ms"], PAGE_LIST_SLOW_MS),
+        at_most("… a chat drawn: ms", start["chat_drawn_ms"], PAGE_CHAT_MS),
+        at_most("… said to seen, with the driver: ms", result["said_to_seen_ms"], PAGE_SEEN_MS),
+        at_most(f"… {messages:,} messages scrolled: largest move, px", scroll["largest_move_px"], PAGE_MOVE_PX),
+        at_most("… rows in the document", scroll["rows_at_most"], PAGE_ROWS),
+        at_most("… heap after it, MiB", scroll["heap_bytes"] / 2**20, PAGE_HEAP_BYTES / 2**20),
+        at_most(f"… {flood['messages']:,} messages at once: lost", flood["lost"], 0),
+        at_most("… frame p99 ms", flood["frame_p99_ms"], PAGE_FRAME_MS),
+        at_most("… 100 switches: heap grown, MiB", switches["heap_grown_bytes"] / 2**20, PAGE_GROWN_BYTES / 2**20),
+        at_most("… nodes grown", switches["nodes_grown"], PAGE_GROWN_NODES),
+        at_most(f"… {hidden['seconds']:g} s hidden: connections lost", hidden["reconnects"], 0),
+    ]

@@ -28,6 +28,21 @@ SYNC_SECONDS: Final = 30.0
 READY_SECONDS: Final = 2.0
 READING: Final = 1.2
 
+PAGE_SCRIPT_BYTES: Final = 60 * 1024
+PAGE_CHUNK_BYTES: Final = 40 * 1024
+PAGE_STYLE_BYTES: Final = 12 * 1024
+PAGE_LIST_MS: Final = 600
+PAGE_LIST_SLOW_MS: Final = 1000
+PAGE_CHAT_MS: Final = 200
+PAGE_SEEN_MS: Final = 200
+PAGE_MOVE_PX: Final = 2
+PAGE_ROWS: Final = 120
+PAGE_HEAP_BYTES: Final = 40 * 2**20
+PAGE_FRAME_MS: Final = 150
+PAGE_GROWN_BYTES: Final = 2**20
+PAGE_GROWN_NODES: Final = 100
+"""No growth over a hundred switches, but what a collection of garbage leaves by chance."""
+
 MARK: Final = "\\*"
 """Behind a throughput that the load may have limited."""
 
