@@ -12,7 +12,8 @@ structure's name, after `?` where the field may be nil and `*` for an array of i
 import json
 from typing import Any
 
-MAX_EXACT = 2**53 - 1
+from chatsrv_protocol.limits import MAX_EXACT
+
 SENT_STRUCTS = {"Range", "Position", "SendExtra"}
 """Structures that commands carry: their fields with a default may be left out, as those of a command."""
 

@@ -32,11 +32,11 @@ from chatsrv_protocol.fields import (
 )
 from chatsrv_protocol.groups import ROLE_ADMIN, ROLE_MEMBER, Changed, GroupRules, GroupShown
 from chatsrv_protocol.head import SequenceEvent
-from chatsrv_protocol.limits import MAX_INVITES, MAX_NOTICE_BYTES, MAX_SLOW_MODE
+from chatsrv_protocol.limits import MAX_EXACT, MAX_INVITES, MAX_NOTICE_BYTES, MAX_SLOW_MODE
 from chatsrv_protocol.registry import command, event, reply, struct
 from chatsrv_protocol.session import Person
 
-FOREVER: Final = 2**53 - 1
+FOREVER: Final = MAX_EXACT
 """A time that never comes."""
 
 ADMINS_PAGE: Final = 100

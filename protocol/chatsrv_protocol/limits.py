@@ -99,7 +99,7 @@ MAX_PINS: Final = 50
 """Pinned messages of a group: their list fits into a frame."""
 
 MAX_FILE_NAME: Final = 200
-"""Characters of a medium's name, which is shown and never used as one."""
+"""Characters of a medium's name, which is shown and never used as one. File systems stop at 255 bytes."""
 
 MAX_TINY_BYTES: Final = 1536
 """The tiny picture that a message carries of its medium: 40 pixels a side, mostly some 600 bytes."""

@@ -5,7 +5,8 @@ import errno
 import pytest
 
 from chatsrv.media.errors import MediaCode, MediaError, from_os_error
-from chatsrv.media.store.names import MAX_DISPLAY_NAME, content_disposition, display_name
+from chatsrv.media.store.names import content_disposition, display_name
+from chatsrv_protocol.limits import MAX_FILE_NAME
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ from chatsrv.media.store.names import MAX_DISPLAY_NAME, content_disposition, dis
         ("a\0b\r\nc", "abc"),
         ("gpj.\u202eexe", "gpj.exe"),
         ("\ud800x", "x"),
-        ("x" * 5000, "x" * MAX_DISPLAY_NAME),
+        ("x" * 5000, "x" * MAX_FILE_NAME),
     ],
 )
 def test_display_names(name, shown):

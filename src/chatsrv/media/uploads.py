@@ -22,7 +22,7 @@ from chatsrv_storage.interface import Storage
 from chatsrv_storage.messages import media
 from chatsrv_storage.messages.media import Medium, StoredUpload
 
-RESUMABLE_MS: Final = 24 * 3600 * 1000
+RESUMABLE_MS: Final = media.UNUSED_MS
 """How long an upload may pause."""
 
 # After these an upload can go on; after any other refusal it is over, and nothing of it stays.

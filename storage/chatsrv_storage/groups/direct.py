@@ -3,6 +3,8 @@
 The pair's row reserves the group's id, so that both may start at once; the group itself is made in its own channel.
 """
 
+from typing import Final
+
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.accounts.profiles import require_not_blocked
 from chatsrv_storage.errors import Refusal
@@ -13,6 +15,9 @@ from chatsrv_storage.groups.permissions import group_unknown_error
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.replies import DirectGroup
+
+TITLE_CHARACTERS: Final = 64
+"""What a title may have, in the log of a conversation too."""
 
 
 def other_of(conn: SqlConnection, group_id: int, user_id: int) -> int | None:
@@ -53,7 +58,7 @@ def open_direct(other_id: int) -> Script[DirectGroup]:
             raise group_unknown_error()
         names = names_of(turn.conn, (actor.user_id, other_id))
         # Both names in the log, cut to what a title may have; each sees the other's as the group's name.
-        title = f"{names[actor.user_id]}, {names[other_id]}"[:64].rstrip()
+        title = f"{names[actor.user_id]}, {names[other_id]}"[:TITLE_CHARACTERS].rstrip()
         found(turn, actor, title, Rules(history=True, max_members=2), DIRECT)
         turn.append(actor, "created", title, {"members": [[other_id, names[other_id]]]})
         called = {actor.user_id: names[other_id], other_id: names[actor.user_id]}

@@ -17,6 +17,7 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor, EventData, EventRecord
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
+from chatsrv_storage.idempotency import KEEP_MS
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.messages.history import SELECT, record_of
 from chatsrv_storage.messages.message_content import RECALLED, resolve_references
@@ -26,7 +27,7 @@ UNUSED_MS: Final = 24 * 3600 * 1000
 """How long an upload that stands nowhere is kept: time enough to send it."""
 
 SWEEP_AT_ONCE: Final = 500
-RESULT_MS: Final = 7 * 24 * 3600 * 1000
+RESULT_MS: Final = KEEP_MS
 """How long a repeated upload finds the first one's result, as with any mutation."""
 
 

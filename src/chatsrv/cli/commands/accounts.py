@@ -48,8 +48,10 @@ def _keep(here: CommandContext, who: "LoggedIn") -> None:
 
 def _device() -> str:
     """What the list of one's sessions calls this machine."""
+    from chatsrv_protocol.limits import MAX_TITLE
+
     name = "".join(c for c in platform.node() if c.isascii() and c.isprintable())
-    return f"chatsrv on {name}"[:64].strip()
+    return f"chatsrv on {name}"[:MAX_TITLE].strip()
 
 
 async def logout(here: CommandContext) -> None:

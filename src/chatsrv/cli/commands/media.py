@@ -108,8 +108,10 @@ async def get(
 
 def file_name(sent: str, media_id: int) -> str:
     """A name for a file here, of the name somebody else sent it under: no path, nothing hidden, no control character."""
+    from chatsrv_protocol.limits import MAX_FILE_NAME
+
     plain = "".join(one for one in sent if one.isprintable() and one not in "/\\").lstrip(".").strip()
-    return plain[:200] or f"media-{media_id}"
+    return plain[:MAX_FILE_NAME] or f"media-{media_id}"
 
 
 def keep_beside(file: Path, wanted: str) -> Path:

@@ -23,11 +23,12 @@ from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.store.interface import REFERENCE_BATCH, Referenced, Stored, Swept
 from chatsrv.media.store.names import checked_digest
 from chatsrv.media.store.spool import BLOCK, Spool, SpoolWriter, in_thread, make_folder, sync_folder
+from chatsrv_storage.messages.media import UNUSED_MS
 
 # Disk work of all uploads and downloads together: more threads only make the disk's queue longer than the chat's.
 DISK_THREADS: Final = 4
 # How long a suspended upload may be resumed, in seconds: the day after which unreferenced uploads go as well.
-PARTIAL_AGE: Final = 24 * 3600.0
+PARTIAL_AGE: Final = UNUSED_MS / 1000
 
 
 async def open_local_store(

@@ -10,12 +10,10 @@ from typing import Final
 from urllib.parse import quote
 
 from chatsrv.media.errors import MediaCode, MediaError
+from chatsrv_protocol.limits import MAX_FILE_NAME
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
-
-# File systems stop at 255 bytes; a header with more than this is only a nuisance to proxies.
-MAX_DISPLAY_NAME: Final = 200
 
 # Bidirectional controls make `exe.gpj` look like `jpg.exe`; lone surrogates can't be encoded.
 _UNWANTED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -42,7 +40,7 @@ def display_name(name: str) -> str:
     """
     last = re.split(r"[/\\]", name)[-1]
     shown = "".join(char for char in last if unicodedata.category(char) not in _UNWANTED).strip(" .")
-    return shown[:MAX_DISPLAY_NAME] or "file"
+    return shown[:MAX_FILE_NAME] or "file"
 
 
 def content_disposition(name: str, *, inline: bool = False) -> str:
