@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 20
 
-.PHONY: bench fuzz simulate setup demo test lint types layers soak clean page
+.PHONY: bench fuzz simulate setup demo test check check-types check-quick generate lint types layers soak clean page
 
 setup: $(VENV)/.ready
 
@@ -24,7 +24,27 @@ demo: setup
 	@$(BIN)/chatsrv demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not soak'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not soak' $(PYTEST_FLAGS)
+
+# In under a minute: lint, layers, generated files and quick tests beside the types. What `make test` finds besides takes it long.
+QUICK_TESTS := tests/docs tests/names tests/config tests/bus tests/groups tests/protocol/test_protocol_spec.py \
+  tests/commands/test_commands_table.py tests/commands/test_commands_messages.py tests/cli/test_cli_docs.py \
+  tests/client/test_client_session.py tests/redpack/test_redpack_split.py
+check: setup
+	@$(MAKE) --no-print-directory --output-sync -j2 check-types check-quick
+
+check-types:
+	$(BIN)/basedpyright --warnings
+
+check-quick:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest $(QUICK_TESTS)
+
+# Everything that is generated, again: the wire specification, vectors, TypeScript types, the CLI's page, pictures.
+generate: setup
+	$(BIN)/python tools/generate.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -209,7 +209,12 @@ def render() -> dict[str, str]:
     }
 
 
+def files() -> dict[Path, str]:
+    """What `make generate` writes."""
+    return {FIGURES / name: text for name, text in render().items()}
+
+
 if __name__ == "__main__":
     FIGURES.mkdir(exist_ok=True)
-    for name, text in render().items():
-        (FIGURES / name).write_text(text, encoding="utf-8")
+    for path, picture in files().items():
+        path.write_text(picture, encoding="utf-8")

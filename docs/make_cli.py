@@ -114,5 +114,10 @@ def _help(text: str | None) -> str:
     return re.sub(r"\s+", " ", text or "").strip()
 
 
+def files() -> dict[Path, str]:
+    """What `make generate` writes."""
+    return {TARGET: render()}
+
+
 if __name__ == "__main__":
     TARGET.write_text(render(), encoding="utf-8")

@@ -79,6 +79,11 @@ def page() -> tuple[str, list[str]]:
     return HEAD + "".join(f"| {name} | {licence} | {by} |\n" for name, licence, by in rows), wrong
 
 
+def files() -> dict[Path, str]:
+    """What `make generate` writes."""
+    return {PAGE: page()[0]}
+
+
 def main() -> int:
     text, wrong = page()
     PAGE.write_text(text)

@@ -102,5 +102,10 @@ def render() -> str:
     return "{" + ",\n".join(sections) + "}\n"
 
 
+def files() -> dict[Path, str]:
+    """What `make generate` writes."""
+    return {TARGET: render()}
+
+
 if __name__ == "__main__":
     TARGET.write_text(render(), encoding="utf-8")

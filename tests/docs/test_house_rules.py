@@ -1,4 +1,4 @@
-"""Rules of the code that tools do not check: names, docstrings, and the size of files. See docs/contributing.md."""
+"""Rules of the code that tools do not check: names, docstrings, and the size of files. See CONTRIBUTING.md."""
 
 import ast
 import tokenize

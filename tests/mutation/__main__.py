@@ -1,4 +1,5 @@
 """Run the tests against every mutant of some modules: `python -m mutation RESULTS MODULE… -- TEST…`, from `tests/`.
+`MODULE:NUMBER` is one mutant alone, by the name that RESULTS shows.
 
 The tests are collected once. Each mutant lives in a fork, in which the changed function gets its new code; for what runs
 at import the fork collects anew. A mutant meets the tests that call its function, the quickest first, and is killed by
@@ -242,12 +243,15 @@ def main(arguments: list[str]) -> None:
     tests = arguments[cut + 1 :]
     at_call: dict[Path, list[Mutant]] = {}
     at_import: list[tuple[Path, Mutant]] = []
-    for name in arguments[1:cut]:
+    for argument in arguments[1:cut]:
+        name, _, number = argument.partition(":")
         spec = importlib.util.find_spec(name)
         assert spec is not None
         assert spec.origin is not None
         path = Path(spec.origin)
         for mutant in mutants_of(path.read_text(), str(path), name):
+            if number and mutant.name != argument:
+                continue
             if mutant.owner == "" or mutant.owner.endswith("."):
                 at_import.append((path, mutant))
             else:
