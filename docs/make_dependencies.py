@@ -6,8 +6,10 @@ not one of those known to allow any use.
 
 import re
 import sys
+from email.message import Message
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 from packaging.requirements import Requirement
 
@@ -37,7 +39,7 @@ passed on under their terms. Pillow's wheels carry image libraries under permiss
 
 def licence_of(name: str) -> str:
     """The licence a distribution names for itself: an SPDX expression, else its classifiers, else its short text."""
-    found = metadata.metadata(name)
+    found = cast("Message", metadata.metadata(name))  # its own type has no `get` before Python 3.12
     if found.get("License-Expression"):
         return str(found["License-Expression"])
     classified = [
