@@ -4,16 +4,21 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import attrs
 import pytest
 import toolchain
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+import trio
+from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, sync_playwright
 
+from chatsrv.client import Client, RequestRefused, open_client
+
+T = TypeVar("T")
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -46,11 +51,38 @@ def require_page() -> None:
         assert toolchain.main(["page"]) == 0
 
 
+FAST = (
+    *(
+        "--messages-per-second",
+        "0",
+        "--changes-per-second",
+        "0",
+        "--address-per-second",
+        "0",
+        "--bytes-per-second",
+        "0",
+    ),
+    *("--password-time", "1", "--password-memory", "8192", "--durability", "off"),
+)
+"""Flags of a server that tests may flood, and that hashes passwords quickly."""
+
+
+WITH_PAGE = """
+import sys
+from pathlib import Path
+from chatsrv.cli import main
+from chatsrv.http import page_app
+page_app.FOLDER = Path(sys.argv.pop(1))
+main()
+"""
+"""`chatsrv` that serves the page in the folder of its first argument."""
+
+
 @contextmanager
-def serve(data: Path, *flags: str) -> Generator[str]:
-    """A server as a user starts it; answers the page's address."""
-    command = [sys.executable, "-m", "chatsrv", "serve", "--data", str(data), "--http", "127.0.0.1:0"]
-    command += ["--tcp", "127.0.0.1:0", *flags]
+def serve(data: Path, *flags: str, http: str = "127.0.0.1:0", page: Path | None = None) -> Generator[tuple[str, str]]:
+    """A server as a user starts it; answers the page's address, and the one for programs."""
+    command = [sys.executable, *(["-m", "chatsrv"] if page is None else ["-c", WITH_PAGE, str(page)])]
+    command += ["serve", "--data", str(data), "--http", http, "--tcp", "127.0.0.1:0", *FAST, *flags]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     log = data.parent / f"{data.name}.log"
     with (
@@ -59,12 +91,15 @@ def serve(data: Path, *flags: str) -> Generator[str]:
     ):
         try:
             assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith("listening http://"):
-                    yield line.split()[1]
-                    break
-            else:
-                pytest.fail(f"no page: {log.read_text()}")
+            found: dict[str, str] = {}
+            while len(found) < 2:
+                line = process.stdout.readline()
+                if not line:
+                    pytest.fail(f"no page: {log.read_text()}")
+                if line.startswith("listening "):
+                    address = line.split()[1]
+                    found[address.partition(":")[0]] = address
+            yield found["http"], found["tcp"]
         finally:
             process.terminate()
             process.wait(30)
@@ -110,18 +145,64 @@ class Person:
         row.wait_for()
 
 
+async def trio_nothing(_: Client) -> None:
+    """Log in, and that is all."""
+
+
+class Program(Generic[T]):
+    """Somebody with a program, in a thread of its own: the test's thread belongs to the browsers."""
+
+    def __init__(self, tcp: str, name: str, act: Callable[[Client], Awaitable[T]]) -> None:
+        self._tcp, self._name, self._act = tcp, name, act
+        self._scope = trio.CancelScope()
+        self._token: Future[trio.lowlevel.TrioToken] = Future()
+        self._pool = ThreadPoolExecutor(1)
+        self._future = self._pool.submit(trio.run, self._run)
+
+    async def _run(self) -> T | None:
+        self._token.set_result(trio.lowlevel.current_trio_token())
+        with self._scope:
+            async with open_client(self._tcp, follow=False) as client:
+                try:
+                    await client.login(self._name, PASSWORD)
+                except RequestRefused:
+                    await client.register(self._name, PASSWORD)
+                return await self._act(client)
+        return None
+
+    def result(self) -> T:
+        """Wait for its end; what it raises comes out here."""
+        try:
+            return cast("T", self._future.result(WAIT_MS / 1000))
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """End it; raises what it raised."""
+        with suppress(trio.RunFinishedError):
+            self._token.result(WAIT_MS / 1000).run_sync_soon(self._scope.cancel)
+        self._pool.shutdown()
+        self._future.result(0)
+
+
 class Town:
     """One server and its people."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, browser: Browser, data: Path, url: str, tcp: str) -> None:
         self.browser = browser
+        self.data = data
         self.url = url
+        self.tcp = tcp
         self.people: list[Person] = []
 
-    def person(self, name: str, *, register: bool = True, **context: Any) -> Person:
-        """Somebody who has logged in, and sees the list of chats."""
+    def person(
+        self, name: str, *, register: bool = True, prepare: Callable[[Page], None] | None = None, **context: Any
+    ) -> Person:
+        """Somebody who has logged in, and sees the list of chats; `prepare` gets the page before it is opened."""
         page = self.browser.new_context(**context).new_page()
         page.set_default_timeout(WAIT_MS)
+        if prepare:
+            prepare(page)
         person = Person(name, page, [])
         self.people.append(person)
         page.on("console", lambda said: person.complaints.append(said.text) if said.type == "error" else None)
@@ -143,6 +224,27 @@ class Town:
         maker.page.get_by_role("log", name=name).wait_for()
         for other in others:
             other.chat(name).wait_for(state="attached")
+
+    def program(self, name: str, act: Callable[[Client], Awaitable[T]]) -> T:
+        """What somebody does with a program: logs in (or registers), acts, and leaves. Answers what `act` answers."""
+        return Program(self.tcp, name, act).result()
+
+    @contextmanager
+    def meanwhile(self, name: str, act: Callable[[Client], Awaitable[T]]) -> Generator["Program[T]"]:
+        """The same while the block runs; it is cancelled at its end, unless it has ended by itself."""
+        program = Program(self.tcp, name, act)
+        try:
+            yield program
+        finally:
+            program.cancel()
+
+    def grant(self, name: str, cents: int) -> None:
+        """Put money into a wallet, as an operator does."""
+        operator = "treasurer"
+        self.program(operator, trio_nothing)
+        command = [sys.executable, "-m", "chatsrv", "operator", "add", operator, "--data", str(self.data)]
+        subprocess.run(command, check=True, capture_output=True)
+        self.program(operator, lambda client: client.grant_money(name, cents))
 
     def close(self) -> None:
         """Close every context; nobody may have complaints."""
@@ -166,10 +268,12 @@ def open_browser(*flags: str) -> Generator[Browser]:
 
 
 @contextmanager
-def open_town(browser: Browser, data: Path, *flags: str) -> Generator[Town]:
+def open_town(
+    browser: Browser, data: Path, *flags: str, http: str = "127.0.0.1:0", page: Path | None = None
+) -> Generator[Town]:
     """A server of its own, and nobody there yet."""
-    with serve(data, *flags) as url:
-        town = Town(browser, url)
+    with serve(data, *flags, http=http, page=page) as (url, tcp):
+        town = Town(browser, data, url, tcp)
         try:
             yield town
         finally:
@@ -180,3 +284,62 @@ def open_town(browser: Browser, data: Path, *flags: str) -> Generator[Town]:
 def wait_for(page: Page, condition: str) -> None:
     """Wait until an expression is true in a page."""
     page.wait_for_function(f"() => ({condition})", timeout=WAIT_MS)  # a text would be code, which the policy refuses
+
+
+class Gate:
+    """A page's socket, which a test can hold up: what is held comes later, in order. Made before the page is opened."""
+
+    def __init__(self, page: Page) -> None:
+        self.sockets = 0
+        """Sockets that were opened so far."""
+        self._up_is_open = self._down_is_open = True
+        self._held: list[Callable[[], None]] = []
+        page.route_web_socket("**/chat", self._opened)
+
+    def _opened(self, socket: WebSocketRoute) -> None:
+        self.sockets += 1
+        self._held.clear()  # what the one before held is lost with it
+        server = socket.connect_to_server()
+        socket.on_message(lambda data: self._pass(self._up_is_open, lambda: server.send(data)))
+        server.on_message(lambda data: self._pass(self._down_is_open, lambda: socket.send(data)))
+
+    def _pass(self, is_open: bool, send: Callable[[], None]) -> None:
+        if is_open:
+            send()
+        else:
+            self._held.append(send)
+
+    def shut(self, *, up: bool = True, down: bool = True) -> None:
+        """Hold what the page sends (`up`) and what it is sent (`down`)."""
+        self._up_is_open, self._down_is_open = not up, not down
+
+    def open(self) -> None:
+        """Let through what was held, and what comes."""
+        self._up_is_open = self._down_is_open = True
+        for send in self._held:
+            send()
+        self._held.clear()
+
+
+HIDE = """() => {
+    for (const [name, value] of [["hidden", true], ["visibilityState", "hidden"]])
+        Object.defineProperty(document, name, { configurable: true, get: () => value });
+    for (const name of ["setTimeout", "setInterval", "requestAnimationFrame"]) window[name] = () => 0;
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def hide(page: Page) -> None:
+    """Make a page think that it is hidden, with the throttling of browsers at its worst: no timer of its own runs."""
+    page.evaluate(HIDE)
+
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds at a page as it stands: rules with the elements that break them."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run({ resultTypes: ['violations'] }).then(({ violations }) => violations)")
+    return [f"{fault['id']}: {node['html'][:200]}" for fault in found for node in fault["nodes"]]

@@ -6,10 +6,11 @@ import { errorText, timeText, words } from "../words/index.ts";
 import { Icon } from "./icons.tsx";
 import { plain, StrangerText } from "./stranger_text.tsx";
 
-export function PendingMessage({ entry }: { entry: OutboxEntry }) {
+/** `isJoined`: it goes with the row before, as it will when it is stored. */
+export function PendingMessage({ entry, isJoined }: { entry: OutboxEntry; isJoined: boolean }) {
   const { value: say } = words;
   return (
-    <li class="row mine">
+    <li class={isJoined ? "row mine joined" : "row mine"}>
       <div class="row-body">
         <article class="bubble" aria-label={`${say.you}, ${entry.refusal ? say.notSent : say.waiting}`}>
           <StrangerText text={entry.text || entry.fileName || say.file} />

@@ -149,7 +149,7 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
             event.currentTarget.value = "";
           }}
         />
-        <button type="button" class="icon-button packet-button" aria-label={say.sendPacket} onClick={onSendPacket}>
+        <button type="button" class="icon-button packet-button" aria-label={say.luckyMoney} onClick={onSendPacket}>
           <Icon name="packet" />
         </button>
         <textarea

@@ -1,6 +1,7 @@
 /** The messages of one chat, grouped by person and day, with the divider of what is unread. */
 import { useEffect } from "preact/hooks";
-import type { Group } from "../../client/protocol.gen.ts";
+import type { OutboxEntry } from "../../client/outbox.ts";
+import type { Group, Id } from "../../client/protocol.gen.ts";
 import { type RowActions, RowView } from "../parts/bubble.tsx";
 import { Icon } from "../parts/icons.tsx";
 import { PendingMessage } from "../parts/pending.tsx";
@@ -21,7 +22,13 @@ interface Props {
   target: { seq: number } | null;
 }
 
-function isJoined(row: Row, before: Row | null): boolean {
+type Neighbour = Pick<Row, "kind" | "senderId" | "at" | "seq">;
+
+function mine(entry: OutboxEntry): Neighbour {
+  return { kind: "message", senderId: me.peek()?.user_id ?? ("0" as Id), at: entry.at, seq: Infinity };
+}
+
+function isJoined(row: Neighbour, before: Neighbour | null): boolean {
   return !!before && before.kind !== "system" && row.kind !== "system" && before.senderId === row.senderId && row.at - before.at < JOIN_MS;
 }
 
@@ -59,7 +66,7 @@ export function MessageList({ group, conversation, actions, target }: Props) {
   }, []);
 
   // What stands above the window decides how its first row looks; else that row changes its height when the window moves.
-  let before = rows[view.from - 1] ?? null;
+  let before: Neighbour | null = rows[view.from - 1] ?? null;
   let day = before ? dayText(before.at) : "";
   const items = [];
   for (const row of view.shown) {
@@ -90,7 +97,12 @@ export function MessageList({ group, conversation, actions, target }: Props) {
         {!conversation.isLoaded.value && <p class="dim side-note">{conversation.loadFailure.value || words.value.loading}</p>}
         <ol>
           {items}
-          {view.isLive && [...settling, ...pending].map((entry) => <PendingMessage key={entry.key} entry={entry} />)}
+          {view.isLive &&
+            [...settling, ...pending].map((entry) => {
+              const joined = isJoined(mine(entry), before);
+              before = mine(entry);
+              return <PendingMessage key={entry.key} entry={entry} isJoined={joined} />;
+            })}
         </ol>
       </div>
       {!view.isAtEnd && (

@@ -67,6 +67,7 @@ export const en = {
   notProved: "The seed is published when the packet ends; then this page can check every share.",
   unfair: "The shares do not match the seeds!",
   sendPacket: "Send a red packet",
+  luckyMoney: "Send lucky money",
   total: "Total (¥)",
   count: "Shares",
   kind: "Kind",

@@ -67,6 +67,7 @@ export const zh: Words = {
   notProved: "红包结束后会公布种子，届时本页面可验证每一份。",
   unfair: "金额与种子不符！",
   sendPacket: "发红包",
+  luckyMoney: "发红包",
   total: "总金额（¥）",
   count: "红包个数",
   kind: "类型",

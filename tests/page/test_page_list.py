@@ -1,0 +1,37 @@
+"""The list of chats, and the divider of what is unread."""
+
+import re
+
+from playwright.sync_api import expect
+from support.page_kit import Town
+
+
+def test_a_message_moves_its_chat_up_and_counts_in_the_title(town: Town):
+    ann, bob = town.person("ann5"), town.person("bob5")
+    for name in ("First", "Second", "Third"):
+        town.group(bob, name, ann)
+    bob.open("First")
+    bob.say("up")
+    first = ann.page.get_by_role("list", name="Chats").get_by_role("listitem").first
+    expect(first).to_contain_text("First")
+    expect(first.get_by_role("img", name="1 unread message")).to_be_visible()
+    expect(ann.page).to_have_title("(1) chatsrv")
+    ann.open("First")
+    expect(ann.page).to_have_title("chatsrv")
+
+
+def test_the_divider_stays_and_the_badge_goes_when_the_end_was_seen(town: Town):
+    ann, bob = town.person("ann6"), town.person("bob6")
+    town.group(bob, "Divided", ann)
+    for number in range(40):
+        bob.say(f"line {number}")
+    expect(ann.chat("Divided").get_by_role("img", name="40 unread messages")).to_be_attached()
+    ann.open("Divided")
+    divider = ann.page.get_by_text("New messages", exact=True)
+    expect(divider).to_be_in_viewport()
+    expect(ann.chat("Divided").get_by_role("img", name="40 unread messages")).to_be_attached()
+    bob.say("one more")
+    expect(ann.page.get_by_role("button", name="1 new")).to_be_visible()
+    expect(divider).to_be_in_viewport()
+    ann.page.get_by_role("button", name="1 new").click()
+    expect(ann.chat("Divided").get_by_role("img", name=re.compile("unread"))).to_have_count(0)

@@ -1,0 +1,123 @@
+"""Without a network, after sleep, in a hidden tab, and over a restart of the server."""
+
+import shutil
+from pathlib import Path
+
+import toolchain
+from playwright.sync_api import Browser, WebSocket, expect
+from support.page_kit import Gate, Town, hide, open_town, wait_for
+
+from chatsrv.client import Client
+
+
+async def say(client: Client) -> None:
+    """A message in the one group there is."""
+    [group] = await client.list_groups()
+    await client.send(group.group_id, "hello")
+
+
+def test_messages_written_offline_arrive_once_and_in_order_after_the_tab_was_closed(town: Town):
+    ann, bob = town.person("ann7"), town.person("bob7")
+    town.group(ann, "Offline", bob)
+    ann.say("before")
+    bob.open("Offline")
+    bob.sees("before")
+    ann.page.evaluate("for (const key of Object.keys(localStorage)) if (key.includes('outbox')) throw key")
+    ann.page.context.set_offline(True)
+    ann.page.evaluate("dispatchEvent(new Event('pageshow'))")  # the socket is asked, and found dead
+    ann.page.get_by_text("No connection", exact=False).wait_for()
+    ann.say("one")
+    ann.say("two")
+    expect(ann.page.get_by_role("img", name="waiting")).to_have_count(2)
+    context = ann.page.context
+    ann.page.close()
+    bob.say("meanwhile")
+    context.set_offline(False)
+    page = context.new_page()
+    page.goto(town.url)
+    bob.sees("one")
+    bob.sees("two")
+    page.get_by_role("list", name="Chats").get_by_role("button", name="Offline").click()
+    for shown in (page, bob.page):
+        expect(shown.locator("li[data-seq] .text")).to_have_text(["before", "meanwhile", "one", "two"])
+    assert all("ERR_INTERNET_DISCONNECTED" in said for said in ann.complaints)
+    ann.complaints.clear()
+
+
+def test_after_sleep_a_dead_socket_is_found_and_replaced(town: Town):
+    gates: list[Gate] = []
+    ann, bob = town.person("ann8", prepare=lambda page: gates.append(Gate(page))), town.person("bob8")
+    [gate] = gates
+    town.group(bob, "Asleep", ann)
+    ann.open("Asleep")
+    gate.shut()  # the server answers nothing, and the socket stays open
+    bob.say("while asleep")
+    ann.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(ann.page.get_by_role("status").filter(has_text="onnect")).to_be_visible(timeout=3000)
+    gate.open()
+    ann.sees("while asleep")
+    assert gate.sockets == 2
+    expect(ann.page.get_by_role("status").filter(has_text="onnect")).to_have_count(0)
+
+
+def test_a_hidden_tab_keeps_its_connection_without_timers_of_its_own(browser: Browser, tmp_path: Path):
+    with open_town(browser, tmp_path / "data", "--heartbeat", "0.5") as town:
+        sent = closed = 0
+
+        def listen(socket: WebSocket) -> None:
+            def count_sent(_: object) -> None:
+                nonlocal sent
+                sent += 1
+
+            def count_closed(_: object) -> None:
+                nonlocal closed
+                closed += 1
+
+            socket.on("framesent", count_sent)
+            socket.on("close", count_closed)
+
+        ann, bob = town.person("ann9"), town.person("bob9")
+        ann.page.on("websocket", listen)
+        ann.page.reload()
+        town.group(bob, "Hidden", ann)
+        ann.page.get_by_role("list", name="Chats").get_by_role("button", name="Hidden").wait_for()
+        hide(ann.page)
+        before = sent
+        while sent < before + 8:  # four times as long as a silent client may live
+            ann.page.title()  # lets playwright hear of frames
+        assert not closed
+        town.program("bob9", say)
+        expect(ann.page).to_have_title("(1) chatsrv")
+        town.close()
+
+
+def test_over_a_restart_drafts_stay_and_a_newer_page_is_offered(browser: Browser, tmp_path: Path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        shutil.copytree(toolchain.OUT, folder)
+    with (new / "beat.js").open("a") as script:
+        script.write("// newer\n")
+    with open_town(browser, tmp_path / "data", page=old) as town:
+        ann, bob = town.person("ann10"), town.person("bob10")
+        town.group(ann, "Restart", bob)
+        ann.box.fill("half a sentence")
+        hide(bob.page)
+        bob.page.evaluate("window.isOld = true")
+        address = town.url.removeprefix("http://").rstrip("/")
+        people = list(town.people)
+        town.people.clear()  # they stay
+    expect(ann.page.get_by_role("status").filter(has_text="No connection")).to_be_visible()
+    with open_town(browser, tmp_path / "data", http=address, page=new) as town:
+        town.people = people
+        ann.page.evaluate("dispatchEvent(new Event('online'))")
+        offer = ann.page.get_by_role("status").filter(has_text="newer version")
+        expect(offer.get_by_role("button", name="Reload")).to_be_visible()
+        expect(ann.box).to_have_value("half a sentence")
+        wait_for(bob.page, "!window.isOld")
+        offer.get_by_role("button", name="Reload").click()
+        ann.open("Restart")
+        expect(ann.box).to_have_value("half a sentence")
+        expect(ann.page.get_by_role("status").filter(has_text="newer version")).to_have_count(0)
+        for person in people:
+            person.complaints[:] = [said for said in person.complaints if "WebSocket" not in said]
+        town.close()
