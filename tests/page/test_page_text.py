@@ -1,11 +1,12 @@
 """What strangers write: names and texts full of markup, on every screen."""
 
 from playwright.sync_api import expect
-from support.page_kit import Town
+from support.page_kit import Town, nothing
+from support.page_screens import Strings, furnish, walk
 
 
 def test_what_strangers_write_is_text_and_nothing_else(town: Town):
-    ann, bob = town.person("ann4"), town.person("bob4")
+    ann, bob = town.person("ann1"), town.person("bob1")
     title = "<img src=x onerror=alert(1)> & co"
     town.group(ann, title, bob)
     texts = [
@@ -26,3 +27,34 @@ def test_what_strangers_write_is_text_and_nothing_else(town: Town):
     assert log.locator("script, b:not(:has(bdi)), img").count() == 0
     assert "\u202e" not in bob.page.locator("body").inner_text()
     assert bob.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_markup_and_direction_marks_do_nothing_on_any_screen(town: Town):
+    name = "<img src=x onerror=alert(1)> שלום"  # the server refuses direction marks in names
+    text = "<img src=x onerror=alert(1)>\u202e\u2066<b>javascript:alert(1)</b>"
+    ann = town.person("ann2")
+    town.program("bob2", nothing)
+    town.grant("bob2", 100)
+    said = Strings(group=name, text=text, file="\u202e<svg onload=alert(1)>.txt", nickname="<i>x</i>")
+    town.program("bob2", lambda client: furnish(client, "ann2", said))
+    asked: list[str] = []
+    ann.page.on("request", lambda request: asked.append(request.url))
+    marks = "[\\u202a-\\u202e\\u2066-\\u2069]"
+    shown = set[str]()
+    for screen in walk(ann.page):
+        shown.add(screen)
+        seen = ann.page.evaluate(
+            "marks => [document.body.innerText, ...[...document.querySelectorAll('[aria-label], [alt], [placeholder]')]"
+            ".flatMap(it => ['aria-label', 'alt', 'placeholder'].map(name => it.getAttribute(name) ?? ''))]"
+            ".filter(text => new RegExp(marks).test(text))",
+            marks,
+        )
+        assert not seen, screen
+        assert not ann.page.locator("[onerror], [onload], img[src='x'], i, .text b").count(), screen
+    assert len(shown) == 10
+    assert all(url.startswith((town.url, "blob:", "ws:")) for url in asked)
+    title = ann.page.get_by_role("heading", level=1)
+    name, count = title.locator("bdi").bounding_box(), title.locator("small").bounding_box()
+    assert name is not None
+    assert count is not None
+    assert name["x"] < count["x"], "a name of the other direction does not move what stands after it"

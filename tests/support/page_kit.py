@@ -145,7 +145,7 @@ class Person:
         row.wait_for()
 
 
-async def trio_nothing(_: Client) -> None:
+async def nothing(_: Client) -> None:
     """Log in, and that is all."""
 
 
@@ -241,7 +241,7 @@ class Town:
     def grant(self, name: str, cents: int) -> None:
         """Put money into a wallet, as an operator does."""
         operator = "treasurer"
-        self.program(operator, trio_nothing)
+        self.program(operator, nothing)
         command = [sys.executable, "-m", "chatsrv", "operator", "add", operator, "--data", str(self.data)]
         subprocess.run(command, check=True, capture_output=True)
         self.program(operator, lambda client: client.grant_money(name, cents))

@@ -36,19 +36,20 @@ function Chats() {
   useShortcuts();
   const group = openGroup.value;
   return (
-    <div class={openGroupId.value ? "app in-chat" : "app"}>
+    <main class={openGroupId.value ? "app in-chat" : "app"}>
+      {!group && <h1 class="only-heard">chatsrv</h1>}
       <nav class="side" aria-label={words.value.chats}>
         {panel.value === "chats" && <ChatList />}
         {panel.value === "new" && <NewChatPanel />}
         {panel.value === "me" && <MePanel />}
       </nav>
-      <main class="room">
+      <div class="room">
         <StatusBar />
         <InviteOutcome />
         {group ? <ConversationView key={group.group_id} group={group} /> : <p class="empty">{words.value.choose}</p>}
-      </main>
+      </div>
       <LiveLine />
-    </div>
+    </main>
   );
 }
 

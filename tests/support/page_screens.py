@@ -1,0 +1,121 @@
+"""A chat with a bit of everything, and a walk over every screen of the page."""
+
+import io
+from collections.abc import Generator
+
+import attrs
+from playwright.sync_api import Locator, Page
+
+from chatsrv.client import Client
+from support.media_files import picture, wav
+
+
+@attrs.frozen
+class Strings:
+    """What people named things and wrote, in the chat that `furnish` makes."""
+
+    group: str = "Garden"
+    text: str = "good morning"
+    file: str = "plan.txt"
+    nickname: str = "Bobby"
+
+
+async def furnish(client: Client, other: str, said: Strings) -> int:
+    """Make a group of me and another with one of each kind of thing in it; answers its id. My wallet holds a yuan."""
+    [person] = await client.find_people([other])
+    group_id = (await client.make_group(said.group, [person.user_id])).group_id
+    await client.set_nickname(group_id, said.nickname)
+    await client.set_notice(group_id, said.text)
+    first = await client.send(group_id, said.text)
+    await client.reply(group_id, first.seq, said.text, mentions=[person.user_id])
+    await client.edit(group_id, first.seq, f"{said.text} again")
+    await client.react(group_id, first.seq, "👍")
+    await client.pin(group_id, first.seq)
+    await client.recall(group_id, (await client.send(group_id, "gone")).seq)
+    await client.forward(group_id, group_id, first.seq)
+    for body, name in ((picture(), f"{said.file}.png"), (wav(), f"{said.file}.wav"), (b"text", said.file)):
+        medium = await client.upload(io.BytesIO(body), name=name)
+        await client.send_media(group_id, medium, said.text)
+    prepared = await client.prepare_packet(group_id, 100, 2)
+    await client.send_packet(group_id, prepared.packet_id, greeting=said.text)
+    await client.open_packet(group_id, prepared.packet_id)
+    return group_id
+
+
+@attrs.frozen
+class Labels:
+    """The names by which the walk finds its way, in one language."""
+
+    chats: str = "Chats"
+    me: str = "Me"
+    back: str = "Back to chats"
+    new_chat: str = "New chat"
+    group: str = "Group"
+    close: str = "Close"
+    actions: str = "Actions"
+    picture: str = "Picture"
+    red_packet: str = "Red packet"
+    open: str = "Open"
+    lucky_money: str = "Send lucky money"
+
+
+ENGLISH = Labels()
+CHINESE = Labels(
+    chats="聊天",
+    me="我",
+    back="返回聊天列表",
+    new_chat="新的聊天",
+    group="群资料",
+    close="关闭",
+    actions="操作",
+    picture="图片",
+    red_packet="红包",
+    open="拆开",
+    lucky_money="发红包",
+)
+
+
+def _close(dialog: Locator, say: Labels) -> None:
+    dialog.get_by_role("button", name=say.close).first.click()
+    dialog.wait_for(state="detached")
+
+
+def walk(page: Page, say: Labels = ENGLISH) -> Generator[str]:
+    """Show one screen after the other to somebody who is in the one group that `furnish` made; yields their names."""
+    button, dialog = page.get_by_role("button"), page.get_by_role("dialog")
+    chats = page.get_by_role("list", name=say.chats)
+    chats.get_by_role("button").first.wait_for()
+    yield "list"
+    for name, opener in (("me", say.me), ("new chat", say.new_chat)):
+        page.get_by_role("navigation").get_by_role("button", name=opener).first.click()
+        page.get_by_role("navigation").get_by_role("heading").first.wait_for()
+        yield name
+        page.get_by_role("navigation").get_by_role("button", name=say.back).click()
+    chats.get_by_role("button").first.click()
+    log = page.get_by_role("log")
+    log.get_by_role("button", name=say.red_packet).wait_for()
+    yield "conversation"
+    log.get_by_role("button", name=say.actions).first.click()
+    dialog.wait_for()
+    yield "menu"
+    _close(dialog, say)
+    log.get_by_role("button", name=say.picture).click()
+    dialog.wait_for()
+    yield "viewer"
+    _close(dialog, say)
+    button.and_(page.get_by_label(say.lucky_money)).click()
+    dialog.wait_for()
+    yield "send packet"
+    _close(dialog, say)
+    log.get_by_role("button", name=say.red_packet).click()
+    coin = dialog.get_by_role("button", name=say.open, exact=True)
+    coin.wait_for()
+    yield "packet"
+    coin.click()
+    dialog.get_by_role("listitem").nth(1).wait_for()
+    yield "opened packet"
+    _close(dialog, say)
+    page.get_by_role("main").get_by_role("button", name=say.group, exact=True).click()
+    dialog.get_by_role("listitem").nth(1).wait_for()
+    yield "group"
+    _close(dialog, say)
