@@ -34,7 +34,7 @@ class Backend:
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
     folder = tmp_path_factory.mktemp("proxied")
-    with serve(folder / "data", *FLAGS, *QUICK) as url:
+    with serve(folder / "data", *FLAGS, *QUICK) as (url, _):
         yield Backend(url, folder / "data.log", issue(folder, HOST))
 
 
@@ -117,7 +117,7 @@ async def test_who_comes_from_afar_does_not_pass_for_this_machine(tmp_path: Path
     """Registration is closed but for loopback. HAProxy adds to the header: another proxy of this machine stands before it."""
     certificates = issue(tmp_path, HOST)
     with (
-        serve(tmp_path / "data", *FLAGS[:4]) as url,
+        serve(tmp_path / "data", *FLAGS[:4]) as (url, _),
         open_proxy("haproxy", tmp_path / "proxy", url, certificates) as proxy,
     ):
         async with proxy.dial() as client:

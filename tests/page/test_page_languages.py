@@ -1,12 +1,14 @@
 """Both languages and both looks on every screen: no word of the other language, and nothing that axe finds."""
 
 import re
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 from support.page_kit import Town, faults, nothing
 from support.page_screens import CHINESE, ENGLISH, Strings, furnish, walk
 
+Look = Literal["light", "dark"]
 LOGIN = "登录"
 TEXTS = """() => {
     const found = [];
@@ -40,13 +42,12 @@ def english_words(page: Page, theirs: Strings, *names: str) -> set[str]:
 
 @pytest.mark.parametrize("look", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desktop", "phone"])
-def test_in_chinese_no_english_word_is_left_and_axe_finds_nothing(town: Town, look: str, size: tuple[int, int]):
+def test_in_chinese_no_english_word_is_left_and_axe_finds_nothing(town: Town, look: Look, size: tuple[int, int]):
     name, other = f"zhann{look}{size[0]}", f"zhbob{look}{size[0]}"
     said = Strings(group="Xq", text="Zw", file="Vk", nickname="Jx")
     width, height = size
-    page = town.browser.new_context(
-        locale="zh-CN", color_scheme=look, viewport={"width": width, "height": height}
-    ).new_page()  # pyright: ignore[reportArgumentType]
+    viewport: ViewportSize = {"width": width, "height": height}
+    page = town.browser.new_context(locale="zh-CN", color_scheme=look, viewport=viewport).new_page()
     page.goto(town.url)
     page.get_by_role("button", name=LOGIN, exact=True).wait_for()
     assert english_words(page, said) == set()
@@ -64,7 +65,7 @@ def test_in_chinese_no_english_word_is_left_and_axe_finds_nothing(town: Town, lo
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])
-def test_in_english_axe_finds_nothing(town: Town, look: str):
+def test_in_english_axe_finds_nothing(town: Town, look: Look):
     ann = town.person(f"enann{look}", color_scheme=look)
     town.program(f"enbob{look}", nothing)
     town.grant(f"enbob{look}", 100)

@@ -41,7 +41,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
     certificates = issue(folder, HOST)
     trust = f"--ignore-certificate-errors-spki-list={key_digest(certificates.cert)}"
     with (
-        serve(folder / "data", *FLAGS) as url,
+        serve(folder / "data", *FLAGS) as (url, _),
         open_browser(trust, f"--host-resolver-rules=MAP {HOST} 127.0.0.1") as browser,
     ):
         yield Backend(url, certificates, browser)

@@ -188,7 +188,7 @@ class Program(Generic[T]):
 class Town:
     """One server and its people."""
 
-    def __init__(self, browser: Browser, data: Path, url: str, tcp: str) -> None:
+    def __init__(self, browser: Browser, url: str, tcp: str = "", data: Path | None = None) -> None:
         self.browser = browser
         self.data = data
         self.url = url
@@ -240,6 +240,7 @@ class Town:
 
     def grant(self, name: str, cents: int) -> None:
         """Put money into a wallet, as an operator does."""
+        assert self.data is not None
         operator = "treasurer"
         self.program(operator, nothing)
         command = [sys.executable, "-m", "chatsrv", "operator", "add", operator, "--data", str(self.data)]
@@ -273,7 +274,7 @@ def open_town(
 ) -> Generator[Town]:
     """A server of its own, and nobody there yet."""
     with serve(data, *flags, http=http, page=page) as (url, tcp):
-        town = Town(browser, data, url, tcp)
+        town = Town(browser, url, tcp, data)
         try:
             yield town
         finally:
