@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ import pytest
 import toolchain
 import trio
 from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from chatsrv.client import Client, RequestRefused, open_client
 
@@ -283,8 +285,17 @@ def open_town(
 
 
 def wait_for(page: Page, condition: str) -> None:
-    """Wait until an expression is true in a page."""
-    page.wait_for_function(f"() => ({condition})", timeout=WAIT_MS)  # a text would be code, which the policy refuses
+    """Wait until an expression is true in a page, over reloads too.
+
+    Asked from here: playwright's own wait evaluates in the page, which its content security policy refuses.
+    """
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while True:
+        with suppress(PlaywrightError):  # the page is just reloading
+            if page.evaluate(condition):
+                return
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(20)
 
 
 class Gate:

@@ -38,10 +38,16 @@ interface Options {
   target: { seq: number } | null;
 }
 
+function belowOf(element: HTMLElement): number {
+  return element.scrollHeight - element.scrollTop - element.clientHeight;
+}
+
 export function useRowWindow({ conversation, rows, onEndSeen, target }: Options): RowWindow {
   const box = useRef<HTMLDivElement>(null);
   const anchor = useRef<{ seq: string; top: number } | null>(null);
   const sticks = useRef(true);
+  /** Where the box was scrolled to when we last looked. */
+  const lastTop = useRef(0);
   const lastSeen = useRef(0);
   const isMoving = useRef(false);
   const isPlaced = useRef(false);
@@ -100,7 +106,8 @@ export function useRowWindow({ conversation, rows, onEndSeen, target }: Options)
   const look = (): void => {
     const element = box.current;
     if (!element || !isPlaced.current) return;
-    const below = element.scrollHeight - element.scrollTop - element.clientHeight;
+    const below = belowOf(element);
+    lastTop.current = element.scrollTop;
     sticks.current = isLive && below < END_SLACK;
     if (sticks.current !== isAtEnd) setAtEnd(sticks.current);
     if (sticks.current) {
@@ -149,6 +156,7 @@ export function useRowWindow({ conversation, rows, onEndSeen, target }: Options)
     }
     if (sticks.current && isLive) {
       element.scrollTop = element.scrollHeight;
+      lastTop.current = element.scrollTop;
       lastSeen.current = newest;
       if (isAtEnd) return onEndSeen();
       return look();
@@ -163,6 +171,9 @@ export function useRowWindow({ conversation, rows, onEndSeen, target }: Options)
     look();
   });
 
+  // A drawing may come between a scroll and its event: who scrolls up is not taken back to the end.
+  const element = box.current;
+  if (element && sticks.current && isPlaced.current && element.scrollTop < lastTop.current - 1 && belowOf(element) >= END_SLACK) sticks.current = false;
   if (!sticks.current) hold(); // before every drawing: where does one look?
 
   const toEnd = (): void => {
@@ -170,8 +181,9 @@ export function useRowWindow({ conversation, rows, onEndSeen, target }: Options)
     setFirst(LIVE);
     setFresh(0);
     setAtEnd(true);
-    const element = box.current;
-    if (element) element.scrollTop = element.scrollHeight;
+    if (!element) return;
+    element.scrollTop = element.scrollHeight;
+    lastTop.current = element.scrollTop;
   };
 
   return { box, from, shown, isLive, fresh, isAtEnd, onScroll: look, toEnd };
