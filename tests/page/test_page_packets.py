@@ -3,7 +3,7 @@
 import re
 
 from playwright.sync_api import Page, expect
-from support.page_kit import Person, Town
+from support.page_kit import Town
 
 from chatsrv.client import Client
 
@@ -25,10 +25,6 @@ def cents(text: str) -> int:
     found = re.search(r"¥(\d+)\.(\d\d)", text)
     assert found, text
     return int(found[1]) * 100 + int(found[2])
-
-
-def card(person: Person, state: str = "") -> object:
-    return person.page.get_by_role("log").get_by_role("button", name=re.compile(f"^Red packet.*{state}$"))
 
 
 def amount(page: Page) -> int:

@@ -196,6 +196,7 @@ class Town:
         self.url = url
         self.tcp = tcp
         self.people: list[Person] = []
+        self._has_operator = False
 
     def person(
         self, name: str, *, register: bool = True, prepare: Callable[[Page], None] | None = None, **context: Any
@@ -244,9 +245,11 @@ class Town:
         """Put money into a wallet, as an operator does."""
         assert self.data is not None
         operator = "treasurer"
-        self.program(operator, nothing)
-        command = [sys.executable, "-m", "chatsrv", "operator", "add", operator, "--data", str(self.data)]
-        subprocess.run(command, check=True, capture_output=True)
+        if not self._has_operator:
+            self.program(operator, nothing)
+            command = [sys.executable, "-m", "chatsrv", "operator", "add", operator, "--data", str(self.data)]
+            subprocess.run(command, check=True, capture_output=True)
+            self._has_operator = True
         self.program(operator, lambda client: client.grant_money(name, cents))
 
     def close(self) -> None:

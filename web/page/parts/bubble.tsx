@@ -53,9 +53,7 @@ function PacketCard({ row, actions }: { row: PacketRow; actions: RowActions }) {
   const state = packetState[row.state];
   return (
     <button type="button" class={`packet-card ${row.state}`} aria-label={`${redPacket}: ${greeting}, ${plain(row.sender)}${state && `, ${state}`}`} onClick={() => actions.openPacket(row.packet.packet_id)}>
-      <span class="packet-face">
-        <Icon name="packet" size={34} />
-      </span>
+      <span class="packet-face" />
       <span class="packet-greeting" dir="auto">
         {greeting}
       </span>

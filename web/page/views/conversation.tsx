@@ -57,7 +57,7 @@ export function ConversationView({ group }: { group: Group }) {
           <GroupDialog group={group} onClose={close} />
         </Suspense>
       )}
-      {overlay?.kind === "packet" && <PacketDialog groupId={group.group_id} packetId={overlay.packetId} onClose={close} />}
+      {overlay?.kind === "packet" && <PacketDialog conversation={conversation} packetId={overlay.packetId} onClose={close} />}
       {overlay?.kind === "send_packet" && <SendPacketDialog group={group} onClose={close} />}
       {overlay?.kind === "viewer" && <Viewer conversation={conversation} row={overlay.row} onClose={close} />}
       {overlay?.kind === "menu" && <MessageMenu group={group} row={overlay.row} onTask={setTask} onClose={close} />}

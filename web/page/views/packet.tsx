@@ -6,6 +6,7 @@ import { Avatar } from "../parts/avatar.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icons.tsx";
 import { plain } from "../parts/stranger_text.tsx";
+import type { Conversation } from "../state/conversation.ts";
 import { showPacket, type Verdict, verifyPacket } from "../state/packets.ts";
 import { connection } from "../state/session.ts";
 import { timers } from "../state/timers.ts";
@@ -17,13 +18,15 @@ const COUNT_MS = 500;
 const isStill = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 interface Props {
-  groupId: Id;
+  conversation: Conversation;
   packetId: Id;
   onClose(): void;
 }
 
-export function PacketDialog({ groupId, packetId, onClose }: Props) {
+export function PacketDialog({ conversation, packetId, onClose }: Props) {
   const { value: say } = words;
+  const { groupId } = conversation;
+  const coin = useRef<HTMLButtonElement>(null);
   const [shown, setShown] = useState<PacketShown | null>(null);
   const [isOpenable, setOpenable] = useState(false);
   const [cents, setCents] = useState(0);
@@ -42,6 +45,18 @@ export function PacketDialog({ groupId, packetId, onClose }: Props) {
   useEffect(() => {
     load().catch(fail);
   }, [packetId]);
+  const isReady = isOpenable && shown !== null;
+  useEffect(() => {
+    if (isReady) coin.current?.focus();
+  }, [isReady]);
+  // What others open meanwhile joins the list.
+  const news = conversation.rows.value.findLast((row) => row.kind === "system" && "packet_id" in row.event.body && row.event.body.packet_id === packetId)?.seq ?? 0;
+  const seenNews = useRef(news);
+  useEffect(() => {
+    if (seenNews.current === news || turns) return;
+    seenNews.current = news;
+    showPacket(packetId).then(setShown, fail);
+  }, [news, turns]);
 
   const open = async (): Promise<void> => {
     setTurns(true);
@@ -59,7 +74,7 @@ export function PacketDialog({ groupId, packetId, onClose }: Props) {
   };
 
   return (
-    <Dialog label={say.redPacket} kind="packet" titled={false} onClose={onClose}>
+    <Dialog label={say.redPacket} kind={isOpenable ? "packet sealed" : "packet"} titled={false} onClose={onClose}>
       {shown && (
         <div class="packet-top">
           <Avatar name={shown.sender.name} id={shown.sender.user_id} />
@@ -68,7 +83,7 @@ export function PacketDialog({ groupId, packetId, onClose }: Props) {
         </div>
       )}
       {isOpenable ? (
-        <button type="button" class={turns ? "coin turning" : "coin"} aria-label={say.open} disabled={!shown || turns} onClick={() => void open().catch(fail)}>
+        <button ref={coin} type="button" class={turns ? "coin turning" : "coin"} aria-label={say.open} disabled={!shown || turns} onClick={() => void open().catch(fail)}>
           <span aria-hidden="true">開</span>
         </button>
       ) : (
@@ -94,6 +109,7 @@ export function PacketDialog({ groupId, packetId, onClose }: Props) {
 function Amount({ cents }: { cents: number }) {
   const element = useRef<HTMLSpanElement>(null);
   useEffect(() => {
+    element.current?.parentElement?.focus(); // the coin that had it is gone
     if (isStill()) return;
     const start = performance.now();
     let frame = 0;
@@ -106,7 +122,7 @@ function Amount({ cents }: { cents: number }) {
     return () => cancelAnimationFrame(frame);
   }, [cents]);
   return (
-    <output class="amount" aria-label={moneyText(cents)}>
+    <output class="amount" tabIndex={-1} aria-label={moneyText(cents)}>
       <span ref={element} aria-hidden="true">
         {moneyText(cents)}
       </span>
