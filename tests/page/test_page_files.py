@@ -1,19 +1,34 @@
 """Pictures and files: chosen, pasted, dropped, sent and looked at."""
 
+import base64
+import re
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
+from support.media_files import picture
 from support.page_kit import Town, wait_for
+
+PUT = """([kind, name, bytes]) => {
+    const transfer = new DataTransfer();
+    const data = Uint8Array.from(atob(bytes), character => character.charCodeAt(0));
+    transfer.items.add(new File([data], name, { type: 'image/png' }));
+    const rest = { bubbles: true, cancelable: true };
+    const send = (element, event) => document.querySelector(element).dispatchEvent(event);
+    if (kind === 'paste') send('textarea', new ClipboardEvent('paste', { clipboardData: transfer, ...rest }));
+    else for (const type of ['dragenter', 'dragover', 'drop'])
+        send('[role=log]', new DragEvent(type, { dataTransfer: transfer, ...rest }));
+}"""
+"""Paste a file into the composer, or drop it on the messages."""
 
 
 def test_a_picture_is_sent_as_soon_as_it_is_up_and_opens(town: Town, tmp_path: Path):
     from PIL import Image
 
-    picture = tmp_path / "sky.png"
-    Image.effect_mandelbrot((640, 480), (-2, -1.2, 1, 1.2), 40).convert("RGB").save(picture)
+    sky = tmp_path / "sky.png"
+    Image.effect_mandelbrot((640, 480), (-2, -1.2, 1, 1.2), 40).convert("RGB").save(sky)
     ann, bob = town.person("ann10"), town.person("bob10")
     town.group(ann, "Pictures", bob)
-    ann.page.locator("input[type=file]").set_input_files(picture)
+    ann.page.locator("input[type=file]").set_input_files(sky)
     ann.box.press("Enter")
     bob.open("Pictures")
     card = bob.page.get_by_role("button", name="Picture: sky.png")
@@ -48,3 +63,35 @@ def test_a_caption_outlives_a_reload_during_the_upload_and_takes_its_file_again(
     bob.open("Uploads")
     bob.sees("the caption")
     expect(bob.page.get_by_role("log").get_by_role("link", name="note.txt")).to_have_count(1)
+
+
+def test_pasted_dropped_and_chosen_pictures_all_arrive_when_enter_comes_at_once(town: Town, tmp_path: Path):
+    ann, bob = town.person("ann3"), town.person("bob3")
+    town.group(ann, "Three", bob)
+    bob.open("Three")
+    chosen = tmp_path / "chosen.png"
+    chosen.write_bytes(picture())
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    ann.page.route("**/media", hold)
+    encoded = base64.b64encode(picture(size=(200, 300))).decode()
+    ann.page.evaluate(PUT, ["paste", "pasted.png", encoded])
+    ann.page.evaluate(PUT, ["drop", "dropped.png", encoded])
+    ann.page.locator("input[type=file]").first.set_input_files(chosen)
+    expect(ann.page.get_by_role("progressbar")).to_have_count(3)
+    ann.box.fill("look")
+    ann.box.press("Enter")
+    expect(ann.box).to_have_value("")
+    expect(ann.page.get_by_role("log").get_by_role("article").get_by_text("look")).to_be_visible()
+    for route in held:
+        route.continue_()
+    cards = bob.page.get_by_role("log").get_by_role("button", name=re.compile("^Picture: "))
+    expect(cards).to_have_count(3)
+    assert [card.get_attribute("aria-label") for card in cards.all()] == [
+        f"Picture: {name}.png" for name in ("pasted", "dropped", "chosen")
+    ]
+    bob.sees("look")
+    expect(ann.page.get_by_role("progressbar")).to_have_count(0)

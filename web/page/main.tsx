@@ -14,5 +14,8 @@ viewport?.addEventListener("resize", () => {
   scrollTo(0, 0);
 });
 
+/** A file that is dropped beside a chat must not take the page's place. */
+for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
+
 resume();
 render(<App />, root);

@@ -98,16 +98,10 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
     event.preventDefault();
     attach(groupId, pasted);
   };
-  const onDrop = (event: DragEvent): void => {
-    event.preventDefault();
-    attach(groupId, event.dataTransfer?.files ?? []);
-  };
 
   return (
     <form
       class="composer"
-      onDragOver={(event) => event.preventDefault()}
-      onDrop={onDrop}
       onSubmit={(event) => {
         event.preventDefault();
         submit();

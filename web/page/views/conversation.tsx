@@ -9,6 +9,7 @@ import { plain } from "../parts/stranger_text.tsx";
 import { conversationOf } from "../state/chats.ts";
 import { leaveChat } from "../state/navigation.ts";
 import type { MessageRow } from "../state/rows.ts";
+import { attach } from "../state/uploads.ts";
 import { words } from "../words/index.ts";
 import { Composer, type ComposerTask } from "./composer.tsx";
 import { MessageList } from "./message_list.tsx";
@@ -26,7 +27,20 @@ export function ConversationView({ group }: { group: Group }) {
   const [overlay, setOverlay] = useState<Overlay | null>(null);
   const [task, setTask] = useState<ComposerTask | null>(null);
   const [target, setTarget] = useState<{ seq: number } | null>(null);
+  const [isDropping, setDropping] = useState(false);
   const close = (): void => setOverlay(null);
+  const onDragOver = (event: DragEvent): void => {
+    event.preventDefault();
+    if (event.dataTransfer?.types.includes("Files")) setDropping(true);
+  };
+  const onDragLeave = (event: DragEvent): void => {
+    if (!(event.relatedTarget instanceof Node && (event.currentTarget as HTMLElement).contains(event.relatedTarget))) setDropping(false);
+  };
+  const onDrop = (event: DragEvent): void => {
+    event.preventDefault();
+    setDropping(false);
+    attach(group.group_id, event.dataTransfer?.files ?? []);
+  };
   const actions: RowActions = {
     openPacket: (packetId) => setOverlay({ kind: "packet", packetId }),
     openMedia: (row) => setOverlay({ kind: "viewer", row }),
@@ -34,7 +48,7 @@ export function ConversationView({ group }: { group: Group }) {
     jumpTo: (seq) => void conversation.loadTo(seq).then(() => setTarget({ seq })),
   };
   return (
-    <>
+    <div class="talk" onDragOver={onDragOver} onDragLeave={onDragLeave} onDrop={onDrop}>
       <header class="room-head">
         <button type="button" class="icon-button back" aria-label={words.value.back} onClick={leaveChat}>
           <Icon name="back" />
@@ -61,6 +75,7 @@ export function ConversationView({ group }: { group: Group }) {
       {overlay?.kind === "send_packet" && <SendPacketDialog group={group} onClose={close} />}
       {overlay?.kind === "viewer" && <Viewer conversation={conversation} row={overlay.row} onClose={close} />}
       {overlay?.kind === "menu" && <MessageMenu group={group} row={overlay.row} onTask={setTask} onClose={close} />}
-    </>
+      {isDropping && <p class="drop-here">{words.value.dropHere}</p>}
+    </div>
   );
 }

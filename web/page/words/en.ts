@@ -29,6 +29,7 @@ export const en = {
   message: "Message",
   send: "Send",
   attach: "Add a picture or file",
+  dropHere: "Drop files here to send them",
   removeAttachment: (name: string) => `Remove ${name}`,
   uploading: (name: string, percent: number) => `${name}: ${percent}% uploaded`,
   uploadFailed: "Could not be uploaded",

@@ -29,6 +29,7 @@ export const zh: Words = {
   message: "输入消息",
   send: "发送",
   attach: "添加图片或文件",
+  dropHere: "松开即可添加文件",
   removeAttachment: (name) => `移除 ${name}`,
   uploading: (name, percent) => `${name}：已上传 ${percent}%`,
   uploadFailed: "上传失败",
