@@ -5,6 +5,8 @@ import re
 from playwright.sync_api import expect
 from support.page_kit import Town
 
+from chatsrv.client import Client
+
 
 def test_a_message_moves_its_chat_up_and_counts_in_the_title(town: Town):
     ann, bob = town.person("ann5"), town.person("bob5")
@@ -35,3 +37,41 @@ def test_the_divider_stays_and_the_badge_goes_when_the_end_was_seen(town: Town):
     expect(divider).to_be_in_viewport()
     ann.page.get_by_role("button", name="1 new").click()
     expect(ann.chat("Divided").get_by_role("img", name=re.compile("unread"))).to_have_count(0)
+
+
+def test_a_quiet_chat_does_not_count_in_the_title(town: Town):
+    ann, bob = town.person("ann7"), town.person("bob7")
+    for name in ("Loud", "Quiet"):
+        town.group(bob, name, ann)
+    ann.open("Quiet")
+    quiet = ann.page.get_by_role("button", name="Quiet: no badge in the title")
+    quiet.click()
+    expect(quiet).to_have_attribute("aria-pressed", "true")
+    ann.open("Loud")
+    bob.open("Quiet")
+    bob.say("psst")
+    expect(ann.chat("Quiet").get_by_role("img", name="1 unread message")).to_be_visible()
+    expect(ann.page).to_have_title("chatsrv")
+    ann.page.reload()
+    expect(ann.chat("Quiet").get_by_role("img", name="1 unread message")).to_be_visible()
+    expect(ann.page).to_have_title("chatsrv")
+
+
+def test_an_edit_that_calls_somebody_is_marked_for_them(town: Town):
+    ann, bob = town.person("ann8"), town.person("bob8")
+    town.group(bob, "Called", ann)
+    ann.open("Called")
+    bob.say("hello")
+    ann.sees("hello")
+
+    async def edit(client: Client) -> None:
+        [group] = await client.list_groups()
+        [person] = await client.find_people(["ann8"])
+        await client.edit(group.group_id, group.seq, "hello ann8", mentions=[person.user_id])
+
+    log = ann.page.get_by_role("log")
+    expect(log.get_by_role("img", name="You were mentioned")).to_have_count(0)
+    town.program("bob8", edit)
+    ann.sees("hello ann8")
+    expect(log.get_by_role("img", name="You were mentioned")).to_be_visible()
+    expect(bob.page.get_by_role("log").get_by_role("img", name="You were mentioned")).to_have_count(0)

@@ -81,3 +81,18 @@ def test_a_logout_without_a_network_is_told_to_the_server_at_the_next_load(town:
     page.reload()
     page.get_by_role("button", name="Log in", exact=True).wait_for()
     ann.complaints.clear()
+
+
+def test_a_logout_that_did_not_reach_the_server_is_told_again_without_a_reload(town: Town):
+    ann = town.person("ann14")
+    ann.page.route("**/session", lambda route: route.abort())
+    ann.page.get_by_role("button", name=re.compile("^Me")).click()
+    ann.page.get_by_role("button", name="Log out").click()
+    waits = ann.page.get_by_role("status").filter(has_text="does not know yet that you logged out")
+    expect(waits).to_be_visible()
+    ann.page.unroute("**/session")
+    with ann.page.expect_response("**/session") as told:
+        pass
+    assert told.value.ok
+    expect(waits).to_have_count(0)
+    ann.complaints.clear()

@@ -1,12 +1,15 @@
 /** One message or red packet in a conversation. */
 import type { Id } from "../../client/protocol.gen.ts";
-import type { MessageRow, PacketRow, Row } from "../state/rows.ts";
+import { calls, type MessageRow, type PacketRow, type Row } from "../state/rows.ts";
+import { me } from "../state/session.ts";
 import { timeText, words } from "../words/index.ts";
 import { Avatar } from "./avatar.tsx";
 import { Icon } from "./icons.tsx";
 import { MediaBox } from "./picture.tsx";
 import { plain, StrangerText } from "./stranger_text.tsx";
 import { SystemLine } from "./system_line.tsx";
+
+const NOBODY = "0" as Id;
 
 /** What a person can do with a row; the conversation's view says how. */
 export interface RowActions {
@@ -90,6 +93,11 @@ function Bubble({ row, isMine, actions }: { row: MessageRow; isMine: boolean; ac
         {row.media && <MediaBox media={row.media} kind={row.messageKind} onOpen={() => actions.openMedia(row)} />}
         {row.text && <StrangerText text={row.text} />}
         <footer class="bubble-foot">
+          {calls(row, me.value?.user_id ?? NOBODY) && (
+            <b class="calls-me" role="img" aria-label={say.mentioned}>
+              @
+            </b>
+          )}
           {row.edited && <span>{say.edited}</span>}
           <time dateTime={new Date(row.at).toISOString()}>{time}</time>
           {isMine && (

@@ -1,6 +1,7 @@
 /** The list of chats, the one that is open, and the events that come for them. */
 import { batch, computed, effect, signal } from "@preact/signals";
 import type { Event, Frame } from "../../client/codec.ts";
+import { ConnectionLost, RefusedError } from "../../client/errors.ts";
 import { Outbox, type OutboxEntry } from "../../client/outbox.ts";
 import type { Group, Id } from "../../client/protocol.gen.ts";
 import { Sync } from "../../client/sync.ts";
@@ -133,6 +134,15 @@ export function openChat(groupId: Id | null): void {
   const group = groupId && sync.groups.get(groupId);
   if (group) conversationOf(group.group_id).enter(group);
   openGroupId.value = groupId;
+}
+
+/** Let a chat be quiet or not: on the server, whose event changes the list. */
+export async function setQuiet(groupId: Id, quiet: boolean): Promise<void> {
+  try {
+    await connection.request("SetQuiet", { group_id: groupId, quiet });
+  } catch (error) {
+    if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error; // the button still says what holds
+  }
 }
 
 export function sendText(groupId: Id, text: string, extra: OutboxEntry["extra"] = null): void {

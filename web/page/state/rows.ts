@@ -45,6 +45,8 @@ export interface SystemRow extends RowBase {
 
 export type Row = MessageRow | PacketRow | SystemRow;
 
+const NO_EXTRA: MessageExtra = { reply_to: null, mentions: [], mention_all: false, forwarded: null, edited_seq: 0, edited_at: 0, recalled: false };
+
 /** What the events of a group say about rows that stand elsewhere. */
 export class RowModel {
   rows: Row[] = [];
@@ -133,10 +135,12 @@ export class RowModel {
         return this.amend(made, (row) => row.seq === of, (row) => (row.kind === "message" ? { ...row, reactions: this.reactionsOf(of) } : row));
       }
       case "Edited": {
-        const { of, text, edited_seq } = event.body;
-        this.amend(made, (row) => row.seq === of, (row) =>
-          row.kind !== "message" || row.recalled || row.editedSeq > edited_seq ? row : { ...row, text, edited: true, editedSeq: edited_seq },
-        );
+        const { of, text, edited_seq, edited_at, mentions, mention_all } = event.body;
+        this.amend(made, (row) => row.seq === of, (row) => {
+          if (row.kind !== "message" || row.recalled || row.editedSeq > edited_seq) return row;
+          const extra = { ...(row.extra ?? NO_EXTRA), edited_seq, edited_at, mentions, mention_all };
+          return { ...row, text, extra, edited: true, editedSeq: edited_seq };
+        });
         return this.amendQuotes(made, of, text, edited_seq);
       }
       case "Recalled": {
@@ -192,4 +196,9 @@ export function indexOfSeq(rows: readonly Row[], seq: number): number {
     else high = middle;
   }
   return low;
+}
+
+/** Whether a message calls somebody, by name or with everybody. */
+export function calls(row: MessageRow, userId: Id): boolean {
+  return row.senderId !== userId && !!row.extra && (row.extra.mention_all || row.extra.mentions.includes(userId));
 }

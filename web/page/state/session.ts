@@ -12,6 +12,8 @@ const LOGGED_IN_KEY = "chatsrv.logged_in";
 /** Set from logging out until the server has taken the cookie away. */
 const LOGOUT_KEY = "chatsrv.logging_out";
 const LOGOUT_MS = 10_000;
+/** Between two tries to tell the server of a logout: a server may be away while the network is there. */
+const LOGOUT_AGAIN_MS = 3000;
 const SUBPROTOCOL = "chatsrv.v1";
 
 export const connectionState = signal<State>("logged_out");
@@ -47,6 +49,7 @@ async function tradeToken(token: Uint8Array): Promise<Credentials> {
 /** Whether the server still has to be told that somebody logged out here. */
 export const logoutWaits = signal(storage.get(LOGOUT_KEY) !== null);
 let ending: Promise<void> | null = null;
+let logoutTimer = 0;
 
 function setLogoutWaits(waits: boolean): void {
   if (waits) storage.set(LOGOUT_KEY, "1");
@@ -54,7 +57,7 @@ function setLogoutWaits(waits: boolean): void {
   logoutWaits.value = waits;
 }
 
-/** Take the cookie away on the server; without a network it is tried again at the next load and when it is back. */
+/** Take the cookie away on the server; without a network it is tried again every few seconds, and at the next load. */
 function endSession(): Promise<void> {
   logoutWaits.value = storage.get(LOGOUT_KEY) !== null; // another tab may have told the server, or logged in
   if (!logoutWaits.value) return Promise.resolve();
@@ -63,7 +66,11 @@ function endSession(): Promise<void> {
       (response) => (response.ok || response.status === 401) && setLogoutWaits(false),
       () => undefined, // no network: it waits
     )
-    .then(() => void (ending = null));
+    .then(() => {
+      ending = null;
+      timers.cancel(logoutTimer);
+      if (logoutWaits.value) logoutTimer = timers.after(LOGOUT_AGAIN_MS, () => void endSession());
+    });
   return ending;
 }
 

@@ -6,7 +6,7 @@ import { Avatar } from "../parts/avatar.tsx";
 import type { RowActions } from "../parts/bubble.tsx";
 import { Icon } from "../parts/icons.tsx";
 import { plain } from "../parts/stranger_text.tsx";
-import { conversationOf } from "../state/chats.ts";
+import { conversationOf, setQuiet } from "../state/chats.ts";
 import { leaveChat } from "../state/navigation.ts";
 import type { MessageRow } from "../state/rows.ts";
 import { attach } from "../state/uploads.ts";
@@ -58,8 +58,11 @@ export function ConversationView({ group }: { group: Group }) {
           <bdi>{plain(group.name)}</bdi>
           {group.kind !== 2 && <small>{words.value.members(group.members)}</small>}
         </h1>
+        <button type="button" class="icon-button head-end" aria-label={words.value.quietChat} aria-pressed={group.quiet} onClick={() => void setQuiet(group.group_id, !group.quiet)}>
+          <Icon name={group.quiet ? "bell_off" : "bell"} />
+        </button>
         {group.kind !== 2 && (
-          <button type="button" class="icon-button head-end" aria-label={words.value.group.title} onClick={() => setOverlay({ kind: "group" })}>
+          <button type="button" class="icon-button" aria-label={words.value.group.title} onClick={() => setOverlay({ kind: "group" })}>
             <Icon name="more" />
           </button>
         )}

@@ -19,6 +19,7 @@ export const en = {
   unread: (count: number) => many(count, "unread message", "unread messages"),
   mentioned: "You were mentioned",
   quiet: "quiet",
+  quietChat: "Quiet: no badge in the title",
   draft: "Draft:",
   you: "You",
   recalled: "This message was taken back",

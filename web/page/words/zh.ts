@@ -19,6 +19,7 @@ export const zh: Words = {
   unread: (count) => `${count} 条未读`,
   mentioned: "有人@你",
   quiet: "免打扰",
+  quietChat: "免打扰：不计入标题",
   draft: "草稿：",
   you: "你",
   recalled: "消息已撤回",
