@@ -107,6 +107,10 @@ class Config:
     data: Path | None = attrs.field(default=None, converter=_path)
     """The data folder; None keeps everything in a temporary folder that is removed at the end."""
 
+    database: str = ""
+    """A PostgreSQL database in place of the data folder's: `postgresql://user@host/name`, several hosts after commas. The
+    password may stand in it; better is the file named by PGPASSFILE, since a command line can be read by others."""
+
     backups: Path | None = attrs.field(default=None, converter=_path)
     """Where the backups go that operators order through a connection; by default the folder `backups` in the data folder."""
 

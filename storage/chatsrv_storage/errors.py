@@ -35,6 +35,15 @@ class StorageBusy(Refusal):
         super().__init__("storage_busy", "Another program is writing to the server's database. Try again later.")
 
 
+class StorageUnavailable(Refusal):
+    """The database cannot be reached, or takes no changes at the moment; nothing of this job is stored."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "storage_busy", "The server's database is not there at the moment: try again.", retry_after=2.0
+        )
+
+
 class QueryTooLong(Refusal):
     """A query with a deadline was stopped by it."""
 
@@ -69,7 +78,11 @@ class StorageFailed(Exception):
 
 
 class FolderError(Exception):
-    """The data folder cannot be used; the message says which, why and what to do."""
+    """The place of the data cannot be used; the message says which, why and what to do."""
+
+
+class DatabaseUnusable(FolderError):
+    """A database server that cannot be reached, is set up in another way, or is not ours. No password is in the message."""
 
 
 class FolderUnusable(FolderError):

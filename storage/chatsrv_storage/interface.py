@@ -1,7 +1,7 @@
 """The storage port: what the rest of the server knows of the database, and how to open one.
 
-Twins: threaded.py (aiosqlite on Trio, for servers), inline.py (no threads, for tests); PostgreSQL later.
-One test suite holds for all of them (tests/storage/test_storage_port.py).
+Twins: threaded.py (aiosqlite on Trio, for servers), inline.py (no threads, for tests), postgres/storage.py (a DSN in place of a
+folder). One test suite holds for all of them (tests/storage/test_storage_port.py).
 """
 
 import tempfile
@@ -19,9 +19,10 @@ from chatsrv_storage.engine.inline import open_inline
 from chatsrv_storage.engine.jobs import Cursor, Driver, Job, Parameters, Row, SqlConnection, SqlValue
 from chatsrv_storage.engine.migrate import Migration, load_migrations
 from chatsrv_storage.engine.reader_pool import SEARCH_SECONDS
+from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.engine.threaded import open_threaded
 from chatsrv_storage.engine.writer import Pace, after_turns
-from chatsrv_storage.errors import StorageFailed
+from chatsrv_storage.errors import DatabaseUnusable, StorageFailed
 
 T = TypeVar("T")
 
@@ -82,6 +83,13 @@ class Storage(Protocol):
         """
         ...
 
+    async def open_ids(self, node: int) -> Snowflake:
+        """What gives out the ids of whatever is written here, above all that were given out before: once for a server.
+
+        node: the number under which ids are made; PostgreSQL has one of its own for each that writes.
+        """
+        ...
+
     async def backup(self, destination: Path) -> None:
         """Write a verified copy of what is committed by now as a new file, mode 0600, while everything goes on.
 
@@ -98,7 +106,7 @@ class Storage(Protocol):
 
 
 def open_storage(
-    folder: Path,
+    place: Path | str,
     *,
     synchronous: Synchronous = "FULL",
     readers: int = 2,
@@ -109,8 +117,9 @@ def open_storage(
     factory: type[JobConnection] = JobConnection,
     connect_to: Callable[[Path], Driver] | None = None,
 ) -> AbstractAsyncContextManager[Storage]:
-    """Open the storage in a data folder, which is made if need be, and bring its schema up to date.
+    """Open the storage in a data folder, which is made if need be, or in a database, and bring its schema up to date.
 
+    place:       a folder (SQLite), or a DSN, `postgresql://…`: then only `readers`, `search_seconds`, `inline` and `pace` count.
     synchronous: FULL survives a power cut. In 600 simulated ones NORMAL lost 2,207 of 8,537 acked commits, FULL none.
     readers:     threads that read beside the one that writes, at least 1, besides one for searches; with `inline` there is none.
     search_seconds: deadline of a search once it runs; not with `inline`.
@@ -119,14 +128,22 @@ def open_storage(
     migrations, factory, connect_to: for tests. Another schema; a faulty connection class; with `inline`, whatever
                  opens a connection.
 
-    Entering raises FolderInUse, FolderUnusable, FolderDamaged, SchemaTooNew. Leaving waits for the jobs in line, even
-    when cancelled, and raises StorageFailed when the last checkpoint fails.
+    Entering raises FolderInUse, FolderUnusable, FolderDamaged, SchemaTooNew; with a DSN DatabaseUnusable and SchemaTooNew.
+    Leaving waits for the jobs in line, even when cancelled, and raises StorageFailed when the last checkpoint fails.
     """
+    if isinstance(place, str):
+        try:
+            from chatsrv_storage.postgres.storage import open_postgres
+        except ImportError as error:
+            missing = "A database in PostgreSQL needs more to be installed: pip install 'chatsrv[cluster]'"
+            raise DatabaseUnusable(missing) from error
+
+        return open_postgres(place, readers=readers, search_seconds=search_seconds, inline=inline, pace=pace)
     migrations = load_migrations() if migrations is None else migrations
     if inline:
-        return open_inline(folder, migrations, synchronous=synchronous, factory=factory, connect_to=connect_to)
+        return open_inline(place, migrations, synchronous=synchronous, factory=factory, connect_to=connect_to)
     return open_threaded(
-        folder,
+        place,
         migrations,
         synchronous=synchronous,
         readers=readers,

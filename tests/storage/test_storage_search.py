@@ -9,9 +9,13 @@ from support.conversation_kit import Storage
 
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import lifecycle
-from chatsrv_storage.messages import edits, search
+from chatsrv_storage.messages import edits, search, search_fts5, search_words
 
 ALL = 2**62
+
+
+def expression(query: str) -> str:
+    return search_fts5.expression(search_words.phrases_of(query))
 
 
 def texts(storage, actor, query, group_id=0, before=ALL, limit=20, max_bytes=1 << 20):
@@ -64,8 +68,8 @@ def test_a_part_of_a_sentence_without_spaces_is_found(text, part):
 
 
 def test_a_compatibility_character_of_several_words_is_several_words():
-    assert search.expression("a\u00a0b") == '"a" "b"'
-    assert search.expression("\ufdfa").count('"') == 8
+    assert expression("a\u00a0b") == '"a" "b"'
+    assert expression("\ufdfa").count('"') == 8
 
 
 def test_the_index_comes_on_in_steps_and_says_how_far():
@@ -119,8 +123,8 @@ def test_pages_go_on_where_the_last_one_ended():
 @pytest.mark.parametrize("seed", range(5))
 def test_the_latest_of_many_groups_come_first_whatever_way_they_are_found(monkeypatch, seed, few):
     """Groups that fell silent long ago, groups where the word is rare, newcomers, and windows that end within them."""
-    monkeypatch.setattr(search, "SMALL_BATCH_ROWS", few)
-    monkeypatch.setattr(search, "WINDOW", 4)
+    monkeypatch.setattr(search_fts5, "SMALL_BATCH_ROWS", few)
+    monkeypatch.setattr(search_fts5, "WINDOW", 4)
     dice = random.Random(seed)
     storage = Storage()
     ann, bo = storage.person("ann"), storage.person("bo")
@@ -190,20 +194,20 @@ def test_what_is_taken_back_leaves_the_index_for_good():
 @pytest.mark.parametrize("query", ["", "   ", "!?", "\x00", "“”", '"'])
 def test_a_query_needs_something_to_look_for(query):
     with pytest.raises(Refusal) as refused:
-        search.expression(query)
+        expression(query)
     assert refused.value.code == "query_empty"
 
 
 def test_a_query_is_words_and_nothing_else():
-    assert search.expression('a"b OR c') == '"a b" "OR" "c"'
-    assert search.expression("红包 x") == '" 红  包 " "x"'
-    assert search.expression("a " * 40).count('"a"') == search.MAX_WORDS
+    assert expression('a"b OR c') == '"a b" "OR" "c"'
+    assert expression("红包 x") == '" 红  包 " "x"'
+    assert expression("a " * 40).count('"a"') == search_words.MAX_WORDS
 
 
 @pytest.mark.parametrize("sign", ["", "-", "_", " "])
 def test_a_query_has_a_bounded_number_of_parts(sign):
-    asked = re.findall(r"[a一]", search.expression(sign.join("一" * 500)))
-    assert len(asked) <= search.MAX_PARTS
-    for phrase in search.expression(sign.join("一" * 500)).split('" "'):
-        assert len(re.findall("一", phrase)) <= search.MAX_PHRASE_PARTS
-    assert len(re.findall("a", search.expression(sign.join("a" * 20).replace("aa", "a")))) <= search.MAX_PARTS
+    asked = re.findall(r"[a一]", expression(sign.join("一" * 500)))
+    assert len(asked) <= search_words.MAX_PARTS
+    for phrase in expression(sign.join("一" * 500)).split('" "'):
+        assert len(re.findall("一", phrase)) <= search_words.MAX_PHRASE_PARTS
+    assert len(re.findall("a", expression(sign.join("a" * 20).replace("aa", "a")))) <= search_words.MAX_PARTS

@@ -15,6 +15,7 @@ from typing import cast
 import httpx
 import trio
 
+from chatsrv.app.configured_storage import open_configured_storage
 from chatsrv.app.housekeeping import run_housekeeping
 from chatsrv.app.http_side import SCHEMES as HTTP_SCHEMES
 from chatsrv.app.http_side import HttpSide, open_library, sweep_media
@@ -42,18 +43,14 @@ from chatsrv.payments import WebhookProvider
 from chatsrv.presence.presence import PresenceHub
 from chatsrv.transport.interface import Transport
 from chatsrv.transport.outbox import Flusher
-from chatsrv_storage.engine import id_reservation
-from chatsrv_storage.engine.connection import Synchronous
 from chatsrv_storage.engine.folder import folder_risk
-from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import FolderDamaged, StorageFailed
 from chatsrv_storage.groups.models import MembershipLimits
-from chatsrv_storage.interface import Pace, Storage, open_memory_storage, open_storage
+from chatsrv_storage.interface import Storage
 from chatsrv_storage.money import ledger
 
 SCHEMES: tuple[Scheme, ...] = ("tcp", "tls", "ws", "wss", *HTTP_SCHEMES)
 
-_SYNCHRONOUS: dict[str, Synchronous] = {"full": "FULL", "normal": "NORMAL", "off": "OFF"}
 
 REGISTRATIONS_PER_MINUTE = 30
 """Per address; each costs an argon2 hash."""
@@ -171,7 +168,7 @@ async def _open_server(
     tls = _tls_context(config)
     flusher = Flusher(config.outbox_budget)
     async with (
-        _storage(config, opened, flusher.when_written) as storage,
+        open_configured_storage(config, opened, flusher.when_written) as storage,
         _listening(config) as listeners,
         AsyncExitStack() as stack,
         _one_error() as of_block,
@@ -181,7 +178,7 @@ async def _open_server(
         if config.data is not None and opened is None and (risk := folder_risk(config.data)):
             log.warning("the rights of the data folder are not as they should be", folder=str(config.data), risk=risk)
         await _audit_books(storage)
-        ids = Snowflake(config.node, await storage.read(id_reservation.read))
+        ids = await storage.open_ids(config.node)
         bus = LocalBus()
         indexer = Indexer(storage, log)
         metrics = Metrics()
@@ -373,16 +370,6 @@ def _rates(config: Config) -> Rates:
         bytes_per_second=Rate(config.bytes_per_second, config.byte_burst),
         bytes_per_day=Rate(config.bytes_per_day / 86_400, config.bytes_per_day),
     )
-
-
-def _storage(
-    config: Config, opened: AbstractAsyncContextManager[Storage] | None, pace: Pace
-) -> AbstractAsyncContextManager[Storage]:
-    if opened is not None:
-        return opened
-    if config.data is None:
-        return open_memory_storage(inline=False, pace=pace)
-    return open_storage(config.data, synchronous=_SYNCHRONOUS[config.durability], pace=pace)
 
 
 def _tls_context(config: Config) -> ssl.SSLContext | None:

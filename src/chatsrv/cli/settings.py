@@ -26,6 +26,9 @@ SECRET: Final = frozenset(("payout_secret", "media_s3_secret_key"))
 
 SETTINGS: Final = (
     Setting("data", str, "DIR", "The data folder; made if need be.  [default: in your user's data folder]"),
+    Setting(
+        "database", str, "DSN", "Keep the data in PostgreSQL: postgresql://user@host/name. Only media stay in DIR."
+    ),
     Setting("backups", str, "DIR", "Where operators' backups go.  [default: backups in the data folder]"),
     Setting("tcp", str, "HOST:PORT", "Listen for TCP; port 0 means any free one."),
     Setting("ws", str, "HOST:PORT", "Listen for WebSockets."),

@@ -20,14 +20,18 @@ import sqlite3
 import traceback
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
+from functools import partial
 from itertools import groupby
 from typing import Any, TypeAlias
 
 import attrs
 from outcome import Error, Outcome, Value
 
-from chatsrv_storage.engine.jobs import BulkRunner, Driver, Job
+from chatsrv_storage.engine.jobs import AnyJob, BulkRunner, Driver
 from chatsrv_storage.errors import StorageBusy, StorageFailed, StorageFull
+
+AnyOutcome: TypeAlias = "Outcome[Any]"
+"""What became of one job of a batch."""
 
 Report: TypeAlias = Callable[[str, BaseException], None]
 """Takes what went wrong without anybody being refused, in a sentence, with the error. Called in the writer's thread."""
@@ -62,6 +66,10 @@ _STATEMENT_ERRORS = frozenset(
 _MAYBE_FULL = frozenset((sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE))
 
 
+Judge: TypeAlias = Callable[[BaseException], ErrorSeverity]
+"""Sorts an exception that was raised inside a job or by a statement of ours."""
+
+
 class TransactionLost(sqlite3.OperationalError):
     """A job returned or raised, and the transaction was gone: it ended it itself, or hid an error of SQLite."""
 
@@ -70,7 +78,7 @@ class TransactionLost(sqlite3.OperationalError):
 class BatchResult:
     """One outcome per job, in order, and the failure that ends this storage, if any."""
 
-    outcomes: list[Outcome[Any]]
+    outcomes: list[AnyOutcome]
     failure: StorageFailed | None = None
 
 
@@ -90,7 +98,7 @@ def judge(error: BaseException, disk_is_full: Callable[[], bool]) -> ErrorSeveri
 
 def run_batch(
     connection: Driver,
-    jobs: Sequence[Job[Any]],
+    jobs: Sequence[AnyJob],
     disk_is_full: Callable[[], bool],
     report: Report = report_to_logging,
 ) -> BatchResult:
@@ -98,6 +106,7 @@ def run_batch(
 
     When it returns without a failure, every `Value` in the outcomes is committed (and durable with synchronous=FULL).
     """
+    sort = partial(judge, disk_is_full=disk_is_full)
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:
@@ -106,43 +115,49 @@ def run_batch(
         return _nothing_stored(connection, jobs, error, disk_is_full)
     try:
         if len(jobs) == 1:
-            return BatchResult([_run_alone(connection, jobs[0], disk_is_full)])
-        outcomes: list[Outcome[Any]] = []
-        for together, run in groupby(jobs, key=_together):
-            outcomes += _run_run(connection, together, list(run), disk_is_full, report)
+            return BatchResult([_run_alone(connection, jobs[0], sort)])
+        outcomes = run_jobs(connection, jobs, sort, report)
         connection.execute("COMMIT")
     except BaseException as error:  # noqa: BLE001  (each caller gets it; nothing may be left half done)
         return _nothing_stored(connection, jobs, error, disk_is_full)
     return BatchResult(outcomes)
 
 
-def _together(job: Job[Any]) -> BulkRunner | None:
+def run_jobs(connection: Driver, jobs: Sequence[AnyJob], sort: Judge, report: Report) -> list[AnyOutcome]:
+    """Run the jobs in the open transaction, each in its savepoint. Raises where the whole transaction is beyond saving."""
+    outcomes: list[AnyOutcome] = []
+    for together, run in groupby(jobs, key=_together):
+        outcomes += _run_run(connection, together, list(run), sort, report)
+    return outcomes
+
+
+def _together(job: AnyJob) -> BulkRunner | None:
     return getattr(job, "run_together", None)
 
 
 def _run_run(
     connection: Driver,
     together: BulkRunner | None,
-    jobs: Sequence[Job[Any]],
-    disk_is_full: Callable[[], bool],
+    jobs: Sequence[AnyJob],
+    sort: Judge,
     report: Report,
-) -> list[Outcome[Any]]:
+) -> list[AnyOutcome]:
     """Run jobs of one kind: in one call where they offer it. If that fails, nothing of it is kept, and each runs alone."""
     if together is not None and len(jobs) > 1:
-        whole = _run_in_savepoint(connection, lambda conn: together(conn, jobs), disk_is_full)
+        whole = _run_in_savepoint(connection, lambda conn: together(conn, jobs), sort)
         if isinstance(whole, Value):
             return [Value(value) for value in whole.value]
         if isinstance(whole, Error) and not isinstance(whole.error, StorageFull):
             report("jobs that should run together failed, and run one by one", whole.error)
-    return [_run_in_savepoint(connection, job, disk_is_full) for job in jobs]
+    return [_run_in_savepoint(connection, job, sort) for job in jobs]
 
 
-def _run_alone(connection: Driver, job: Job[Any], disk_is_full: Callable[[], bool]) -> Outcome[Any]:
+def _run_alone(connection: Driver, job: AnyJob, sort: Judge) -> AnyOutcome:
     """A job with the transaction to itself needs no savepoint: saves two statements of four."""
     try:
         value = job(connection)
     except BaseException as error:  # noqa: BLE001
-        answer = _answer_to(error, connection, disk_is_full)
+        answer = _answer_to(error, connection, sort)
         connection.execute("ROLLBACK")
         return Error(answer)
     if not connection.in_transaction:
@@ -151,12 +166,12 @@ def _run_alone(connection: Driver, job: Job[Any], disk_is_full: Callable[[], boo
     return Value(value)
 
 
-def _run_in_savepoint(connection: Driver, job: Job[Any], disk_is_full: Callable[[], bool]) -> Outcome[Any]:
+def _run_in_savepoint(connection: Driver, job: AnyJob, sort: Judge) -> AnyOutcome:
     connection.execute("SAVEPOINT job")
     try:
         value = job(connection)
     except BaseException as error:  # noqa: BLE001
-        answer = _answer_to(error, connection, disk_is_full)
+        answer = _answer_to(error, connection, sort)
         connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
         return Error(answer)
@@ -166,11 +181,11 @@ def _run_in_savepoint(connection: Driver, job: Job[Any], disk_is_full: Callable[
     return Value(value)
 
 
-def _answer_to(error: BaseException, connection: Driver, disk_is_full: Callable[[], bool]) -> BaseException:
+def _answer_to(error: BaseException, connection: Driver, sort: Judge) -> BaseException:
     """The error for the job's caller; raises instead when the whole transaction is beyond saving."""
     # A half-read cursor in a frame of the traceback would keep the snapshot open for as long as the error lives.
     traceback.clear_frames(error.__traceback__)
-    verdict = judge(error, disk_is_full)
+    verdict = sort(error)
     if verdict is ErrorSeverity.FATAL or (verdict is ErrorSeverity.FULL and not connection.in_transaction):
         raise error
     if not connection.in_transaction:
@@ -183,7 +198,7 @@ def _answer_to(error: BaseException, connection: Driver, disk_is_full: Callable[
 
 
 def _nothing_stored(
-    connection: Driver, jobs: Sequence[Job[Any]], error: BaseException, disk_is_full: Callable[[], bool]
+    connection: Driver, jobs: Sequence[AnyJob], error: BaseException, disk_is_full: Callable[[], bool]
 ) -> BatchResult:
     """The whole transaction is void: roll back what is left of it and tell every job why."""
     verdict = judge(error, disk_is_full)

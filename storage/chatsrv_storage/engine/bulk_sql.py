@@ -5,9 +5,10 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from chatsrv_storage.engine.jobs import SqlConnection
+from chatsrv_storage.engine.jobs import JsonRow, Row, SqlConnection
+from chatsrv_storage.engine.shared import SharedConnection
 
 T = TypeVar("T")
 
@@ -31,14 +32,20 @@ def _pieces(rows: Sequence[T]) -> Iterator[Sequence[T]]:
         at += size
 
 
-def execute_rows(conn: SqlConnection, before: str, rows: Sequence[tuple[Any, ...]], after: str = "") -> None:
+def execute_rows(conn: SqlConnection, before: str, rows: Sequence[Row], after: str = "") -> None:
     """Run `before VALUES (…), (…) after` for all rows."""
+    if isinstance(conn, SharedConnection):
+        conn.execute_rows(before, rows, after)
+        return
     for part in _pieces(rows):
         conn.execute(f"{before} values {_marks(len(part[0]), len(part))}{after}", tuple(chain.from_iterable(part)))
 
 
-def query_rows(conn: SqlConnection, before: str, rows: Sequence[tuple[Any, ...]], after: str) -> Iterator[list[Any]]:
+def query_rows(conn: SqlConnection, before: str, rows: Sequence[Row], after: str) -> Iterator[JsonRow]:
     """The rows of a query over `VALUES (…), (…)` that answers all of them as one JSON array."""
+    if isinstance(conn, SharedConnection):
+        yield from conn.query_rows(before, rows, after)
+        return
     for part in _pieces(rows):
         sql = f"{before} values {_marks(len(part[0]), len(part))}{after}"
         (text,) = conn.execute(sql, tuple(chain.from_iterable(part))).fetchone()
@@ -50,7 +57,7 @@ def marks(count: int) -> str:
     return ", ".join("?" * count) or "null"
 
 
-def select_in(conn: SqlConnection, before: str, keys: Sequence[int], *first: int) -> Iterator[tuple[Any, ...]]:
+def select_in(conn: SqlConnection, before: str, keys: Sequence[int], *first: int) -> Iterator[Row]:
     """The rows of `before (?, ?, …)` for all keys, piece by piece; `first` are the parameters in `before`."""
     for part in _pieces(keys):
         yield from conn.execute(f"{before} {_marks(len(part), 1)}", (*first, *part)).fetchall()

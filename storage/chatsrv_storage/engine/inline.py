@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import trio
 
+from chatsrv_storage.engine import id_reservation
 from chatsrv_storage.engine.backup import write_backup
 from chatsrv_storage.engine.batch import Report
 from chatsrv_storage.engine.connection import JobConnection, Synchronous, configure_reader, configure_writer, connect
@@ -21,6 +22,7 @@ from chatsrv_storage.engine.job_queue import WaitingJobs
 from chatsrv_storage.engine.jobs import Driver, Job
 from chatsrv_storage.engine.migrate import Migration, migrate
 from chatsrv_storage.engine.reader_pool import query_error, run_query
+from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.engine.writer import BatchRunner
 from chatsrv_storage.errors import StorageFailed
 
@@ -28,7 +30,7 @@ T = TypeVar("T")
 
 
 class InlineStorage:
-    """See port.Storage. Made and closed by `open_inline`."""
+    """See interface.Storage. Made and closed by `open_inline`."""
 
     def __init__(self, folder: DataFolder, writer: Driver, reader: Driver) -> None:
         self._folder = folder
@@ -54,7 +56,7 @@ class InlineStorage:
         return self._runner.full
 
     async def write(self, job: Job[T], /) -> T:
-        """See port.Storage. The task that finds nobody at work runs everybody's jobs."""
+        """See interface.Storage. The task that finds nobody at work runs everybody's jobs."""
         entry = await self._waiting.enter(job)
         if not self._at_work:
             self._at_work = True
@@ -64,7 +66,7 @@ class InlineStorage:
         return await self._waiting.result(entry)
 
     async def read(self, query: Job[T], /, caller: Caller = SERVER) -> T:
-        """See port.Storage. One runs at a time, at once: nobody waits."""
+        """See interface.Storage. One runs at a time, at once: nobody waits."""
         del caller
         await trio.lowlevel.checkpoint()
         if self._waiting.closed:
@@ -80,20 +82,24 @@ class InlineStorage:
             raise answer from error
 
     async def search(self, query: Job[T], /, caller: Caller = SERVER) -> T:
-        """See port.Storage. Without a deadline, so that a test's outcome does not depend on the machine's load."""
+        """See interface.Storage. Without a deadline, so that a test's outcome does not depend on the machine's load."""
         return await self.read(query, caller)
 
     async def look_up(self, query: Job[T], /) -> T:
-        """See port.Storage: every query runs in the calling thread here."""
+        """See interface.Storage: every query runs in the calling thread here."""
         return await self.read(query)
 
+    async def open_ids(self, node: int) -> Snowflake:
+        """See interface.Storage."""
+        return Snowflake(node, await self.read(id_reservation.read))
+
     async def backup(self, destination: Path) -> None:
-        """See port.Storage."""
+        """See interface.Storage."""
         await trio.lowlevel.checkpoint()
         write_backup(self._folder.database, destination)
 
     def report_to(self, report: Report) -> None:
-        """See port.Storage."""
+        """See interface.Storage."""
         self._runner.report = report
 
     async def aclose(self) -> None:

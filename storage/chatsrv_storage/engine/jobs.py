@@ -14,6 +14,11 @@ T = TypeVar("T")
 SqlValue: TypeAlias = str | bytes | int | float | None
 Parameters: TypeAlias = Sequence[SqlValue] | Mapping[str, SqlValue]
 Row: TypeAlias = tuple[Any, ...]
+JsonRow: TypeAlias = list[Any]
+"""A row that came as a JSON array."""
+
+AnyJob: TypeAlias = "Job[Any]"
+"""A job among others of a batch, whose values are their callers' business."""
 
 
 class Cursor(Protocol):
@@ -49,6 +54,15 @@ BulkRunner: TypeAlias = Callable[[SqlConnection, Sequence[Any]], list[Any]]
 It must do what they do one after the other. A job of such a kind raises no Refusal but answers it, since whatever is
 raised takes back the whole call; then each job runs alone.
 """
+
+
+class GroupBound(Protocol):
+    """A job that changes one group: where others write too, the group is locked before the batch's jobs run."""
+
+    @property
+    def group_id(self) -> int:
+        """The group, which need not exist yet."""
+        ...
 
 
 class BatchAware(Protocol):

@@ -21,7 +21,7 @@ from chatsrv_storage.migration_steps import STEPS
 
 APPLICATION_ID: Final = int.from_bytes(b"chat")
 
-_FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+MIGRATION_FILE: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 
 @attrs.frozen
@@ -52,7 +52,7 @@ def load_migrations(folder: "Traversable | Path | None" = None) -> tuple[Migrati
     found = [
         Migration(int(match[1]), match[2], file.read_text("utf-8"), STEPS.get(match[2]))
         for file in sorted(folder.iterdir(), key=lambda file: file.name)
-        if (match := _FILE_NAME.fullmatch(file.name))
+        if (match := MIGRATION_FILE.fullmatch(file.name))
     ]
     if [each.number for each in found] != list(range(1, len(found) + 1)):
         raise ValueError(f"the migrations in {folder} are not numbered 1, 2, 3, …: {[each.number for each in found]}")

@@ -5,7 +5,7 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import outcome
 import trio
@@ -48,8 +48,8 @@ def run_query(connection: Driver, query: Job[T]) -> T:
             connection.execute("ROLLBACK")
 
 
-def query_error(error: sqlite3.Error, disk_is_full: Callable[[], bool]) -> Exception:
-    """What the caller of a query gets: a refusal, StorageFailed (the storage must stop), or a bug's own error."""
+def query_error(error: Exception, disk_is_full: Callable[[], bool]) -> Exception:
+    """What the caller of a query gets: a refusal, StorageFailed (the storage must stop), or its own error (a bug's)."""
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StorageBusy()
@@ -109,6 +109,14 @@ class Reader:
         return await trio.lowlevel.wait_task_rescheduled(abort)
 
 
+class QueryRunner(Protocol):
+    """A connection that runs one query at a time."""
+
+    async def run(self, query: Job[T], /) -> T:
+        """The query's value, or what it raised."""
+        ...
+
+
 class ReaderPool:
     """A few readers that callers use in turn. Owns none of them: the storage that made them closes them.
 
@@ -116,13 +124,16 @@ class ReaderPool:
     """
 
     def __init__(
-        self, readers: Sequence[Reader], disk_is_full: Callable[[], bool], max_wait_seconds: float = math.inf
+        self,
+        readers: Sequence[QueryRunner],
+        explain: Callable[[Exception], Exception],
+        max_wait_seconds: float = math.inf,
     ) -> None:
         assert readers
         self._idle = list(readers)  # the one used last comes first: its page cache is warm
         self._queue = FairQueue(len(readers), max(1, len(readers) - 1))
         self._max_wait_seconds = max_wait_seconds
-        self._disk_is_full = disk_is_full
+        self._explain = explain
         self._closed = False
 
     async def read(self, query: Job[T], when_failed: Callable[[StorageFailed], None], caller: Caller) -> T:
@@ -148,8 +159,8 @@ class ReaderPool:
         reader = self._idle.pop()
         try:
             return await reader.run(query)
-        except sqlite3.Error as error:
-            answer = query_error(error, self._disk_is_full)
+        except Exception as error:
+            answer = self._explain(error)
             if isinstance(answer, StorageFailed):
                 when_failed(answer)
             if answer is error:

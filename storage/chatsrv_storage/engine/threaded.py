@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 
+from chatsrv_storage.engine import id_reservation
 from chatsrv_storage.engine.backup import write_backup
 from chatsrv_storage.engine.batch import Report
 from chatsrv_storage.engine.bridge import BridgedConnection, open_bridged
@@ -23,7 +25,9 @@ from chatsrv_storage.engine.reader_pool import (
     SEARCH_WAIT_SECONDS,
     Reader,
     ReaderPool,
+    query_error,
 )
+from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.engine.writer import BatchRunner, GroupCommitWriter, Pace, after_turns
 from chatsrv_storage.errors import StorageFailed
 
@@ -31,7 +35,7 @@ T = TypeVar("T")
 
 
 class ThreadedStorage:
-    """See port.Storage. Made and closed by `open_threaded`."""
+    """See interface.Storage. Made and closed by `open_threaded`."""
 
     def __init__(
         self,
@@ -48,8 +52,9 @@ class ThreadedStorage:
         self._waiting = WaitingJobs()
         self._runner = BatchRunner(folder.is_full)
         self._writer = GroupCommitWriter(writer, self._waiting, self._runner, pace)
-        self._readers = ReaderPool(readers, folder.is_full)
-        self._searcher = ReaderPool([searcher], folder.is_full, SEARCH_WAIT_SECONDS)
+        explain = partial(query_error, disk_is_full=folder.is_full)
+        self._readers = ReaderPool(readers, explain)
+        self._searcher = ReaderPool([searcher], explain, SEARCH_WAIT_SECONDS)
         self._by_key = by_key
         self._one_backup = trio.CapacityLimiter(1)
         # The writer's own method, not a wrapper of it: saves a coroutine on the way of every message.
@@ -71,19 +76,23 @@ class ThreadedStorage:
         return self._runner.full
 
     async def read(self, query: Job[T], /, caller: Caller = SERVER) -> T:
-        """See port.Storage."""
+        """See interface.Storage."""
         return await self._readers.read(query, self._waiting.fail, caller)
 
     async def search(self, query: Job[T], /, caller: Caller = SERVER) -> T:
-        """See port.Storage."""
+        """See interface.Storage."""
         return await self._searcher.read(query, self._waiting.fail, caller)
 
     async def look_up(self, query: Job[T], /) -> T:
-        """See port.Storage."""
+        """See interface.Storage."""
         return await self._by_key.read(query, self._waiting.fail)
 
+    async def open_ids(self, node: int) -> Snowflake:
+        """See interface.Storage."""
+        return Snowflake(node, await self.read(id_reservation.read))
+
     async def backup(self, destination: Path) -> None:
-        """See port.Storage."""
+        """See interface.Storage."""
         database = self._folder.database
 
         def work() -> None:
@@ -96,7 +105,7 @@ class ThreadedStorage:
         await trio.to_thread.run_sync(work, limiter=self._one_backup)
 
     def report_to(self, report: Report) -> None:
-        """See port.Storage."""
+        """See interface.Storage."""
         self._runner.report = report
 
     async def aclose(self) -> None:

@@ -16,7 +16,7 @@ takes two fifths off what a message costs (docs/performance.md).
 
 import sqlite3
 from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 import outcome
 import trio
@@ -37,6 +37,9 @@ from chatsrv_storage.engine.jobs import Driver, Job
 from chatsrv_storage.errors import StorageFailed, StorageFull
 
 T = TypeVar("T")
+ConnectionT = TypeVar("ConnectionT")
+OwnedT_co = TypeVar("OwnedT_co", covariant=True)
+UsedT_contra = TypeVar("UsedT_contra", contravariant=True)
 
 TURNS: Final = 3
 """One for the callers of the last batch, one for what they had to say, one for what was waiting to be read."""
@@ -54,10 +57,10 @@ def after_turns(start: Callable[[], None], turns: int = TURNS) -> None:
         trio.lowlevel.current_trio_token().run_sync_soon(start)
 
 
-class Worker(Protocol):
+class Worker(Protocol[OwnedT_co]):
     """A thread with a connection: BridgedConnection, said without its aiosqlite."""
 
-    def submit(self, function: Callable[[Driver], T], done: Callable[[outcome.Outcome[T]], None]) -> None:
+    def submit(self, function: Callable[[OwnedT_co], T], done: Callable[[outcome.Outcome[T]], None]) -> None:
         """Have the thread call `function`, then call `done` in the Trio thread."""
         ...
 
@@ -103,10 +106,33 @@ class BatchRunner:
         return None
 
 
-class GroupCommitWriter:
+class Runner(Protocol[UsedT_contra]):
+    """What the writer has done in the worker's thread."""
+
+    def run(self, connection: UsedT_contra, entries: list[Entry], /) -> BatchResult:
+        """Run the entries' jobs in one transaction, or as many as it takes. Never raises."""
+        ...
+
+    @property
+    def checkpoint_due(self) -> bool:
+        """Whether `checkpoint` should come before the next batch."""
+        ...
+
+    def checkpoint(self, connection: UsedT_contra, /) -> StorageFailed | None:
+        """Put the database in order; the failure that ends the storage, if any."""
+        ...
+
+
+class GroupCommitWriter(Generic[ConnectionT]):
     """Runs jobs on a worker's connection. Made and closed by the storage that owns the worker."""
 
-    def __init__(self, worker: Worker, waiting: WaitingJobs, runner: BatchRunner, pace: Pace = after_turns) -> None:
+    def __init__(
+        self,
+        worker: Worker[ConnectionT],
+        waiting: WaitingJobs,
+        runner: Runner[ConnectionT],
+        pace: Pace = after_turns,
+    ) -> None:
         self._worker = worker
         self._waiting = waiting
         self._runner = runner

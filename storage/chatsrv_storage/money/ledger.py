@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from chatsrv_redpack import Account, AccountKind, InvalidError, RefusedError, Transfer, TransferRow, audit
 from chatsrv_redpack.ledger import apply
 from chatsrv_storage.engine.bulk_sql import execute_rows
+from chatsrv_storage.engine.shared import lock_accounts
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection, SqlValue
 
@@ -40,6 +41,7 @@ def balance_of(conn: SqlConnection, account: Account) -> int:
 
 def post(conn: SqlConnection, transfer: Transfer) -> dict[Account, int]:
     """Store a transfer and the two balances it makes, which are answered. Raises Refusal where one may not be so."""
+    lock_accounts(conn, [(account.kind.value, account.id) for account in (transfer.giver, transfer.receiver)])
     before = {account: balance_of(conn, account) for account in (transfer.giver, transfer.receiver)}
     try:
         after = apply(before, transfer)
@@ -56,8 +58,11 @@ def post(conn: SqlConnection, transfer: Transfer) -> dict[Account, int]:
 def post_shares(conn: SqlConnection, transfers: Sequence[Transfer]) -> None:
     """Store many transfers out of escrows, which hold them all: the caller has drawn no more than was in each."""
     execute_rows(conn, "insert into transfer", [_row(transfer) for transfer in transfers])
-    received = [(transfer.receiver.kind.value, transfer.receiver.id, transfer.cents) for transfer in transfers]
-    execute_rows(conn, "insert into account", received, _ADD)
+    received: dict[tuple[str, int], int] = {}  # summed: PostgreSQL takes no account twice in one statement
+    for transfer in transfers:
+        account = transfer.receiver.kind.value, transfer.receiver.id
+        received[account] = received.get(account, 0) + transfer.cents
+    execute_rows(conn, "insert into account", [(*account, cents) for account, cents in received.items()], _ADD)
     paid: dict[int, int] = {}
     for transfer in transfers:
         assert transfer.giver.kind is AccountKind.ESCROW

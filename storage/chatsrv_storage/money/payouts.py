@@ -142,7 +142,7 @@ _CHECKS: Final = (
     ),
     (
         "select a.id from audit a left join transfer t on t.kind = 'grant'"
-        " and t.id = cast(substr(a.detail, instr(a.detail, 'transfer ') + 9) as integer)"
+        " and t.id = cast(substr(a.detail, instr(a.detail, 'transfer ') + 9) as bigint)"
         " where a.action = 'wallet_grant' and t.id is null",
         "row {} of the audit log: the transfer of this wallet_grant is not there",
     ),

@@ -1,0 +1,33 @@
+"""Which storage a configuration means: a data folder, a database, or one that is gone at the end."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Final
+
+from chatsrv.config import Config
+from chatsrv_storage.engine.connection import Synchronous
+from chatsrv_storage.engine.folder import hold_folder
+from chatsrv_storage.interface import Pace, Storage, open_memory_storage, open_storage
+
+_SYNCHRONOUS: Final[dict[str, Synchronous]] = {"full": "FULL", "normal": "NORMAL", "off": "OFF"}
+
+
+def open_configured_storage(
+    config: Config, opened: AbstractAsyncContextManager[Storage] | None, pace: Pace
+) -> AbstractAsyncContextManager[Storage]:
+    """The storage of a server; `opened` is one that its caller chose. Entering raises FolderError."""
+    if opened is not None:
+        return opened
+    if config.database:
+        return _database(config, pace)
+    if config.data is None:
+        return open_memory_storage(inline=False, pace=pace)
+    return open_storage(config.data, synchronous=_SYNCHRONOUS[config.durability], pace=pace)
+
+
+@asynccontextmanager
+async def _database(config: Config, pace: Pace) -> AsyncGenerator[Storage]:
+    """The storage in PostgreSQL, and the node's own folder: media that are in no bucket, backups, the operators' socket."""
+    with nullcontext() if config.data is None else hold_folder(config.data):
+        async with open_storage(config.database, pace=pace) as storage:
+            yield storage

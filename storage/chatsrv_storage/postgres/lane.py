@@ -1,0 +1,154 @@
+"""A lane: a connection that writes, and the row of the database that says who writes on it.
+
+Every transaction begins by counting up its lane's row. That row is four things:
+
+    fence     a lane that was taken over has another epoch: what its old holder still has under way is not stored
+    outcome   when the connection breaks in COMMIT, the next one reads whether the count was reached
+    number    the node number of the ids that are given out under it; the next holder begins above what was reserved
+    sign      that its holder lives
+
+The outcome was tried with jobs that have no key of their own: in 14 breaks in COMMIT (a killed database, a killed and a
+stopped primary under Patroni) each was applied exactly once (docs/cluster.md).
+"""
+
+import os
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+import psycopg
+
+from chatsrv_storage.engine.snowflake import MAX_NODE, Snowflake
+from chatsrv_storage.errors import DatabaseUnusable
+from chatsrv_storage.postgres.driver import PostgresConnection
+from chatsrv_storage.postgres.errors import LaneLost
+
+RESERVED_MS: Final = 60_000
+"""For how long ahead ids are reserved by each transaction: far longer than one may take."""
+
+ABANDONED_SECONDS: Final = 60
+"""A lane that nobody counted up for so long, by the database's clock, is anybody's."""
+
+RETRY_SECONDS: Final = 0.1
+"""Between two attempts to connect."""
+
+_TAKE: Final = (
+    "update lane set epoch = epoch + 1, node = $1, seen_at = now() where number ="
+    f" (select number from lane where seen_at < now() - interval '{ABANDONED_SECONDS} seconds'"
+    "   order by number limit 1 for update skip locked)"
+    " returning number, epoch, batch, reserved_until"
+)
+_MAKE: Final = (
+    f"insert into lane select n, 1, 0, 0, $1, now() from generate_series(0, {MAX_NODE}) n"
+    " where not exists (select 1 from lane where number = n) order by n limit 1"
+    " on conflict do nothing returning number, epoch, batch, reserved_until"
+)
+_COUNT: Final = (
+    "update lane set batch = batch + 1, seen_at = now(), reserved_until = max(reserved_until, $3)"
+    " where number = $1 and epoch = $2 returning batch"
+)
+
+
+class Lane:
+    """One writer's place in the database. Used by one thread; made and closed by the storage."""
+
+    def __init__(self, dsn: str, node: str) -> None:
+        self.ids = Snowflake()
+        self.number = -1
+        self._dsn = dsn
+        self._node = node
+        self._epoch = 0
+        self._batch = 0
+        self._connection: PostgresConnection | None = None
+
+    def connection(self) -> PostgresConnection:
+        """The connection, made again where it broke. Raises psycopg.OperationalError."""
+        if self._connection is None or self._connection.is_broken:
+            self.disconnect()
+            self._connection = PostgresConnection(self._dsn)
+            if self.number < 0:
+                self._take(self._connection)
+        return self._connection
+
+    def disconnect(self) -> None:
+        """Give the connection up; the lane stays ours."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+        self._connection = None
+
+    def cut(self) -> None:
+        """End the connection from another thread: whoever waits for the database's answer gets an error."""
+        connection = self._connection
+        if connection is not None and not connection.is_broken:
+            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.raw.fileno())) as copy:
+                copy.shutdown(socket.SHUT_RDWR)
+
+    def abandon(self) -> None:
+        """The lane is somebody else's by now: take another with the next connection."""
+        self.disconnect()
+        self.number = -1
+
+    def _take(self, connection: PostgresConnection) -> None:
+        """Take a lane that nobody holds. Raises DatabaseUnusable where all 1,024 are held."""
+        row = None
+        for sql in (_TAKE, *(_MAKE,) * 10):  # another node may have made the same one at the same time
+            row = connection.raw.execute(sql.encode(), [self._node]).fetchone()
+            if row is not None:
+                break
+        if row is None:
+            raise DatabaseUnusable(f"All {MAX_NODE + 1} lanes of the database are held: are there so many nodes?")
+        self.number, self._epoch, self._batch, reserved = row
+        self.ids.move(self.number, max(reserved, self.ids.latest_ms))
+
+    def begin(self, group_ids: Sequence[int]) -> PostgresConnection:
+        """Begin a transaction: count the lane up, and lock these groups in one order. Two round trips for all.
+
+        Raises LaneLost, psycopg.Error.
+        """
+        connection = self.connection()
+        raw = connection.raw
+        with raw.pipeline():
+            raw.execute("BEGIN")
+            counted = raw.execute(_COUNT, [self.number, self._epoch, self.ids.latest_ms + RESERVED_MS])
+            if group_ids:
+                raw.execute(
+                    "select id from chat_group where id = any($1) order by id for no key update", [sorted(group_ids)]
+                )
+        row = counted.fetchone()
+        if row is None:
+            raise LaneLost(f"lane {self.number} was taken over by another node")
+        self._batch = row[0]
+        return connection
+
+    def was_committed(self) -> bool | None:
+        """Whether the transaction under way when the connection broke is stored; None where another holds the lane by now.
+
+        Raises psycopg.OperationalError.
+
+        The old connection's transaction may still be open in the server, which does not know that we are gone: so the row is
+        locked, which waits for it.
+        """
+        row = (
+            self.connection()
+            .raw.execute("select epoch, batch from lane where number = $1 for update", [self.number])
+            .fetchone()
+        )
+        assert row is not None
+        return row[1] >= self._batch if row[0] == self._epoch else None
+
+    def give_back(self) -> None:
+        """Let anybody have the lane at once, and close the connection."""
+        if self._connection is not None and not self._connection.is_broken:
+            with suppress(psycopg.Error):
+                self._connection.raw.execute(
+                    "update lane set seen_at = '-infinity' where number = $1 and epoch = $2", [self.number, self._epoch]
+                )
+        self.disconnect()
+
+
+def wait_before_retry() -> None:
+    """Let a moment pass, in a lane's thread."""
+    time.sleep(RETRY_SECONDS)

@@ -1,0 +1,102 @@
+"""Brings a database to this program's schema: as engine/migrate.py, with PostgreSQL's own files of the same numbers.
+
+The first file makes what SQLite's migrations up to its number make, since no PostgreSQL is older. The version is the row
+of the table `schema_version`, whose name also says that the database is ours.
+"""
+
+from importlib.resources import files
+from typing import Final
+
+import psycopg
+
+from chatsrv_storage.engine.migrate import MIGRATION_FILE
+from chatsrv_storage.errors import DatabaseUnusable, SchemaTooNew
+from chatsrv_storage.postgres.driver import PostgresConnection
+from chatsrv_storage.postgres.errors import place_of
+
+_LOCK: Final = int.from_bytes(b"chatsrv1")
+"""The advisory lock under which one node migrates and the others wait."""
+
+
+def load() -> dict[int, str]:
+    """The SQL of each step by its number. Raises ValueError where a number is missing."""
+    folder = files("chatsrv_storage") / "postgres" / "migrations"
+    found = {
+        int(match[1]): file.read_text("utf-8")
+        for file in sorted(folder.iterdir(), key=lambda file: file.name)
+        if (match := MIGRATION_FILE.fullmatch(file.name))
+    }
+    numbers = list(found)
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise ValueError(f"PostgreSQL's migrations are not numbered one after the other: {numbers}")
+    return found
+
+
+def migrate(connection: PostgresConnection, dsn: str) -> int:
+    """Run the steps that the database lacks, each in a transaction; answers the version.
+
+    Raises SchemaTooNew, DatabaseUnusable (not ours, or set up in another way), psycopg.Error.
+    """
+    steps = load()
+    _require_set_up(connection, dsn)
+    connection.raw.execute("select pg_advisory_lock($1)", [_LOCK])
+    try:
+        version = _version(connection, dsn)
+        if version > max(steps):
+            raise SchemaTooNew(
+                f"The database {place_of(dsn)} was written by a newer chatsrv (schema {version}, this one knows"
+                f" {max(steps)}). Install that version on this node."
+            )
+        for number, sql in steps.items():
+            if number > version:
+                with connection.raw.transaction():
+                    connection.raw.execute(sql.encode())
+                    connection.raw.execute("update schema_version set version = $1", [number])
+    finally:
+        connection.raw.execute("select pg_advisory_unlock($1)", [_LOCK])
+    return max(steps)
+
+
+def _require_set_up(connection: PostgresConnection, dsn: str) -> None:
+    info = connection.raw.info
+    if info.server_version < 150_000:
+        raise DatabaseUnusable(f"The database {place_of(dsn)} is older than PostgreSQL 15.")
+    row = connection.raw.execute(
+        "select pg_encoding_to_char(encoding), datcollate, pg_is_in_recovery() from pg_database"
+        " where datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    encoding, collation, is_standby = row
+    if encoding != "UTF8" or collation not in ("C", "POSIX", "C.UTF-8", "C.utf8"):
+        raise DatabaseUnusable(
+            f"The database {place_of(dsn)} has encoding {encoding} and collation {collation}; it must be UTF8 and C."
+            " Create it with: ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE template0."
+        )
+    if is_standby:
+        raise DatabaseUnusable(
+            f"The database {place_of(dsn)} is a standby. Name all hosts, with target_session_attrs=read-write."
+        )
+
+
+def _version(connection: PostgresConnection, dsn: str) -> int:
+    """The version of the schema; 0 for an empty database, which gets its table of it."""
+    row = connection.raw.execute(
+        "select to_regclass('schema_version') is not null,"
+        " (select count(*) from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r')"
+    ).fetchone()
+    assert row is not None
+    is_ours, tables = row
+    if not is_ours:
+        if tables:
+            raise DatabaseUnusable(
+                f"The database {place_of(dsn)} holds tables of another program. Choose an empty one."
+            )
+        connection.raw.execute("create table schema_version (version bigint not null)")
+        connection.raw.execute("insert into schema_version values (0)")
+    try:
+        row = connection.raw.execute("select version from schema_version").fetchone()
+    except psycopg.errors.UndefinedColumn:
+        row = None
+    if row is None:
+        raise DatabaseUnusable(f"The database {place_of(dsn)} has a table schema_version that is not chatsrv's.")
+    return row[0]

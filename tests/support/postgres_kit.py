@@ -1,0 +1,144 @@
+"""A PostgreSQL of one's own for a run of tests: made of Debian's package in a temporary folder, gone afterwards.
+
+Where the package is missing its tests are skipped with a word, and fail in CI, which installs it.
+"""
+
+import atexit
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+import psycopg.conninfo
+import pytest
+
+from chatsrv_storage.interface import Storage
+from chatsrv_storage.postgres.driver import PostgresConnection
+from chatsrv_storage.postgres.migrate import migrate
+from chatsrv_storage.postgres.storage import open_postgres
+
+TEMPLATE: Final = "template_of_tests"
+_CREATE: Final = "create database {} encoding 'UTF8' lc_collate 'C' lc_ctype 'C.UTF-8' template {}"
+_numbers = itertools.count()
+
+
+def programs() -> Path | None:
+    """The folder of PostgreSQL's programs, version 15 or newer; None where it is not installed."""
+    found = [Path(path).parent for path in [shutil.which("initdb")] if path]
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+    return next((path for path in found if (path / "initdb").exists()), None)
+
+
+class PostgresServer:
+    """One server on a Unix socket, that forgets its data with a power cut: a test has none."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self._options = options
+        self._programs = programs()
+        # As root it would refuse to run.
+        self._user: dict[str, Any] = {} if os.getuid() else {"user": "nobody", "group": "nogroup"}
+        if not os.getuid():
+            nobody = pwd.getpwnam("nobody")
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+
+    def make(self) -> None:
+        """Make the cluster's files."""
+        self._run("initdb", "--no-sync", "-A", "trust", "-U", "chat", "-E", "UTF8", "--locale=C", "--lc-ctype=C.UTF-8")
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = [
+            f"unix_socket_directories={self.folder}",
+            "listen_addresses=",
+            "fsync=off",
+            "max_connections=200",
+            *self._options,
+        ]
+        flags = " ".join(f"-c {option}" for option in ("deadlock_timeout=100ms", *options))
+        self._run("pg_ctl", "-w", "-t", "60", "-l", "log", "-o", flags, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it: `fast` rolls back what is under way, `immediate` is a crash."""
+        self._run("pg_ctl", "-w", "-t", "60", "-m", mode, "stop", check=False)
+
+    def _run(self, program: str, *arguments: str, check: bool = True) -> None:
+        assert self._programs is not None
+        command = [str(self._programs / program), "-D", str(self.folder / "data"), *arguments]
+        # Into a file: the server inherits it and would keep a pipe open.
+        with (self.folder / "output").open("ab") as output:
+            done = subprocess.run(
+                command, cwd=self.folder, check=False, timeout=90, stdout=output, stderr=output, **self._user
+            )
+        assert not check or done.returncode == 0, (self.folder / "output").read_text()
+
+    def dsn(self, database: str) -> str:
+        """Where a database of it is."""
+        return f"postgresql://chat@/{database}?host={self.folder}"
+
+    def execute(self, sql: str, database: str = "postgres") -> None:
+        """Run a statement as its owner."""
+        with psycopg.connect(self.dsn(database), autocommit=True) as connection:
+            connection.execute(sql.encode())
+
+    def create(self, template: str = TEMPLATE) -> str:
+        """A new database; answers its DSN."""
+        name = f"t{next(_numbers)}"
+        self.execute(_CREATE.format(name, template))
+        return self.dsn(name)
+
+
+def require_postgres() -> None:
+    """Skip the test, or fail it in CI, where PostgreSQL is not installed."""
+    if programs() is None:
+        reason = "PostgreSQL is not installed: apt-get install postgresql-15 postgresql-contrib"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+
+@contextmanager
+def serving_postgres(*options: str) -> Generator[PostgresServer]:
+    """A server for a test that stops and starts it."""
+    require_postgres()
+    folder = Path(tempfile.mkdtemp(prefix="chatsrv-pg-"))
+    server = PostgresServer(folder, *options)
+    try:
+        server.make()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def shared_postgres() -> PostgresServer:
+    """The server of this process's tests, with a template that has the schema."""
+    serving = serving_postgres()
+    server = serving.__enter__()
+    atexit.register(serving.__exit__, None, None, None)
+    server.execute(_CREATE.format(TEMPLATE, "template0"))
+    connection = PostgresConnection(server.dsn(TEMPLATE))
+    migrate(connection, server.dsn(TEMPLATE))
+    connection.close()
+    return server
+
+
+@asynccontextmanager
+async def open_fresh_postgres(inline: bool = True) -> AsyncGenerator[Storage]:
+    """A storage in a new database, which is dropped afterwards."""
+    server = shared_postgres()
+    dsn = server.create()
+    try:
+        async with open_postgres(dsn, inline=inline, readers=1) as storage:
+            yield storage
+    finally:
+        name = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
+        server.execute(f"drop database {name} with (force)")
