@@ -126,6 +126,24 @@ async def test_film(probe):
         assert colours(facts) == expected
 
 
+async def test_streams_of_different_lengths_and_pauses_are_whole(probe):
+    for container in ("mp4", "webm"):
+        for picture, sound in ((1.0, 5.0), (0.1, 4.0), (3.0, 1.0)):
+            facts = await probe(files.film_with_sound(picture, sound, container), declared=Kind.VIDEO)
+            assert abs(facts.duration_ms - 1000 * max(picture, sound)) < 60, (container, picture, sound)
+            assert (facts.width, facts.height) == (64, 48)
+        film = files.film_with_sound(1.0, 5.0, container)
+        assert await refusal(probe(film[: len(film) - 500])) is MediaCode.BROKEN
+    for container in ("ogg", "webm"):
+        facts = await probe(files.voice_with_pause(container), declared=Kind.AUDIO)
+        assert abs(facts.duration_ms - 6000) < 100, container
+        assert min(facts.waveform[1:10]) > 100
+        assert max(facts.waveform[14:50]) < 30, "the pause is where it was"
+        assert min(facts.waveform[55:63]) > 100
+    late = await probe(files.voice_with_pause("webm", starts_at=3600.0), declared=Kind.AUDIO)
+    assert abs(late.duration_ms - 6000) < 100, "a part of a stream begins late"
+
+
 async def test_hostile_files_get_a_typed_error_and_the_worker_lives(probe):
     await probe(files.picture())
     pid = probe.prober._idle[0].process.pid

@@ -111,3 +111,47 @@ def film(
         file.mux(stream.encode(None))
         file.close()
         return Path(out.name).read_bytes()
+
+
+def film_with_sound(picture_seconds: float, sound_seconds: float, container: str = "mp4") -> bytes:
+    """A film whose picture and sound differ in length: one frame and a song, or sound that goes on after the picture."""
+    out = io.BytesIO()
+    with av.open(out, "w", format=container) as file:
+        video: Any = file.add_stream("libx264" if container == "mp4" else "libvpx", rate=10)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.codec_context.thread_count = 1
+        audio: Any = file.add_stream("aac" if container == "mp4" else "libopus", rate=48_000, layout="mono")
+        for number in range(max(1, int(picture_seconds * 10))):
+            frame = av.VideoFrame.from_image(Image.new("RGB", (64, 48), "red")).reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            file.mux(video.encode(frame))
+        file.mux(video.encode(None))
+        resampler = av.AudioResampler(
+            format=audio.format, layout="mono", rate=48_000, frame_size=audio.frame_size or 960
+        )
+        with av.open(io.BytesIO(wav(sound_seconds)), "r") as source:
+            for decoded in [*source.decode(audio=0), None]:
+                for part in resampler.resample(decoded):
+                    file.mux(audio.encode(part))
+        file.mux(audio.encode(None))
+    return out.getvalue()
+
+
+def voice_with_pause(container: str, codec: str = "libopus", *, starts_at: float = 0.0) -> bytes:
+    """A second of tone, four seconds that are not in the file at all, and a second of tone, as browsers record pauses."""
+    out = io.BytesIO()
+    with av.open(out, "w", format=container) as file:
+        stream: Any = file.add_stream(codec, rate=48_000, layout="mono")
+        resampler = av.AudioResampler(
+            format=stream.format, layout="mono", rate=48_000, frame_size=stream.frame_size or 960
+        )
+        with av.open(io.BytesIO(wav(4.0)), "r") as source:
+            parts = [part for frame in source.decode(audio=0) for part in resampler.resample(frame)]
+        for part in parts[: len(parts) // 2]:  # the loud half of it
+            seconds = part.pts / 48_000
+            moved = seconds + starts_at + (4.0 if seconds >= 1.0 else 0.0)
+            for packet in stream.encode(part):
+                packet.pts = packet.dts = packet.pts + round((moved - seconds) / packet.time_base)
+                file.mux(packet)
+        file.mux([packet for packet in stream.encode(None) if not packet.pts])
+    return out.getvalue()
