@@ -4,13 +4,14 @@ import io
 import os
 import signal
 import sys
+from fractions import Fraction
 from typing import Any
 
 import pytest
 import support.media_files as files
 import trio
 import trio.testing
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.probe import pool as probe_module
@@ -74,6 +75,60 @@ async def test_pictures(probe):
     assert (await probe(files.picture("JPEG", mode="CMYK"))).width == 400
     assert (await probe(files.picture("PNG", (1, 1)))).preview.width == 1
     assert (await probe(files.picture("PNG", (5000, 2)))).preview.height == 1
+
+
+def preview(facts):
+    image: Any = Image.open(io.BytesIO(facts.preview.webp)).convert("RGBA")
+    return image
+
+
+async def test_pictures_are_averaged_not_sampled(probe):
+    for mode in ("L", "1", "P", "LA", "RGB", "RGBA"):
+        image = preview(await probe(files.stripes(mode)))
+        greys = {image.getpixel((x, y))[0] for x in range(20, 300, 40) for y in range(10, 110, 7)}
+        assert all(110 < grey < 145 for grey in greys), (mode, greys)
+        assert image.getpixel((160, 200))[:3] == (255, 255, 255)
+
+
+async def test_a_colour_that_stands_for_transparent_leaves_no_fringe(probe):
+    for mode, key in (("RGB", (255, 0, 255)), ("P", 1)):
+        drawn = Image.new("RGB", (1280, 960), "magenta")
+        ImageDraw.Draw(drawn).ellipse((100, 100, 1100, 860), fill="lime")
+        if mode == "P":
+            drawn = drawn.quantize(2, dither=Image.Dither.NONE)
+            key = drawn.getpixel((0, 0))
+        out = io.BytesIO()
+        drawn.save(out, "PNG", transparency=key)
+        image = preview(await probe(out.getvalue()))
+        assert image.getpixel((1, 1))[3] == 0
+        assert image.getpixel((160, 120))[3] == 255
+        assert all(red < 90 and blue < 90 for red, _, blue, alpha in image.get_flattened_data() if alpha > 40), mode
+
+
+async def test_colours_are_those_that_the_profile_means(probe):
+    for kind in ("PNG", "JPEG", "WEBP"):
+        for mode in ("RGB", "RGBA"):
+            if (kind, mode) == ("JPEG", "RGBA"):
+                continue
+            out = io.BytesIO()
+            Image.new(mode, (400, 300), (234, 51, 35)).save(out, kind, icc_profile=files.display_p3(), quality=95)
+            red, green, blue, _ = preview(await probe(out.getvalue())).getpixel((100, 100))
+            assert red > 247, (kind, mode)
+            assert green < 20, (kind, mode)
+            assert blue < 20, (kind, mode)
+    for mode in ("L", "CMYK"):  # a profile for another kind of picture is ignored
+        out = io.BytesIO()
+        Image.new(mode, (400, 300)).save(out, "JPEG", icc_profile=files.display_p3())
+        assert (await probe(out.getvalue())).width == 400
+
+
+async def test_pixels_of_films_are_no_squares(probe):
+    for aspect, size in ((Fraction(4, 3), (96, 54)), (Fraction(3, 4), (72, 72))):
+        facts = await probe(files.film(size=(72, 54), pixel_aspect=aspect))
+        assert (facts.width, facts.height) == (facts.preview.width, facts.preview.height) == size
+        assert colours(facts) == "brrr"
+    turned = await probe(files.film(size=(72, 54), pixel_aspect=Fraction(4, 3), rotation=90))
+    assert (turned.width, turned.height) == (54, 96)
 
 
 @pytest.mark.parametrize(

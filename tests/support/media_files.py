@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
-from PIL import Image
+from PIL import Image, ImageCms
 
 from chatsrv.media.probe.facts import MAX_FRAMES
 
@@ -91,6 +91,7 @@ def film(
     seconds: float = 2.0,
     size: tuple[int, int] = (64, 48),
     rotation: int = 0,
+    pixel_aspect: Fraction | None = None,
     fast_start: bool = False,
 ) -> bytes:
     """The same picture ten times a second; `fast_start` puts the index first, where cutting the end leaves it whole."""
@@ -100,6 +101,8 @@ def film(
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
+        if pixel_aspect:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         if rotation:
             stream.set_display_rotation(rotation)
         for number in range(int(seconds * 10)):
@@ -148,10 +151,39 @@ def voice_with_pause(container: str, codec: str = "libopus", *, starts_at: float
         with av.open(io.BytesIO(wav(4.0)), "r") as source:
             parts = [part for frame in source.decode(audio=0) for part in resampler.resample(frame)]
         for part in parts[: len(parts) // 2]:  # the loud half of it
-            seconds = part.pts / 48_000
+            seconds = (part.pts or 0) / 48_000
             moved = seconds + starts_at + (4.0 if seconds >= 1.0 else 0.0)
             for packet in stream.encode(part):
-                packet.pts = packet.dts = packet.pts + round((moved - seconds) / packet.time_base)
+                base = packet.time_base
+                assert base is not None
+                packet.pts = packet.dts = packet.pts + round((moved - seconds) / base)
                 file.mux(packet)
         file.mux([packet for packet in stream.encode(None) if not packet.pts])
+    return out.getvalue()
+
+
+def display_p3() -> bytes:
+    """A colour profile with the primaries of Display P3, made of Pillow's sRGB profile."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    primaries = {
+        b"rXYZ": (0.51512, 0.24120, -0.00105),
+        b"gXYZ": (0.29198, 0.69225, 0.04189),
+        b"bXYZ": (0.15710, 0.06657, 0.78407),
+    }
+    (count,) = struct.unpack_from(">I", profile, 128)
+    for at in range(132, 132 + 12 * count, 12):
+        name, offset, _ = struct.unpack_from(">4sII", profile, at)
+        if name in primaries:
+            struct.pack_into(">3i", profile, offset + 8, *(round(value * 65536) for value in primaries[name]))
+    return bytes(profile)
+
+
+def stripes(mode: str, kind: str = "PNG", size: tuple[int, int] = (1280, 960)) -> bytes:
+    """Black and white lines of one pixel, which are grey when they are scaled down by an even number."""
+    image = Image.new("L", size, "white")
+    image.paste("black", (0, 0, size[0], size[1] // 2))
+    for y in range(0, size[1] // 2, 2):
+        image.paste("white", (0, y, size[0], y + 1))
+    out = io.BytesIO()
+    image.convert(mode).save(out, kind)
     return out.getvalue()

@@ -6,11 +6,12 @@ from. A list of those parts would be wrong with the next release of either; usin
 
 import io
 import wave
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 import av
 from av.video.frame import VideoFrame
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 from chatsrv.media.probe.preview_av import av_facts
 from chatsrv.media.probe.preview_image import image_facts
@@ -32,7 +33,9 @@ def _picture(decoder: str) -> io.BytesIO:
     out = io.BytesIO()
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
-    Image.new("RGB", (_SIDE, _SIDE)).save(out, decoder, exif=exif)
+    create_profile = cast("Callable[[str], Any]", ImageCms.createProfile)
+    profile = ImageCms.ImageCmsProfile(create_profile("sRGB")).tobytes()
+    Image.new("RGB", (_SIDE, _SIDE)).save(out, decoder, exif=exif, icc_profile=profile)
     return out
 
 

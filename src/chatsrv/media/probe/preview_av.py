@@ -6,6 +6,7 @@ where its demuxer fails or where bytes of it are missing, and not because its st
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import IO, Any, Final, cast
 
 import av
@@ -37,6 +38,8 @@ _COVER_CODECS: Final = ("mjpeg", "png")
 _POSTER_AT_MS: Final = 1000
 # PyAV counts a rotation counter-clockwise; EXIF's numbers say what to undo.
 _ORIENTATION: Final = {90: 8, 180: 3, 270: 6}
+# Width to height of a pixel, or the other way: the widest in use is 2.
+_MAX_ASPECT: Final = 8
 # Packets looked at for one frame that decodes.
 _MAX_POSTER_PACKETS: Final = 600
 
@@ -126,10 +129,18 @@ def _video(container: av.container.InputContainer, stream: VideoStream) -> tuple
     frame = _poster(container, stream, min(_POSTER_AT_MS, duration // 10)) or _poster(container, stream, 0)
     if frame is None:
         raise MediaError(MediaCode.BROKEN)
-    if frame.rotation % 180:
-        width, height = height, width
-    fields, webp = preview_of(_image(frame), _ORIENTATION.get(frame.rotation % 360, 1))
+    shown = _shown_size(width, height, stream.sample_aspect_ratio)
+    fields, webp = preview_of(_image(frame), _ORIENTATION.get(frame.rotation % 360, 1), shown)
+    width, height = shown[::-1] if frame.rotation % 180 else shown
     return {"kind": "video", "width": width, "height": height, "duration_ms": duration, **fields}, webp
+
+
+def _shown_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """The size on a screen, whose pixels are squares: one side grows, as in browsers. Absurd aspects are ignored."""
+    if not aspect or not 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
+        return width, height
+    grown = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    return grown if max(grown) <= MAX_SIDE and grown[0] * grown[1] <= MAX_PIXELS else (width, height)
 
 
 def _poster(container: av.container.InputContainer, stream: VideoStream, at_ms: int) -> VideoFrame | None:

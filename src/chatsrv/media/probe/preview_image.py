@@ -1,7 +1,7 @@
 """Worker side: what a picture is, and its thumbnail, with Pillow. Runs in a confined process only (`probe_worker`).
 
 Decoders are opened by name, so that of Pillow's forty formats four can be reached. Size and number of frames are
-looked at before any pixel is decoded. The thumbnail is made of pixels alone: no EXIF, no colour profile, no comment.
+looked at before any pixel is decoded. The thumbnail is made of pixels alone, in sRGB: no EXIF, no colour profile, no comment.
 """
 
 import base64
@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from typing import IO, Any, Final, cast
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.probe import blurhash
@@ -53,13 +53,20 @@ def image_facts(file: IO[bytes], decoder: str) -> tuple[dict[str, Any], bytes]:
         raise MediaError(MediaCode.BROKEN) from error
 
 
-def preview_of(image: Image.Image, orientation: int = 1) -> tuple[dict[str, Any], bytes]:
-    """The header fields and the bytes of the preview; `image` may be changed."""
-    if image.mode.startswith("I"):  # 16 bits of grey: a plain conversion would clip instead of scaling
-        image = _eight_bits(image)
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    has_alpha = image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info
-    image = image.convert("RGBA" if has_alpha else "RGB")
+def preview_of(
+    image: Image.Image, orientation: int = 1, shown: tuple[int, int] | None = None
+) -> tuple[dict[str, Any], bytes]:
+    """The header fields and the bytes of the preview; `image` may be changed. `shown` is its size before it is turned,
+    where its pixels are no squares.
+    """
+    profile = image.info.get("icc_profile")
+    size = _fitted(*(shown or image.size))
+    drafted = image.draft(None, (size[0] * 2, size[1] * 2))  # a JPEG is decoded at an eighth of its size or so
+    image = _scalable(image)
+    resize = cast("Callable[..., Image.Image]", image.resize)  # typed in part only
+    image = resize(size, Image.Resampling.LANCZOS, box=drafted and drafted[1], reducing_gap=2.0)
+    image = _in_srgb(image, profile if isinstance(profile, bytes) else b"")
+    has_alpha = image.mode == "RGBA"
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
     image.info.clear()
@@ -76,6 +83,49 @@ def preview_of(image: Image.Image, orientation: int = 1) -> tuple[dict[str, Any]
     hashed = blurhash.encode(small.convert("RGB").tobytes(), *small.size)
     fields = {"preview_width": image.width, "preview_height": image.height, "blurhash": hashed, "tiny": _tiny(image)}
     return fields, out.getvalue()
+
+
+def _fitted(width: int, height: int) -> tuple[int, int]:
+    scale = min(1.0, THUMBNAIL_SIDE / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _scalable(image: Image.Image) -> Image.Image:
+    """The same in a mode whose pixels can be averaged. What has a palette, one bit, or a colour that stands for
+    transparent cannot: Pillow would leave pixels out, or mix that colour into the edges.
+    """
+    if image.mode.startswith("I"):  # 16 bits of grey: a plain conversion would clip instead of scaling
+        image = _eight_bits(image)
+    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+        return image.convert("RGBA")
+    if image.mode == "CMYK":  # its profile needs all four
+        return image
+    return image.convert("L" if image.mode in {"1", "L"} else "RGB")
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """As RGBA or RGB, with the colours that an embedded profile means. One that does not fit the picture is ignored, as
+    browsers do.
+    """
+    mode = "RGBA" if image.mode == "RGBA" else "RGB"
+    if not profile:
+        return image.convert(mode)
+    alpha = image.getchannel("A") if mode == "RGBA" else None
+    create_profile = cast("Callable[[str], ImageCms.ImageCmsProfile]", ImageCms.createProfile)
+    try:
+        meant = ImageCms.profileToProfile(
+            image.convert("RGB") if alpha else image,
+            io.BytesIO(profile),
+            create_profile("sRGB"),
+            outputMode="RGB",
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return image.convert(mode)
+    if meant is None:
+        return image.convert(mode)
+    if alpha is not None:
+        meant.putalpha(alpha)
+    return meant
 
 
 def _tiny(image: Image.Image) -> str:
