@@ -238,8 +238,14 @@ class Config:
     media_max_audio: int = attrs.field(default=128 * 2**20, validator=_at_least(1))
     media_max_video: int = attrs.field(default=2**30, validator=_at_least(1))
     media_max_file: int = attrs.field(default=2**30, validator=_at_least(1))
-    """Bytes of one medium, by kind; and of all that one user uploaded and that is not swept."""
+    """Bytes of one medium, by kind. A larger image is a file, if that is allowed to be so large."""
+    media_max_pixels: int = attrs.field(default=50_000_000, validator=_at_least(1))
+    media_max_jpeg_pixels: int = attrs.field(default=250_000_000, validator=_at_least(1))
+    media_max_frames: int = attrs.field(default=5_000, validator=_at_least(1))
+    """Of what previews are made: pixels of a picture or a film, of a JPEG, which takes less, and frames of an animation.
+    What is beyond is a file."""
     media_quota: int = attrs.field(default=10 * 2**30, validator=_at_least(0))
+    """Bytes of all that one user uploaded and that is not swept."""
     media_uploads: int = attrs.field(default=64, validator=_at_least(1))
     """Uploads at a time; each holds about half a MiB."""
     media_uploads_per_user: int = attrs.field(default=20, validator=_at_least(1))

@@ -151,9 +151,9 @@ async def test_a_signed_url_is_for_one_medium_one_session_and_some_minutes() -> 
         ("image", b"hello", 415, "media_kind_mismatch"),
         ("video", support.media_files.picture(), 415, "media_kind_mismatch"),
         ("image", support.media_files.picture("GIF") + b"PK\x05\x06" + bytes(18), 415, "media_polyglot"),
-        ("", support.media_files.picture()[:200], 422, "media_broken"),
-        ("", support.media_files.png_bomb(), 422, "media_too_many_pixels"),
-        ("", support.media_files.gif_bomb(), 422, "media_too_many_frames"),
+        ("image", support.media_files.picture()[:200], 422, "media_broken"),
+        ("image", support.media_files.png_bomb(), 422, "media_too_many_pixels"),
+        ("image", support.media_files.gif_bomb(), 422, "media_too_many_frames"),
         ("music", b"x", 400, "bad_field"),
     ],
     ids=["lying", "other-kind", "polyglot", "truncated", "png-bomb", "gif-bomb", "no-such-kind"],
@@ -164,6 +164,27 @@ async def test_wrong_files_leave_nothing(kind: str, data: bytes, status: int, co
         assert (response.status_code, error_of(response)) == (status, code)
         assert response.json()["message"]
         assert [path for path in (tmp_path / "d" / "media").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        support.media_files.picture()[:200],
+        support.media_files.png_bomb(),
+        support.media_files.gif_bomb(),
+        support.media_files.film(fast_start=True)[:2000],
+        support.media_files.sound("ogg", "libopus")[:100],
+    ],
+    ids=["truncated", "png-bomb", "gif-bomb", "cut-film", "cut-sound"],
+)
+async def test_what_cannot_be_previewed_goes_as_a_file(data: bytes) -> None:
+    async with open_http("ann") as (_, ann):
+        response = await ann.upload(data, "name.bin")
+        assert (response.status_code, response.json()["kind"]) == (201, "file")
+        got = await ann.get(f"/media/{response.json()['id']}")
+        assert got.content == data
+        assert got.headers["content-type"] == "application/octet-stream"
+        assert got.headers["content-disposition"].startswith("attachment")
 
 
 async def test_sizes_and_quota() -> None:
@@ -181,8 +202,8 @@ async def test_sizes_and_quota() -> None:
         assert error_of(streamed) == "media_too_large"
         animation = support.media_files.animation(100)
         assert len(animation) > 3000
-        assert error_of(await ann.upload(animation)) == "media_too_large"
-        assert (await ann.upload(animation, kind="file")).status_code == 201
+        assert error_of(await ann.upload(animation, kind="image")) == "media_too_large"
+        assert (await ann.upload(animation)).json()["kind"] == "file", "as one that says so itself may"
         for _ in range(2):
             assert (await ann.upload(noise + bytes(20_000))).status_code == 201
         assert error_of(await ann.upload(bytes(45_000))) == "media_over_quota"

@@ -92,9 +92,9 @@ async def test_more_than_announced_ends_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "kind", "code"),
     [
-        (support.media_files.picture()[:200], "", "media_broken"),
-        (support.media_files.png_bomb(), "", "media_too_many_pixels"),
-        (support.media_files.gif_bomb(), "", "media_too_many_frames"),
+        (support.media_files.picture()[:200], "image", "media_broken"),
+        (support.media_files.png_bomb(), "image", "media_too_many_pixels"),
+        (support.media_files.gif_bomb(), "image", "media_too_many_frames"),
         (support.media_files.picture("GIF") + b"PK\x05\x06" + bytes(18), "image", "media_polyglot"),
         (support.media_files.film()[:1000], "video", "media_broken"),
         (support.media_files.wav(), "video", "media_kind_mismatch"),

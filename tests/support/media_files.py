@@ -13,7 +13,7 @@ from typing import Any
 import av
 from PIL import Image, ImageCms
 
-from chatsrv.media.probe.facts import MAX_FRAMES
+from chatsrv.media.probe.facts import ProbeLimits
 
 
 def picture(
@@ -42,7 +42,7 @@ def gif_bomb(frames: int = 10_000) -> bytes:
     frame = (
         b"\x21\xf9\x04\x04\x01\x00\x00\x00" + b"\x2c" + struct.pack("<HHHHB", 0, 0, 4, 4, 0) + b"\x02\x02\x84\x51\x00"
     )
-    assert frames > MAX_FRAMES
+    assert frames > ProbeLimits().frames
     return head + frame * frames + b"\x3b"
 
 

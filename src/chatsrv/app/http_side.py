@@ -29,6 +29,7 @@ from chatsrv.http.web_app import web_app
 from chatsrv.log import Log
 from chatsrv.media.errors import MediaError
 from chatsrv.media.library import Library
+from chatsrv.media.probe.facts import ProbeLimits
 from chatsrv.media.probe.pool import open_prober
 from chatsrv.media.store.interface import MediaStore
 from chatsrv.media.store.local import open_local_store
@@ -64,9 +65,10 @@ async def open_library(
         uploads_per_user=config.media_uploads_per_user,
         url_seconds=config.media_url_seconds,
     )
+    previews = ProbeLimits(config.media_max_pixels, config.media_max_jpeg_pixels, config.media_max_frames)
     async with AsyncExitStack() as stack:
         store = await _open_store(config, clock, stack)
-        prober = await stack.enter_async_context(open_prober(workers=config.media_workers))
+        prober = await stack.enter_async_context(open_prober(previews, workers=config.media_workers))
         yield Library(store, prober, storage, clock, randomness, limits, metrics, log)
 
 

@@ -42,12 +42,21 @@ class MediaCode(enum.StrEnum):
 _MEANING: Final[dict[MediaCode, tuple[str, str]]] = {
     MediaCode.KIND_MISMATCH: ("The file is not of the kind it was sent as. Send it as a file instead.", "kind"),
     MediaCode.POLYGLOT: ("The file can be read as two kinds at once. Send it as a file instead.", "kind"),
-    MediaCode.BROKEN: ("The file is cut off or damaged and can't be read.", "content"),
+    MediaCode.BROKEN: ("The file is cut off or damaged and can't be previewed. Send it as a file instead.", "content"),
     MediaCode.UNSUPPORTED: ("The file uses a format that can't be previewed. Send it as a file instead.", "content"),
     MediaCode.TOO_LARGE: ("The file is larger than allowed.", "size"),
-    MediaCode.TOO_MANY_PIXELS: ("The picture has too many pixels.", "content"),
-    MediaCode.TOO_MANY_FRAMES: ("The animation has too many frames.", "content"),
-    MediaCode.TOO_COSTLY: ("Reading the file takes more memory or time than allowed.", "content"),
+    MediaCode.TOO_MANY_PIXELS: (
+        "The picture has too many pixels to be previewed. Send it as a file instead.",
+        "content",
+    ),
+    MediaCode.TOO_MANY_FRAMES: (
+        "The animation has too many frames to be previewed. Send it as a file instead.",
+        "content",
+    ),
+    MediaCode.TOO_COSTLY: (
+        "Reading the file takes more memory or time than allowed. Send it as a file instead.",
+        "content",
+    ),
     MediaCode.PROBE_UNAVAILABLE: ("Previews can't be made at the moment. Try again later.", "content"),
     MediaCode.NOT_FOUND: ("There is no such media.", "media"),
     MediaCode.BAD_RANGE: ("The range asked for lies outside the file.", "range"),

@@ -11,14 +11,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import trio
 
 from chatsrv.clock import Clock, Randomness
 from chatsrv.media.errors import MediaCode, MediaError, from_os_error
-from chatsrv.media.probe.facts import AudioFacts, Facts
+from chatsrv.media.probe.facts import REFUSALS, AudioFacts, Facts
 from chatsrv.media.probe.pool import Prober
-from chatsrv.media.probe.sniff import HEAD_BYTES, Kind, sniff, sniff_file
+from chatsrv.media.probe.sniff import ATTACHMENT, HEAD_BYTES, Kind, Sniffed, sniff, sniff_file
 from chatsrv.media.store.interface import MediaStore, UploadWriter
 from chatsrv.media.store.spool import BLOCK
 from chatsrv.media.upload_limits import UploadLimits, as_json
@@ -30,6 +31,9 @@ from chatsrv_storage.messages.media import Medium, StoredUpload
 
 Chunks = AsyncIterator[bytes]
 """Bytes as they arrive; raises MediaError (UPLOAD_STALLED, UPLOAD_CUT) where they don't."""
+
+
+_GOES_AS_FILE: Final = REFUSALS | {MediaCode.TOO_LARGE}
 
 
 def random_id(randomness: Randomness) -> int:
@@ -85,7 +89,7 @@ class Ingest:
     def _most(self, head: bytearray, declared: Kind | None) -> int:
         """The bound for what begins so. MediaError where it is not what it was declared as."""
         found = sniff(bytes(head), declared=declared)
-        return self._limits.of(declared or found.kind)
+        return self._limits.of(declared) if declared else max(self._limits.of(found.kind), self._limits.file)
 
     async def pour_checked(
         self, writer: UploadWriter, chunks: Chunks, declared: Kind | None, expected: int, algorithm: str, digest: bytes
@@ -110,10 +114,7 @@ class Ingest:
             sniffed = await trio.to_thread.run_sync(partial(sniff_file, writer.path, declared))
         except OSError as error:
             raise from_os_error(error) from error
-        facts: Facts | None = None
-        if sniffed.decoder:
-            facts = await self._prober.probe(writer.path, sniffed, declared=declared)
-            sniffed = facts.format
+        sniffed, facts = await self._looked_at(writer, sniffed, declared)
         if writer.offset > self._limits.of(sniffed.kind):
             raise MediaError(MediaCode.TOO_LARGE)
         stored = await writer.commit()
@@ -132,6 +133,23 @@ class Ingest:
         webp = None if facts is None or isinstance(facts, AudioFacts) else facts.preview.webp
         quota = self._limits.quota
         return await self._storage.write(lambda conn: media.add(conn, medium, webp, upload, quota, now_ms))
+
+    async def _looked_at(
+        self, writer: UploadWriter, sniffed: Sniffed, declared: Kind | None
+    ) -> tuple[Sniffed, Facts | None]:
+        """What it is, and the facts of it. What cannot be shown as what it is goes as a file, unless it was declared."""
+        facts: Facts | None = None
+        try:
+            if sniffed.decoder and writer.offset <= self._limits.of(sniffed.kind):
+                facts = await self._prober.probe(writer.path, sniffed, declared=declared)
+                sniffed = facts.format
+            if writer.offset > self._limits.of(sniffed.kind):
+                raise MediaError(MediaCode.TOO_LARGE)
+        except MediaError as error:
+            if declared is not None or error.code not in _GOES_AS_FILE:
+                raise
+            return ATTACHMENT, None
+        return sniffed, facts
 
 
 async def _head_of(writer: UploadWriter) -> bytes:

@@ -14,8 +14,6 @@ from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.probe import blurhash
 from chatsrv.media.probe.sniff import AUDIO_ONLY, Kind, Sniffed
 
-MAX_PIXELS: Final = 25_000_000
-MAX_FRAMES: Final = 100
 MAX_SIDE: Final = 65_535
 THUMBNAIL_SIDE: Final = 320
 # 320 x 320 of noise at quality 75 is about 60 KiB.
@@ -28,7 +26,21 @@ WAVEFORM_BARS: Final = 64
 MAX_DURATION_MS: Final = 24 * 3600 * 1000
 _MAX_HEADER: Final = 4096
 MAX_REPLY: Final = _MAX_HEADER + MAX_THUMBNAIL
-assert MAX_SIDE * 1 < MAX_PIXELS < MAX_SIDE * MAX_SIDE
+
+
+@attrs.frozen(slots=True)
+class ProbeLimits:
+    """Of what previews are made: pixels of a picture or film, of a JPEG (which is decoded at a fraction of its size), and
+    frames of an animation. What is beyond them can still be sent, as a file.
+    """
+
+    pixels: int = 50_000_000
+    jpeg_pixels: int = 250_000_000
+    frames: int = 5_000
+
+    def pixels_of(self, decoder: str) -> int:
+        """The bound for what this decoder opens."""
+        return self.jpeg_pixels if decoder == "JPEG" else self.pixels
 
 
 @attrs.frozen
@@ -116,7 +128,7 @@ class _Reply:
         return value
 
 
-def parse_reply(reply: bytes, sniffed: Sniffed) -> Facts:
+def parse_reply(reply: bytes, sniffed: Sniffed, limits: ProbeLimits) -> Facts:
     """The facts in a worker's reply: one line of JSON, then the bytes of the preview.
 
     MediaError with the worker's refusal; TOO_COSTLY for an empty reply, which is what a worker leaves that hit its
@@ -133,23 +145,23 @@ def parse_reply(reply: bytes, sniffed: Sniffed) -> Facts:
         if "refused" in fields.fields:
             code = fields.text("refused")
             raise MediaError(MediaCode(code) if code in REFUSALS else MediaCode.BROKEN)
-        return _facts(fields, attached, sniffed)
+        return _facts(fields, attached, sniffed, limits)
     except (ValueError, RecursionError, _UntrueError) as error:
         raise MediaError(MediaCode.BROKEN) from error
 
 
-def _facts(reply: _Reply, attached: bytes, sniffed: Sniffed) -> Facts:
+def _facts(reply: _Reply, attached: bytes, sniffed: Sniffed, limits: ProbeLimits) -> Facts:
     found = _found_kind(reply.text("kind"), sniffed)
     if found.kind is Kind.AUDIO:
         if len(attached) not in {0, WAVEFORM_BARS}:
             raise _UntrueError("waveform")
         return AudioFacts(found, reply.integer("duration_ms", 0, MAX_DURATION_MS), attached)
     width, height = reply.integer("width", 1, MAX_SIDE), reply.integer("height", 1, MAX_SIDE)
-    if width * height > MAX_PIXELS:
+    if width * height > limits.pixels_of(sniffed.decoder):
         raise MediaError(MediaCode.TOO_MANY_PIXELS)
     preview = _preview(reply, attached)
     if found.kind is Kind.IMAGE:
-        return ImageFacts(found, width, height, reply.integer("frames", 1, MAX_FRAMES), preview)
+        return ImageFacts(found, width, height, reply.integer("frames", 1, limits.frames), preview)
     return VideoFacts(found, width, height, reply.integer("duration_ms", 0, MAX_DURATION_MS), preview)
 
 

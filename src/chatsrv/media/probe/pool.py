@@ -24,7 +24,7 @@ import attrs
 import trio
 
 from chatsrv.media.errors import MediaCode, MediaError, from_os_error
-from chatsrv.media.probe.facts import MAX_REPLY, Facts, parse_reply
+from chatsrv.media.probe.facts import MAX_REPLY, Facts, ProbeLimits, parse_reply
 from chatsrv.media.probe.sniff import Kind, Sniffed
 from chatsrv.media.probe.worker import WALL_SECONDS
 
@@ -46,13 +46,17 @@ class _WorkerGoneError(Exception):
 
 @asynccontextmanager
 async def open_prober(
-    *, workers: int = 1, wait_seconds: float = 60.0, command: Sequence[str] = _COMMAND
+    limits: ProbeLimits | None = None,
+    *,
+    workers: int = 1,
+    wait_seconds: float = 60.0,
+    command: Sequence[str] = _COMMAND,
 ) -> AsyncGenerator["Prober"]:
     """A prober with at most `workers` processes; leaving the context kills them.
 
     A file waits at most `wait_seconds` for its turn. `command` replaces the worker's command line in tests.
     """
-    prober = Prober(workers, wait_seconds, command)
+    prober = Prober(limits or ProbeLimits(), workers, wait_seconds, command)
     try:
         yield prober
     finally:
@@ -62,7 +66,8 @@ async def open_prober(
 class Prober:
     """Makes facts of files; make it with `open_prober`. Safe to share between tasks."""
 
-    def __init__(self, workers: int, wait_seconds: float, command: Sequence[str]) -> None:
+    def __init__(self, limits: ProbeLimits, workers: int, wait_seconds: float, command: Sequence[str]) -> None:
+        self._limits = limits
         self._turns = trio.CapacityLimiter(workers)
         self._wait_seconds = wait_seconds
         self._command = command
@@ -83,7 +88,7 @@ class Prober:
         if waiting.cancelled_caught:
             raise MediaError(MediaCode.PROBE_UNAVAILABLE)
         try:
-            facts = parse_reply(await self._reply(path, sniffed.decoder), sniffed)
+            facts = parse_reply(await self._reply(path, sniffed.decoder), sniffed, self._limits)
         finally:
             self._turns.release()
         if declared is not None and facts.format.kind is not declared:
@@ -115,7 +120,7 @@ class Prober:
         keep = False
         try:
             with trio.move_on_after(JOB_SECONDS):
-                reply = await worker.run(path, decoder)
+                reply = await worker.run(path, decoder, self._limits)
                 keep = not self._closed
                 return reply
             raise MediaError(MediaCode.TOO_COSTLY)
@@ -168,12 +173,12 @@ class _Worker:
             raise
         return worker
 
-    async def run(self, path: Path, decoder: str) -> bytes:
+    async def run(self, path: Path, decoder: str, limits: ProbeLimits) -> bytes:
         """The reply of a child for the file at `path`: what it wrote, empty when it met its limits."""
         read, write = os.pipe()
         async with trio.lowlevel.FdStream(read) as answer:
             try:
-                await self._send(path, decoder, write)
+                await self._send(path, decoder, limits, write)
             finally:
                 os.close(write)  # the child's is the only one left, so its end is the end of the reply
             reply = bytearray()
@@ -194,13 +199,13 @@ class _Worker:
         with trio.move_on_after(REAP_SECONDS, shield=True):
             await self.process.wait()
 
-    async def _send(self, path: Path, decoder: str, write: int) -> None:
+    async def _send(self, path: Path, decoder: str, limits: ProbeLimits, write: int) -> None:
         try:
             source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             raise from_os_error(error) from error
         try:
-            request = json.dumps({"decoder": decoder}).encode()
+            request = json.dumps({"decoder": decoder, "limits": attrs.asdict(limits)}).encode()
             rights = socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [source, write])
             await self.control.sendmsg([request], [rights])
         except OSError as error:

@@ -13,6 +13,7 @@ import av
 from av.video.frame import VideoFrame
 from PIL import ExifTags, Image, ImageCms
 
+from chatsrv.media.probe.facts import ProbeLimits
 from chatsrv.media.probe.preview_av import av_facts
 from chatsrv.media.probe.preview_image import image_facts
 
@@ -23,10 +24,11 @@ def preload() -> None:
     """Take each way through the decoders once: some 30 ms. Whatever escapes means that this installation of Pillow or
     PyAV can't do what we need: the worker must not start.
     """
+    limits = ProbeLimits()
     for decoder in ("PNG", "JPEG", "GIF", "WEBP"):
-        image_facts(_picture(decoder), decoder)
-    av_facts(_sound(), "wav")
-    av_facts(_film(), "mp4")
+        image_facts(_picture(decoder), decoder, limits)
+    av_facts(_sound(), "wav", limits)
+    av_facts(_film(), "mp4", limits)
 
 
 def _picture(decoder: str) -> io.BytesIO:

@@ -21,13 +21,13 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.probe.facts import MAX_DURATION_MS, MAX_PIXELS, MAX_SIDE
+from chatsrv.media.probe.facts import MAX_DURATION_MS, MAX_SIDE, ProbeLimits
 from chatsrv.media.probe.missing_bytes import bytes_are_missing
 from chatsrv.media.probe.preview_image import preview_of
 from chatsrv.media.probe.waveform import MAX_DECODED_MS, Waveform
 
 _AUDIO_CODECS: Final = (
-    "aac", "mp3", "mp3float", "opus", "libopus", "vorbis", "flac", "pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le",
+    "aac", "mp3", "mp3float", "opus", "libopus", "vorbis", "flac", "alac", "pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le",
     "pcm_f32le", "pcm_alaw", "pcm_mulaw",
 )  # fmt: skip
 _VIDEO_CODECS: Final = ("h264", "hevc", "mpeg4", "vp8", "vp9", "libvpx", "libvpx-vp9", "av1", "libdav1d")
@@ -44,7 +44,7 @@ _MAX_ASPECT: Final = 8
 _MAX_POSTER_PACKETS: Final = 600
 
 
-def av_facts(file: IO[bytes], decoder: str) -> tuple[dict[str, Any], bytes]:
+def av_facts(file: IO[bytes], decoder: str, limits: ProbeLimits) -> tuple[dict[str, Any], bytes]:
     """The header and the attachment (poster or waveform) of a sound or film. MediaError: BROKEN, UNSUPPORTED or
     TOO_COSTLY; anything else that PyAV raises escapes.
     """
@@ -53,12 +53,12 @@ def av_facts(file: IO[bytes], decoder: str) -> tuple[dict[str, Any], bytes]:
     file.seek(0)
     set_level(None)  # FFmpeg's complaints would go to nobody
     codecs = ",".join((*_AUDIO_CODECS, *_VIDEO_CODECS, *_COVER_CODECS))
-    options = {"codec_whitelist": codecs, "max_pixels": str(MAX_PIXELS), "threads": "1"}
+    options = {"codec_whitelist": codecs, "max_pixels": str(limits.pixels), "threads": "1"}
     try:
         with av.open(file, "r", format=decoder, options=options, metadata_errors="ignore") as container:
             video = next((stream for stream in container.streams.video if not _is_cover(stream)), None)
             if video is not None:
-                return _video(container, video)
+                return _video(container, video, limits.pixels)
             if container.streams.audio:
                 return _audio(container, container.streams.audio[0])
             raise MediaError(MediaCode.UNSUPPORTED)
@@ -117,10 +117,12 @@ def _audio(container: av.container.InputContainer, stream: AudioStream) -> tuple
     return {"kind": "audio", "duration_ms": timeline.duration_ms()}, bars
 
 
-def _video(container: av.container.InputContainer, stream: VideoStream) -> tuple[dict[str, Any], bytes]:
+def _video(
+    container: av.container.InputContainer, stream: VideoStream, max_pixels: int
+) -> tuple[dict[str, Any], bytes]:
     _require(stream.codec_context.name, _VIDEO_CODECS)
     width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise MediaError(MediaCode.TOO_MANY_PIXELS)
     timeline = _Timeline()  # nothing is decoded for it (about 0.5 s of CPU time per GB)
     for packet in container.demux():
@@ -129,18 +131,18 @@ def _video(container: av.container.InputContainer, stream: VideoStream) -> tuple
     frame = _poster(container, stream, min(_POSTER_AT_MS, duration // 10)) or _poster(container, stream, 0)
     if frame is None:
         raise MediaError(MediaCode.BROKEN)
-    shown = _shown_size(width, height, stream.sample_aspect_ratio)
+    shown = _shown_size(width, height, stream.sample_aspect_ratio, max_pixels)
     fields, webp = preview_of(_image(frame), _ORIENTATION.get(frame.rotation % 360, 1), shown)
     width, height = shown[::-1] if frame.rotation % 180 else shown
     return {"kind": "video", "width": width, "height": height, "duration_ms": duration, **fields}, webp
 
 
-def _shown_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+def _shown_size(width: int, height: int, aspect: Fraction | None, max_pixels: int) -> tuple[int, int]:
     """The size on a screen, whose pixels are squares: one side grows, as in browsers. Absurd aspects are ignored."""
     if not aspect or not 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
         return width, height
     grown = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
-    return grown if max(grown) <= MAX_SIDE and grown[0] * grown[1] <= MAX_PIXELS else (width, height)
+    return grown if max(grown) <= MAX_SIDE and grown[0] * grown[1] <= max_pixels else (width, height)
 
 
 def _poster(container: av.container.InputContainer, stream: VideoStream, at_ms: int) -> VideoFrame | None:

@@ -15,13 +15,12 @@ from PIL import ExifTags, Image, ImageCms
 from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.probe import blurhash
 from chatsrv.media.probe.facts import (
-    MAX_FRAMES,
-    MAX_PIXELS,
     MAX_SIDE,
     MAX_THUMBNAIL,
     MAX_TINY,
     THUMBNAIL_SIDE,
     TINY_SIDE,
+    ProbeLimits,
 )
 
 _UPRIGHT: Final[dict[int, Image.Transpose]] = {
@@ -35,18 +34,20 @@ _UPRIGHT: Final[dict[int, Image.Transpose]] = {
 }
 _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 _BLUR_SIDE: Final = 32
+_JPEG_END: Final = b"\xff\xd9"
+_MIDDLE_GREY: Final = range(126, 131)
 
 
-def image_facts(file: IO[bytes], decoder: str) -> tuple[dict[str, Any], bytes]:
+def image_facts(file: IO[bytes], decoder: str, limits: ProbeLimits) -> tuple[dict[str, Any], bytes]:
     """The header and the preview of a picture. MediaError: BROKEN, TOO_MANY_PIXELS or TOO_MANY_FRAMES; anything else
     that Pillow raises escapes.
     """
     # Pillow looks at the size of each frame as it comes, which a check of ours at the start could not.
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    Image.MAX_IMAGE_PIXELS = limits.pixels_of(decoder)
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
-        return _facts(file, decoder)
+        return _facts(file, decoder, limits)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise MediaError(MediaCode.TOO_MANY_PIXELS) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -140,20 +141,39 @@ def _tiny(image: Image.Image) -> str:
     return ""
 
 
-def _facts(file: IO[bytes], decoder: str) -> tuple[dict[str, Any], bytes]:
+def _facts(file: IO[bytes], decoder: str, limits: ProbeLimits) -> tuple[dict[str, Any], bytes]:
     with Image.open(file, formats=[decoder]) as image:
         width, height = image.size
-        if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        if width * height > limits.pixels_of(decoder) or max(width, height) > MAX_SIDE:
             raise MediaError(MediaCode.TOO_MANY_PIXELS)
         # Counted without decoding (3 µs a frame of a GIF). A JPEG with several pictures is a photo with extras.
         frames = 1 if decoder == "JPEG" else int(getattr(image, "n_frames", 1))
-        if frames > MAX_FRAMES:
+        if frames > limits.frames:
             raise MediaError(MediaCode.TOO_MANY_FRAMES)
         orientation = _orientation(image)
-        fields, webp = preview_of(image, orientation)
+        try:
+            fields, webp = preview_of(image, orientation)
+        except OSError:
+            if decoder != "JPEG":
+                raise
+            fields, webp = preview_of(_without_end(file), orientation)
     if orientation in _SIDEWAYS:
         width, height = height, width
     return {"kind": "image", "width": width, "height": height, "frames": frames, **fields}, webp
+
+
+def _without_end(file: IO[bytes]) -> Image.Image:
+    """A JPEG of which nothing but the marker at its end is missing, as some cameras and chats leave it. BROKEN if more is:
+    the decoder paints what it lacks, the last corner included, in an even middle grey.
+    """
+    file.seek(0)
+    image = Image.open(io.BytesIO(file.read() + _JPEG_END), formats=["JPEG"])
+    image.draft(None, (THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE * 2))
+    image.load()
+    corner = image.getpixel((image.width - 1, image.height - 1))
+    if all(value in _MIDDLE_GREY for value in (corner if isinstance(corner, tuple) else (corner,))):
+        raise MediaError(MediaCode.BROKEN)
+    return image
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

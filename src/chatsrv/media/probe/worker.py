@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import IO, Final
 
 from chatsrv.media.errors import MediaCode, MediaError
+from chatsrv.media.probe.facts import ProbeLimits
 
-# Bytes of address space beyond what the warm process has: a picture of 25 megapixels takes 100 MB, its decoder and
-# the conversions as much again, twice.
-MEMORY: Final = 768 * 1024 * 1024
+# Bytes of address space beyond what the warm process has. Measured: 50 megapixels take up to 574 MiB as PNG and 789 MiB as
+# WebP; 250 megapixels of JPEG take 32 MiB, and 729 MiB if they are progressive. What does not fit goes without a preview.
+MEMORY: Final = 832 * 1024 * 1024
 CPU_SECONDS: Final = 20
 # The kernel ends the child; the parent waits a little longer, and then ends the whole worker.
 WALL_SECONDS: Final = 30
@@ -73,13 +74,13 @@ def confine(memory: int = MEMORY, cpu_seconds: int = CPU_SECONDS, wall_seconds: 
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
-def reply_to(decoder: str, file: IO[bytes]) -> bytes:
+def reply_to(decoder: str, file: IO[bytes], limits: ProbeLimits) -> bytes:
     """The reply for one file: what it is, or why not."""
     from chatsrv.media.probe import preview_av, preview_image  # as above
 
     try:
         facts = preview_image.image_facts if decoder in IMAGE_DECODERS else preview_av.av_facts
-        header, attached = facts(file, decoder)
+        header, attached = facts(file, decoder, limits)
     except MediaError as error:
         return _line({"refused": error.code})
     except MemoryError:
@@ -98,7 +99,8 @@ def _run_child(request: bytes, source: int, answer: int) -> None:
     try:
         confine()
         with os.fdopen(source, "rb") as file:
-            reply = reply_to(json.loads(request)["decoder"], file)
+            asked = json.loads(request)
+            reply = reply_to(asked["decoder"], file, ProbeLimits(**asked["limits"]))
         while reply:
             reply = reply[os.write(answer, reply) :]
         os._exit(0)
