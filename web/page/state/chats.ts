@@ -1,6 +1,7 @@
 /** The list of chats, the one that is open, and the events that come for them. */
 import { batch, computed, effect, signal } from "@preact/signals";
 import type { Event, Frame } from "../../client/codec.ts";
+import { DeliveredMarks } from "../../client/delivered.ts";
 import { ConnectionLost, RefusedError } from "../../client/errors.ts";
 import { Outbox, type OutboxEntry } from "../../client/outbox.ts";
 import type { Group, Id } from "../../client/protocol.gen.ts";
@@ -38,10 +39,13 @@ export function unreadOf(group: Group): number {
   return Math.max(0, group.ordinal - group.read_ordinal);
 }
 
+const delivered = new DeliveredMarks(connection, timers);
+
 export const sync = new Sync(connection, {
   groupsChanged: (all) => {
     groups.value = [...all.values()].sort((a, b) => (b.last?.sent_at ?? 0) - (a.last?.sent_at ?? 0) || (a.group_id < b.group_id ? 1 : -1));
     listIsLoaded.value = true;
+    delivered.note(all.values());
     for (const id of conversations.keys()) if (!all.has(id)) conversations.delete(id);
     if (openGroupId.value && !all.has(openGroupId.value)) openGroupId.value = null;
   },
@@ -96,6 +100,7 @@ hooks.online.push((who) => {
 hooks.forget.push(() => {
   queue = [];
   outbox = null;
+  delivered.clear();
   sync.groups = new Map();
   for (const id of conversations.keys()) sync.unfollow(id);
   conversations.clear();
