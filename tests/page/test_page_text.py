@@ -54,7 +54,7 @@ def test_markup_and_direction_marks_do_nothing_on_any_screen(town: Town):
     assert len(shown) == 10
     assert all(url.startswith((town.url, "blob:", "ws:")) for url in asked)
     title = ann.page.get_by_role("heading", level=1)
-    name, count = title.locator("bdi").bounding_box(), title.locator("small").bounding_box()
-    assert name is not None
-    assert count is not None
-    assert name["x"] < count["x"], "a name of the other direction does not move what stands after it"
+    expect(title.locator("bdi")).to_have_text(name)
+    expect(title.locator("small")).to_have_text("2 members")
+    line = ann.page.get_by_role("log").get_by_role("listitem").filter(has_text="bob2 pinned").locator("span").first
+    assert line.evaluate("line => getComputedStyle(line).direction") == "ltr"

@@ -48,6 +48,13 @@ export function GroupDialog({ group, onClose }: { group: Group; onClose(): void 
   return (
     <Dialog label={say.title} onClose={onClose}>
       <div class="form">
+        <div class="me-card">
+          <Avatar name={group.name} id={group_id} mediaId={group.avatar} size="large" />
+          <b>
+            <bdi>{plain(group.name)}</bdi>
+            <small class="dim">{words.value.members(group.members)}</small>
+          </b>
+        </div>
         {note && <p class="error" role="alert">{note}</p>}
         {requests.length > 0 && (
           <ul class="people" aria-label={say.requests}>
@@ -102,7 +109,7 @@ function MemberLine({ group, member, run }: LineProps) {
   const allowed = deeds.filter(([, isAllowed]) => isAllowed && user_id !== me.value?.user_id);
   return (
     <li>
-      <Avatar name={member.name} id={user_id} size="small" /> <bdi>{name}</bdi> <small class="dim">{say.roles[role - 1]}</small>
+      <Avatar name={member.name} id={user_id} size="small" /> <bdi>{name}{member.nickname && <small class="dim"> {plain(member.nickname)}</small>}</bdi> {role > 1 && <small class="role">{say.roles[role - 1]}</small>}
       {allowed.length > 0 && (
         <details>
           <summary aria-label={say.actions(name)}>{words.value.more}</summary>
