@@ -54,7 +54,7 @@ def _check_database(database: Path, checks: Sequence[Check], migrations: Sequenc
                 else:
                     problems += schema_problems(connection, migrations)
                     for check in checks:
-                        problems.extend(_problems_of(check, connection))
+                        problems.extend(problems_of(check, connection))
             finally:
                 connection.close()
     except FolderError as error:
@@ -74,7 +74,8 @@ def structure_problems(connection: SqlConnection) -> Iterator[str]:
         yield f"row {rowid} of {table} refers to a row of {parent} that is not there"
 
 
-def _problems_of(check: Check, connection: SqlConnection) -> Iterator[str]:
+def problems_of(check: Check, connection: SqlConnection) -> Iterator[str]:
+    """What one check finds; what it cannot look at is a problem too."""
     name = getattr(check, "__name__", repr(check))
     try:
         for count, problem in enumerate(check(connection)):

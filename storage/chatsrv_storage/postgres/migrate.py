@@ -41,12 +41,9 @@ def migrate(connection: PostgresConnection, dsn: str) -> int:
     _require_set_up(connection, dsn)
     connection.raw.execute("select pg_advisory_lock($1)", [_LOCK])
     try:
-        version = _version(connection, dsn)
+        version = _made_version(connection, dsn)
         if version > max(steps):
-            raise SchemaTooNew(
-                f"The database {place_of(dsn)} was written by a newer chatsrv (schema {version}, this one knows"
-                f" {max(steps)}). Install that version on this node."
-            )
+            raise too_new(dsn, version, max(steps))
         for number, sql in steps.items():
             if number > version:
                 with connection.raw.transaction():
@@ -78,8 +75,16 @@ def _require_set_up(connection: PostgresConnection, dsn: str) -> None:
         )
 
 
-def _version(connection: PostgresConnection, dsn: str) -> int:
-    """The version of the schema; 0 for an empty database, which gets its table of it."""
+def too_new(dsn: str, version: int, newest: int) -> SchemaTooNew:
+    """The refusal of a database of a later program."""
+    return SchemaTooNew(
+        f"The database {place_of(dsn)} was written by a newer chatsrv (schema {version}, this one knows {newest})."
+        " Install that version on this node."
+    )
+
+
+def version_of(connection: PostgresConnection, dsn: str) -> int:
+    """The version of the schema; 0 for an empty database. Raises DatabaseUnusable where it is not ours."""
     row = connection.raw.execute(
         "select to_regclass('schema_version') is not null,"
         " (select count(*) from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r')"
@@ -91,8 +96,7 @@ def _version(connection: PostgresConnection, dsn: str) -> int:
             raise DatabaseUnusable(
                 f"The database {place_of(dsn)} holds tables of another program. Choose an empty one."
             )
-        connection.raw.execute("create table schema_version (version bigint not null)")
-        connection.raw.execute("insert into schema_version values (0)")
+        return 0
     try:
         row = connection.raw.execute("select version from schema_version").fetchone()
     except psycopg.errors.UndefinedColumn:
@@ -100,3 +104,12 @@ def _version(connection: PostgresConnection, dsn: str) -> int:
     if row is None:
         raise DatabaseUnusable(f"The database {place_of(dsn)} has a table schema_version that is not chatsrv's.")
     return row[0]
+
+
+def _made_version(connection: PostgresConnection, dsn: str) -> int:
+    """The version; an empty database gets its table of it."""
+    version = version_of(connection, dsn)
+    if version == 0:
+        connection.raw.execute("create table if not exists schema_version (version bigint not null)")
+        connection.raw.execute("insert into schema_version select 0 where not exists (select 1 from schema_version)")
+    return version

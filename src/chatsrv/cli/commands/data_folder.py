@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
-from chatsrv.cli.errors import REFUSED, UNREACHABLE, Failure
+from chatsrv.cli.errors import REFUSED, UNREACHABLE, USAGE, Failure
 from chatsrv.cli.online import Json
 
 if TYPE_CHECKING:
@@ -27,9 +27,15 @@ operator = typer.Typer(
     help="Give and take the rights of an operator, on the server's machine. Audited.", no_args_is_help=True
 )
 
-Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The data folder.", show_default=False)]
-Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="The data folder, or the file of a backup.", show_default=False)
+Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The data folder.", show_default=False)]
+Place = Annotated[
+    str,
+    typer.Argument(
+        metavar="PLACE", help="The data folder, the file of a backup, or a database: postgresql://…", show_default=False
+    ),
+]
+Database = Annotated[
+    str, typer.Option("--database", metavar="DSN", help="The database in place of --data.", show_default=False)
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.", show_default=False)]
 
@@ -42,14 +48,14 @@ def _output(ctx: typer.Context, json: bool) -> "Output":
 
 def check(
     ctx: typer.Context,
-    folder: Folder,
+    place: Place,
     expect_head: Annotated[
         str,
         typer.Option("--expect-head", metavar="HASH", help="A hash that the audit log must hold.", show_default=False),
     ] = "",
     json: Json = False,
 ) -> None:
-    """Look a data folder or a backup over while no server runs on it; changes nothing.
+    """Look a data folder or a backup over while no server runs on it, or a database at any time; changes nothing.
 
     Checks the database's structure and schema, the checksums of its rows, the order of every group, its members against
     its events, operators and disabled accounts against the audit log, the audit log itself and the books. The hash for
@@ -66,36 +72,54 @@ def check(
         return iter(())
 
     expected = [audit_log.expect_head(expect_head)] if expect_head else []
-    problems = _problems(folder, [*ALL, audit_head, *expected])
+    problems = _problems(place, [*ALL, audit_head, *expected])
     out = _output(ctx, json)
     row, head = heads[0] if heads else (0, "")
     if row:
         out.say(f"the audit log ends with row {row}, hash {head}", audit_row=row, audit_head=head)
-    _verdict(out, folder, problems)
+    _verdict(out, shown(place), problems)
 
 
-def _problems(folder: Path, checks: "Sequence[Check]") -> list[str]:
+def _problems(place: str, checks: "Sequence[Check]") -> list[str]:
     from chatsrv_storage.engine.check import check_folder
     from chatsrv_storage.errors import FolderError
 
     try:
-        return check_folder(folder, checks)
+        if is_dsn(place):
+            from chatsrv_storage.postgres.check import check_database
+
+            return check_database(place, checks)
+        return check_folder(Path(place), checks)
     except FolderError as error:
         raise Failure(str(error), code="folder") from None
 
 
-def _verdict(out: "Output", folder: Path, problems: list[str]) -> None:
+def is_dsn(place: str) -> bool:
+    """Whether a place is a database and no folder."""
+    return place.startswith(("postgresql://", "postgres://"))
+
+
+def shown(place: str) -> str:
+    """A place as it may be printed: a DSN without its password."""
+    if not is_dsn(place):
+        return place
+    from chatsrv_storage.postgres.errors import place_of
+
+    return place_of(place)
+
+
+def _verdict(out: "Output", place: str, problems: list[str]) -> None:
     for problem in problems:
         out.say(problem, problem=problem)
     count = len(problems)
     verdict = "no problem found" if not count else "1 problem found" if count == 1 else f"{count} problems found"
-    out.say(f"{folder}: {verdict}", folder=str(folder), ok=not problems, problems=count)
+    out.say(f"{place}: {verdict}", folder=place, ok=not problems, problems=count)
     raise typer.Exit(REFUSED if problems else 0)
 
 
 def audit(
     ctx: typer.Context,
-    folder: Folder,
+    place: Place,
     json: Json = False,
 ) -> None:
     """Recompute every balance, packet, draw and payout from the ledger while no server runs; names what is wrong.
@@ -104,27 +128,27 @@ def audit(
     """
     from chatsrv_storage.all_checks import BOOKS
 
-    problems = _problems(folder, BOOKS)
-    _verdict(_output(ctx, json), folder, problems)
+    problems = _problems(place, BOOKS)
+    _verdict(_output(ctx, json), shown(place), problems)
 
 
 @operator.command("add")
-def add(ctx: typer.Context, name: Name, data: Data, json: Json = False) -> None:
+def add(ctx: typer.Context, name: Name, data: Data = None, database: Database = "", json: Json = False) -> None:
     """Make somebody an operator: they may disable accounts, reset passwords and make backups."""
-    _set_operator(_output(ctx, json), data, name, operator=True)
+    _set_operator(_output(ctx, json), data, database, name, operator=True)
 
 
 @operator.command("remove")
-def remove(ctx: typer.Context, name: Name, data: Data, json: Json = False) -> None:
+def remove(ctx: typer.Context, name: Name, data: Data = None, database: Database = "", json: Json = False) -> None:
     """Take an operator's rights away."""
-    _set_operator(_output(ctx, json), data, name, operator=False)
+    _set_operator(_output(ctx, json), data, database, name, operator=False)
 
 
 @operator.command("backup")
 def backup(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.", show_default=False)],
-    data: Data,
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="The data folder.", show_default=False)],
     json: Json = False,
 ) -> None:
     """Write a verified copy of the database to any file, whether a server runs on the data folder or not.
@@ -137,12 +161,17 @@ def backup(
     out.say(f"backup written to {path}", path=str(path))
 
 
-def _set_operator(out: "Output", data: Path, name: str, *, operator: bool) -> None:
-    user_id = _in_folder(
-        data,
-        partial(_set_offline, data, name, operator),
-        {"do": "add" if operator else "remove", "name": name},
-    ).get("user_id")
+def _set_operator(out: "Output", data: Path | None, database: str, name: str, *, operator: bool) -> None:
+    if (data is None) == (not database):
+        raise Failure("name the place of the data: --data DIR or --database DSN", USAGE, code="usage")
+    if data is None:
+        user_id = _in_database(partial(_set_offline, database, name, operator)).get("user_id")
+    else:
+        user_id = _in_folder(
+            data,
+            partial(_set_offline, data, name, operator),
+            {"do": "add" if operator else "remove", "name": name},
+        ).get("user_id")
     sentence = f"{name} is an operator now" if operator else f"{name} is not an operator any more"
     out.say(sentence, name=name, user_id=str(user_id), operator=operator)
 
@@ -169,7 +198,21 @@ def _in_folder(
         raise Failure(refusal.message, code=refusal.code) from None
 
 
-async def _set_offline(data: Path, name: str, operator: bool) -> dict[str, Any]:
+def _in_database(change: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Do something in a database, whether servers run on it or not."""
+    import trio
+
+    from chatsrv_storage.errors import FolderError, Refusal
+
+    try:
+        return trio.run(change)
+    except FolderError as error:
+        raise Failure(str(error), code="folder") from None
+    except Refusal as refusal:
+        raise Failure(refusal.message, code=refusal.code) from None
+
+
+async def _set_offline(data: Path | str, name: str, operator: bool) -> dict[str, Any]:
     from chatsrv_storage.accounts import accounts
 
     now_ms, actor = _now_and_actor()
@@ -191,7 +234,7 @@ async def _backup_offline(data: Path, path: Path) -> dict[str, Any]:
     return {}
 
 
-async def _write_offline(data: Path, job: "Callable[[SqlConnection], T]") -> T:
+async def _write_offline(data: Path | str, job: "Callable[[SqlConnection], T]") -> T:
     from chatsrv_storage.interface import open_storage
 
     async with open_storage(data, inline=True) as storage:
