@@ -4,6 +4,7 @@ import type { MediaHead } from "../../client/protocol.gen.ts";
 import { durationText, sizeText, words } from "../words/index.ts";
 import { Icon } from "./icons.tsx";
 import { plain } from "./stranger_text.tsx";
+import { VoicePlayer } from "./voice.tsx";
 
 const MAX_WIDTH = 260;
 const MAX_HEIGHT = 320;
@@ -36,7 +37,7 @@ export function MediaBox({ media, kind, onOpen }: { media: MediaHead; kind: numb
       </button>
     );
   }
-  if (kind === 3) return <audio class="voice" controls preload="none" src={`/media/${media.id}`} aria-label={`${words.value.voice} ${durationText(media.duration)}`} />;
+  if (kind === 3) return <VoicePlayer media={media} />;
   return (
     <a class="file" href={`/media/${media.id}`} download={name}>
       <Icon name="file" size={28} />

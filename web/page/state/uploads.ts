@@ -76,6 +76,11 @@ export function sendAttachments(groupId: Id, text: string, extra: SendExtra | nu
   }
 }
 
+/** Send a file by itself, at once: a voice message. Throws OutboxFull. */
+export function sendAlone(groupId: Id, file: File): void {
+  begin(groupId, file, sendFile(groupId, file.name, "", null));
+}
+
 /** Choose the file again of a message that lost it. */
 export function reattach(entry: OutboxEntry, file: File): void {
   expectFile(entry.key, file.name || "file");

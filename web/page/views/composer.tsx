@@ -7,10 +7,12 @@ import { AttachmentChip } from "../parts/pending.tsx";
 import { plain } from "../parts/stranger_text.tsx";
 import { sendText } from "../state/chats.ts";
 import { draftOf, keepDraft } from "../state/drafts.ts";
+import { NoMicrophone, record, type Recording } from "../state/recorder.ts";
 import type { MessageRow } from "../state/rows.ts";
 import { connection } from "../state/session.ts";
-import { attach, attachmentsOf, sendAttachments } from "../state/uploads.ts";
+import { attach, attachmentsOf, sendAlone, sendAttachments } from "../state/uploads.ts";
 import { errorText, words } from "../words/index.ts";
+import { RecordingBar } from "./recording_bar.tsx";
 
 /** Safari ends a composition just before the Enter that ended it. */
 const COMPOSITION_MS = 50;
@@ -36,6 +38,7 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
   const picker = useRef<HTMLInputElement>(null);
   const compositionEnd = useRef(-Infinity);
   const [failure, setFailure] = useState("");
+  const [recording, setRecording] = useState<Recording | null>(null);
   const files = attachmentsOf(groupId);
 
   const fit = (): void => {
@@ -84,6 +87,22 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
   };
   const showFailure = (error: unknown): void => setFailure(error instanceof RefusedError ? errorText(error.code, error.message) : String(error));
 
+  const startRecording = (): void => {
+    setFailure("");
+    record().then(setRecording, (error: unknown) => {
+      if (error instanceof NoMicrophone) setFailure(error.isDenied ? say.micDenied : say.micMissing);
+      else showFailure(error);
+    });
+  };
+  const sendRecording = (file: File): void => {
+    setRecording(null);
+    try {
+      sendAlone(groupId, file);
+    } catch (error) {
+      showFailure(error);
+    }
+  };
+
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === "Escape" && task) return finishTask();
     if (event.key !== "Enter" || event.shiftKey) return;
@@ -129,7 +148,8 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
           {failure}
         </p>
       )}
-      <div class="composer-line">
+      {recording && <RecordingBar recording={recording} onSend={sendRecording} onDiscard={() => setRecording(null)} />}
+      <div class="composer-line" hidden={recording !== null}>
         <button type="button" class="icon-button" aria-label={say.attach} onClick={() => picker.current?.click()}>
           <Icon name="attach" />
         </button>
@@ -145,6 +165,9 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
         />
         <button type="button" class="icon-button packet-button" aria-label={say.luckyMoney} onClick={onSendPacket}>
           <Icon name="packet" />
+        </button>
+        <button type="button" class="icon-button" aria-label={say.recordVoice} onClick={startRecording}>
+          <Icon name="mic" />
         </button>
         <textarea
           ref={box}
