@@ -1,6 +1,6 @@
 """Writes docs/dependencies.md from the metadata of what is installed: `python docs/make_dependencies.py`.
 
-Lists what `pip install chatsrv` brings, with all that this needs in turn, and each one's licence. Fails where a licence is
+Lists what `pip install 'chatsrv[all]'` brings, with all that this needs in turn, and each one's licence. Fails where a licence is
 not one of those known to allow any use.
 """
 
@@ -22,11 +22,15 @@ FREE = re.compile(
 BINDING = re.compile(r"GPL|SSPL|BUSL|Business Source|Commons Clause|Proprietary|EUPL|CDDL", re.IGNORECASE)
 """Licences that ask more than that, which may stand beside a free one in an expression such as `MIT AND GPL-3.0-only`."""
 
+EXTRAS = ("", "cli", "chat", "server", "media")
+"""What people install: the base and each extra that is not for development."""
+
 HEAD = """# Dependencies and their licences
 
-What `pip install chatsrv` brings; made by `python docs/make_dependencies.py` from the metadata of what is installed, and
+What `pip install 'chatsrv[all]'` brings; made by `python docs/make_dependencies.py` from the metadata of what is installed, and
 checked by `tests/docs/test_docs_dependencies.py`. All of these licences allow any use, commercial use included. What only
-tests, linters and fuzzers need (the extras `test`, `lint` and `fuzz`) is not part of what runs.
+tests, linters, docs and fuzzers need (the extras `test`, `lint`, `docs` and `fuzz`) is not part of what runs. The base,
+`pip install chatsrv`, is the client library: attrs, httpx, msgpack, trio, trio-websocket and what these need.
 
 To know when you pass on more than this: the wheels of `av` carry FFmpeg (LGPL-3.0-or-later by its own word) and codecs
 beside it, x264 and x265 (GPL-2.0-or-later) among them. Using them is free; an image or installer that contains them is
@@ -54,6 +58,11 @@ def is_free(licence: str) -> bool:
     return any(FREE.search(choice) and not BINDING.search(choice) for choice in re.split(r"\bOR\b", licence))
 
 
+def _is_wanted(requirement: Requirement, extras: tuple[str, ...]) -> bool:
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in extras)
+
+
 def needed(root: str) -> dict[str, list[str]]:
     """Every distribution that one needs, directly or not, on this interpreter, and who needs it."""
     users: dict[str, list[str]] = {}
@@ -62,9 +71,11 @@ def needed(root: str) -> dict[str, list[str]]:
         user = waiting.pop(0)
         for text in metadata.requires(user) or []:
             requirement = Requirement(text)
-            if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            if not _is_wanted(requirement, EXTRAS if user == root else ("",)):
                 continue
             name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+            if name == root:
+                continue
             if name not in users:
                 users[name] = []
                 waiting.append(name)

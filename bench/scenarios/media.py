@@ -61,9 +61,9 @@ async def _measure(url: str, pid: int, options: argparse.Namespace) -> dict[str,
     async with open_client(url, follow=False) as ann, open_client(url) as bob:
         await ann.register("ann", PASSWORD)
         await bob.register("bob", PASSWORD)
-        group_id = (await ann.make_group("talk", [bob_id(bob)])).group_id
+        group_id = (await ann.groups.create("talk", [bob_id(bob)])).group_id
         # What a first upload makes the server load (the worker, httpx here) is no growth.
-        await ann.upload(io.BytesIO(photo(0)), kind="image")
+        await ann.media.upload(io.BytesIO(photo(0)), kind="image")
         await _talk(ann, bob, group_id, 0.5)
         before = memory_of(pid)
         alone = await _talk(ann, bob, group_id, options.seconds)
@@ -140,7 +140,7 @@ async def _talk(
                     return
 
     async def say(text: str) -> None:
-        await ann.send(group_id, text)
+        await ann.group(group_id).send(text)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hear)
@@ -207,7 +207,7 @@ async def load(url: str, count: int, megabytes: int) -> dict[str, Any]:
     async def bring(client: Client, number: int, source: Any, kind: str, times: list[float]) -> None:
         nonlocal failed
         try:
-            await client.upload(source, name=f"{kind} {number}", kind=kind)
+            await client.media.upload(source, name=f"{kind} {number}", kind=kind)
             times.append(time.perf_counter() - began)
         except Exception as error:  # noqa: BLE001  # counted, and said
             sys.stderr.write(f"an upload failed: {error!r}\n")

@@ -97,21 +97,21 @@ async def _fill(url: str, messages: int) -> int:
     Image.effect_mandelbrot((800, 600), (-2, -1.2, 1, 1.2), 40).convert("RGB").save(picture, "PNG")
     async with open_client(url) as writer:
         await writer.register(WRITER, PASSWORD)
-        [person] = await writer.find_people([READER])
+        [person] = await writer.people.find([READER])
         for number in range(CHATS):
-            made = await writer.make_group(f"Chat {number}", [person.user_id])
-            await writer.send(made.group_id, "the first message")
-        group_id = (await writer.make_group(LONG, [person.user_id])).group_id
+            made = await writer.groups.create(f"Chat {number}", [person.user_id])
+            await writer.group(made.group_id).send("the first message")
+        group_id = (await writer.groups.create(LONG, [person.user_id])).group_id
         picture.seek(0)
-        media_id = await writer.upload(picture, name="picture.png")
+        media_id = await writer.media.upload(picture, name="picture.png")
         numbers = iter(range(messages))
 
         async def write() -> None:
             for number in numbers:
                 if number % PICTURE_EVERY == 0:
-                    await writer.send_media(group_id, media_id)
+                    await writer.group(group_id).send_media(media_id)
                 else:
-                    await writer.send(group_id, f"message {number} " + "with some words " * (number % 9))
+                    await writer.group(group_id).send(f"message {number} " + "with some words " * (number % 9))
 
         async with trio.open_nursery() as nursery:
             for _ in range(AT_ONCE):

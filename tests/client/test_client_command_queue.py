@@ -27,7 +27,7 @@ async def test_a_lost_reply_is_asked_for_again_with_the_same_id(autojump_clock: 
 
     fake.lose_reply = lose
     async with open_client(fake.dial, token=TOKEN) as client:
-        sent = await client.send(5, "once")
+        sent = await client.group(5).send("once")
     assert sent.seq == 2
     assert len(fake.groups[5]) == 2
     assert len(fake.asked(Send)) == 4
@@ -39,7 +39,7 @@ async def test_what_waits_goes_out_in_order_after_a_reconnect(autojump_clock: An
     fake.hold = lambda command: type(command) is Send
     async with open_client(fake.dial, token=TOKEN) as client, trio.open_nursery() as nursery:
         for number in range(300):
-            nursery.start_soon(client.send, 5, f"{number}")
+            nursery.start_soon(client.group(5).send, f"{number}")
             await trio.lowlevel.checkpoint()
             if number in (3, 150):
                 await trio.testing.wait_all_tasks_blocked()
@@ -60,7 +60,7 @@ async def test_refusals_for_load_are_waited_out(autojump_clock: Any, fake: FakeS
     fake.refuse = lambda command: answers.pop(0) if type(command) is Send and answers else None
     async with open_client(fake.dial, token=TOKEN) as client:
         began = trio.current_time()
-        await client.send(5, "x")
+        await client.group(5).send("x")
         assert 6 <= trio.current_time() - began <= 9.5
     assert len({command.client_id for command in fake.asked(Send)}) == 1
 
@@ -78,7 +78,7 @@ async def test_other_refusals_are_raised_at_once(refused: Refused, autojump_cloc
     fake.refuse = lambda command: refused if type(command) is Send else None
     async with open_client(fake.dial, token=TOKEN) as client:
         with pytest.raises(RequestRefused) as caught:
-            await client.send(5, "x")
+            await client.group(5).send("x")
     assert (caught.value.code, caught.value.message, caught.value.field) == (refused.code, refused.message, refused.at)
     assert caught.value.retry_after == refused.retry_after / 1000
     assert len(fake.asked(Send)) == 1
@@ -88,7 +88,7 @@ async def test_a_server_that_is_always_busy_is_given_up(autojump_clock: Any, fak
     fake.refuse = lambda command: Refused("server_busy", "later", None, 10_000) if type(command) is Send else None
     async with open_client(fake.dial, token=TOKEN) as client:
         with pytest.raises(RequestRefused, match="server_busy"), trio.fail_after(200):
-            await client.send(5, "x")
+            await client.group(5).send("x")
     assert len(fake.asked(Send)) == 8
 
 
@@ -103,7 +103,7 @@ async def test_a_stopping_server_is_left_and_the_next_one_asked(autojump_clock: 
     fake.refuse = refuse
     async with open_client(fake.dial, token=TOKEN) as client:
         with trio.fail_after(10):
-            assert (await client.send(5, "x")).seq == 2
+            assert (await client.group(5).send("x")).seq == 2
     assert fake.dials == 2
 
 
@@ -113,10 +113,10 @@ async def test_a_cancelled_command_is_not_sent_later(autojump_clock: Any, fake: 
         fake.unreachable = True
         fake.cut()
         with trio.move_on_after(3) as scope:
-            await client.send(5, "never mind")
+            await client.group(5).send("never mind")
         assert scope.cancelled_caught
         fake.unreachable = False
-        await client.send(5, "this")
+        await client.group(5).send("this")
     assert [event.text for event in fake.groups[5][1:]] == ["this"]
 
 
@@ -124,15 +124,15 @@ async def test_what_must_not_be_sent_twice_is_not(autojump_clock: Any, fake: Fak
     fake.lose_reply = lambda command: type(command) is Backup
     async with open_client(fake.dial, token=TOKEN) as client:
         with pytest.raises(OutcomeUnknown, match="Backup"):
-            await client.backup("/tmp/copy")
+            await client.operator.backup("/tmp/copy")
     assert len(fake.asked(Backup)) == 1
 
 
 async def test_bad_fields_are_refused_without_the_server(autojump_clock: Any, fake: FakeServer) -> None:
     async with open_client(fake.dial, token=TOKEN) as client:
         with pytest.raises(RequestRefused, match="bad_field") as caught:
-            await client.send(5, "x" * 20_000)
+            await client.group(5).send("x" * 20_000)
         assert caught.value.field == "text"
         with pytest.raises(RequestRefused, match="bad_field"):
-            await client.mark_read(-1, 5)
+            await client.group(-1).mark_read(5)
     assert fake.asked(Send) == fake.asked(MarkRead) == []

@@ -32,25 +32,25 @@ async def test_groups_and_messages(autojump_clock: Any) -> None:
     ):
         await ann.register("ann", PASSWORD)
         bob_id = (await bob.register("bob", PASSWORD, "phone")).user_id
-        assert [person.name for person in await ann.find_people(["BOB", "nobody"])] == ["bob"]
-        made = await ann.make_group("friends", history=False)
-        await ann.send(made.group_id, "before")
-        await ann.add_members(made.group_id, [bob_id])
-        await ann.rename_group(made.group_id, "old friends")
-        sent = await bob.send(made.group_id, "hello")
-        assert [member.name for member in await bob.members(made.group_id)] == ["ann", "bob"]
-        assert (await bob.show_group(made.group_id)).name == "old friends"
-        await ann.mark_read(made.group_id, sent.seq)
-        await ann.remove_member(made.group_id, bob_id)
-        await ann.send(made.group_id, "he is gone")
-        assert await bob.list_groups() == ()
+        assert [person.name for person in await ann.people.find(["BOB", "nobody"])] == ["bob"]
+        made = await ann.groups.create("friends", history=False)
+        await ann.group(made.group_id).send("before")
+        await ann.group(made.group_id).add_members([bob_id])
+        await ann.group(made.group_id).rename("old friends")
+        sent = await bob.group(made.group_id).send("hello")
+        assert [member.name for member in await bob.group(made.group_id).members()] == ["ann", "bob"]
+        assert (await bob.group(made.group_id).show()).name == "old friends"
+        await ann.group(made.group_id).mark_read(sent.seq)
+        await ann.group(made.group_id).remove_member(bob_id)
+        await ann.group(made.group_id).send("he is gone")
+        assert await bob.groups.list() == ()
         with pytest.raises(RequestRefused, match="group_unknown"):
-            await bob.history(made.group_id)
-        events, page = await ann.history(made.group_id, after=1, limit=2)
+            await bob.group(made.group_id).history()
+        events, page = await ann.group(made.group_id).history(after=1, limit=2)
         assert ([event.seq for event in events], page.more) == ([2, 3], True)
-        events, page = await ann.history(made.group_id, before=7, limit=2, newest=True)
+        events, page = await ann.group(made.group_id).history(before=7, limit=2, newest=True)
         assert ([event.seq for event in events], page.more) == ([5, 6], True)
-        await ann.leave_group(made.group_id)
+        await ann.group(made.group_id).leave()
         seen = [type(event) for event in await take(bob)]
         assert seen[1:] == [Added, MembersAdded, GroupRenamed, Message, Removed]
         seen = [type(event) for event in await take(ann)]
@@ -67,10 +67,10 @@ async def test_sessions(autojump_clock: Any) -> None:
     ):
         await phone.register("ann", PASSWORD, "phone")
         await desk.login("ann", PASSWORD, "desk")
-        sessions = await desk.sessions()
+        sessions = await desk.account.sessions()
         assert [(session.device, session.current) for session in sessions] == [("phone", False), ("desk", True)]
         token = phone.token
-        await desk.end_session(sessions[0].session_id)
+        await desk.account.end_session(sessions[0].session_id)
         with pytest.raises(SessionEnded), trio.fail_after(10):
             async for _ in phone.events():
                 pass
@@ -78,11 +78,13 @@ async def test_sessions(autojump_clock: Any) -> None:
             async with chatsrv.open_client(server.dial, token=token):
                 pytest.fail("the token is void")
         await phone.login("ann", PASSWORD, "phone")
-        await desk.change_password(PASSWORD, "another password")
+        await desk.account.change_password(PASSWORD, "another password")
         with pytest.raises(SessionEnded), trio.fail_after(10):
             while True:
-                await phone.sessions()
-        await desk.end_session(next(session.session_id for session in await desk.sessions() if session.current))
+                await phone.account.sessions()
+        await desk.account.end_session(
+            next(session.session_id for session in await desk.account.sessions() if session.current)
+        )
         assert desk.me is None
         await desk.login("ann", "another password")
 
@@ -92,13 +94,13 @@ async def test_a_token_outlives_the_client_and_the_server(autojump_clock: Any, t
     async with open_test_server(config) as server, chatsrv.open_client(server.dial) as client:
         await client.register("ann", PASSWORD)
         token = client.token
-        group_id = (await client.make_group("g")).group_id
-        await client.send(group_id, "one")
+        group_id = (await client.groups.create("g")).group_id
+        await client.group(group_id).send("one")
     async with (
         open_test_server(config, seed=1) as server,
         chatsrv.open_client(server.dial, token=token, after={group_id: 1}) as client,
     ):
-        await client.send(group_id, "two")
+        await client.group(group_id).send("two")
         assert [event.text for event in await take(client) if type(event) is Message] == ["one", "two"]
 
 
@@ -131,11 +133,11 @@ async def test_a_restart_in_the_middle_loses_and_doubles_nothing(autojump_clock:
         async with chatsrv.open_client(dial) as ann, chatsrv.open_client(dial) as bob:
             await ann.register("ann", PASSWORD)
             bob_id = (await bob.register("bob", PASSWORD)).user_id
-            group_id = (await ann.make_group("g", [bob_id])).group_id
+            group_id = (await ann.groups.create("g", [bob_id])).group_id
 
             async def say() -> None:
                 for text in texts:
-                    await ann.send(group_id, text)
+                    await ann.group(group_id).send(text)
                     await trio.sleep(0.4)
 
             nursery.start_soon(say)
@@ -153,9 +155,9 @@ async def test_what_an_operator_may_do_nobody_else_may(autojump_clock: Any) -> N
     async with open_test_server() as server, chatsrv.open_client(server.dial) as client:
         await client.register("ann", PASSWORD)
         for attempt in (
-            lambda: client.backup("/tmp/copy"),
-            lambda: client.enable_user("ann", enabled=False),
-            lambda: client.reset_password("ann", PASSWORD),
+            lambda: client.operator.backup("/tmp/copy"),
+            lambda: client.operator.enable_user("ann", enabled=False),
+            lambda: client.operator.reset_password("ann", PASSWORD),
         ):
             with pytest.raises(RequestRefused, match="operator_only"):
                 await attempt()
@@ -169,10 +171,10 @@ async def test_a_slow_reader_of_the_real_server_misses_nothing(autojump_clock: A
     ):
         await ann.register("ann", PASSWORD)
         bob_id = (await bob.register("bob", PASSWORD)).user_id
-        group_id = (await ann.make_group("g", [bob_id])).group_id
+        group_id = (await ann.groups.create("g", [bob_id])).group_id
         async with trio.open_nursery() as nursery:
             for number in range(1_500):
-                nursery.start_soon(ann.send, group_id, f"{number} " + "x" * 500)
+                nursery.start_soon(ann.group(group_id).send, f"{number} " + "x" * 500)
         texts = [event.text.split()[0] for event in await take(bob, 60) if type(event) is Message]
         assert sorted(texts, key=int) == [str(number) for number in range(1_500)]
 

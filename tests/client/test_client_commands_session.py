@@ -61,7 +61,7 @@ async def test_another_user_gets_nothing_of_the_first_ones(autojump_clock: Any, 
     fake.join(5)
     async with open_client(fake.dial, token=TOKEN) as client:
         fake.say(5)
-        await client.mark_read(5, 1)
+        await client.group(5).mark_read(1)
         await client.logout()
         fake.user_id = 8
         await client.login("bob", fake.password)
@@ -78,7 +78,7 @@ async def test_resuming(autojump_clock: Any, fake: FakeServer) -> None:
         await client.resume(TOKEN)
         assert client.token == TOKEN
         fake.cut()
-        await client.mark_read(5, 1)
+        await client.group(5).mark_read(1)
 
 
 @pytest.mark.parametrize("lost", [True, False])
@@ -92,7 +92,7 @@ async def test_logging_out_ends_the_events_and_frees_the_client(
             await client.logout()
             _ = [event async for event in client.events()]
         assert client.me is None
-        for command in (client.logout, client.sessions):
+        for command in (client.logout, client.account.sessions):
             with pytest.raises(NotLoggedIn):
                 await command()
         await client.login(NAME, fake.password)
@@ -102,8 +102,8 @@ async def test_logging_out_ends_the_events_and_frees_the_client(
 async def test_a_password_change_whose_answer_was_lost(autojump_clock: Any, fake: FakeServer) -> None:
     fake.lose_reply = once(ChangePassword)
     async with open_client(fake.dial, token=TOKEN) as client:
-        await client.change_password(fake.password, "a new password")
+        await client.account.change_password(fake.password, "a new password")
         assert fake.password == "a new password"
         with pytest.raises(RequestRefused, match="bad_credentials"):
-            await client.change_password("wrong", "another password")
+            await client.account.change_password("wrong", "another password")
         assert fake.password == "a new password"

@@ -32,14 +32,14 @@ async def test_all_ways_in_lead_to_the_same_group(certificate: dict[str, Path]) 
         with trio.fail_after(60):
             async with chatsrv.open_client(server.urls[0]) as ann:
                 await ann.register("ann", PASSWORD)
-                group_id = (await ann.make_group("g")).group_id
+                group_id = (await ann.groups.create("g")).group_id
                 for url in server.urls:
                     async with chatsrv.open_client(url, ca_file=certificate["ca"], from_start=True) as client:
                         await client.login("ann", PASSWORD)
                         # Larger together than a WebSocket message may be.
                         async with trio.open_nursery() as nursery:
                             for _ in range(40):
-                                nursery.start_soon(client.send, group_id, url + " x" * 8_000)
+                                nursery.start_soon(client.group(group_id).send, url + " x" * 8_000)
                         count = 0
                         async for event in client.events():
                             count += type(event) is Message and event.text.startswith(url)

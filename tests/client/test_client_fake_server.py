@@ -333,13 +333,13 @@ async def test_the_fake_server_answers_as_the_real_one_does(autojump_clock: Any,
                     group_id = 5
                 else:
                     group_id = (await client.request(client.change(MakeGroup, "g"))).group_id
-                await client.send(group_id, "hello")
-                await client.mark_read(group_id, 2)
-                shown = [type(group).__name__ for group in await client.list_groups()]
-                history, page = await client.history(group_id)
+                await client.group(group_id).send("hello")
+                await client.group(group_id).mark_read(2)
+                shown = [type(group).__name__ for group in await client.groups.list()]
+                history, page = await client.group(group_id).history()
                 shown += [type(event).__name__ for event in (*history, page)]
                 shown += [type(event).__name__ for event in await collect(client, 1)]
-                await client.change_password("long password", "longer password")
+                await client.account.change_password("long password", "longer password")
                 await client.logout()
                 seen.append(shown)
     assert seen[0] == seen[1]

@@ -119,7 +119,7 @@ async def test_a_slow_consumer_delays_nobody_and_misses_nothing(autojump_clock: 
             if number % 100 == 0:
                 fake.say(6)
                 await trio.testing.wait_all_tasks_blocked()
-        await client.mark_read(5, 1)  # the reader is not held up
+        await client.group(5).mark_read(1)  # the reader is not held up
         assert len(client._keeper.buffer) <= 400
         events = await collect(client, 100)
         assert seqs(events, 5) == list(range(2, 3_002))
@@ -137,7 +137,7 @@ async def test_a_consumer_may_send_while_it_iterates(autojump_clock: Any, fake: 
                     got.append(event.seq)
                     if event.seq == 1_000:
                         break
-                    await client.send(5, "and")
+                    await client.group(5).send("and")
     assert got == list(range(2, 1_001))
 
 
@@ -281,7 +281,7 @@ async def test_following_may_be_left_out(autojump_clock: Any, fake: FakeServer) 
     async with open_client(fake.dial, token=TOKEN, follow=False) as client:
         fake.say(5)
         assert seqs(await collect(client), 5) == []
-        await client.send(5, "x")
+        await client.group(5).send("x")
     assert fake.asked(ListGroups) == []
 
 
@@ -302,7 +302,7 @@ async def test_a_storm_of_everything(seed: int, autojump_clock: Any, fake: FakeS
                 if chance.random() < 0.01:
                     await trio.sleep(chance.random() * 3)
                 if chance.random() < 0.02:
-                    await client.send(chance.randint(1, 5), "reply")
+                    await client.group(chance.randint(1, 5)).send("reply")
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(consume)

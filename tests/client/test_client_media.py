@@ -39,11 +39,11 @@ async def test_a_picture_from_one_to_the_other(tmp_path: Path) -> None:
     picture = support.media_files.picture("JPEG")
     (tmp_path / "p.jpg").write_bytes(picture)
     async with open_pair() as (_, ann, bob):
-        group_id = (await ann.make_group("g", [(await bob.find_people(["bob"]))[0].user_id])).group_id
+        group_id = (await ann.groups.create("g", [(await bob.people.find(["bob"]))[0].user_id])).group_id
         seen: list[tuple[int, int]] = []
-        media_id = await ann.upload(tmp_path / "p.jpg", progress=lambda done, of: seen.append((done, of)))
+        media_id = await ann.media.upload(tmp_path / "p.jpg", progress=lambda done, of: seen.append((done, of)))
         assert seen[-1] == (len(picture), len(picture))
-        sent = await ann.send_media(group_id, media_id, "look")
+        sent = await ann.group(group_id).send_media(media_id, "look")
         events = bob.events(from_start=True)
         while not isinstance(event := await anext(events), Message):
             pass
@@ -54,20 +54,20 @@ async def test_a_picture_from_one_to_the_other(tmp_path: Path) -> None:
         assert (head.width, head.height) == (400, 300)
         assert head.blurhash
         assert head.preview[8:12] == b"WEBP"
-        assert await bob.download(head.id, tmp_path / "out.jpg") == len(picture)
+        assert await bob.media.download(head.id, tmp_path / "out.jpg") == len(picture)
         assert (tmp_path / "out.jpg").read_bytes() == picture
         pieces: list[bytes] = []
-        await bob.download(head.id, pieces.append, thumbnail=True)
+        await bob.media.download(head.id, pieces.append, thumbnail=True)
         assert b"".join(pieces)[8:12] == b"WEBP"
-        listed, more = await bob.list_media(group_id)
+        listed, more = await bob.group(group_id).media()
         assert [message.seq for message in listed] == [sent.seq]
         assert not more
-        urls = await bob.media_urls(media_id)
+        urls = await bob.media.urls(media_id)
         async with httpx.AsyncClient() as browser:
             assert (await browser.get(urls.url)).content == picture
-        wav = await bob.upload(io.BytesIO(support.media_files.wav()), name="v.wav", kind="audio")
-        await bob.send_media(group_id, wav, reply_to=sent.seq)
-        (latest, _), _ = await ann.list_media(group_id)
+        wav = await bob.media.upload(io.BytesIO(support.media_files.wav()), name="v.wav", kind="audio")
+        await bob.group(group_id).send_media(wav, reply_to=sent.seq)
+        (latest, _), _ = await ann.group(group_id).media()
         assert latest.kind == AUDIO
         assert latest.media is not None
         assert (latest.media.duration, len(latest.media.waveform)) == (2000, 64)
@@ -78,14 +78,14 @@ async def test_a_picture_from_one_to_the_other(tmp_path: Path) -> None:
 async def test_what_is_refused_is_said(tmp_path: Path) -> None:
     async with open_pair(media_max_image=100) as (_, ann, bob):
         with pytest.raises(RequestRefused) as refused:
-            await ann.upload(io.BytesIO(b"no picture"), kind="image")
+            await ann.media.upload(io.BytesIO(b"no picture"), kind="image")
         assert refused.value.code == "media_kind_mismatch"
         with pytest.raises(RequestRefused) as refused:
-            await ann.upload(io.BytesIO(support.media_files.picture()))
+            await ann.media.upload(io.BytesIO(support.media_files.picture()))
         assert refused.value.code == "media_too_large"
-        media_id = await ann.upload(io.BytesIO(b"mine"))
+        media_id = await ann.media.upload(io.BytesIO(b"mine"))
         with pytest.raises(RequestRefused) as refused:
-            await bob.download(media_id, tmp_path / "x")
+            await bob.media.download(media_id, tmp_path / "x")
         assert refused.value.code == "media_unknown"
         assert list(tmp_path.iterdir()) == []
 
@@ -102,7 +102,7 @@ async def test_an_upload_goes_on_after_lost_connections(monkeypatch: pytest.Monk
                 lost += 1
                 server._http._ports["http"].http.cut()
 
-        media_id = await ann.upload(io.BytesIO(data), progress=cut)
+        media_id = await ann.media.upload(io.BytesIO(data), progress=cut)
         assert lost == 3
         pieces: list[bytes] = []
 
@@ -112,7 +112,7 @@ async def test_an_upload_goes_on_after_lost_connections(monkeypatch: pytest.Monk
                 lost += 1
                 server._http._ports["http"].http.cut()
 
-        await ann.download(media_id, pieces.append, progress=cut_once)
+        await ann.media.download(media_id, pieces.append, progress=cut_once)
         assert hashlib.sha256(b"".join(pieces)).digest() == hashlib.sha256(data).digest()
 
 
@@ -120,9 +120,9 @@ async def test_an_upload_goes_on_after_lost_connections(monkeypatch: pytest.Monk
 async def test_ids_of_any_length(media_id: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("chatsrv.media.ingest.random_id", lambda _: media_id)
     async with open_pair() as (_, ann, _):
-        assert await ann.upload(io.BytesIO(b"x")) == media_id
-        assert await ann.download(media_id, tmp_path / "x") == 1
-        assert (await ann.media_urls(media_id)).url
+        assert await ann.media.upload(io.BytesIO(b"x")) == media_id
+        assert await ann.media.download(media_id, tmp_path / "x") == 1
+        assert (await ann.media.urls(media_id)).url
 
 
 async def test_without_http_there_are_no_media() -> None:
@@ -134,10 +134,10 @@ async def test_without_http_there_are_no_media() -> None:
     async with open_server(attrs.evolve(quick(), http=None)) as server, open_client(url_of(server, "tcp")) as ann:
         await ann.register("ann", PASSWORD)
         with pytest.raises(RequestRefused) as refused:
-            await ann.upload(io.BytesIO(b"x"))
+            await ann.media.upload(io.BytesIO(b"x"))
         assert refused.value.code == "media_off"
         with trio.fail_after(60), pytest.raises(RequestRefused):
-            await ann.media_urls(1)
+            await ann.media.urls(1)
 
 
 async def test_a_connection_lost_in_an_answer_worth_another_try(autojump_clock: trio.testing.MockClock) -> None:

@@ -21,12 +21,15 @@ async def test_face_to_face(autojump_clock):
     ):
         await ann.register("ann", PASSWORD)
         await bob.register("bob", PASSWORD)
-        page = await ann.enter_code("0417", BERLIN)
+        page = await ann.face_to_face.enter_code("0417", BERLIN)
         assert [each.name for each in page.people] == ["ann"]
-        assert [each.name for each in (await bob.enter_code("0417", (52.5202, 13.405))).people] == ["bob", "ann"]
-        made = await ann.enter_group()
+        assert [each.name for each in (await bob.face_to_face.enter_code("0417", (52.5202, 13.405))).people] == [
+            "bob",
+            "ann",
+        ]
+        made = await ann.face_to_face.enter_group()
         await trio.sleep(1)
-        joined = await bob.enter_group()
+        joined = await bob.face_to_face.enter_group()
         assert (joined.group_id, joined.name) == (made.group_id, "ann, bob")
         seen = {}
         with trio.move_on_after(5):
@@ -35,9 +38,9 @@ async def test_face_to_face(autojump_clock):
         assert isinstance(seen[LobbyChanged], LobbyChanged)
         assert seen[LobbyClosed].group_id == made.group_id
         with pytest.raises(RequestRefused, match="code"):
-            await ann.show_lobby()
-        await ann.enter_code("1111")
-        await ann.leave_lobby()
+            await ann.face_to_face.show_lobby()
+        await ann.face_to_face.enter_code("1111")
+        await ann.face_to_face.leave_lobby()
 
 
 async def test_people(autojump_clock):
@@ -45,17 +48,17 @@ async def test_people(autojump_clock):
         await ann.register("ann", PASSWORD)
         async with open_client(server.dial) as bob:
             await bob.register("bob", PASSWORD)
-            (friend,) = await ann.find_people(("bob",))
-            group = await ann.make_group("home", [friend.user_id])
-            await bob.set_profile(nickname="Bobby")
-            assert (await bob.my_profile()).profile.nickname == "Bobby"
-            assert [each.nickname for each in await ann.get_profiles([friend.user_id] * 150)] == ["Bobby", "Bobby"]
-            assert [each.online for each in await ann.watch_presence([friend.user_id])] == [True]
-            assert [each.name for each in (await ann.who_is_here(group.group_id)).people] == ["ann", "bob"]
-            await bob.typing(group.group_id)
-            await ann.block(friend.user_id)
-            assert [each.name for each in await ann.list_blocked()] == ["bob"]
-            await ann.unblock(friend.user_id)
+            (friend,) = await ann.people.find(("bob",))
+            group = await ann.groups.create("home", [friend.user_id])
+            await bob.people.set_profile(nickname="Bobby")
+            assert (await bob.people.my_profile()).profile.nickname == "Bobby"
+            assert [each.nickname for each in await ann.people.profiles([friend.user_id] * 150)] == ["Bobby", "Bobby"]
+            assert [each.online for each in await ann.presence.watch([friend.user_id])] == [True]
+            assert [each.name for each in (await ann.group(group.group_id).online()).people] == ["ann", "bob"]
+            await bob.group(group.group_id).typing()
+            await ann.people.block(friend.user_id)
+            assert [each.name for each in await ann.people.blocked()] == ["bob"]
+            await ann.people.unblock(friend.user_id)
         seen = []
         with trio.move_on_after(20):
             async for event in ann.events():

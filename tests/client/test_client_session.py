@@ -56,7 +56,7 @@ async def test_pauses_grow_while_there_is_no_server_and_memory_does_not(autojump
         assert len(client._keeper.buffer) <= 1_026
         fake.unreachable = False
         with trio.fail_after(100):
-            await client.mark_read(5, 1)
+            await client.group(5).mark_read(1)
         assert states(await collect(client))[-1] == Connected(7, NAME, True)
 
 
@@ -75,7 +75,7 @@ async def test_giving_up_after_a_time(autojump_clock: Any, fake: FakeServer) -> 
         fake.cut()
         began = trio.current_time()
         with pytest.raises(Unreachable, match="30 seconds"):
-            await client.mark_read(5, 1)
+            await client.group(5).mark_read(1)
         assert trio.current_time() - began <= 31
         with pytest.raises(Unreachable):
             await collect(client)
@@ -98,10 +98,10 @@ async def test_it_gives_up_not_before_the_time_and_tries_once_more_then(
         nursery.start_soon(come_back)
         began = trio.current_time()
         if comes_back:
-            await client.mark_read(5, 1)
+            await client.group(5).mark_read(1)
         else:
             with pytest.raises(Unreachable, match="30 seconds"):
-                await client.mark_read(5, 1)
+                await client.group(5).mark_read(1)
         assert trio.current_time() - began == pytest.approx(30)
 
 
@@ -111,7 +111,7 @@ async def test_a_server_that_says_to_come_back_next_year_is_not_obeyed(autojump_
         await trio.testing.wait_all_tasks_blocked()
         fake.cut()
         with trio.fail_after(200):
-            await client.mark_read(5, 1)
+            await client.group(5).mark_read(1)
 
 
 async def test_draining_is_honoured(autojump_clock: Any, fake: FakeServer) -> None:
@@ -120,7 +120,7 @@ async def test_draining_is_honoured(autojump_clock: Any, fake: FakeServer) -> No
         began = trio.current_time()
         fake.drain(10_000)
         await trio.sleep(1)
-        await client.send(5, "still here")
+        await client.group(5).send("still here")
         assert fake.dials == 1
         events = await collect(client, 20)
         assert fake.dials == 2
@@ -140,7 +140,7 @@ async def test_a_server_that_drains_and_closes_at_once_is_not_stormed(autojump_c
         assert fake.dials == 1
         await trio.sleep(1)
         assert fake.dials == 2
-        await client.mark_read(5, 1)
+        await client.group(5).mark_read(1)
         told = [event.reason for event in await collect(client, 1) if type(event) is Disconnected]
         assert told == ["the server is stopping"]
 
@@ -160,7 +160,7 @@ async def test_an_ended_session_ends_the_client_clearly(live: bool, autojump_clo
                 got.append(event)  # noqa: PERF401 - a comprehension would lose them at the error
         assert seqs(got, 5) == [2]
         with pytest.raises(SessionEnded):
-            await client.send(5, "x")
+            await client.group(5).send("x")
         assert client.token is None
         dials = fake.dials
         await trio.sleep(300)
@@ -176,7 +176,7 @@ async def test_requests_that_wait_hear_of_the_end(autojump_clock: Any, fake: Fak
 
         async def mark() -> None:
             with pytest.raises(SessionEnded):
-                await client.mark_read(5, 1)
+                await client.group(5).mark_read(1)
 
         for _ in range(5):
             nursery.start_soon(mark)
@@ -231,7 +231,7 @@ async def test_a_guest_is_not_kept_but_may_log_in_later(autojump_clock: Any, fak
         await trio.sleep(300)
         assert fake.dials == 1
         with pytest.raises(NotLoggedIn):
-            await client.send(5, "x")
+            await client.group(5).send("x")
         await client.login(NAME, fake.password)
         assert fake.dials == 2
         assert client.me is not None
@@ -268,7 +268,7 @@ async def test_closing_tells_those_who_wait(autojump_clock: Any, fake: FakeServe
 
     async def mark(client: Any) -> None:
         try:
-            await client.mark_read(5, 1)
+            await client.group(5).mark_read(1)
         except ClientClosed as error:
             outcome.append(error)
 

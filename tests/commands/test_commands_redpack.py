@@ -425,7 +425,7 @@ async def test_a_packet_of_many_with_long_names_is_shown_in_pages(autojump_clock
         assert [opening.number for opening in found] == list(range(490))
         assert sum(opening.cents for opening in found) == 1000
         async with open_client(t.server.dial, token=t["chen"].token) as client:
-            assert (await client.show_packet(packet_id)).openings == found
+            assert (await client.redpack.show(packet_id)).openings == found
 
 
 async def test_a_retried_grant_tells_what_the_wallet_holds_now(autojump_clock: Any) -> None:

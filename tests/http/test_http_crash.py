@@ -57,7 +57,9 @@ async def upload_and_say(client: Client, group_id: int, number: int, size: int, 
     data = random.Random(number).randbytes(size)
     said[number] = hashlib.sha256(data).hexdigest()
     with suppress(ClientError):
-        await client.send_media(group_id, await client.upload(io.BytesIO(data), name=str(number), kind="file"))
+        await client.group(group_id).send_media(
+            await client.media.upload(io.BytesIO(data), name=str(number), kind="file")
+        )
 
 
 async def test_kill_at_random_moments(tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ async def test_kill_at_random_moments(tmp_path: Path) -> None:
             async with open_client(url, token=token or None, follow=False, give_up_after=1) as client:
                 if not token:
                     await client.register("ann", PASSWORD)
-                    group_id = (await client.make_group("g")).group_id
+                    group_id = (await client.groups.create("g")).group_id
                     token = (await client.http_access()).token
                 async with trio.open_nursery() as nursery:
                     for each in range(6):
@@ -85,10 +87,10 @@ async def test_kill_at_random_moments(tmp_path: Path) -> None:
 
     async with open_server(quick(data=data)) as server:
         async with open_client(url_of(server, "tcp"), token=token) as client:
-            messages, _ = await client.list_media(group_id)
+            messages, _ = await client.group(group_id).media()
             for message in messages:
                 await assert_whole(client, message, said)
-            extra = await client.upload(io.BytesIO(b"referred to by nothing"))
+            extra = await client.media.upload(io.BytesIO(b"referred to by nothing"))
         store = server.services.library
         assert store is not None
     digests = {said[int(message.media.name)] for message in messages if message.media is not None}
@@ -105,7 +107,7 @@ async def test_kill_at_random_moments(tmp_path: Path) -> None:
 async def assert_whole(client: Client, message: Message, said: dict[int, str]) -> None:
     assert message.media is not None
     pieces: list[bytes] = []
-    assert await client.download(message.media.id, pieces.append) == message.media.size
+    assert await client.media.download(message.media.id, pieces.append) == message.media.size
     assert hashlib.sha256(b"".join(pieces)).hexdigest() == said[int(message.media.name)]
 
 
@@ -158,8 +160,8 @@ async def test_media_in_s3_are_fetched_from_there(endpoint: str, tmp_path: Path)
     async with open_server(attrs.evolve(quick(data=tmp_path / "d"), **settings)) as server:
         async with open_client(url_of(server, "tcp")) as ann:
             await ann.register("ann", PASSWORD)
-            media_id = await ann.upload(io.BytesIO(picture), name="p.png")
-            urls = await ann.media_urls(media_id)
+            media_id = await ann.media.upload(io.BytesIO(picture), name="p.png")
+            urls = await ann.media.urls(media_id)
             assert urls.url.startswith(endpoint)
             async with httpx.AsyncClient() as browser:
                 got = await browser.get(urls.url)
@@ -167,7 +169,7 @@ async def test_media_in_s3_are_fetched_from_there(endpoint: str, tmp_path: Path)
                 assert got.headers["content-type"] == "image/png"
                 assert (await browser.get(urls.thumbnail_url)).headers["content-type"] == "image/webp"
             pieces: list[bytes] = []
-            await ann.download(media_id, pieces.append)
+            await ann.media.download(media_id, pieces.append)
             assert b"".join(pieces) == picture
             access = await ann.http_access()
             async with httpx.AsyncClient(base_url=access.base) as http:

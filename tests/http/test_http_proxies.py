@@ -72,12 +72,12 @@ async def test_the_chat_and_an_upload_of_some_megabytes_pass(proxy: Proxy):
         await ann.register(name_of(proxy, "ann"), PASSWORD)
         access = await ann.http_access()
         assert access.base == proxy.origin, "media are at the address that the client came by"
-        media_id = await ann.upload(io.BytesIO(big), name="big.bin")
+        media_id = await ann.media.upload(io.BytesIO(big), name="big.bin")
         fetched = bytearray()
-        await ann.download(media_id, fetched.extend)
+        await ann.media.download(media_id, fetched.extend)
         assert fetched == big
-        made = await ann.make_group("Home")
-        await ann.send_media(made.group_id, media_id)
+        made = await ann.groups.create("Home")
+        await ann.group(made.group_id).send_media(media_id)
 
 
 @pytest.mark.parametrize(("origin", "status"), [("own", 101), ("https://evil.example", 403), ("null", 403)])

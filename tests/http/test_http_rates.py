@@ -85,7 +85,7 @@ async def test_the_client_waits_as_long_as_it_is_told(monkeypatch: pytest.Monkey
     ):
         await ann.register("ann", PASSWORD)
         for number in range(20):
-            assert await ann.upload(io.BytesIO(b"%d" % number))
+            assert await ann.media.upload(io.BytesIO(b"%d" % number))
     assert set(waited) <= {1.0}
 
 

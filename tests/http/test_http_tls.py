@@ -48,16 +48,16 @@ async def test_up_and_down(certificates: Certificates) -> None:
     picture, much = support.media_files.picture(), bytes(range(251)) * 40_000
     async with open_ann(certificates, ca_file=certificates.authority) as (_, ann):
         for data in (picture, much):
-            media_id = await ann.upload(io.BytesIO(data))
+            media_id = await ann.media.upload(io.BytesIO(data))
             pieces: list[bytes] = []
-            assert await ann.download(media_id, pieces.append) == len(data)
+            assert await ann.media.download(media_id, pieces.append) == len(data)
             assert b"".join(pieces) == data
         access = await ann.http_access()
         assert access.base.startswith("https://127.0.0.1:")
         auth = {"authorization": f"Bearer {access.token.hex()}"}
         async with httpx.AsyncClient(base_url=access.base, verify=certificates.trusting) as browser:
             media_id = int((await browser.post("/media", content=picture, headers=auth)).json()["id"])
-            urls = await ann.media_urls(media_id)
+            urls = await ann.media.urls(media_id)
             assert urls.url.startswith("https://")
             assert (await browser.get(urls.url)).content == picture
         request = partial(
@@ -75,14 +75,14 @@ async def test_an_untrusted_certificate_is_said_at_once(wrong: str, tmp_path: Pa
     said = "not valid for '127.0.0.1'" if wrong == "another name" else "unable to get local issuer certificate"
     async with open_ann(issued, **trust) as (server, ann):
         with trio.fail_after(10), pytest.raises(Unreachable, match=f"not trusted: .*{said}"):
-            await ann.upload(io.BytesIO(b"secret"))
+            await ann.media.upload(io.BytesIO(b"secret"))
         with trio.fail_after(10), pytest.raises(Unreachable, match="not trusted"):
-            await ann.download(1, tmp_path / "x")
+            await ann.media.download(1, tmp_path / "x")
         assert not (tmp_path / "x").exists()
         assert server.services.library is not None
         async with open_client(url_of(server, "tcp"), insecure=True) as careless:
             await careless.login("ann", PASSWORD)
-            assert await careless.upload(io.BytesIO(b"x"))
+            assert await careless.media.upload(io.BytesIO(b"x"))
 
 
 async def test_what_is_no_tls_hurts_nobody_else(certificates: Certificates) -> None:
@@ -95,7 +95,7 @@ async def test_what_is_no_tls_hurts_nobody_else(certificates: Certificates) -> N
                     pass
                 raise trio.BrokenResourceError
         async with await trio.open_tcp_stream("127.0.0.1", port):
-            assert await ann.upload(io.BytesIO(b"while another is silent"))
+            assert await ann.media.upload(io.BytesIO(b"while another is silent"))
 
 
 async def test_a_silent_handshake_ends(certificates: Certificates) -> None:

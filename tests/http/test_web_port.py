@@ -71,7 +71,7 @@ async def test_over_tls_with_the_client_and_media_on_the_same_port(tmp_path: Any
             await ann.register("ann", PASSWORD)
             access = await ann.http_access()
             assert access.base == url.replace("wss:", "https:")
-            assert await ann.upload(io.BytesIO(b"bytes"))
+            assert await ann.media.upload(io.BytesIO(b"bytes"))
         async with open_client(url_of(server, "tcp")) as ann:
             await ann.login("ann", PASSWORD)
             access = await ann.http_access()

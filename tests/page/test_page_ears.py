@@ -18,9 +18,9 @@ MAX_HEAP_BYTES = 20 * 2**20
 
 def flood(count: int):
     async def send(client: Client) -> None:
-        [group] = await client.list_groups()
+        [group] = await client.groups.list()
         for number in range(count):
-            await client.send(group.group_id, f"line {number}")
+            await client.group(group.group_id).send(f"line {number}")
 
     return send
 
@@ -51,11 +51,11 @@ def test_switches_between_chats_leave_no_growth(town: Town):
     ann = town.person("ann2")
 
     async def make(client: Client) -> None:
-        [person] = await client.find_people(["ann2"])
+        [person] = await client.people.find(["ann2"])
         for name in ("One", "Two"):
-            group_id = (await client.make_group(name, [person.user_id])).group_id
+            group_id = (await client.groups.create(name, [person.user_id])).group_id
             for number in range(100):
-                await client.send(group_id, f"{name} {number}")
+                await client.group(group_id).send(f"{name} {number}")
 
     town.program("bob2", make)
     session = ann.page.context.new_cdp_session(ann.page)

@@ -65,9 +65,9 @@ def test_an_edit_that_calls_somebody_is_marked_for_them(town: Town):
     ann.sees("hello")
 
     async def edit(client: Client) -> None:
-        [group] = await client.list_groups()
-        [person] = await client.find_people(["ann8"])
-        await client.edit(group.group_id, group.seq, "hello ann8", mentions=[person.user_id])
+        [group] = await client.groups.list()
+        [person] = await client.people.find(["ann8"])
+        await client.group(group.group_id).edit(group.seq, "hello ann8", mentions=[person.user_id])
 
     log = ann.page.get_by_role("log")
     expect(log.get_by_role("img", name="You were mentioned")).to_have_count(0)

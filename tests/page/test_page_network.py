@@ -12,8 +12,8 @@ from chatsrv.client import Client
 
 async def say(client: Client) -> None:
     """A message in the one group there is."""
-    [group] = await client.list_groups()
-    await client.send(group.group_id, "hello")
+    [group] = await client.groups.list()
+    await client.group(group.group_id).send("hello")
 
 
 def test_messages_written_offline_arrive_once_and_in_order_after_the_tab_was_closed(town: Town):

@@ -12,9 +12,9 @@ def packet_of(town: Town, name: str, total: int, count: int) -> None:
     """Somebody sends a packet into the one group there is."""
 
     async def send(client: Client) -> None:
-        group_id = (await client.list_groups())[0].group_id
-        prepared = await client.prepare_packet(group_id, total, count)
-        await client.send_packet(group_id, prepared.packet_id)
+        group_id = (await client.groups.list())[0].group_id
+        prepared = await client.redpack.prepare(group_id, total, count)
+        await client.redpack.send(group_id, prepared.packet_id)
 
     town.grant(name, total)
     town.program(name, send)

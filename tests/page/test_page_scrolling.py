@@ -54,16 +54,18 @@ WATCH = """() => {
 
 async def fill(client: Client, other: str) -> int:
     """A chat of texts of every height, each tenth a picture."""
-    [person] = await client.find_people([other])
-    group_id = (await client.make_group("Long", [person.user_id])).group_id
-    medium = await client.upload(io.BytesIO(picture(size=(300, 200))), name="red.png")
+    [person] = await client.people.find([other])
+    group_id = (await client.groups.create("Long", [person.user_id])).group_id
+    medium = await client.media.upload(io.BytesIO(picture(size=(300, 200))), name="red.png")
     for start in range(0, MESSAGES, 100):
         async with trio.open_nursery() as nursery:
             for number in range(start, start + 100):
                 if number % 10 == 9:
-                    nursery.start_soon(client.send_media, group_id, medium, f"picture {number}")
+                    nursery.start_soon(client.group(group_id).send_media, medium, f"picture {number}")
                 else:
-                    nursery.start_soon(client.send, group_id, f"line {number} " + "and so on " * (number * 7 % 40))
+                    nursery.start_soon(
+                        client.group(group_id).send, f"line {number} " + "and so on " * (number * 7 % 40)
+                    )
     return group_id
 
 
@@ -79,7 +81,7 @@ def test_no_row_in_view_moves_and_every_row_is_seen(town: Town):
 
     async def chatter(client: Client) -> None:
         for number in range(100_000):
-            await client.send(group_id, f"meanwhile {number}")
+            await client.group(group_id).send(f"meanwhile {number}")
             await trio.sleep(0.1)
 
     ann.open("Long")

@@ -9,7 +9,7 @@ from chatsrv.client import Client
 
 
 async def first_group(client: Client) -> int:
-    return (await client.list_groups())[0].group_id
+    return (await client.groups.list())[0].group_id
 
 
 def test_an_enter_that_ends_a_composition_sends_nothing(town: Town):
@@ -81,12 +81,12 @@ def test_a_refusal_stands_at_its_message_with_the_text_and_again(town: Town):
     ann.open("Refused")
 
     async def mute(client: Client) -> None:
-        [person] = await client.find_people(["ann4"])
-        await client.mute_member(group_id, person.user_id)
+        [person] = await client.people.find(["ann4"])
+        await client.group(group_id).mute(person.user_id)
 
     async def unmute(client: Client) -> None:
-        [person] = await client.find_people(["ann4"])
-        await client.unmute_member(group_id, person.user_id)
+        [person] = await client.people.find(["ann4"])
+        await client.group(group_id).unmute(person.user_id)
 
     town.program("bob4", mute)
     ann.page.get_by_text("muted", exact=False).first.wait_for()

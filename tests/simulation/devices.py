@@ -10,8 +10,7 @@ from typing import Final
 import attrs
 import trio
 
-from chatsrv.client import Client, ClientError, RequestRefused, open_client
-from chatsrv_protocol import NUMBER_OF, UnknownEvent, is_sequence_event
+from chatsrv.client import Client, ClientError, RequestRefused, SequenceEvent, open_client
 from chatsrv_protocol.groups import Removed
 from simulation.operations import OPERATIONS
 from simulation.town import Device, Town
@@ -52,7 +51,7 @@ class Person(Device):
             after = {group_id: heard[-1][0] for group_id, heard in self.heard.items() if heard}
             try:
                 async with self.open(after) as client, trio.open_nursery() as nursery:
-                    mine = {group.group_id for group in await client.list_groups()}
+                    mine = {group.group_id for group in await client.groups.list()}
                     self.heard = {group_id: heard for group_id, heard in self.heard.items() if group_id in mine}
                     nursery.start_soon(self._listen, client)
                     self.client = client
@@ -81,10 +80,9 @@ class Person(Device):
 
     async def _listen(self, client: Client) -> None:
         async for event in client.events():
-            kind = type(event)
             if isinstance(event, Removed):
                 self.heard.pop(event.group_id, None)
-            elif isinstance(event, UnknownEvent) or (kind in NUMBER_OF and is_sequence_event(NUMBER_OF[kind])):
+            elif isinstance(event, SequenceEvent):
                 heard = self.heard.setdefault(event.group_id, [])
                 if heard and event.seq != heard[-1][0] + 1:
                     # Right only for one who was removed and let in again meanwhile, which the oracle looks up.

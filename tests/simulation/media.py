@@ -33,7 +33,7 @@ def _brought(device: Device, media_id: int, content: int, size: int) -> str:
 
 async def _upload(device: Device, client: Client) -> str:
     content, size, data = _a_file(device)
-    media_id = await client.upload(io.BytesIO(data), name=f"{device.name}.bin", kind="file")
+    media_id = await client.media.upload(io.BytesIO(data), name=f"{device.name}.bin", kind="file")
     return _brought(device, media_id, content, size)
 
 
@@ -97,7 +97,7 @@ async def _answered(request: Any) -> Any:
 
 async def _send_media(device: Device, client: Client) -> str:
     group_id, brought = device.group(), device.one_of(device.town.media[-12:])
-    sent = await client.send_media(group_id, brought.media_id, f"{device.name}-{device.chance.getrandbits(40):x}")
+    sent = await client.group(group_id).send_media(brought.media_id, f"{device.name}-{device.chance.getrandbits(40):x}")
     device.town.shown.append((group_id, sent.seq, brought.media_id))
     place = device.heard_stored(group_id, sent.seq, sent.id)
     return f"{device.town.world.name('medium', brought.media_id)} in {place}"
@@ -107,7 +107,7 @@ async def _download(device: Device, client: Client) -> str:
     """What comes is the whole file, or nothing."""
     brought: Brought = device.one_of(device.town.media[-20:])
     got = bytearray()
-    await client.download(brought.media_id, got.extend)
+    await client.media.download(brought.media_id, got.extend)
     name = device.town.world.name("medium", brought.media_id)
     assert got == brought.bytes(), f"{device.name} got {len(got)} bytes of {name}, which are not those of the file"
     return name
@@ -116,7 +116,7 @@ async def _download(device: Device, client: Client) -> str:
 async def _by_ticket(device: Device, client: Client) -> str:
     """By a signed URL, and only a part."""
     brought: Brought = device.one_of(device.town.media[-20:])
-    urls = await client.media_urls(brought.media_id)
+    urls = await client.media.urls(brought.media_id)
     start = device.chance.randrange(brought.size)
     async with device.town.world.web.asking(await client.http_access()) as http:
         del http.headers["authorization"]
@@ -131,12 +131,12 @@ async def _by_ticket(device: Device, client: Client) -> str:
 async def _thumbnail(device: Device, client: Client) -> None:
     """A file has none, and says so."""
     brought: Brought = device.one_of(device.town.media[-20:])
-    await client.download(brought.media_id, lambda _: None, thumbnail=True)
+    await client.media.download(brought.media_id, lambda _: None, thumbnail=True)
     raise ProtocolViolation("an attachment has a thumbnail")
 
 
 async def _list_media(device: Device, client: Client) -> None:
-    listed, _ = await client.list_media(device.group())
+    listed, _ = await client.group(device.group()).media()
     assert [message.seq for message in listed] == sorted((message.seq for message in listed), reverse=True)
 
 
@@ -149,5 +149,5 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "by_ticket": Operation(0.5, _by_ticket),
     "thumbnail": Operation(0.2, _thumbnail),
     "list_media": Operation(0.5, _list_media),
-    "no_avatar": Operation(0.3, lambda device, client: client.set_group_avatar(device.group(), 0)),
+    "no_avatar": Operation(0.3, lambda device, client: client.group(device.group()).set_avatar(0)),
 }

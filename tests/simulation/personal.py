@@ -28,7 +28,7 @@ async def _visit(device: Device, client: Client) -> None:
     """A second connection of the same session."""
     del client
     async with _another(device, device.token) as second:
-        await second.list_groups()
+        await second.groups.list()
 
 
 async def _register(device: Device, client: Client) -> None:
@@ -55,48 +55,48 @@ async def _as_guest(device: Device) -> AsyncGenerator[tuple[Guest, Client]]:
 async def _login(device: Device, client: Client) -> None:
     del client
     async with _as_guest(device) as (_, other):
-        await other.sessions()
+        await other.account.sessions()
         await other.logout()
 
 
 async def _end_session(device: Device, client: Client) -> None:
     del client
     async with _as_guest(device) as (_, other):
-        found = [each.session_id for each in await other.sessions()]
-        await other.end_session(device.chance.choice(found))
+        found = [each.session_id for each in await other.account.sessions()]
+        await other.account.end_session(device.chance.choice(found))
 
 
 async def _change_password(device: Device, client: Client) -> None:
     del client
     async with _as_guest(device) as (guest, other):
         guest.tried = f"{PASSWORD} {device.chance.getrandbits(20)}"
-        await other.change_password(guest.password, guest.tried)
+        await other.account.change_password(guest.password, guest.tried)
         guest.password = guest.tried
 
 
 async def _reset_password(device: Device, client: Client) -> None:
     guest = device.one_of(device.town.guests[-6:])
     guest.tried = f"{PASSWORD} {device.chance.getrandbits(20)}"
-    await client.reset_password(guest.name, guest.tried)
+    await client.operator.reset_password(guest.name, guest.tried)
     guest.password = guest.tried
 
 
 async def _enable(device: Device, client: Client) -> None:
     guest = device.one_of(device.town.guests[-6:])
-    await client.enable_user(guest.name, enabled=device.flip(0.7))
+    await client.operator.enable_user(guest.name, enabled=device.flip(0.7))
 
 
 async def _backup(device: Device, client: Client) -> None:
     """By somebody who may not: an operator's would go to a real disk."""
     if device.user_id == device.town.users[0][0]:
         raise RequestRefused("nothing_there", "not on the simulated disk")
-    await client.backup("backup.sqlite3")
+    await client.operator.backup("backup.sqlite3")
 
 
 async def _block(device: Device, client: Client) -> None:
     """Block, and more often let be: else nobody talks to anybody at last."""
     user_id = device.somebody()
-    await (client.block(user_id) if device.flip(0.3) else client.unblock(user_id))
+    await (client.people.block(user_id) if device.flip(0.3) else client.people.unblock(user_id))
 
 
 OPERATIONS: Final[dict[str, Operation]] = {
@@ -108,11 +108,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "reset_password": Operation(0.2, _reset_password),
     "enable": Operation(0.2, _enable),
     "backup": Operation(0.1, _backup),
-    "profile": Operation(0.5, lambda device, client: client.set_profile(nickname=device.name, hidden=device.flip(0.3))),
-    "profiles": Operation(0.5, lambda device, client: client.get_profiles([device.somebody()])),
-    "find": Operation(0.5, lambda device, client: client.find_people([device.chance.choice(device.town.users)[1]])),
+    "profile": Operation(
+        0.5, lambda device, client: client.people.set_profile(nickname=device.name, hidden=device.flip(0.3))
+    ),
+    "profiles": Operation(0.5, lambda device, client: client.people.profiles([device.somebody()])),
+    "find": Operation(0.5, lambda device, client: client.people.find([device.chance.choice(device.town.users)[1]])),
     "block": Operation(0.5, _block),
-    "blocked": Operation(0.3, lambda _, client: client.list_blocked()),
-    "watch": Operation(0.5, lambda device, client: client.watch_presence([device.somebody()])),
-    "here": Operation(0.5, lambda device, client: client.who_is_here(device.group())),
+    "blocked": Operation(0.3, lambda _, client: client.people.blocked()),
+    "watch": Operation(0.5, lambda device, client: client.presence.watch([device.somebody()])),
+    "here": Operation(0.5, lambda device, client: client.group(device.group()).online()),
 }

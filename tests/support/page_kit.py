@@ -250,7 +250,7 @@ class Town:
             command = [sys.executable, "-m", "chatsrv", "operator", "add", operator, "--data", str(self.data)]
             subprocess.run(command, check=True, capture_output=True)
             self._has_operator = True
-        self.program(operator, lambda client: client.grant_money(name, cents))
+        self.program(operator, lambda client: client.wallet.grant(name, cents))
 
     def close(self) -> None:
         """Close every context; nobody may have complaints."""

@@ -22,23 +22,23 @@ class Strings:
 
 async def furnish(client: Client, other: str, said: Strings) -> int:
     """Make a group of me and another with one of each kind of thing in it; answers its id. My wallet holds a yuan."""
-    [person] = await client.find_people([other])
-    group_id = (await client.make_group(said.group, [person.user_id])).group_id
-    await client.set_nickname(group_id, said.nickname)
-    await client.set_notice(group_id, said.text)
-    first = await client.send(group_id, said.text)
-    await client.reply(group_id, first.seq, said.text, mentions=[person.user_id])
-    await client.edit(group_id, first.seq, f"{said.text} again")
-    await client.react(group_id, first.seq, "👍")
-    await client.pin(group_id, first.seq)
-    await client.recall(group_id, (await client.send(group_id, "gone")).seq)
-    await client.forward(group_id, group_id, first.seq)
+    [person] = await client.people.find([other])
+    group_id = (await client.groups.create(said.group, [person.user_id])).group_id
+    await client.group(group_id).set_nickname(said.nickname)
+    await client.group(group_id).set_notice(said.text)
+    first = await client.group(group_id).send(said.text)
+    await client.group(group_id).reply(first.seq, said.text, mentions=[person.user_id])
+    await client.group(group_id).edit(first.seq, f"{said.text} again")
+    await client.group(group_id).react(first.seq, "👍")
+    await client.group(group_id).pin(first.seq)
+    await client.group(group_id).recall((await client.group(group_id).send("gone")).seq)
+    await client.group(group_id).forward(group_id, first.seq)
     for body, name in ((picture(), f"{said.file}.png"), (wav(), f"{said.file}.wav"), (b"text", said.file)):
-        medium = await client.upload(io.BytesIO(body), name=name)
-        await client.send_media(group_id, medium, said.text)
-    prepared = await client.prepare_packet(group_id, 100, 2)
-    await client.send_packet(group_id, prepared.packet_id, greeting=said.text)
-    await client.open_packet(group_id, prepared.packet_id)
+        medium = await client.media.upload(io.BytesIO(body), name=name)
+        await client.group(group_id).send_media(medium, said.text)
+    prepared = await client.redpack.prepare(group_id, 100, 2)
+    await client.redpack.send(group_id, prepared.packet_id, greeting=said.text)
+    await client.redpack.open(group_id, prepared.packet_id)
     return group_id
 
 

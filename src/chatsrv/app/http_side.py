@@ -19,6 +19,7 @@ from chatsrv.clock import Clock, Randomness
 from chatsrv.commands.context import Services
 from chatsrv.commands.session import close_session
 from chatsrv.config import Config, ConfigError
+from chatsrv.extras import missing
 from chatsrv.http.auth import Callers
 from chatsrv.http.media_app import media_app
 from chatsrv.http.ops_app import ops_app
@@ -55,6 +56,11 @@ async def open_library(
     if config.http is None and config.https is None:
         yield None
         return
+    if lacking := missing("media"):
+        raise ConfigError(
+            f"an HTTP address brings media, and {', '.join(lacking)} is not installed: pip install 'chatsrv[media]', "
+            "or serve without http and https"
+        )
     limits = UploadLimits(
         image=config.media_max_image,
         audio=config.media_max_audio,

@@ -15,6 +15,7 @@ from typing import cast
 import httpx
 import trio
 
+from chatsrv.app.bot import open_bot
 from chatsrv.app.configured_storage import open_configured_storage
 from chatsrv.app.housekeeping import run_housekeeping
 from chatsrv.app.http_side import SCHEMES as HTTP_SCHEMES
@@ -27,6 +28,7 @@ from chatsrv.auth.passwords import PasswordHasher
 from chatsrv.auth.rates import Rate, Rates
 from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus
+from chatsrv.client import Client
 from chatsrv.clock import Clock, Randomness, SystemClock, SystemRandomness
 from chatsrv.commands.context import Services
 from chatsrv.commands.hooks import Hooks
@@ -92,6 +94,15 @@ class Server:
             await self._acceptor.serve_transport(transport, may_register=may_register)
 
         self._connections.start_soon(serve)
+
+    def open_bot(self, name: str) -> AbstractAsyncContextManager[Client]:
+        """A client in this process that speaks as this account, without a socket and a password.
+
+        The account is made where there is none; no password opens it. The bot is a user like others: it sees and may do
+        what its groups let it, and the rates count. Hooks are asked about what it says. Entering raises
+        chatsrv_storage.errors.Refusal for a name that cannot be one, and for a disabled account.
+        """
+        return open_bot(self.services, self._acceptor, self._connections, name)
 
     async def wait_stopping(self) -> None:
         """Return when the server was told to stop, or must stop because its storage failed."""

@@ -49,6 +49,11 @@ def ending_of(error: BaseException) -> Ending | None:
         return Ending(error.exit_code, error.code, str(error))
     if hasattr(error, "format_message"):  # typer's word for wrong usage
         return Ending(USAGE, "usage", error.format_message())  # type: ignore[attr-defined]
+    if isinstance(error, ImportError):
+        from chatsrv.extras import install_advice
+
+        advice = install_advice(error.name)
+        return None if advice is None else Ending(USAGE, "not_installed", advice)
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         _close_stdout()
         return Ending(REFUSED, "output", f"standard output cannot be written: {os.strerror(error.errno)}")

@@ -88,14 +88,14 @@ def _ids(groups: "Sequence[Group]") -> str:
 
 async def find_group(here: "CommandContext", client: "Client", wanted: str) -> "Group":
     """One of my groups, by name or id. Raises Failure."""
-    return choose_group(here, await client.list_groups(), wanted)
+    return choose_group(here, await client.groups.list(), wanted)
 
 
 async def remember_made(here: "CommandContext", client: "Client", name: str, group_id: int) -> None:
     """The name of a group that I made means it, unless it means another that I am still in. Raises Failure."""
     known = KnownGroups(here)
     before = known.find(name)
-    if before is not None and any(group.group_id == before for group in await client.list_groups()):
+    if before is not None and any(group.group_id == before for group in await client.groups.list()):
         here.out.note(f"'{name}' means {before}, as before: name the new group by its id: {group_id}")
         return
     known.learn(name, group_id)
@@ -105,7 +105,7 @@ async def find_people(client: "Client", names: Sequence[str]) -> "list[Person]":
     """The people with these names, `@name` or `name`, each once. Raises Failure that names whom there is not."""
     plain = [name[1:] if name[:1] in SIGNS and len(name) > 1 else name for name in names]
     wanted = list(dict.fromkeys(name_key(name) for name in plain))
-    found = {name_key(person.name): person for person in await client.find_people(tuple(plain))}
+    found = {name_key(person.name): person for person in await client.people.find(tuple(plain))}
     missing = [name for name in plain if name_key(name) not in found]
     if missing:
         raise Failure(f"there is nobody called {', '.join(missing)}", code="user_unknown")

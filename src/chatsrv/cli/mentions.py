@@ -13,9 +13,9 @@ async def resolve_mentions(client: "Client", group_id: int, text: str) -> tuple[
     """(the ids of members whom a text calls, whether it calls everybody, where one may). Others named are just words."""
     if not any(sign in text for sign in "@\uff20\ufe6b"):
         return [], False
-    members = await client.members(group_id)
+    members = await client.group(group_id).members()
     called, everybody = find_mentions(text, [Candidate(one.user_id, one.name, one.nickname) for one in members])
     if everybody:
-        group = await client.show_group(group_id)
+        group = await client.group(group_id).show()
         everybody = group.kind != DIRECT and group.role >= group.rules.mention_all
     return called, everybody

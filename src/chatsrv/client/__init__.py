@@ -5,8 +5,8 @@ from chatsrv_protocol.messages import Message
 
 async with open_client("tcp://127.0.0.1:7000") as client:
     await client.register("ann", "a long password")
-    made = await client.make_group("friends")
-    await client.send(made.group_id, "hello")
+    made = await client.groups.create("friends")
+    await client.group(made.group_id).send("hello")
     async for event in client.events():
         print(event)
 """
@@ -25,7 +25,16 @@ from chatsrv.client.errors import (
     SessionEnded,
     Unreachable,
 )
-from chatsrv.client.events import Connected, Disconnected, Reconnecting, Restored
+from chatsrv.client.events import (
+    Connected,
+    ConnectionEvent,
+    Disconnected,
+    Event,
+    PersonalEvent,
+    Reconnecting,
+    Restored,
+    SequenceEvent,
+)
 
 __all__ = [
     "BadUrl",
@@ -34,15 +43,19 @@ __all__ = [
     "ClientError",
     "CommandReply",
     "Connected",
+    "ConnectionEvent",
     "Dialer",
     "Disconnected",
+    "Event",
     "Events",
     "NotLoggedIn",
     "OutcomeUnknown",
+    "PersonalEvent",
     "ProtocolViolation",
     "Reconnecting",
     "RequestRefused",
     "Restored",
+    "SequenceEvent",
     "SessionEnded",
     "Unreachable",
     "open_client",

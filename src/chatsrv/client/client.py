@@ -4,7 +4,7 @@ async with chatsrv.open_client("tcp://127.0.0.1:7000") as client:
     await client.login("ann", "a long password")
     async for event in client.events():
         if isinstance(event, Message):
-            await client.send(event.group_id, f"you said: {event.text}")
+            await client.group(event.group_id).send(f"you said: {event.text}")
 """
 
 import math
@@ -18,21 +18,24 @@ from typing import Any, Final
 import trio
 
 from chatsrv.client.client_ids import ClientIds, ServerClock
-from chatsrv.client.commands.conversation import ConversationCommands
+from chatsrv.client.commands.account import AccountCommands
+from chatsrv.client.commands.all_messages import AllMessages
 from chatsrv.client.commands.face_to_face import FaceToFaceCommands
-from chatsrv.client.commands.governing import GoverningCommands
+from chatsrv.client.commands.group import GroupHandle
 from chatsrv.client.commands.groups import GroupCommands
 from chatsrv.client.commands.media import MediaCommands
-from chatsrv.client.commands.messages import MessageCommands
 from chatsrv.client.commands.operator import OperatorCommands
+from chatsrv.client.commands.people import PeopleCommands
 from chatsrv.client.commands.presence import PresenceCommands
 from chatsrv.client.commands.redpack import RedpackCommands
 from chatsrv.client.commands.session import SessionCommands
+from chatsrv.client.commands.wallet import WalletCommands
 from chatsrv.client.connection.backoff import Backoff
 from chatsrv.client.connection.dial import Dialer, Trust, make_dial
 from chatsrv.client.connection.pending_request import CommandReply
 from chatsrv.client.connection.session import ClientSession, Settings
 from chatsrv.client.errors import ClientError, NotLoggedIn, ProtocolViolation, RequestRefused, Unreachable
+from chatsrv.client.events import Event
 from chatsrv.client.following.buffer import Buffer
 from chatsrv.client.following.follow import Start
 from chatsrv.client.transfers.http_access import HttpAccess
@@ -47,19 +50,11 @@ BUFFER: Final = 1024
 """Events that wait for a slow consumer; what exceeds them is fetched again later."""
 
 
-class Client(
-    SessionCommands,
-    GroupCommands,
-    GoverningCommands,
-    MessageCommands,
-    ConversationCommands,
-    MediaCommands,
-    OperatorCommands,
-    RedpackCommands,
-    FaceToFaceCommands,
-    PresenceCommands,
-):
+class Client(SessionCommands):
     """A client that is open. Made by `open_client`, which also closes it; its methods may be called by many tasks.
+
+    Its subjects are attributes: `account`, `groups`, `messages`, `people`, `presence`, `media`, `redpack`, `wallet`,
+    `face_to_face`, `operator`; and `group(id)` is one group.
 
     Every method that talks to the server waits over lost connections for as long as the caller does: bound it with
     `trio.fail_after`. They raise RequestRefused, SessionEnded, NotLoggedIn, Unreachable (after `give_up_after`),
@@ -70,6 +65,20 @@ class Client(
         super().__init__(keeper)
         self._ids = ids
         self._trust = trust
+        self.account: Final = AccountCommands(self)
+        self.groups: Final = GroupCommands(self)
+        self.messages: Final = AllMessages(self)
+        self.people: Final = PeopleCommands(self)
+        self.presence: Final = PresenceCommands(self)
+        self.media: Final = MediaCommands(self)
+        self.redpack: Final = RedpackCommands(self)
+        self.wallet: Final = WalletCommands(self)
+        self.face_to_face: Final = FaceToFaceCommands(self)
+        self.operator: Final = OperatorCommands(self)
+
+    def group(self, group_id: int) -> GroupHandle:
+        """One of my groups, by its id. Asks the server nothing."""
+        return GroupHandle(self, group_id)
 
     @property
     def welcome(self) -> Welcome | None:
@@ -151,7 +160,7 @@ class Client(
         return None if self._keeper.follower is None else self._keeper.follower.position(group_id)
 
 
-class Events(AsyncIterator[Any]):
+class Events(AsyncIterator[Event]):
     """What `Client.events` answers."""
 
     def __init__(self, buffer: Buffer) -> None:
@@ -160,7 +169,7 @@ class Events(AsyncIterator[Any]):
     def __aiter__(self) -> "Events":
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> Event:
         """The next event. A cancel loses none. Raises trio.BusyResourceError while another task waits here."""
         return await self._buffer.take()
 

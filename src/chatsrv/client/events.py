@@ -1,6 +1,32 @@
-"""What `Client.events()` delivers besides the events of the wire: how the connection is doing."""
+"""What `Client.events()` delivers: the events of the wire, and how the connection is doing."""
+
+from typing import TypeAlias
 
 import attrs
+
+from chatsrv_protocol import UnknownEvent
+from chatsrv_protocol.conversation import Edited, Pinned, QuietSet, Reacted, Recalled
+from chatsrv_protocol.face_to_face import LobbyChanged, LobbyClosed
+from chatsrv_protocol.governing import (
+    GroupDissolved,
+    JoinDecided,
+    JoinRequested,
+    MemberMuted,
+    NicknameChanged,
+    NoticeChanged,
+    OwnerChanged,
+    RoleChanged,
+    RulesChanged,
+    UserBanned,
+    UserUnbanned,
+)
+from chatsrv_protocol.groups import Added, GroupCreated, GroupRenamed, MemberRemoved, MembersAdded, Removed
+from chatsrv_protocol.media import AvatarSet
+from chatsrv_protocol.messages import Message
+from chatsrv_protocol.presence import BlockChanged, PresenceChanged, ProfileChanged, TypingNow
+from chatsrv_protocol.redpack import PacketExhausted, PacketExpired, PacketOpened, WalletChanged
+from chatsrv_protocol.session import SessionOver
+from chatsrv_protocol.sync import ReadMoved
 
 
 @attrs.frozen(slots=True)
@@ -36,3 +62,55 @@ class Restored:
 
     group_id: int
     seq: int
+
+
+SequenceEvent: TypeAlias = (
+    Message
+    | GroupCreated
+    | GroupRenamed
+    | MembersAdded
+    | MemberRemoved
+    | PacketOpened
+    | PacketExhausted
+    | PacketExpired
+    | RulesChanged
+    | RoleChanged
+    | OwnerChanged
+    | GroupDissolved
+    | MemberMuted
+    | UserBanned
+    | UserUnbanned
+    | NicknameChanged
+    | NoticeChanged
+    | Edited
+    | Recalled
+    | Reacted
+    | Pinned
+    | AvatarSet
+    | UnknownEvent
+)
+"""An event of a group's sequence, with its `group_id` and `seq`."""
+
+PersonalEvent: TypeAlias = (
+    Added
+    | Removed
+    | ReadMoved
+    | WalletChanged
+    | JoinRequested
+    | JoinDecided
+    | QuietSet
+    | LobbyChanged
+    | LobbyClosed
+    | PresenceChanged
+    | TypingNow
+    | ProfileChanged
+    | BlockChanged
+    | SessionOver
+)
+"""What concerns the user of the client alone."""
+
+ConnectionEvent: TypeAlias = Connected | Disconnected | Reconnecting | Restored
+"""How the connection is doing."""
+
+Event: TypeAlias = SequenceEvent | PersonalEvent | ConnectionEvent
+"""Everything that `Client.events()` yields; `match` on it."""

@@ -36,7 +36,7 @@ class TypingReport:
     async def send(self, client: Client, group_id: int) -> None:
         """Tell the others; a hint that nobody misses."""
         with suppress(ClientError):
-            await client.typing(group_id)
+            await client.group(group_id).typing()
 
 
 class ReadReport:
@@ -62,5 +62,5 @@ class ReadReport:
             room = current()
             if room is not None and room.marked < room.read_seq:
                 room.marked = room.read_seq
-                await guarded(lambda room=room: client.mark_read(room.group_id, room.read_seq))
+                await guarded(lambda room=room: client.group(room.group_id).mark_read(room.read_seq))
             await trio.sleep(READ_INTERVAL_SECONDS)

@@ -113,7 +113,7 @@ class Talk:
 
     async def _load_older(self, room: Room) -> None:
         try:
-            events, page = await self._client.history(room.group_id, before=room.first, newest=True)
+            events, page = await self._client.group(room.group_id).history(before=room.first, newest=True)
             room.complete = not page.more
             room.take_page(events, older=True)
             if room is self.current:
@@ -185,7 +185,7 @@ class Talk:
                 self._chat = ChatOnline(self._here, client, self._output)
                 assert client.me is not None
                 self.me, self._user_id = client.me.name, client.me.user_id
-                for group in await client.list_groups():
+                for group in await client.groups.list():
                     self._add(group)
                 async with trio.open_nursery() as self._nursery:
                     self._nursery.start_soon(self._listen, self._nursery)
@@ -205,7 +205,7 @@ class Talk:
         self._screen.show_status(f"{self.me} @ {self._here.server}", connected=True)
         rooms = list(self.rooms.values())
         if self._wanted is not None:
-            groups = await self._client.list_groups()
+            groups = await self._client.groups.list()
             await self._open(self.rooms[choose_group(self._chat, groups, self._wanted).group_id])
         elif rooms:
             await self._open(next((room for room in rooms if room.unread), rooms[0]))
@@ -236,7 +236,9 @@ class Talk:
         text, pending = line.message, line.pending
         try:
             mentions, everybody = await resolve_mentions(self._client, room.group_id, text)
-            self._sent = (await self._client.send(room.group_id, text, mentions=mentions, mention_all=everybody)).seq
+            self._sent = (
+                await self._client.group(room.group_id).send(text, mentions=mentions, mention_all=everybody)
+            ).seq
         except (Failure, ClientError):
             if pending is not None:
                 pending.refused = True
@@ -257,7 +259,7 @@ class Talk:
         elif word == "groups":
             await prepare(self._chat, "list", None)()
         elif word == "go":
-            groups = await self._client.list_groups()
+            groups = await self._client.groups.list()
             await self._open(self.rooms[choose_group(self._chat, groups, rest.strip()).group_id])
         else:
             assert word not in CHAT_ONLY_COMMANDS
@@ -279,7 +281,7 @@ class Talk:
         if not room.opened:
             room.opened = True
             limit = BACKLOG if room.unread < BACKLOG else MAX_PAGE
-            events, page = await self._client.history(room.group_id, limit=limit, newest=True)
+            events, page = await self._client.group(room.group_id).history(limit=limit, newest=True)
             room.complete = not page.more
             room.take_page(events, older=False)
         if room is not self.current:
@@ -298,21 +300,21 @@ class Talk:
 
     async def _recount(self) -> None:
         """How much is unread, where one device read and another has to know how many mentions are left."""
-        for group in await self._client.list_groups():
+        for group in await self._client.groups.list():
             if group.group_id in self.rooms:
                 self.rooms[group.group_id].listed(group)
         self._screen.show_rooms(list(self.rooms.values()), self.current)
 
     async def _show_lobby(self) -> None:
-        show_page(self._chat, await self._client.show_lobby())
+        show_page(self._chat, await self._client.face_to_face.show_lobby())
 
     async def _look_around(self, room: Room) -> None:
         """Who is in the group, and who of them is there."""
-        members = await self._client.members(room.group_id)
+        members = await self._client.group(room.group_id).members()
         watched = [member.user_id for member in members[:WATCHED]]
         online: dict[int, bool] = {}
         with suppress(ClientError):  # a list without lights is still a list
-            online = {one.user_id: one.online for one in await self._client.watch_presence(watched)}
+            online = {one.user_id: one.online for one in await self._client.presence.watch(watched)}
         online.update({one.user_id: True for one in members if one.name == self.me})
         self._people = {one.user_id: PresentPerson(one.user_id, one.name, online.get(one.user_id)) for one in members}
         self._screen.show_people(list(self._people.values()))

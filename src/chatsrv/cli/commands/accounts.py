@@ -93,5 +93,5 @@ async def passwd(here: CommandContext, password_stdin: PasswordStdin = False) ->
     async with here.session() as client:
         old = passwords.ask("Old password")
         new = passwords.choose("New password")
-        await client.change_password(old, new)
+        await client.account.change_password(old, new)
     here.out.say("the password is changed; your other sessions have ended", server=here.server, profile=here.profile)

@@ -32,7 +32,7 @@ async def read(
 
     async with here.session() as client:
         group = await find_group(here, client, which)
-        await client.mark_read(group.group_id, seq or group.seq)
+        await client.group(group.group_id).mark_read(seq or group.seq)
         group = await find_group(here, client, str(group.group_id))
     left = group.ordinal - group.read_ordinal
     here.out.say(
@@ -46,7 +46,7 @@ async def unread(here: CommandContext) -> None:
     from chatsrv.client.following.view import unread_label, unread_of
 
     async with here.session() as client:
-        groups = await client.list_groups()
+        groups = await client.groups.list()
     if here.out.json:
         for group in groups:
             here.out.record(_unread_record(group))
@@ -97,7 +97,7 @@ async def quiet(here: CommandContext, which: Which, off: Off = False) -> None:
 
     async with here.session() as client:
         group = await find_group(here, client, which)
-        await client.set_quiet(group.group_id, not off)
+        await client.group(group.group_id).set_quiet(not off)
     state = "is not quiet any more" if off else "is quiet"
     here.out.say(f"'{group.name}' {state}", group_id=str(group.group_id), quiet=not off)
 
@@ -125,7 +125,7 @@ async def reply(
     async with here.session() as client:
         group = await find_group(here, client, which)
         call = await calling(client, group, mention, everybody=everybody)
-        sent = await client.reply(group.group_id, of, text, **await call(text))
+        sent = await client.group(group.group_id).reply(of, text, **await call(text))
     _acked(here.out, sent, f"#{sent.seq} in '{group.name}'")
 
 
@@ -141,7 +141,7 @@ async def edit(
     async with here.session() as client:
         group = await find_group(here, client, which)
         call = await calling(client, group, None, everybody=False)
-        changed = await client.edit(group.group_id, of, text, **await call(text))
+        changed = await client.group(group.group_id).edit(of, text, **await call(text))
     _acked(here.out, changed, f"#{of} in '{group.name}' is corrected")
 
 
@@ -151,7 +151,7 @@ async def recall(here: CommandContext, which: Which, of: Of) -> None:
 
     async with here.session() as client:
         group = await find_group(here, client, which)
-        changed = await client.recall(group.group_id, of)
+        changed = await client.group(group.group_id).recall(of)
     _acked(here.out, changed, f"#{of} in '{group.name}' is recalled")
 
 
@@ -188,14 +188,14 @@ async def react(
     async with here.session() as client:
         group = await find_group(here, client, which)
         if emoji is not None:
-            changed = await client.react(group.group_id, of, emoji, on=not off)
+            changed = await client.group(group.group_id).react(of, emoji, present=not off)
             _acked(
                 here.out,
                 changed,
                 _or_already(changed, f"{'took ' if off else ''}{emoji} {'off' if off else 'to'} #{of}"),
             )
             return
-        for one in await client.reactions(group.group_id, of):
+        for one in await client.group(group.group_id).reactions(of):
             if here.out.json:
                 here.out.record(record_of(one))
             else:
@@ -215,12 +215,12 @@ async def pin(
     async with here.session() as client:
         group = await find_group(here, client, which)
         if of is not None:
-            changed = await client.pin(group.group_id, of, on=not off)
+            changed = await client.group(group.group_id).pin(of, pinned=not off)
             _acked(
                 here.out, changed, _or_already(changed, f"#{of} in '{group.name}' is {'unpinned' if off else 'pinned'}")
             )
             return
-        for one in await client.pins(group.group_id):
+        for one in await client.group(group.group_id).pins():
             if here.out.json:
                 here.out.record(record_of(one))
             else:
@@ -237,9 +237,9 @@ async def forward(
     from chatsrv.cli.lookup import choose_group
 
     async with here.session() as client:
-        groups = await client.list_groups()
+        groups = await client.groups.list()
         source, target = choose_group(here, groups, which), choose_group(here, groups, to)
-        sent = await client.forward(target.group_id, source.group_id, of)
+        sent = await client.group(target.group_id).forward(source.group_id, of)
     _acked(here.out, sent, f"#{sent.seq} in '{target.name}'")
 
 
@@ -250,7 +250,7 @@ async def receipts(here: CommandContext, which: Which, of: Of) -> None:
 
     async with here.session() as client:
         group = await find_group(here, client, which)
-        found, counts = await client.receipts(group.group_id, of)
+        found, counts = await client.group(group.group_id).receipts(of)
     if here.out.json:
         for one in found:
             here.out.record(record_of(one))
@@ -267,7 +267,7 @@ async def versions(here: CommandContext, which: Which, of: Of) -> None:
 
     async with here.session() as client:
         group = await find_group(here, client, which)
-        for one in await client.versions(group.group_id, of):
+        for one in await client.group(group.group_id).versions(of):
             if here.out.json:
                 here.out.record(record_of(one))
             else:
@@ -285,9 +285,9 @@ async def search(
     from chatsrv.cli.lookup import choose_group
 
     async with here.session() as client:
-        groups = await client.list_groups()
+        groups = await client.groups.list()
         where = choose_group(here, groups, group).group_id if group is not None else 0
-        found, page = await client.search(" ".join(query), where, limit=limit)
+        found, page = await client.messages.search(" ".join(query), where, limit=limit)
     names = {one.group_id: one.name for one in groups}
     for event in found:
         show(here.out, event, "" if where else names.get(event.group_id, "?"))

@@ -38,10 +38,10 @@ async def f2f(
     position = _position(lat, lon)
     waits = here.reads_events and not enter
     async with here.session(follow=waits) as client, _leaving(client, interruptible=waits):
-        page = await client.enter_code(code, position)
+        page = await client.face_to_face.enter_code(code, position)
         show_page(here, page)
         if enter:
-            _entered(here, await client.enter_group())
+            _entered(here, await client.face_to_face.enter_group())
         elif waits:
             await _wait(here, client, page)
         else:
@@ -72,7 +72,7 @@ async def _leaving(client: "Client", *, interruptible: bool) -> AsyncGenerator[N
     finally:
         if not left_well:
             with trio.move_on_after(1, shield=True), suppress(ClientError):
-                await client.leave_lobby()
+                await client.face_to_face.leave_lobby()
 
 
 async def _interrupt(signals: AsyncIterator[int]) -> None:
@@ -108,7 +108,7 @@ async def _wait(here: CommandContext, client: "Client", page: "InLobby") -> None
                     break
                 if isinstance(event, LobbyChanged):
                     try:
-                        before, page = page, await client.show_lobby()
+                        before, page = page, await client.face_to_face.show_lobby()
                     except RequestRefused as refusal:
                         if refusal.code != "lobby_over":
                             raise
@@ -126,14 +126,14 @@ async def _enter_on_return(client: "Client") -> None:
     import trio
 
     if await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-        await client.enter_group()
+        await client.face_to_face.enter_group()
 
 
 async def _closed(here: CommandContext, client: "Client", closed: "LobbyClosed") -> None:
     """Say how it ended: in the group, or not."""
     if not closed.group_id:
         raise Failure(why_closed(closed), code=closed.reason)
-    _say(here, closed.group_id, (await client.show_group(closed.group_id)).name)
+    _say(here, closed.group_id, (await client.group(closed.group_id).show()).name)
 
 
 def why_closed(closed: "LobbyClosed") -> str:

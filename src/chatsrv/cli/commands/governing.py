@@ -76,8 +76,8 @@ async def rules(
     async with here.session() as client:
         group = await find_group(here, client, which)
         if changes:
-            await client.set_rules(group.group_id, **changes)
-            group = await client.show_group(group.group_id)
+            await client.group(group.group_id).set_rules(**changes)
+            group = await client.group(group.group_id).show()
     record = _rules_record(group)
     if here.out.json:
         here.out.record(record)
@@ -100,7 +100,7 @@ async def role(
     """Make a member an admin, or an admin a member."""
     async with here.session() as client:
         group, person = await _find(here, client, which, user)
-        changed = await client.set_role(group.group_id, person.user_id, {"member": 1, "admin": 2}[wanted])
+        changed = await client.group(group.group_id).set_role(person.user_id, {"member": 1, "admin": 2}[wanted])
     sentence = f"{person.name} is {'an admin' if wanted == 'admin' else 'a member'} of '{group.name}' now"
     here.out.say(sentence, group_id=str(group.group_id), seq=changed.seq, user=person.name, role=wanted)
 
@@ -110,7 +110,7 @@ async def transfer(here: CommandContext, which: Which, user: User) -> None:
     """Hand a group over: the member becomes its owner, and you an admin."""
     async with here.session() as client:
         group, person = await _find(here, client, which, user)
-        changed = await client.hand_over(group.group_id, person.user_id)
+        changed = await client.group(group.group_id).hand_over(person.user_id)
     here.out.say(
         f"{person.name} owns '{group.name}' now", group_id=str(group.group_id), seq=changed.seq, owner=person.name
     )
@@ -132,7 +132,7 @@ async def dissolve(
             if not sys.stdin.isatty():
                 raise usage("say --yes to dissolve a group without being asked")
             typer.confirm(f"End '{neutralise(group.name)}' for its {group.members} members?", abort=True, err=True)
-        changed = await client.dissolve_group(group.group_id)
+        changed = await client.group(group.group_id).dissolve()
     here.out.say(f"dissolved '{group.name}'", group_id=str(group.group_id), seq=changed.seq)
 
 
@@ -144,7 +144,7 @@ async def mute(here: CommandContext, which: Which, user: User, lasting: Lasting 
     async with here.session() as client:
         group, person = await _find(here, client, which, user)
         at = until(client.server_time(), lasting)
-        changed = await client.mute_member(group.group_id, person.user_id, at)
+        changed = await client.group(group.group_id).mute(person.user_id, at)
     sentence = f"muted {person.name} in '{group.name}' {shown(at)}"
     here.out.say(sentence, group_id=str(group.group_id), seq=changed.seq, user=person.name, until=at)
 
@@ -154,7 +154,7 @@ async def unmute(here: CommandContext, which: Which, user: User) -> None:
     """Let a member speak again."""
     async with here.session() as client:
         group, person = await _find(here, client, which, user)
-        changed = await client.unmute_member(group.group_id, person.user_id)
+        changed = await client.group(group.group_id).unmute(person.user_id)
     sentence = f"{person.name} may speak in '{group.name}' again"
     here.out.say(sentence, group_id=str(group.group_id), seq=changed.seq, user=person.name)
 
@@ -167,7 +167,7 @@ async def ban(here: CommandContext, which: Which, user: User, lasting: Lasting =
     async with here.session() as client:
         group, person = await _find(here, client, which, user)
         at = until(client.server_time(), lasting)
-        changed = await client.ban_user(group.group_id, person.user_id, at)
+        changed = await client.group(group.group_id).ban(person.user_id, at)
     sentence = f"banned {person.name} from '{group.name}' {shown(at)}"
     here.out.say(sentence, group_id=str(group.group_id), seq=changed.seq, user=person.name, until=at)
 
@@ -177,7 +177,7 @@ async def unban(here: CommandContext, which: Which, user: User) -> None:
     """Let somebody who is banned come back."""
     async with here.session() as client:
         group, person = await _find(here, client, which, user)
-        changed = await client.unban_user(group.group_id, person.user_id)
+        changed = await client.group(group.group_id).unban(person.user_id)
     sentence = f"{person.name} may come back to '{group.name}'"
     here.out.say(sentence, group_id=str(group.group_id), seq=changed.seq, user=person.name)
 
@@ -190,7 +190,7 @@ async def bans(here: CommandContext, which: Which) -> None:
 
     async with here.session() as client:
         group = await find_group(here, client, which)
-        found = await client.list_bans(group.group_id)
+        found = await client.group(group.group_id).bans()
     if here.out.json:
         for one in found:
             here.out.record({"user_id": str(one.user_id), "name": one.name, "until": one.until, "by": one.by})
@@ -223,14 +223,14 @@ async def invite(
     async with here.session() as client:
         group = await find_group(here, client, which)
         if revoke is not None:
-            await client.revoke_invite(group.group_id, revoke)
+            await client.group(group.group_id).revoke_invite(revoke)
             here.out.say(f"the invite {revoke} is void", group_id=str(group.group_id), revoked=revoke)
             return
         if show:
-            found = await client.list_invites(group.group_id)
+            found = await client.group(group.group_id).invites()
         else:
             expires_at = until(client.server_time(), lasting)
-            found = (await client.make_invite(group.group_id, expires_at=expires_at, max_uses=uses),)
+            found = (await client.group(group.group_id).create_invite(expires_at=expires_at, max_uses=uses),)
     if here.out.json:
         for one in found:
             here.out.record(_invite_record(group, one))
@@ -251,7 +251,7 @@ async def join(
 ) -> None:
     """Join a group by an invite's code, or ask to where admins decide."""
     async with here.session() as client:
-        entered = await client.join_group(code, note)
+        entered = await client.groups.join(code, note)
     sentence = f"'{entered.name}' lets people in by approval: you are in once an admin says so"
     here.out.say(
         sentence if entered.waiting else f"you are in '{entered.name}' now",
@@ -279,7 +279,7 @@ async def approve(
     async with here.session() as client:
         group = await find_group(here, client, which)
         if not users:
-            found = await client.list_join_requests(group.group_id)
+            found = await client.group(group.group_id).join_requests()
             if here.out.json:
                 for one in found:
                     person = {"user_id": str(one.person.user_id), "name": one.person.name}
@@ -290,7 +290,7 @@ async def approve(
                 )
             return
         for person in await find_people(client, users):
-            await client.decide_join(group.group_id, person.user_id, accept=not reject)
+            await client.group(group.group_id).decide_join(person.user_id, accept=not reject)
             here.out.say(
                 f"{person.name} is {'not let in' if reject else 'in'} '{group.name}'",
                 group_id=str(group.group_id),
@@ -315,11 +315,11 @@ async def notice(
     async with here.session() as client:
         group = await find_group(here, client, which)
         if text is not None or clear:
-            changed = await client.set_notice(group.group_id, "" if clear else text or "")
+            changed = await client.group(group.group_id).set_notice("" if clear else text or "")
             done = "took the notice down" if clear or not text else "put the notice up"
             here.out.say(f"{done} in '{group.name}'", group_id=str(group.group_id), seq=changed.seq)
             return
-        shown = await client.show_notice(group.group_id)
+        shown = await client.group(group.group_id).notice()
     if here.out.json:
         record = {"text": shown.notice, "by": shown.notice_by, "at": shown.notice_at}
         here.out.record({"group_id": str(group.group_id), **record})
@@ -340,7 +340,7 @@ async def nickname(
 
     async with here.session() as client:
         group = await find_group(here, client, which)
-        changed = await client.set_nickname(group.group_id, name)
+        changed = await client.group(group.group_id).set_nickname(name)
     called = f"called '{name}'" if name else "called by your name"
     here.out.say(f"you are {called} in '{group.name}'", group_id=str(group.group_id), seq=changed.seq, nickname=name)
 
@@ -356,9 +356,9 @@ async def dm(
 
     async with here.session() as client:
         (person,) = await find_people(client, [user])
-        group = await client.open_direct(person.user_id)
+        group = await client.groups.open_direct(person.user_id)
         if text is not None:
-            sent = await client.send(group.group_id, text)
+            sent = await client.group(group.group_id).send(text)
             if here.out.json:
                 here.out.record(record_of(sent))
             else:

@@ -55,7 +55,7 @@ async def create(
 
     async with here.session() as client:
         members = [person.user_id for person in await find_people(client, users)] if users else []
-        made = await client.make_group(name, members, history=history)
+        made = await client.groups.create(name, members, history=history)
         await remember_made(here, client, name, made.group_id)
     here.out.say(
         f"made the group '{name}' with id {made.group_id}",
@@ -73,7 +73,7 @@ async def list_groups(here: CommandContext) -> None:
     from chatsrv_protocol.groups import ROLE_NAMES
 
     async with here.session() as client:
-        groups = await client.list_groups()
+        groups = await client.groups.list()
     if here.out.json:
         for one in groups:
             here.out.record(group_record(one))
@@ -119,7 +119,7 @@ async def members(here: CommandContext, which: Which) -> None:
 
     async with here.session() as client:
         one = await find_group(here, client, which)
-        found = await client.members(one.group_id)
+        found = await client.group(one.group_id).members()
     if not here.out.json:
         rows = [
             (
@@ -164,7 +164,7 @@ async def add(here: CommandContext, which: Which, users: Users) -> None:
     async with here.session() as client:
         one = await find_group(here, client, which)
         people = await find_people(client, users)
-        changed = await client.add_members(one.group_id, [person.user_id for person in people])
+        changed = await client.group(one.group_id).add_members([person.user_id for person in people])
     names = [person.name for person in people]
     here.out.say(f"added {', '.join(names)} to '{one.name}'", group_id=str(one.group_id), seq=changed.seq, added=names)
 
@@ -178,7 +178,7 @@ async def remove(here: CommandContext, which: Which, users: Users) -> None:
     async with here.session() as client:
         one = await find_group(here, client, which)
         for person in await find_people(client, users):
-            changed = await client.remove_member(one.group_id, person.user_id)
+            changed = await client.group(one.group_id).remove_member(person.user_id)
             here.out.say(
                 f"removed {person.name} from '{one.name}'",
                 group_id=str(one.group_id),
@@ -195,7 +195,7 @@ async def leave(here: CommandContext, which: Which) -> None:
 
     async with here.session() as client:
         one = await find_group(here, client, which)
-        changed = await client.leave_group(one.group_id)
+        changed = await client.group(one.group_id).leave()
     here.out.say(f"you left '{one.name}'", group_id=str(one.group_id), seq=changed.seq)
 
 
@@ -211,7 +211,7 @@ async def rename(
 
     async with here.session() as client:
         one = await find_group(here, client, which)
-        changed = await client.rename_group(one.group_id, name)
+        changed = await client.group(one.group_id).rename(name)
     here.out.say(f"'{one.name}' is called '{name}' now", group_id=str(one.group_id), seq=changed.seq, name=name)
 
 
@@ -254,7 +254,7 @@ async def avatar(
         if file is not None:
             media_id = await upload(here.out, client, file, kind="image")
         assert media_id is not None
-        changed = await client.set_group_avatar(one.group_id, media_id)
+        changed = await client.group(one.group_id).set_avatar(media_id)
     sentence = f"'{one.name}' has picture {media_id} now" if media_id else f"'{one.name}' has no picture now"
     avatar_id = str(media_id) if media_id else None
     here.out.say(sentence, group_id=str(one.group_id), seq=changed.seq, avatar=avatar_id)

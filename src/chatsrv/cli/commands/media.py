@@ -70,7 +70,7 @@ async def upload(out: "Output", client: "Client", path: Path, *, kind: str = "")
     """Bring a file to the server; answers the medium's id. Raises Failure where it cannot be read."""
     try:
         with progress_bar(path.name, json=out.json) as show:
-            return await client.upload(path, kind=kind, progress=show)
+            return await client.media.upload(path, kind=kind, progress=show)
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror or error}", code="file") from None
 
@@ -90,14 +90,16 @@ async def get(
     async with here.session() as client:
         if str(output) == "-":
             with progress_bar(f"media-{media_id}", json=here.out.json) as show:
-                await client.download(media_id, sys.stdout.buffer.write, thumbnail=thumbnail, progress=show)
+                await client.media.download(media_id, sys.stdout.buffer.write, thumbnail=thumbnail, progress=show)
             sys.stdout.buffer.flush()
             return
         names: list[str] = []
         target = output or Path(f".media-{media_id}.part")
         try:
             with progress_bar(f"media-{media_id}", json=here.out.json) as show:
-                size = await client.download(media_id, target, thumbnail=thumbnail, progress=show, named=names.append)
+                size = await client.media.download(
+                    media_id, target, thumbnail=thumbnail, progress=show, named=names.append
+                )
             if output is None:
                 wanted = f"media-{media_id}.webp" if thumbnail else file_name(names[0] if names else "", media_id)
                 target = keep_beside(target, wanted)
@@ -144,7 +146,7 @@ async def list_(
 
     async with here.session() as client:
         group = await find_group(here, client, which)
-        messages, _ = await client.list_media(group.group_id, before=before or 0, limit=limit)
+        messages, _ = await client.group(group.group_id).media(before=before or 0, limit=limit)
     if here.out.json:
         for message in messages:
             here.out.record(event_record(message))
@@ -165,7 +167,7 @@ async def list_(
 async def url(here: CommandContext, media_id: MediaId) -> None:
     """Show URLs of a medium and its thumbnail, for a browser or a player: good for some minutes, for you alone."""
     async with here.session() as client:
-        urls = await client.media_urls(media_id)
+        urls = await client.media.urls(media_id)
     if here.out.json:
         thumbnail = urls.thumbnail_url or None
         here.out.record({"id": str(media_id), "url": urls.url, "thumbnail_url": thumbnail, "until": urls.expires_at})

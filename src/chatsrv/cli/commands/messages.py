@@ -83,11 +83,13 @@ async def send(
             words = caption or text or ""
             for path in file:
                 media_id = await upload(here.out, client, path, kind="file" if as_file else "")
-                _acked(here.out, group, await client.send_media(group.group_id, media_id, words, **await call(words)))
+                _acked(
+                    here.out, group, await client.group(group.group_id).send_media(media_id, words, **await call(words))
+                )
                 words = ""
             return
         if text is not None and text != "-":
-            _acked(here.out, group, await client.send(group.group_id, text, **await call(text)))
+            _acked(here.out, group, await client.group(group.group_id).send(text, **await call(text)))
             return
         if await _send_lines(here.out, client, group, call):
             raise Failure("not every line was sent", code="message_refused")
@@ -133,7 +135,7 @@ async def _send_lines(out: "Output", client: "Client", group: "Group", call: Cal
             number += 1
             while line.strip():
                 try:
-                    _acked(out, group, await client.send(group.group_id, line, **await call(line)))
+                    _acked(out, group, await client.group(group.group_id).send(line, **await call(line)))
                 except RequestRefused as refusal:
                     if refusal.code == "rate_limited":
                         await trio.sleep(max(refusal.retry_after, 1.0))
@@ -176,7 +178,7 @@ async def _range(client: "Client", group_id: int, after: int, before: int, limit
     """Upwards from `after`, page by page."""
     left = math.inf if limit is None else limit
     while left:
-        events, page = await client.history(group_id, after=after, before=before, limit=int(min(left, PAGE)))
+        events, page = await client.group(group_id).history(after=after, before=before, limit=int(min(left, PAGE)))
         for event in events:
             yield event
         left -= len(events)
@@ -190,7 +192,7 @@ async def _newest(client: "Client", group_id: int, before: int, limit: int) -> l
     found: list[Any] = []
     while len(found) < limit:
         wanted = min(limit - len(found), PAGE)
-        events, page = await client.history(group_id, before=before, limit=wanted, newest=True)
+        events, page = await client.group(group_id).history(before=before, limit=wanted, newest=True)
         found[:0] = events
         if not page.more or not events:
             break

@@ -21,7 +21,7 @@ async def backup(
     backup` writes to any file, on the server's machine.
     """
     async with here.session() as client:
-        await client.backup(name)
+        await client.operator.backup(name)
     here.out.say(f"backup '{name}' written to the server's folder for backups", name=name)
 
 
@@ -30,7 +30,7 @@ async def backup(
 async def disable(here: CommandContext, name: Name) -> None:
     """End all sessions of an account and let it in no more."""
     async with here.session() as client:
-        await client.enable_user(name, enabled=False)
+        await client.operator.enable_user(name, enabled=False)
     here.out.say(f"{name} is disabled", name=name, enabled=False)
 
 
@@ -39,7 +39,7 @@ async def disable(here: CommandContext, name: Name) -> None:
 async def enable(here: CommandContext, name: Name) -> None:
     """Let a disabled account in again."""
     async with here.session() as client:
-        await client.enable_user(name, enabled=True)
+        await client.operator.enable_user(name, enabled=True)
     here.out.say(f"{name} is enabled", name=name, enabled=True)
 
 
@@ -51,5 +51,5 @@ async def reset_password(here: CommandContext, name: Name, password_stdin: Passw
 
     password = PasswordSource(from_stdin=password_stdin).choose(f"New password for {name}")
     async with here.session() as client:
-        await client.reset_password(name, password)
+        await client.operator.reset_password(name, password)
     here.out.say(f"{name} has a new password and is logged out everywhere", name=name)

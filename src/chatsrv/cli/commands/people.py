@@ -28,7 +28,7 @@ async def who(
 
     async with here.session() as client:
         group = await find_group(here, client, which)
-        found = await client.who_is_here(group.group_id)
+        found = await client.group(group.group_id).online()
         away = await _away(client, group.group_id) if everybody else []
     for person in found.people:
         here.out.say(person.name, user_id=str(person.user_id), name=person.name, group_id=str(group.group_id))
@@ -45,13 +45,13 @@ async def _away(client: "Client", group_id: int) -> "list[tuple[str, Presence]]"
     """Members who are not there, by name, with when they last were; those who hide are left out."""
     from chatsrv_protocol.limits import MAX_PAGE
 
-    members = await client.members(group_id)
+    members = await client.group(group_id).members()
     names = {one.user_id: one.name for one in members}
     ids = list(names)
     away: list[tuple[str, Presence]] = []
     for at in range(0, len(ids), MAX_PAGE):
         away += [
-            (names[one.user_id], one) for one in await client.watch_presence(ids[at : at + MAX_PAGE]) if not one.online
+            (names[one.user_id], one) for one in await client.presence.watch(ids[at : at + MAX_PAGE]) if not one.online
         ]
     return sorted(away, key=lambda each: each[0])
 
@@ -90,10 +90,10 @@ async def profile(
         if avatar_file is not None:
             avatar = await upload(here.out, client, avatar_file, kind="image")
         if not users:
-            _show_mine(here, await client.set_profile(nickname=nickname, avatar=avatar, hidden=hidden))
+            _show_mine(here, await client.people.set_profile(nickname=nickname, avatar=avatar, hidden=hidden))
             return
         people = await find_people(client, users)
-        for found in await client.get_profiles([person.user_id for person in people]):
+        for found in await client.people.profiles([person.user_id for person in people]):
             here.out.say(_sentence(found), **_record(found))
 
 
@@ -125,10 +125,10 @@ async def devices(
     """Show where you are logged in, or log one of your devices out."""
     async with here.session() as client:
         if end is not None:
-            await client.end_session(end)
+            await client.account.end_session(end)
             here.out.say(f"the session {end} is over", session_id=str(end), ended=True)
             return
-        sessions = await client.sessions()
+        sessions = await client.account.sessions()
     if here.out.json:
         for one in sessions:
             here.out.record(_session_record(one))
@@ -169,11 +169,11 @@ async def block(
 
     async with here.session() as client:
         if user is None:
-            for person in await client.list_blocked():
+            for person in await client.people.blocked():
                 here.out.say(person.name, user_id=str(person.user_id), name=person.name)
             return
         (person,) = await find_people(client, [user])
-        await client.block(person.user_id)
+        await client.people.block(person.user_id)
     here.out.say(f"you block {person.name} now", user_id=str(person.user_id), name=person.name, blocked=True)
 
 
@@ -183,5 +183,5 @@ async def unblock(here: CommandContext, user: User) -> None:
 
     async with here.session() as client:
         (person,) = await find_people(client, [user])
-        await client.unblock(person.user_id)
+        await client.people.unblock(person.user_id)
     here.out.say(f"{person.name} can write to you again", user_id=str(person.user_id), name=person.name, blocked=False)

@@ -66,8 +66,8 @@ async def send(
     async with here.session() as client:
         group = await find_group(here, client, which)
         to = 0 if receiver is None else (await find_people(client, [receiver]))[0].user_id
-        prepared = await client.prepare_packet(group.group_id, total, count, mode=mode, receiver_id=to)
-        sent = await client.send_packet(group.group_id, prepared.packet_id, greeting=greeting)
+        prepared = await client.redpack.prepare(group.group_id, total, count, mode=mode, receiver_id=to)
+        sent = await client.redpack.send(group.group_id, prepared.packet_id, greeting=greeting)
     here.out.say(
         f"sent {money(total)} in {count} to '{group.name}' as packet {prepared.packet_id}",
         id=str(sent.id),
@@ -86,8 +86,8 @@ async def send(
 async def grab(here: CommandContext, packet_id: PacketId) -> None:
     """Ask whether there is something in a packet for you; takes nothing."""
     async with here.session() as client:
-        shown = await client.show_packet(packet_id)
-        found = await client.grab_packet(shown.group_id, packet_id)
+        shown = await client.redpack.show(packet_id)
+        found = await client.redpack.grab(shown.group_id, packet_id)
     sentences = {
         "open_to_you": f"there is something for you: `chatsrv redpack open {packet_id}`",
         "already_had": f"you had {money(found.cents)} of it already",
@@ -105,8 +105,8 @@ async def grab(here: CommandContext, packet_id: PacketId) -> None:
 async def open_it(here: CommandContext, packet_id: PacketId) -> None:
     """Open a packet: what you draw is in your wallet at once."""
     async with here.session() as client:
-        shown = await client.show_packet(packet_id)
-        share = await client.open_packet(shown.group_id, packet_id)
+        shown = await client.redpack.show(packet_id)
+        share = await client.redpack.open(shown.group_id, packet_id)
     here.out.say(
         f"you got {money(share.cents)}; {share.left} of {shown.count} shares are left",
         packet_id=str(packet_id),
@@ -160,7 +160,7 @@ async def show(here: CommandContext, packet_id: PacketId) -> None:
     from chatsrv.cli.events import clock
 
     async with here.session() as client:
-        shown = await client.show_packet(packet_id)
+        shown = await client.redpack.show(packet_id)
     if here.out.json:
         here.out.record(reveal_of(shown))
         return
@@ -234,7 +234,7 @@ async def verify_packet(
 
     if what.isascii() and what.isdigit():
         async with here.session() as client:
-            data = reveal_of(await client.show_packet(int(what)))
+            data = reveal_of(await client.redpack.show(int(what)))
     else:
         data = _reveal_in(what)
     if data.get("server_seed") is None:
@@ -262,7 +262,7 @@ async def verify_packet(
 async def balance(here: CommandContext) -> None:
     """Show what is in your wallet."""
     async with here.session() as client:
-        cents = await client.balance()
+        cents = await client.wallet.balance()
     here.out.say(money(cents), cents=cents)
 
 
@@ -278,7 +278,7 @@ async def statement(
     from chatsrv.cli.events import clock
 
     async with here.session() as client:
-        found = await client.statement(limit=limit)
+        found = await client.wallet.statement(limit=limit)
     if here.out.json:
         for line in found.lines:
             here.out.record(
@@ -306,7 +306,7 @@ async def grant(
     """Top up somebody's wallet: an operator's right, audited."""
     cents = cents_of(amount)
     async with here.session() as client:
-        now = await client.grant_money(user, cents)
+        now = await client.wallet.grant(user, cents)
     here.out.say(f"{user} has {money(now)} now", name=user, cents=now)
 
 
@@ -316,7 +316,7 @@ async def withdraw(here: CommandContext, amount: Amount) -> None:
     """Pay money out of your wallet through the server's payment provider."""
     cents = cents_of(amount)
     async with here.session() as client:
-        done = await client.withdraw(cents)
+        done = await client.wallet.withdraw(cents)
     here.out.say(
         f"{money(cents)} waits to be paid out as withdrawal {done.withdrawal_id}; {money(done.cents)} is left."
         " `chatsrv wallet statement` shows when it is paid",

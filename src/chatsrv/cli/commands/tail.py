@@ -33,7 +33,7 @@ async def tail(
     from chatsrv.cli.lookup import choose_group
 
     async with here.session(follow=True) as client:
-        groups = await client.list_groups()
+        groups = await client.groups.list()
         followed = {choose_group(here, groups, name).group_id: None for name in which} if which else None
         chosen = [group for group in groups if followed is None or group.group_id in followed]
         begin = {} if after is None else {group.group_id: after for group in chosen}

@@ -50,7 +50,7 @@ class DemoPerson:
             self._client = client
             enter = client.register if new else client.login
             await enter(self.name, PASSWORD, device="demo")
-            for group in await client.list_groups():
+            for group in await client.groups.list():
                 self.begins_at[group.group_id] = (client.position(group.group_id) or 0) + 1
             task_status.started()
             async for event in client.events():

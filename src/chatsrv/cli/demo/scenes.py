@@ -30,8 +30,8 @@ async def arrive(stage: Stage) -> None:
 async def talk(stage: Stage) -> None:
     """A group is made, and people talk in it."""
     ann, bob, chen = (stage.people[name] for name in ("ann", "bob", "chen"))
-    found = await ann.client.find_people(["bob", "chen"])
-    made = await ann.client.make_group("weekend", [person.user_id for person in found])
+    found = await ann.client.people.find(["bob", "chen"])
+    made = await ann.client.groups.create("weekend", [person.user_id for person in found])
     group = stage.groups["weekend"] = made.group_id
     for person, text in (
         (ann, "Shall we go to the mountains on Saturday?"),
@@ -40,7 +40,7 @@ async def talk(stage: Stage) -> None:
         (ann, "08:12 from the main station 🚆"),
         (chen, "周六见 👋"),
     ):
-        sent = await person.client.send(group, text)
+        sent = await person.client.group(group).send(text)
         await stage.everybody_heard(group, sent.seq)
 
 
@@ -48,12 +48,12 @@ async def join_later(stage: Stage) -> None:
     """Somebody comes later and reads what was said before."""
     group = stage.groups["weekend"]
     ann, dora = stage.people["ann"], stage.people["dora"]
-    (found,) = await ann.client.find_people(["dora"])
-    added = await ann.client.add_members(group, [found.user_id])
+    (found,) = await ann.client.people.find(["dora"])
+    added = await ann.client.group(group).add_members([found.user_id])
     await dora.until_heard(group, added.seq)
-    events, _ = await dora.client.history(group)
+    events, _ = await dora.client.group(group).history()
     stage.say(f"dora reads the {len(events) - 1} events from before she came")
-    sent = await dora.client.send(group, "Hi all! I read it all: Saturday, 08:12, tea and snacks.")
+    sent = await dora.client.group(group).send("Hi all! I read it all: Saturday, 08:12, tea and snacks.")
     await stage.everybody_heard(group, sent.seq)
 
 
@@ -70,13 +70,13 @@ async def catch_up(stage: Stage) -> None:
         ("chen", "他在隧道里吧。"),
         ("dora", "He'll read it when he is out."),
     ):
-        sent = await stage.people[name].client.send(group, text)
+        sent = await stage.people[name].client.group(group).send(text)
         await stage.everybody_heard(group, sent.seq)
         last = sent.seq
     bob.away = False
     await bob.until_heard(group, last)
     stage.say(f"bob is back by himself, and was told of the {last - before} messages that he had missed")
-    sent = await bob.client.send(group, "Tunnel. Yes, I have them!")
+    sent = await bob.client.group(group).send("Tunnel. Yes, I have them!")
     await stage.everybody_heard(group, sent.seq)
 
 
@@ -85,7 +85,7 @@ async def two_devices(stage: Stage) -> None:
     group = stage.groups["weekend"]
     phone = await stage.enter_again("ann", "ws")
     stage.say("ann takes her phone along: a second device, over WebSocket")
-    sent = await phone.client.send(group, "I'm on my way, writing from my phone.")
+    sent = await phone.client.group(group).send("I'm on my way, writing from my phone.")
     await stage.everybody_heard(group, sent.seq)
     stage.say("her laptop shows it as well")
 
@@ -111,7 +111,7 @@ async def burst(stage: Stage) -> None:
 
     async def chatter(name: str) -> None:
         for number in range(BURST):
-            sent = await stage.people[name].client.send(group, f"{name} says {number}")
+            sent = await stage.people[name].client.group(group).send(f"{name} says {number}")
             seqs.append(sent.seq)
 
     began = trio.current_time()
@@ -131,9 +131,9 @@ async def remove(stage: Stage) -> None:
     """Who is removed sees nothing from then on."""
     group = stage.groups["weekend"]
     ann, dora = stage.people["ann"], stage.people["dora"]
-    (found,) = await ann.client.find_people(["dora"])
-    removed = await ann.client.remove_member(group, found.user_id)
-    sent = await ann.client.send(group, "Dora can't come after all; the surprise for her is on.")
+    (found,) = await ann.client.people.find(["dora"])
+    removed = await ann.client.group(group).remove_member(found.user_id)
+    sent = await ann.client.group(group).send("Dora can't come after all; the surprise for her is on.")
     await dora.until(lambda: group in dora.gone_at, "her removal")
     await stage.everybody_heard(group, sent.seq, but=("dora",))
     if dora.last(group) >= removed.seq:
@@ -147,9 +147,9 @@ async def restart(stage: Stage) -> None:
     await stage.stop_server()
     stage.say("the server stopped: its clients try again by themselves")
     await stage.start_server()
-    sent = await stage.people["bob"].client.send(group, "Did anybody notice the restart?")
+    sent = await stage.people["bob"].client.group(group).send("Did anybody notice the restart?")
     await stage.everybody_heard(group, sent.seq, but=("dora",))
-    sent = await stage.people["chen"].client.send(group, "没有。")
+    sent = await stage.people["chen"].client.group(group).send("没有。")
     await stage.everybody_heard(group, sent.seq, but=("dora",))
 
 

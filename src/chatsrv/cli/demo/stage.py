@@ -139,7 +139,7 @@ class Stage:
             )
             stored: list[Any] = []
             while True:
-                events, page = await reader.client.history(group_id, after=len(stored))
+                events, page = await reader.client.group(group_id).history(after=len(stored))
                 stored.extend(events)
                 if not page.more:
                     break

@@ -1,4 +1,4 @@
-"""What every subject's convenience methods stand on: one way to build a command, and one to ask for its reply."""
+"""The base of every subject of a client: one way to build a command, and one to ask for its reply."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from chatsrv.client.connection.pending_request import CommandReply
 from chatsrv.client.errors import RequestRefused
+from chatsrv.client.transfers.http_access import HttpAccess
 from chatsrv_protocol import ProtocolError
 
 P = ParamSpec("P")
@@ -14,7 +15,7 @@ R = TypeVar("R")
 
 
 class Commands(ABC):
-    """A client as its subjects see it. Every subject is a class of its own that only uses these methods."""
+    """A client as its subjects see it: they use these methods only."""
 
     @overload
     async def request(self, command: object) -> Any: ...
@@ -34,6 +35,10 @@ class Commands(ABC):
     def new_client_id(self) -> bytes:
         """An id for one change: sent again with the same id, it has one effect."""
 
+    @abstractmethod
+    async def http_access(self) -> HttpAccess:
+        """How to reach the server's HTTP side. Raises RequestRefused (media_off) where it has none."""
+
     def build(self, command: Callable[P, C], *args: P.args, **kwargs: P.kwargs) -> C:
         """A command. Raises RequestRefused where a field cannot have its value, as the server would."""
         try:
@@ -47,3 +52,18 @@ class Commands(ABC):
             return command(self.new_client_id(), *args, **kwargs)
         except ProtocolError as error:
             raise RequestRefused.of_own(error) from None
+
+
+class Subject:
+    """One subject of a client, such as `client.redpack`. It holds no state of its own and may be used by many tasks."""
+
+    def __init__(self, client: Commands) -> None:
+        self._client = client
+
+
+class GroupSubject(Subject):
+    """One subject of a group, which `group_id` names."""
+
+    def __init__(self, client: Commands, group_id: int) -> None:
+        super().__init__(client)
+        self.group_id = group_id

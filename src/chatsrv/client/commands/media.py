@@ -5,28 +5,19 @@ lost connections and restarts of the server, and has one effect however often it
 """
 
 import os
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 import trio
 
-from chatsrv.client.commands.base import Commands
-from chatsrv.client.errors import ProtocolViolation
-from chatsrv.client.transfers.http_access import HttpAccess, Progress, Source
-from chatsrv_protocol.groups import Changed
-from chatsrv_protocol.limits import MAX_PAGE
-from chatsrv_protocol.media import ListMedia, MediaPage, MediaUrl, MediaUrls, SendMedia, SetAvatar
-from chatsrv_protocol.messages import Message, SendExtra, Sent
+from chatsrv.client.commands.base import Subject
+from chatsrv.client.transfers.http_access import Progress, Source
+from chatsrv_protocol.media import MediaUrl, MediaUrls
 
 
-class MediaCommands(Commands):
-    """Methods of a client about media."""
-
-    @abstractmethod
-    async def http_access(self) -> HttpAccess:
-        """How to reach the server's HTTP side. Raises RequestRefused (media_off) where it has none."""
+class MediaCommands(Subject):
+    """Files on the server."""
 
     async def upload(
         self,
@@ -45,47 +36,20 @@ class MediaCommands(Commands):
         """
         from chatsrv.client.transfers.transfers import UploadTransfer
 
-        access = await self.http_access()
-        key = self.new_client_id().hex()
+        access = await self._client.http_access()
+        key = self._client.new_client_id().hex()
         if isinstance(source, (str, os.PathLike)):
             path = Path(source)
             with await trio.to_thread.run_sync(path.open, "rb") as file:
                 return await UploadTransfer(access, file, name or path.name, kind, progress).run(key)
         return await UploadTransfer(access, source, name, kind, progress).run(key)
 
-    async def send_media(
-        self,
-        group_id: int,
-        media_id: int,
-        caption: str = "",
-        *,
-        reply_to: int = 0,
-        mentions: Sequence[int] = (),
-        mention_all: bool = False,
-    ) -> Sent:
-        """Say something with a medium that I uploaded or may see."""
-        extra = None
-        if reply_to or mentions or mention_all:
-            extra = self.build(SendExtra, reply_to, tuple(mentions), mention_all)
-        return await self.request(self.change(SendMedia, group_id, media_id, caption, extra), Sent)
-
-    async def list_media(self, group_id: int, *, before: int = 0, limit: int = MAX_PAGE) -> tuple[list[Message], bool]:
-        """(messages of a group that carry media, the latest first; whether there are others before them)."""
-        answer = await self.exchange(self.build(ListMedia, group_id, before, limit))
-        if not isinstance(answer.reply, MediaPage):
-            raise ProtocolViolation(f"the reply is {type(answer.reply).__name__}, not MediaPage")
-        return [event for event in answer.events if isinstance(event, Message)], answer.reply.more
-
-    async def media_urls(self, media_id: int) -> MediaUrls:
+    async def urls(self, media_id: int) -> MediaUrls:
         """URLs that work without a token for some minutes, for what cannot send a header; made whole."""
-        access = await self.http_access()
-        urls = await self.request(MediaUrl(media_id), MediaUrls)
+        access = await self._client.http_access()
+        urls = await self._client.request(MediaUrl(media_id), MediaUrls)
         whole = [access.base + url if url.startswith("/") else url for url in (urls.url, urls.thumbnail_url)]
         return attrs.evolve(urls, url=whole[0], thumbnail_url=whole[1])
-
-    async def set_group_avatar(self, group_id: int, media_id: int) -> Changed:
-        """Give a group a picture (0: none): the right to rename it."""
-        return await self.request(self.change(SetAvatar, group_id, media_id), Changed)
 
     async def download(
         self,
@@ -103,12 +67,12 @@ class MediaCommands(Commands):
         """
         from chatsrv.client.transfers.transfers import download
 
-        access = await self.http_access()
+        access = await self._client.http_access()
         path = f"/media/{media_id}/preview" if thumbnail else f"/media/{media_id}"
         if callable(to):
             return await download(access, path, to, progress, named)
         target = Path(os.fspath(to))
-        partial = target.with_name(f".{target.name}.{self.new_client_id().hex()}.part")
+        partial = target.with_name(f".{target.name}.{self._client.new_client_id().hex()}.part")
         try:
             with await trio.to_thread.run_sync(partial.open, "xb") as file:
                 size = await download(access, path, file.write, progress, named)

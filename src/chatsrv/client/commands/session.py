@@ -1,6 +1,4 @@
-"""Accounts and devices: registering, logging in and out, and finding people."""
-
-from collections.abc import Iterable
+"""The session of a client: registering, logging in and out."""
 
 import trio
 
@@ -8,21 +6,12 @@ from chatsrv.client.commands.base import Commands
 from chatsrv.client.connection.session import ClientSession
 from chatsrv.client.errors import ClientError, NotLoggedIn, RequestRefused, SessionEnded, is_code
 from chatsrv_protocol import ErrorCode
-from chatsrv_protocol.common import Done
 from chatsrv_protocol.session import (
-    ChangePassword,
-    EndSession,
-    FindPeople,
-    ListSessions,
     LoggedIn,
     Login,
     Logout,
-    People,
-    Person,
     Register,
     Resume,
-    Session,
-    Sessions,
 )
 
 
@@ -103,28 +92,3 @@ class SessionCommands(Commands):
             keeper.leaving = False
             raise
         keeper.end_session()
-
-    async def change_password(self, old: str, new: str) -> None:
-        """Set a new password; all other sessions of this user end. This one goes on."""
-        try:
-            await self.request(self.build(ChangePassword, old, new), Done)
-        except RequestRefused as refusal:
-            if not (refusal.repeated and is_code(refusal.code, ErrorCode.BAD_CREDENTIALS)):
-                raise
-            # The first try may have taken effect, its answer lost: then the new password is the old one now.
-            await self.request(ChangePassword(new, new), Done)
-
-    async def sessions(self) -> tuple[Session, ...]:
-        """My devices, oldest first."""
-        return (await self.request(ListSessions(), Sessions)).sessions
-
-    async def end_session(self, session_id: int) -> None:
-        """End one of my sessions by its id; for this client's own it is `logout`."""
-        if self.me is not None and self.me.session_id == session_id:
-            await self.logout()
-        else:
-            await self.request(self.build(EndSession, session_id), Done)
-
-    async def find_people(self, names: Iterable[str]) -> tuple[Person, ...]:
-        """The users of these names, whole and regardless of case; who does not exist is left out. At most 100 names."""
-        return (await self.request(self.build(FindPeople, tuple(names)), People)).people

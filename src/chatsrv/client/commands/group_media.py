@@ -1,0 +1,40 @@
+"""Media of a group: sending them, listing them, and the group's avatar."""
+
+from collections.abc import Sequence
+
+from chatsrv.client.commands.base import GroupSubject
+from chatsrv.client.errors import ProtocolViolation
+from chatsrv_protocol.groups import Changed
+from chatsrv_protocol.limits import MAX_PAGE
+from chatsrv_protocol.media import ListMedia, MediaPage, SendMedia, SetAvatar
+from chatsrv_protocol.messages import Message, SendExtra, Sent
+
+
+class GroupMediaCommands(GroupSubject):
+    """Media of a group."""
+
+    async def send_media(
+        self,
+        media_id: int,
+        caption: str = "",
+        *,
+        reply_to: int = 0,
+        mentions: Sequence[int] = (),
+        mention_all: bool = False,
+    ) -> Sent:
+        """Say something with a medium that I uploaded or may see."""
+        extra = None
+        if reply_to or mentions or mention_all:
+            extra = self._client.build(SendExtra, reply_to, tuple(mentions), mention_all)
+        return await self._client.request(self._client.change(SendMedia, self.group_id, media_id, caption, extra), Sent)
+
+    async def media(self, *, before: int = 0, limit: int = MAX_PAGE) -> tuple[tuple[Message, ...], bool]:
+        """(messages of a group that carry media, the latest first; whether there are others before them)."""
+        answer = await self._client.exchange(self._client.build(ListMedia, self.group_id, before, limit))
+        if not isinstance(answer.reply, MediaPage):
+            raise ProtocolViolation(f"the reply is {type(answer.reply).__name__}, not MediaPage")
+        return tuple(event for event in answer.events if isinstance(event, Message)), answer.reply.more
+
+    async def set_avatar(self, media_id: int) -> Changed:
+        """Give a group a picture (0: none): the right to rename it."""
+        return await self._client.request(self._client.change(SetAvatar, self.group_id, media_id), Changed)
