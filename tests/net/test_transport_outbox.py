@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatsrv.bus import SharedFrames
+from chatsrv.transport.interface import FrameSink
 from chatsrv.transport.outbox import PAUSE_READING, WRITES_PER_TURN, Flusher, Outbox
 from chatsrv_protocol import encode, limits
 from chatsrv_protocol.codec import decode
@@ -34,6 +35,10 @@ class Socket:
 
     peer: str = "127.0.0.1"
     secure: bool = True
+    token: bytes = b""
+
+    def use(self, outbox: FrameSink) -> None:
+        raise NotImplementedError
 
     def try_write(self, data: bytes) -> int:
         self.writes += 1

@@ -50,7 +50,13 @@ OPS_CONNECTIONS: Final = 64
 
 @asynccontextmanager
 async def open_library(
-    config: Config, storage: Storage, clock: Clock, randomness: Randomness, metrics: Metrics, log: Log
+    config: Config,
+    listeners: list[Listener],
+    storage: Storage,
+    clock: Clock,
+    randomness: Randomness,
+    metrics: Metrics,
+    log: Log,
 ) -> AsyncGenerator[Library | None]:
     """The library of a server that has an HTTP address; None for one without. Raises ConfigError."""
     if config.http is None and config.https is None:
@@ -75,7 +81,9 @@ async def open_library(
     async with AsyncExitStack() as stack:
         store = await _open_store(config, clock, stack)
         prober = await stack.enter_async_context(open_prober(previews, workers=config.media_workers))
-        yield Library(store, prober, storage, clock, randomness, limits, metrics, log)
+        (*_, url) = [_base_url(each) for each in listeners if each.scheme in ("http", "https")]
+        base_url = config.http_url or url
+        yield Library(store, prober, storage, clock, randomness, limits, metrics, log, base_url=base_url)
 
 
 async def _open_store(config: Config, clock: Clock, stack: AsyncExitStack) -> MediaStore:
@@ -123,7 +131,6 @@ class HttpSide:
             elif listener.scheme in SCHEMES:
                 assert library is not None
                 app = _web_app(services, library, metrics, sites, page, listeners)
-                library.base_url = config.http_url or _base_url(listener)
             else:
                 continue
             ops = listener.scheme == "ops"

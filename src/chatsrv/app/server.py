@@ -7,7 +7,6 @@ Stopping goes from the outside in: no new connections, a word to the clients, th
 connections get to read their answers, the storage closes. Nothing acked is lost, and all of it is bounded in time.
 """
 
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import cast
@@ -22,6 +21,7 @@ from chatsrv.app.http_side import SCHEMES as HTTP_SCHEMES
 from chatsrv.app.http_side import HttpSide, open_library, sweep_media
 from chatsrv.app.money import PAY_TIMEOUT, expire_packets, pay_out
 from chatsrv.app.operator_socket import serve_operators
+from chatsrv.app.tls import tls_context
 from chatsrv.auth.address_counter import AddressCounter
 from chatsrv.auth.login_limits import LoginLimits
 from chatsrv.auth.passwords import PasswordHasher
@@ -32,7 +32,7 @@ from chatsrv.client import Client
 from chatsrv.clock import Clock, Randomness, SystemClock, SystemRandomness
 from chatsrv.commands.context import Services
 from chatsrv.commands.hooks import Hooks
-from chatsrv.config import Address, Config, ConfigError
+from chatsrv.config import Address, Config
 from chatsrv.face_to_face.attempts import Attempts
 from chatsrv.face_to_face.waiting_room import WaitingRoom
 from chatsrv.groups import Channels
@@ -50,9 +50,6 @@ from chatsrv_storage.errors import FolderDamaged, StorageFailed
 from chatsrv_storage.groups.models import MembershipLimits
 from chatsrv_storage.interface import Storage
 from chatsrv_storage.money import ledger
-
-SCHEMES: tuple[Scheme, ...] = ("tcp", "tls", "ws", "wss", *HTTP_SCHEMES)
-
 
 REGISTRATIONS_PER_MINUTE = 30
 """Per address; each costs an argon2 hash."""
@@ -176,7 +173,7 @@ async def _open_server(
     log: Log,
     opened: AbstractAsyncContextManager[Storage] | None,
 ) -> AsyncGenerator[Server]:
-    tls = _tls_context(config)
+    tls = tls_context(config)
     flusher = Flusher(config.outbox_budget)
     async with (
         open_configured_storage(config, opened, flusher.when_written) as storage,
@@ -193,7 +190,9 @@ async def _open_server(
         bus = LocalBus()
         indexer = Indexer(storage, log)
         metrics = Metrics()
-        library = await stack.enter_async_context(open_library(config, storage, clock, randomness, metrics, log))
+        library = await stack.enter_async_context(
+            open_library(config, listeners, storage, clock, randomness, metrics, log)
+        )
         services = Services(
             config=config,
             storage=storage,
@@ -206,6 +205,8 @@ async def _open_server(
                 log,
                 background,
                 MembershipLimits(config.max_groups_per_user, config.max_added_per_day),
+                on_change=indexer.changed,
+                metrics=metrics,
             ),
             deliveries=Deliveries(storage, log),
             passwords=PasswordHasher(config.password_time, config.password_memory, config.password_workers),
@@ -232,7 +233,6 @@ async def _open_server(
         addresses = AddressCounter(config.max_connections_per_address, config.trusted_proxies)
         acceptor = Acceptor(services, flusher, tls, addresses)
         http = HttpSide(services, metrics, listeners, tls, addresses, acceptor)
-        services.channels.metrics = metrics
         metrics.watch("connections", "Connections of the chat.", lambda: float(len(acceptor.connections)))
         metrics.watch("outbox_bytes", "Bytes that wait for slow readers.", lambda: float(flusher.waiting))
         refused_logins = "Logins and password changes refused for too many attempts, since the start."
@@ -246,7 +246,6 @@ async def _open_server(
         background.start_soon(flusher.run)
         background.start_soon(acceptor.sweep)
         background.start_soon(services.channels.sweep)
-        services.channels.on_change = indexer.changed
         background.start_soon(indexer.run)
         background.start_soon(indexer.purge)
         background.start_soon(services.deliveries.run)
@@ -313,13 +312,19 @@ async def _accept(
         await trio.sleep_forever()
 
 
+def _addresses(config: Config) -> tuple[tuple[Scheme, Address | None], ...]:
+    chat: tuple[tuple[Scheme, Address | None], ...] = (
+        ("tcp", config.tcp), ("tls", config.tls), ("ws", config.ws), ("wss", config.wss)
+    )  # fmt: skip
+    return (*chat, ("http", config.http), ("https", config.https), ("ops", config.ops))
+
+
 @asynccontextmanager
 async def _listening(config: Config) -> AsyncGenerator[list[Listener]]:
     """The configured listeners, none of which is left open. Raises ConfigError."""
     listeners: list[Listener] = []
     try:
-        for scheme in SCHEMES:
-            address: Address | None = getattr(config, scheme)
+        for scheme, address in _addresses(config):
             if address is not None:
                 listeners.append(await bind(scheme, address))
         yield listeners
@@ -381,17 +386,3 @@ def _rates(config: Config) -> Rates:
         bytes_per_second=Rate(config.bytes_per_second, config.byte_burst),
         bytes_per_day=Rate(config.bytes_per_day / 86_400, config.bytes_per_day),
     )
-
-
-def _tls_context(config: Config) -> ssl.SSLContext | None:
-    if config.tls_cert is None or config.tls_key is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(config.tls_cert, config.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"the certificate {config.tls_cert} with key {config.tls_key} cannot be used: {error}"
-        ) from None
-    return context

@@ -191,6 +191,9 @@ class Channels:
         log: Log,
         nursery: trio.Nursery,
         limits: MembershipLimits = DEFAULT_LIMITS,
+        *,
+        on_change: Callable[[int], None] = _nobody,
+        metrics: Metrics | None = None,
     ) -> None:
         self.storage = storage
         self.bus = bus
@@ -198,8 +201,8 @@ class Channels:
         self.ids = ids
         self.limits = limits
         self.log = log
-        self.on_change: Callable[[int], None] = _nobody
-        self.metrics: Metrics | None = None
+        self.on_change: Final = on_change
+        self.metrics: Final = metrics
         self._nursery = nursery
         self._channels: dict[int, _Channel] = {}
 

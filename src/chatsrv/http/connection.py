@@ -8,7 +8,7 @@ WebSockets leave the states that are bounded here. (Hypercorn 0.18; pinned to th
 import math
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import h11
 import trio
@@ -207,10 +207,10 @@ class HttpConnection:
 
     async def _close(self) -> None:
         """Close, which waits for nobody. Shielded: an answer whose end cancels its own task (a download) still closes."""
-        end: Any = getattr(self._stream, "send_eof", None)  # TLS has none
         with trio.CancelScope(shield=True):
-            if end is not None and not self._sending.locked():
+            stream = self._stream
+            if isinstance(stream, trio.abc.HalfCloseableStream) and not self._sending.locked():  # TLS cannot
                 async with self._sending:  # an answer that comes meanwhile waits, and finds the stream closed
                     with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                        await end()
+                        await stream.send_eof()
             await self._stream.aclose()

@@ -34,12 +34,14 @@ class Library:
         limits: UploadLimits,
         metrics: Metrics,
         log: Log,
+        *,
+        base_url: str = "",
     ) -> None:
         self.store: Final = store
         self.limits: Final = limits
         self.tickets: Final = Tickets(randomness.bytes(32))
-        self.base_url = ""
-        """Where clients find the HTTP side; set once it listens."""
+        self.base_url: Final = base_url
+        """Where clients find the HTTP side."""
         intake = Ingest(store, prober, storage, clock, randomness, limits, metrics)
         self.uploads: Final = Uploads(store, intake, storage, clock, randomness, limits, metrics, log)
         self._storage = storage

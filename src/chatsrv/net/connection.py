@@ -71,9 +71,13 @@ class ClientConnection:
         "session_id",
     )  # fmt: skip
 
-    def __init__(self, services: Services, transport: Transport, *, may_register: bool, page: str = "") -> None:
+    def __init__(
+        self, services: Services, transport: Transport, flusher: Flusher, *, may_register: bool, page: str = ""
+    ) -> None:
         self._services = services
         self._transport = transport
+        self._outbox = Outbox(transport, flusher, self._start, self.cut, services.config.drain_timeout)
+        self.put_event: Final = self._outbox.put_event  # one call less for each member that hears an event
         self._protocol = ProtocolConnection(Role.SERVER)
         self._unanswered: dict[int, int] = {}  # bytes by request id
         self._unanswered_bytes = 0
@@ -101,8 +105,7 @@ class ClientConnection:
     @property
     def cookie_token(self) -> bytes:
         """The session's token that came as a cookie with the handshake; empty where none did."""
-        token: bytes = getattr(self._transport, "token", b"")
-        return token
+        return self._transport.token
 
     @property
     def awaiting_client(self) -> bool:
@@ -119,19 +122,13 @@ class ClientConnection:
         """Nobody between can read them, or the operator allows it."""
         return self._transport.secure or self._services.config.allow_plaintext
 
-    async def run(self, flusher: Flusher) -> None:
+    async def run(self) -> None:
         """Serve the connection until it ends, then close it. Only a cancel of the server escapes."""
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 self._scope = nursery.cancel_scope
-                self._outbox = Outbox(
-                    self._transport, flusher, self._start, self.cut, self._services.config.drain_timeout
-                )
-                self.put_event = self._outbox.put_event
-                use = getattr(self._transport, "use", None)
-                if use is not None:
-                    use(self._outbox)
+                self._transport.use(self._outbox)
                 try:
                     if await self._log_in_time():
                         await self._read_while(ConnectionState.MEMBER)

@@ -251,10 +251,10 @@ class Acceptor:
 
         At its end `leave` is called with the peer's address. `page` is the digest of the page that its port serves.
         """
-        connection = ClientConnection(self._services, transport, may_register=may_register, page=page)
+        connection = ClientConnection(self._services, transport, self._flusher, may_register=may_register, page=page)
         self.connections[connection] = None
         try:
-            await connection.run(self._flusher)
+            await connection.run()
         except Exception:
             self._services.log.exception("a connection failed", peer=transport.peer)
         finally:

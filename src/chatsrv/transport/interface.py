@@ -5,6 +5,18 @@ from typing import Protocol
 from chatsrv.bus import SharedFrames
 
 
+class FrameSink(Protocol):
+    """Where a transport puts frames of its own, in order with the connection's: the connection's outbox."""
+
+    def put_raw(self, data: bytes, /) -> None:
+        """Take bytes of the transport's own. Never blocks."""
+        ...
+
+    async def wait_empty(self) -> None:
+        """Wait until everything is written, or the connection is over."""
+        ...
+
+
 class Transport(Protocol):
     """A byte stream that carries frames. One task reads; writing goes through one Outbox, which keeps the order."""
 
@@ -16,6 +28,15 @@ class Transport(Protocol):
     @property
     def secure(self) -> bool:
         """Nobody between can read: TLS, or the connection never leaves this machine."""
+        ...
+
+    @property
+    def token(self) -> bytes:
+        """The session's token that came as a cookie with the handshake; empty where none did, or none can."""
+        ...
+
+    def use(self, outbox: FrameSink, /) -> None:
+        """From here on frames of the transport's own go through the outbox."""
         ...
 
     def try_write(self, data: bytes, /) -> int:

@@ -10,6 +10,7 @@ import trio
 
 from chatsrv.bus import SharedFrames
 from chatsrv.config import is_loopback
+from chatsrv.transport.interface import FrameSink
 
 READ_BYTES = 65536
 
@@ -46,11 +47,19 @@ class TcpTransport:
 
     __slots__ = ("_socket", "peer", "secure", "try_write")
 
+    @property
+    def token(self) -> bytes:
+        """There are no cookies here."""
+        return b""
+
     def __init__(self, socket: socket.socket, peer: str) -> None:
         self._socket = socket
         self.try_write = socket.send
         self.peer = peer
         self.secure = is_loopback(peer)
+
+    def use(self, outbox: FrameSink) -> None:
+        """There are no frames but the connection's."""
 
     async def write(self, data: bytes) -> None:
         """Write all, waiting for the socket."""
@@ -106,10 +115,18 @@ class StreamTransport:
 
     __slots__ = ("_stream", "peer", "secure")
 
+    @property
+    def token(self) -> bytes:
+        """There are no cookies here."""
+        return b""
+
     def __init__(self, stream: trio.abc.Stream, peer: str, *, secure: bool) -> None:
         self._stream = stream
         self.peer = peer
         self.secure = secure
+
+    def use(self, outbox: FrameSink) -> None:
+        """There are no frames but the connection's."""
 
     def try_write(self, data: bytes) -> int:
         """Never directly: the record layer has to encrypt, and may have to wait."""

@@ -18,7 +18,7 @@ from chatsrv.auth.sites import Sites, browser_of, cookie_token
 from chatsrv.bus import SharedFrames
 from chatsrv.bus.interface import websocket_header
 from chatsrv.transport.head import Head
-from chatsrv.transport.outbox import Outbox
+from chatsrv.transport.interface import FrameSink
 from chatsrv.transport.tcp import READ_BYTES, try_write
 from chatsrv_protocol import limits
 
@@ -49,16 +49,25 @@ class _OutboxStream(trio.abc.Stream):
     def __init__(self, raw: trio.abc.Stream, received: bytes) -> None:
         self.raw = raw
         self._received = received
-        self.outbox: Outbox | None = None
-        self.opened = False
-        self.unfinished = 0
+        self._outbox: FrameSink | None = None
+        self._opened = False
+        self._unfinished = 0
+
+    def use(self, outbox: FrameSink) -> None:
+        self._outbox = outbox
+
+    def handshake_done(self) -> None:
+        self._opened = True
+
+    def message_taken(self) -> None:
+        self._unfinished = 0
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        if self.outbox is None:
+        if self._outbox is None:
             await self.raw.send_all(data)
             return
-        self.outbox.put_raw(bytes(data))
-        await self.outbox.wait_empty()
+        self._outbox.put_raw(bytes(data))
+        await self._outbox.wait_empty()
 
     async def wait_send_all_might_not_block(self) -> None:
         await self.raw.wait_send_all_might_not_block()
@@ -67,10 +76,10 @@ class _OutboxStream(trio.abc.Stream):
         data, self._received = self._received, b""
         if not data:
             data = bytes(await self.raw.receive_some(max_bytes))
-        if not data and not self.opened:
+        if not data and not self._opened:
             raise HandshakeRefused("closed in the middle of it")  # the library would wait for the rest
-        self.unfinished += len(data)
-        if self.unfinished > MAX_UNFINISHED_BYTES:
+        self._unfinished += len(data)
+        if self._unfinished > MAX_UNFINISHED_BYTES:
             raise trio.BrokenResourceError("more bytes than any message may have, and no message")
         return data
 
@@ -92,9 +101,9 @@ class WebSocketTransport:
         self.token: Final = token
         """The session's token that the handshake's cookie held, where the server's own page made it; else nothing."""
 
-    def use(self, outbox: Outbox) -> None:
+    def use(self, outbox: FrameSink) -> None:
         """From here on the library's own frames go through the outbox."""
-        self._stream.outbox = outbox
+        self._stream.use(outbox)
 
     def try_write(self, data: bytes) -> int:
         """One non-blocking write to a plain socket; never under TLS."""
@@ -111,7 +120,7 @@ class WebSocketTransport:
                 message = await self._websocket.get_message()
             except ConnectionClosed:
                 return b""
-            self._stream.unfinished = 0
+            self._stream.message_taken()
             if isinstance(message, str):
                 with trio.move_on_after(CLOSING):
                     await self._websocket.aclose(1003, "frames are binary messages")
@@ -180,5 +189,5 @@ async def accept_websocket(
         await request.reject(400, body=f"ask for the subprotocol {limits.SUBPROTOCOL}\n".encode())
         raise HandshakeRefused("no common subprotocol")
     websocket = await request.accept(subprotocol=limits.SUBPROTOCOL)
-    stream.opened = True
+    stream.handshake_done()
     return WebSocketTransport(stream, websocket, client.host, secure=encrypted or client.secure, token=token)
