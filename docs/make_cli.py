@@ -49,10 +49,10 @@ numbers (`‹202E›`), and as `\\u` escapes in JSON.
 
 def commands() -> Iterator[tuple[str, Callable[..., Any]]]:
     """All commands in the order of the help, with their words."""
-    for info in build_app().registered_commands:
+    for info in build_app(with_settings=True).registered_commands:
         assert info.callback is not None
         yield f"chatsrv {info.name or info.callback.__name__}", info.callback
-    for group in build_app().registered_groups:
+    for group in build_app(with_settings=True).registered_groups:
         assert group.typer_instance is not None
         for info in group.typer_instance.registered_commands:
             assert info.callback is not None

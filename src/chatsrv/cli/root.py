@@ -4,7 +4,7 @@ A command costs what it imports, so a call of one top-level command loads that c
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any, Final
@@ -22,8 +22,8 @@ def _works_alone(app: typer.Typer, name: str, function: Callable[..., Any]) -> N
     app.command(name)(function)
 
 
-def _is_made(app: typer.Typer, name: str, function: Callable[..., Any]) -> None:
-    app.command(name)(function())
+def _is_made(app: typer.Typer, name: str, make: Callable[[], Callable[..., None]]) -> None:
+    app.command(name)(make())
 
 
 def _is_a_made_group(app: typer.Typer, name: str, make: Callable[[], typer.Typer]) -> None:
@@ -83,8 +83,8 @@ def named_command(arguments: Sequence[str]) -> str | None:
 
 
 @cache
-def build_app(only: str | None = None) -> typer.Typer:
-    """The command line: all of it, or with one top-level command."""
+def build_app(only: str | None = None, *, with_settings: bool = False) -> typer.Typer:
+    """The command line: with one top-level command, or with all; then `serve` has its flags only `with_settings`."""
     app = typer.Typer(
         name="chatsrv",
         no_args_is_help=True,
@@ -96,7 +96,10 @@ def build_app(only: str | None = None) -> typer.Typer:
     for name, where, add in _COMMANDS:
         if only in (None, name):
             module, _, attribute = where.partition(":")
-            add(app, name, getattr(import_module(f"chatsrv.cli.{module}"), attribute))
+            made = getattr(import_module(f"chatsrv.cli.{module}"), attribute)
+            if add is _is_made:
+                made = partial(made, with_settings=with_settings or only is not None)
+            add(app, name, made)
     return app
 
 

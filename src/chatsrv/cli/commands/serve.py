@@ -6,7 +6,7 @@ answered. The second stops at once. Neither loses anything that was acked.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -15,7 +15,6 @@ import typer
 
 from chatsrv.cli.errors import USAGE, Failure
 from chatsrv.cli.online import with_parameters
-from chatsrv.cli.settings import SETTINGS
 
 if TYPE_CHECKING:
     import trio
@@ -41,15 +40,24 @@ def _serve_command(config: Path | None, **flags: object) -> None:
     raise typer.Exit(run(config, flags))
 
 
-def make_serve() -> Callable[..., None]:
-    """The command, with a flag for each setting."""
+def make_serve(*, with_settings: bool = True) -> Callable[..., None]:
+    """The command, with a flag for each setting; without them it needs not to import the server's configuration."""
     file = typer.Option("--config", metavar="FILE", envvar="CHATSRV_CONFIG", help="A TOML file with settings.")
     parameters = [Parameter("config", Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Path | None, file])]
-    for one in SETTINGS:
-        option = typer.Option(one.flag, metavar=one.metavar or None, help=one.help, show_default=False)
-        kind = Annotated[one.kind | None, option]
-        parameters.append(Parameter(one.name, Parameter.KEYWORD_ONLY, default=None, annotation=kind))
+    if with_settings:
+        parameters += _flags()
     return with_parameters(_serve_command, "serve", parameters)
+
+
+def _flags() -> Iterator[Parameter]:
+    from chatsrv.config import SETTINGS
+
+    for one in SETTINGS.values():
+        if not one.is_secret:
+            words = f"{one.help}  [default: {one.default}]" if one.default else one.help
+            option = typer.Option(one.flag, metavar=one.metavar or None, help=words, show_default=False)
+            kind = Annotated[one.kind | None, option]
+            yield Parameter(one.name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 
 def run(file: Path | None, flags: dict[str, object]) -> int:

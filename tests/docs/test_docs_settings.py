@@ -1,0 +1,45 @@
+"""Every setting says what it is, and docs/settings.md says the same."""
+
+import importlib.util
+from pathlib import Path
+
+import attrs
+import pytest
+
+from chatsrv.config import SETTINGS, Config, Setting
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+
+
+def test_the_page_of_settings_is_current() -> None:
+    spec = importlib.util.spec_from_file_location("make_settings", DOCS / "make_settings.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (DOCS / "settings.md").read_text("utf-8") == module.render(), "run docs/make_settings.py"
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_a_setting_says_what_it_is(setting: Setting) -> None:
+    assert setting.help.endswith((".", "example", "SECRET_KEY", "…"))
+    assert "[default" not in setting.help, "the default is the field's"
+    assert bool(setting.metavar) == (setting.kind is not bool)
+    if setting.kind is float:
+        assert setting.unit or setting.metavar == "N"
+
+
+def test_the_default_that_is_shown_is_the_fields() -> None:
+    config = Config()
+    for name, setting in SETTINGS.items():
+        value = getattr(config, name)
+        if setting.kind is bool:
+            assert setting.default == ("yes" if value else "no")
+        elif setting.kind in (int, float):
+            assert setting.kind(setting.default) == value
+    assert list(SETTINGS) == [field.name for field in attrs.fields(Config)]
+
+
+def test_secrets_are_those_that_are_not_shown() -> None:
+    assert {name for name, setting in SETTINGS.items() if setting.is_secret} == {"payout_secret", "media_s3_secret_key"}
+    assert "hunter2" not in repr(Config(payout_url="https://pay.example", payout_secret="hunter2"))
