@@ -1,23 +1,28 @@
-/** Me: the language, the look, the wallet, and the way out. */
+/** Me: the account, the wallet, the language, the look, and the way out. */
+import { lazy, Suspense } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 import { ConnectionLost, RefusedError } from "../../client/errors.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Icon } from "../parts/icons.tsx";
+import { plain } from "../parts/stranger_text.tsx";
 import { panel } from "../state/navigation.ts";
 import { language, look, type Language, type Look, setLanguage, setLook } from "../state/preferences.ts";
-import { connection, connectionState, logOut, me } from "../state/session.ts";
+import { nickname } from "../state/profile.ts";
+import { connectionState, logOut, me } from "../state/session.ts";
+import { balance, loadBalance } from "../state/wallet.ts";
 import { moneyText, words } from "../words/index.ts";
+
+const AccountDialog = lazy(() => import("./account.tsx").then(({ AccountDialog }) => ({ default: AccountDialog })));
+const WalletDialog = lazy(() => import("./wallet.tsx").then(({ WalletDialog }) => ({ default: WalletDialog })));
 
 export function MePanel() {
   const { value: say } = words;
-  const [balance, setBalance] = useState<number | null>(null);
+  const [overlay, setOverlay] = useState<"account" | "wallet" | null>(null);
+  const close = (): void => setOverlay(null);
   useEffect(() => {
-    connection.request("ShowBalance", {}).then(
-      ({ cents }) => setBalance(cents),
-      (error: unknown) => {
-        if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error;
-      },
-    );
+    loadBalance().catch((error: unknown) => {
+      if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error;
+    });
   }, [connectionState.value]);
   return (
     <section class="panel">
@@ -33,10 +38,17 @@ export function MePanel() {
           <b>
             <bdi>{me.value?.name}</bdi>
           </b>
+          {nickname.value && <bdi class="dim">{plain(nickname.value)}</bdi>}
         </div>
         <p class="line">
-          {say.wallet} <output>{balance === null ? "…" : moneyText(balance)}</output>
+          {say.wallet} <output>{balance.value === null ? "…" : moneyText(balance.value)}</output>
         </p>
+        <button type="button" class="secondary" onClick={() => setOverlay("wallet")}>
+          {say.statement.title}
+        </button>
+        <button type="button" class="secondary" onClick={() => setOverlay("account")}>
+          {say.account.title}
+        </button>
         <label>
           {say.language}
           <select value={language.value} onChange={(event) => setLanguage(event.currentTarget.value as Language)}>
@@ -60,6 +72,10 @@ export function MePanel() {
           {say.logOut}
         </button>
       </div>
+      <Suspense fallback={null}>
+        {overlay === "account" && <AccountDialog onClose={close} />}
+        {overlay === "wallet" && <WalletDialog onClose={close} />}
+      </Suspense>
     </section>
   );
 }

@@ -1,4 +1,5 @@
 /** A new chat: a group by names, one person, or an invite. */
+import { lazy, Suspense } from "preact/compat";
 import { useState } from "preact/hooks";
 import { RefusedError } from "../../client/errors.ts";
 import type { Id } from "../../client/protocol.gen.ts";
@@ -7,6 +8,8 @@ import { sync } from "../state/chats.ts";
 import { panel, showChat } from "../state/navigation.ts";
 import { connection, me } from "../state/session.ts";
 import { errorText, words } from "../words/index.ts";
+
+const FaceToFaceDialog = lazy(() => import("./face_to_face.tsx").then(({ FaceToFaceDialog }) => ({ default: FaceToFaceDialog })));
 
 class NobodyCalled extends Error {}
 
@@ -29,6 +32,7 @@ async function enter(groupId: Id): Promise<void> {
 export function NewChatPanel() {
   const { value: say } = words;
   const [note, setNote] = useState("");
+  const [meets, setMeets] = useState(false);
   const onSubmit = (act: (field: (name: string) => string) => Promise<void>) => (event: SubmitEvent) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
@@ -66,6 +70,16 @@ export function NewChatPanel() {
         <p class="error side-note" role="alert">
           {note}
         </p>
+      )}
+      <div class="form">
+        <button type="button" class="secondary" onClick={() => setMeets(true)}>
+          {say.meet.title}
+        </button>
+      </div>
+      {meets && (
+        <Suspense fallback={null}>
+          <FaceToFaceDialog onClose={() => setMeets(false)} />
+        </Suspense>
       )}
       <form class="form" aria-label={say.makeGroup} onSubmit={makeGroup}>
         <h3>{say.makeGroup}</h3>

@@ -1,0 +1,26 @@
+/** The wallet: what it holds, told by the server at each change, and its transfers page by page. */
+import { signal } from "@preact/signals";
+import type { Id, StatementLine } from "../../client/protocol.gen.ts";
+import { personalListeners } from "./chats.ts";
+import { connection, hooks } from "./session.ts";
+
+const PAGE = 50;
+
+/** In cents; null: not known yet. */
+export const balance = signal<number | null>(null);
+
+export async function loadBalance(): Promise<void> {
+  balance.value = (await connection.request("ShowBalance", {})).cents;
+}
+
+/** Transfers older than one, the latest first; whether there are others before them. */
+export async function olderLines(before: Id): Promise<{ lines: StatementLine[]; more: boolean }> {
+  const { lines, more, cents } = await connection.request("ShowStatement", { before, limit: PAGE });
+  balance.value = cents;
+  return { lines, more };
+}
+
+personalListeners.push((event) => {
+  if (event.name === "WalletChanged") balance.value = event.body.cents;
+});
+hooks.forget.push(() => (balance.value = null));
