@@ -9,6 +9,9 @@ export type Panel = "chats" | "me" | "new";
 /** What stands where the list of chats is. */
 export const panel = signal<Panel>("chats");
 
+/** A message to show in the chat that is open, or about to be. */
+export const jumpTarget = signal<{ groupId: Id; seq: number } | null>(null);
+
 interface Entry {
   chat: Id | null;
 }
@@ -18,6 +21,12 @@ export function showChat(groupId: Id): void {
   if (openGroupId.value) history.replaceState(entry, "");
   else history.pushState(entry, "");
   openChat(groupId);
+}
+
+/** Open a chat at one of its messages. */
+export function showMessage(groupId: Id, seq: number): void {
+  jumpTarget.value = { groupId, seq };
+  if (groupId !== openGroupId.value) showChat(groupId);
 }
 
 export function leaveChat(): void {

@@ -10,6 +10,7 @@ import { draftOf, keepDraft } from "../state/drafts.ts";
 import { NoMicrophone, record, type Recording } from "../state/recorder.ts";
 import type { MessageRow } from "../state/rows.ts";
 import { connection } from "../state/session.ts";
+import { typed } from "../state/typing.ts";
 import { attach, attachmentsOf, sendAlone, sendAttachments } from "../state/uploads.ts";
 import { errorText, words } from "../words/index.ts";
 import { RecordingBar } from "./recording_bar.tsx";
@@ -177,6 +178,7 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
           placeholder={say.message}
           onInput={() => {
             if (task?.kind !== "edit") keepDraft(groupId, box.current?.value ?? "");
+            typed(groupId);
             fit();
           }}
           onKeyDown={onKeyDown}

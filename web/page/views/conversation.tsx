@@ -1,14 +1,15 @@
 /** One chat: its head, its messages and the composer, and the dialogs that open over them. */
 import { lazy, Suspense } from "preact/compat";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Group, Id } from "../../client/protocol.gen.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import type { RowActions } from "../parts/bubble.tsx";
 import { Icon } from "../parts/icons.tsx";
 import { plain } from "../parts/stranger_text.tsx";
 import { conversationOf, setQuiet } from "../state/chats.ts";
-import { leaveChat } from "../state/navigation.ts";
+import { jumpTarget, leaveChat, showMessage } from "../state/navigation.ts";
 import type { MessageRow } from "../state/rows.ts";
+import { typists } from "../state/typing.ts";
 import { attach } from "../state/uploads.ts";
 import { words } from "../words/index.ts";
 import { Composer, type ComposerTask } from "./composer.tsx";
@@ -19,8 +20,12 @@ import { SendPacketDialog } from "./send_packet.tsx";
 import { Viewer } from "./viewer.tsx";
 
 const GroupDialog = lazy(() => import("./group.tsx").then(({ GroupDialog }) => ({ default: GroupDialog })));
+const SearchDialog = lazy(() => import("./search.tsx").then(({ SearchDialog }) => ({ default: SearchDialog })));
+const PinsDialog = lazy(() => import("./pins.tsx").then(({ PinsDialog }) => ({ default: PinsDialog })));
+const ForwardDialog = lazy(() => import("./forward.tsx").then(({ ForwardDialog }) => ({ default: ForwardDialog })));
+const ReceiptsDialog = lazy(() => import("./receipts.tsx").then(({ ReceiptsDialog }) => ({ default: ReceiptsDialog })));
 
-type Overlay = { kind: "group" } | { kind: "packet"; packetId: Id } | { kind: "send_packet" } | { kind: "viewer"; row: MessageRow } | { kind: "menu"; row: MessageRow };
+type Overlay = { kind: "group" } | { kind: "search" } | { kind: "pins" } | { kind: "forward" | "receipts"; row: MessageRow } | { kind: "packet"; packetId: Id } | { kind: "send_packet" } | { kind: "viewer"; row: MessageRow } | { kind: "menu"; row: MessageRow };
 
 export function ConversationView({ group }: { group: Group }) {
   const conversation = conversationOf(group.group_id);
@@ -47,6 +52,17 @@ export function ConversationView({ group }: { group: Group }) {
     openMenu: (row) => setOverlay({ kind: "menu", row }),
     jumpTo: (seq) => void conversation.loadTo(seq).then(() => setTarget({ seq })),
   };
+  const wanted = jumpTarget.value;
+  const isLoaded = conversation.isLoaded.value;
+  useEffect(() => {
+    if (wanted?.groupId !== group.group_id || !isLoaded) return;
+    jumpTarget.value = null;
+    actions.jumpTo(wanted.seq);
+  }, [wanted, isLoaded]);
+  const jump = (groupId: Id, seq: number): void => {
+    close();
+    showMessage(groupId, seq);
+  };
   return (
     <div class="talk" onDragOver={onDragOver} onDragLeave={onDragLeave} onDrop={onDrop}>
       <header class="room-head">
@@ -56,9 +72,15 @@ export function ConversationView({ group }: { group: Group }) {
         <Avatar name={group.name} id={group.group_id} mediaId={group.avatar} size="small" />
         <h1>
           <bdi>{plain(group.name)}</bdi>
-          {group.kind !== 2 && <small>{words.value.members(group.members)}</small>}
+          <Below group={group} />
         </h1>
-        <button type="button" class="icon-button head-end" aria-label={words.value.quietChat} aria-pressed={group.quiet} onClick={() => void setQuiet(group.group_id, !group.quiet)}>
+        <button type="button" class="icon-button head-end" aria-label={words.value.search.title} onClick={() => setOverlay({ kind: "search" })}>
+          <Icon name="search" />
+        </button>
+        <button type="button" class="icon-button" aria-label={words.value.pins.title} onClick={() => setOverlay({ kind: "pins" })}>
+          <Icon name="pin" />
+        </button>
+        <button type="button" class="icon-button" aria-label={words.value.quietChat} aria-pressed={group.quiet} onClick={() => void setQuiet(group.group_id, !group.quiet)}>
           <Icon name={group.quiet ? "bell_off" : "bell"} />
         </button>
         {group.kind !== 2 && (
@@ -69,16 +91,26 @@ export function ConversationView({ group }: { group: Group }) {
       </header>
       <MessageList group={group} conversation={conversation} actions={actions} target={target} />
       <Composer group={group} task={task} onTaskDone={() => setTask(null)} onSendPacket={() => setOverlay({ kind: "send_packet" })} />
-      {overlay?.kind === "group" && (
-        <Suspense fallback={null}>
-          <GroupDialog group={group} onClose={close} />
-        </Suspense>
-      )}
+      <Suspense fallback={null}>
+        {overlay?.kind === "group" && <GroupDialog group={group} onClose={close} />}
+        {overlay?.kind === "search" && <SearchDialog group={group} onJump={jump} onClose={close} />}
+        {overlay?.kind === "pins" && <PinsDialog group={group} onJump={(seq) => jump(group.group_id, seq)} onClose={close} />}
+        {overlay?.kind === "forward" && <ForwardDialog group={group} row={overlay.row} onClose={close} />}
+        {overlay?.kind === "receipts" && <ReceiptsDialog group={group} row={overlay.row} onClose={close} />}
+      </Suspense>
       {overlay?.kind === "packet" && <PacketDialog conversation={conversation} packetId={overlay.packetId} onClose={close} />}
       {overlay?.kind === "send_packet" && <SendPacketDialog group={group} onClose={close} />}
       {overlay?.kind === "viewer" && <Viewer conversation={conversation} row={overlay.row} onClose={close} />}
-      {overlay?.kind === "menu" && <MessageMenu group={group} row={overlay.row} onTask={setTask} onClose={close} />}
+      {overlay?.kind === "menu" && <MessageMenu group={group} row={overlay.row} onTask={setTask} onOpen={(kind) => setOverlay({ kind, row: overlay.row })} onClose={close} />}
       {isDropping && <p class="drop-here">{words.value.dropHere}</p>}
     </div>
   );
+}
+
+/** Under the chat's name: who is typing, else how many members it has. */
+function Below({ group }: { group: Group }) {
+  const { typing, members, and } = words.value;
+  const names = typists.value.get(group.group_id)?.map(({ name }) => plain(name)).join(and);
+  if (names) return <small>{typing(names)}</small>;
+  return group.kind === 2 ? <small>{"\u00a0"}</small> : <small>{members(group.members)}</small>;
 }

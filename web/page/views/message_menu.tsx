@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import type { Group } from "../../client/protocol.gen.ts";
 import { RefusedError } from "../../client/errors.ts";
+import { may } from "../../client/rights.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import type { MessageRow } from "../state/rows.ts";
 import { connection, me } from "../state/session.ts";
@@ -15,10 +16,11 @@ interface Props {
   group: Group;
   row: MessageRow;
   onTask(task: ComposerTask): void;
+  onOpen(kind: "forward" | "receipts"): void;
   onClose(): void;
 }
 
-export function MessageMenu({ group, row, onTask, onClose }: Props) {
+export function MessageMenu({ group, row, onTask, onOpen, onClose }: Props) {
   const { value: say } = words;
   const [failure, setFailure] = useState("");
   const isMine = row.senderId === me.value?.user_id;
@@ -46,6 +48,19 @@ export function MessageMenu({ group, row, onTask, onClose }: Props) {
       <button type="button" onClick={() => start("reply")}>
         {say.reply}
       </button>
+      <button type="button" onClick={() => onOpen("forward")}>
+        {say.forward}
+      </button>
+      {may("PIN", group) && (
+        <button type="button" onClick={() => attempt(connection.change("Pin", { ...place, on: true }))}>
+          {say.pins.pin}
+        </button>
+      )}
+      {isMine && (
+        <button type="button" onClick={() => onOpen("receipts")}>
+          {say.receipts.title}
+        </button>
+      )}
       {row.text && (
         <button type="button" onClick={() => attempt(navigator.clipboard.writeText(row.text))}>
           {say.copy}
