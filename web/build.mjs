@@ -40,7 +40,7 @@ const finish = {
     build.onEnd(async (result) => {
       if (result.errors.length) return;
       const outputs = Object.entries(result.metafile.outputs);
-      const entry = (ending) => outputs.find(([path, of]) => path.endsWith(ending) && (of.entryPoint || ending === ".css"))[0].split("/").at(-1);
+      const entry = (ending) => outputs.find(([path, of]) => path.endsWith(ending) && (ending === ".css" || of.entryPoint?.endsWith("page/main.tsx")))[0].split("/").at(-1);
       for (const name of await readdir(join(WEB, "page/static"))) await copyFile(join(WEB, "page/static", name), join(out, name));
       const kept = new Set(outputs.map(([path]) => path.split("/").at(-1)));
       for (const name of await readdir(out)) if (/-[0-9A-Z]{8}\.(js|css)$/.test(name) && !kept.has(name)) await rm(join(out, name));
