@@ -29,6 +29,7 @@ def test_the_demo_stays_to_be_joined(tmp_path: Path) -> None:
             break
     assert any(record.get("ok") is True for record in seen)
     joining = seen[-1]
+    assert str(joining["page"]).startswith("http://127.0.0.1:")
     here = Shell(tmp_path, str(joining["server"]))
     here.call("login", "bob", "--password-stdin", stdin=str(joining["password"]))
     assert here.call("history", "weekend", "--limit", "1", "--json").record["text"] == "没有。"

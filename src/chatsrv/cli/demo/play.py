@@ -59,9 +59,14 @@ async def _stay(out: Output, stage: Stage) -> None:
     url = stage.urls["tcp"]
     urls = [url, stage.urls["ws"]]
     if out.json:
-        out.record({"server": url, "urls": urls, "names": list(stage.people), "password": PASSWORD})
+        out.record(
+            {"server": url, "urls": urls, "page": stage.urls["http"], "names": list(stage.people), "password": PASSWORD}
+        )
     else:
         out.line("")
+        out.line(
+            f"Its page is at {stage.urls['http']}: open it in a browser and log in with a name and password from below."
+        )
         out.line(f"The server goes on at {' and '.join(urls)} until control-C; then its data is removed.")
         out.line(f"Join in another terminal; the password of {', '.join(stage.people)} is '{PASSWORD}':")
         out.line("")
