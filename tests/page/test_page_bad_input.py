@@ -1,0 +1,59 @@
+"""What a browser, a second tab or a stranger may do to the page, and that it is shown or said: never a white page."""
+
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, expect
+from support.page_kit import Town
+
+NO_STORAGE = """
+for (const name of ["localStorage", "sessionStorage", "indexedDB"]) {
+  Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
+}
+"""
+
+
+def deny_storage(page: Page) -> None:
+    page.add_init_script(NO_STORAGE)
+
+
+def test_without_any_storage_people_log_in_talk_and_keep_drafts_while_the_tab_lives(town: Town):
+    ann = town.person("nostore", prepare=deny_storage)
+    town.group(ann, "One")
+    ann.say("kept by the server")
+    ann.stored("kept by the server")
+    ann.box.fill("half")
+    town.group(ann, "Two")
+    ann.open("One")
+    expect(ann.box).to_have_value("half")
+
+
+def test_a_second_tab_shows_the_same_and_is_logged_out_with_the_first(town: Town):
+    ann = town.person("twotabs")
+    town.group(ann, "Tabs")
+    other = ann.page.context.new_page()
+    other.goto(town.url)
+    other.get_by_role("list", name="Chats").get_by_role("button", name="Tabs").click()
+    ann.say("once")
+    expect(other.get_by_role("log").get_by_text("once", exact=True)).to_have_count(1)
+    other.get_by_role("button", name="Me:").click()
+    other.get_by_role("button", name="Log out").click()
+    other.get_by_role("button", name="Log in", exact=True).wait_for()
+    ann.page.get_by_role("button", name="Log in", exact=True).wait_for()
+
+
+def test_no_request_leaves_for_any_other_host_whatever_strangers_write(town: Town):
+    asked: set[str] = set()
+
+    def watch(page: Page) -> None:
+        page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
+
+    ann = town.person("lonely", prepare=watch)
+    town.group(ann, '<img src="http://evil.example/x.png">')
+    for text in (
+        '<img src="http://evil.example/y.png">',
+        "http://evil.example/page",
+        "![x](http://evil.example/z.png)",
+    ):
+        ann.say(text)
+        ann.stored(text)
+    assert asked == {urlsplit(town.url).netloc}
