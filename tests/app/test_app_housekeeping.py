@@ -10,6 +10,7 @@ import trio
 from support.server_kit import client_id
 
 from chatsrv.app import housekeeping
+from chatsrv.auth.login_limits import LoginLimits
 from chatsrv.clock import VirtualClock
 from chatsrv.log import quiet_log
 from chatsrv_storage.accounts import accounts, sessions
@@ -28,7 +29,9 @@ async def house(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncGe
     monkeypatch.setattr(housekeeping, "SWEEP_INTERVAL_SECONDS", HOUR / 2)
     acceptor = cast("Any", SimpleNamespace(connections=[]))
     async with open_memory_storage() as storage, trio.open_nursery() as nursery:
-        await nursery.start(housekeeping.run_housekeeping, storage, clock, Snowflake(), acceptor, quiet_log())
+        await nursery.start(
+            housekeeping.run_housekeeping, storage, clock, Snowflake(), acceptor, LoginLimits(10), quiet_log()
+        )
         yield storage
         nursery.cancel_scope.cancel()
 

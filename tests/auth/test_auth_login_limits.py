@@ -1,6 +1,8 @@
 """Limits of guesses: nobody locks somebody else out."""
 
-from chatsrv.auth.login_limits import LoginLimits
+from chatsrv.auth.login_limits import MAX_KNOWN, MAX_UNSAVED, NOTE_INTERVAL_MS, LoginLimits
+
+NOW_MS = 1_800_000_000_000
 
 
 def test_a_strangers_guesses_leave_the_owner_theirs() -> None:
@@ -14,6 +16,7 @@ def test_guesses_of_many_addresses_are_bounded_and_known_addresses_pass() -> Non
     limits = LoginLimits(10)
     assert limits.take("ann", "192.0.2.1", 0.0) == 0
     limits.succeeded("ann", "192.0.2.1", 0.0)
+    limits.came_in(1, "ann", "192.0.2.1", NOW_MS)
     guesses = sum(limits.take("ann", f"198.51.100.{place}", 0.0) == 0 for place in range(100) for _ in range(5))
     assert guesses == 100
     assert limits.take("ann", "203.0.113.1", 0.0) > 0
@@ -39,3 +42,23 @@ def test_changing_a_password_is_limited_by_session_alone() -> None:
 def test_the_log_is_bounded() -> None:
     limits = LoginLimits(10)
     assert sum(limits.may_log(0.0) for _ in range(100)) == 10
+
+
+def test_a_pair_is_stored_once_a_day_and_again_until_it_is() -> None:
+    limits = LoginLimits(10)
+    for after in (0, 1, NOTE_INTERVAL_MS - 1):
+        limits.came_in(1, "ann", "192.0.2.1", NOW_MS + after)
+    assert limits.unsaved() == limits.unsaved() == [(1, "192.0.2.1")]
+    limits.saved([(1, "192.0.2.1")])
+    limits.came_in(1, "ann", "192.0.2.1", NOW_MS + 1)
+    assert limits.unsaved() == []
+    limits.came_in(1, "ann", "192.0.2.1", NOW_MS + NOTE_INTERVAL_MS)
+    assert limits.unsaved() == [(1, "192.0.2.1")]
+
+
+def test_what_is_kept_is_bounded() -> None:
+    limits = LoginLimits(10)
+    for place in range(MAX_KNOWN + 10):
+        limits.came_in(place, f"user {place}", "192.0.2.1", NOW_MS)
+    assert len(limits.unsaved()) == MAX_UNSAVED
+    assert len(limits._known) == MAX_KNOWN

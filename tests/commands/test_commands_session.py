@@ -156,6 +156,43 @@ async def test_guesses_are_throttled_per_user_before_any_hash(autojump_clock: tr
         assert await other.until_end() == "timed_out"
 
 
+@pytest.mark.parametrize("way", ["register", "login", "resume"])
+async def test_an_address_somebody_came_from_passes_after_a_restart(
+    way: str, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Guesses of many addresses use up the user's limit; the owner gets in from where they have been, however they came."""
+    config = attrs.evolve(QUICK, data=tmp_path / "data")
+
+    def from_address(server: TestServer, address: str) -> Client:
+        ours, theirs = memory_pair()
+        server.server.connect(MemoryTransport(theirs, address))
+        return Client(ours)
+
+    async with open_test_server(config) as server:
+        elsewhere = from_address(server, "198.51.100.1")
+        await elsewhere.hello()
+        token = (await elsewhere.ask(Register("ann", PASSWORD, ""))).token
+        at_home = from_address(server, "2001:db8::1")
+        if way != "register":
+            await at_home.hello()
+            await at_home.ask(Login("ann", PASSWORD, "") if way == "login" else Resume(token))
+        await trio.sleep(61)
+    home = "198.51.100.1" if way == "register" else "2001:db8::2"
+    async with open_test_server(config, seed=1) as server:
+        codes: set[str] = set()
+        for number in range(11):
+            guesser = from_address(server, f"203.0.113.{number}")
+            await guesser.hello()
+            for _ in range(QUICK.login_attempts):
+                codes.add(await guesser.refused(Login("ann", "wrong password", "")))
+        assert codes == {"bad_credentials", "rate_limited"}
+        stranger, owner = from_address(server, "203.0.113.99"), from_address(server, home)
+        await stranger.hello()
+        await owner.hello()
+        assert await stranger.refused(Login("ann", PASSWORD, "")) == "rate_limited"
+        await owner.ask(Login("ann", PASSWORD, ""))
+
+
 async def test_attempts_are_counted_per_ipv6_network(autojump_clock: object) -> None:
     """Whoever has one address of a /64 has 2^64 of them, and could guess for each."""
     async with open_test_server() as server:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chatsrv_names import name_key
 from chatsrv_redpack import grant
-from chatsrv_storage.accounts import accounts, audit_log, sessions
+from chatsrv_storage.accounts import accounts, audit_log, login_addresses, sessions
 from chatsrv_storage.engine import id_reservation
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
@@ -214,3 +214,22 @@ async def test_ids_begin_above_every_transfer_whatever_was_reserved(storage: Sto
     await storage.write(lambda conn: ledger.post(conn, grant(last, 7, 5, NOW)))
     await storage.write(lambda conn: id_reservation.reserve(conn, NOW))
     assert Snowflake(0, await storage.read(id_reservation.read)).next(NOW) > last
+
+
+async def test_addresses_are_bounded_by_number_and_age_and_go_with_a_disabled_account() -> None:
+    def job(conn: SqlConnection) -> None:
+        accounts.register(conn, 1, "ann", "!", 0)
+        for place in range(30):
+            login_addresses.save(conn, [(1, f"192.0.2.{place}"), (99, "198.51.100.1")], place)
+        kept = login_addresses.latest(conn, 1000)
+        assert kept == [("ann", f"192.0.2.{place}", place) for place in range(10, 30)]
+        login_addresses.save(conn, [(1, "192.0.2.10")], 100)
+        assert login_addresses.latest(conn, 1) == [("ann", "192.0.2.10", 100)]
+        login_addresses.sweep(conn, login_addresses.KEEP_MS + 100)
+        assert login_addresses.latest(conn, 1000) == [("ann", "192.0.2.10", 100)]
+        accounts.set_enabled(conn, "local:root", "ann", False, 200)
+        login_addresses.save(conn, [(1, "192.0.2.1")], 300)
+        assert login_addresses.latest(conn, 1000) == []
+
+    async with open_memory_storage() as storage:
+        await storage.write(job)

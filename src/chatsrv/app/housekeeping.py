@@ -1,14 +1,15 @@
-"""What a server does on its own account: reserve time for ids, note which sessions are in use, drop what expired."""
+"""What a server does on its own account: reserve time for ids, note who is in and from where, drop what expired."""
 
 from typing import Final
 
 import trio
 
+from chatsrv.auth.login_limits import MAX_KNOWN, LoginLimits
 from chatsrv.clock import Clock
 from chatsrv.log import Log
 from chatsrv.net.listeners import Acceptor
 from chatsrv_storage import idempotency
-from chatsrv_storage.accounts import sessions
+from chatsrv_storage.accounts import login_addresses, sessions
 from chatsrv_storage.engine import clock_history, id_reservation
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal, StorageFull
@@ -31,11 +32,19 @@ much as above, every restart would carry the ids two minutes further from the cl
 SWEEP_EVERY: Final = clock_history.EVERY_MS / 1000
 
 
+async def load_logins(storage: Storage, attempts_per_minute: int) -> LoginLimits:
+    """The limits of logins, which know the addresses that users came from in earlier runs."""
+    logins = LoginLimits(attempts_per_minute)
+    logins.load(await storage.read(lambda conn: login_addresses.latest(conn, MAX_KNOWN)))
+    return logins
+
+
 async def run_housekeeping(
     storage: Storage,
     clock: Clock,
     ids: Snowflake,
     acceptor: Acceptor,
+    logins: LoginLimits,
     log: Log,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -54,6 +63,9 @@ async def run_housekeeping(
             reserved_ms, ids.held = until_ms, False
             session_ids = [connection.session_id for connection in acceptor.connections if connection.session_id]
             await storage.write(lambda conn, used=session_ids: sessions.touch(conn, used, clock.now_ms()))
+            if came_from := logins.unsaved():
+                await storage.write(lambda conn, used=came_from: login_addresses.save(conn, used, clock.now_ms()))
+                logins.saved(came_from)
             if trio.current_time() - swept_at >= SWEEP_EVERY:
                 swept_at = trio.current_time()
                 await _sweep(storage, clock)
@@ -81,6 +93,7 @@ async def _sweep(storage: Storage, clock: Clock) -> None:
     if least_ms is None:
         return
     await storage.write(lambda conn: sessions.sweep(conn, least_ms))
+    await storage.write(lambda conn: login_addresses.sweep(conn, least_ms))
     before = idempotency.droppable_before(now_ms, least_ms)
     while await storage.write(lambda conn: idempotency.sweep(conn, before, SWEEP_BATCH_ROWS)) == SWEEP_BATCH_ROWS:
         pass

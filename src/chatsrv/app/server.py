@@ -16,14 +16,13 @@ import trio
 
 from chatsrv.app.bot import open_bot
 from chatsrv.app.configured_storage import open_configured_storage
-from chatsrv.app.housekeeping import run_housekeeping
+from chatsrv.app.housekeeping import load_logins, run_housekeeping
 from chatsrv.app.http_side import SCHEMES as HTTP_SCHEMES
 from chatsrv.app.http_side import HttpSide, open_library, sweep_media
 from chatsrv.app.money import PAY_TIMEOUT, expire_packets, pay_out
 from chatsrv.app.operator_socket import serve_operators
 from chatsrv.app.tls import tls_context
 from chatsrv.auth.address_counter import AddressCounter
-from chatsrv.auth.login_limits import LoginLimits
 from chatsrv.auth.passwords import PasswordHasher
 from chatsrv.auth.rates import Rate, Rates
 from chatsrv.auth.throttle import Throttle
@@ -210,7 +209,7 @@ async def _open_server(
             ),
             deliveries=Deliveries(storage, log),
             passwords=PasswordHasher(config.password_time, config.password_memory, config.password_workers),
-            logins=LoginLimits(config.login_attempts),
+            logins=await load_logins(storage, config.login_attempts),
             registrations=Throttle(REGISTRATIONS_PER_MINUTE / 60, REGISTRATIONS_PER_MINUTE),
             rates=_rates(config),
             presence=PresenceHub(bus, storage, clock),
@@ -256,7 +255,7 @@ async def _open_server(
         background.start_soon(_watch_storage, services)
         background.start_soon(expire_packets, services)
         background.start_soon(_pay_out, services)
-        await background.start(run_housekeeping, storage, clock, ids, acceptor, log)
+        await background.start(run_housekeeping, storage, clock, ids, acceptor, services.logins, log)
         if config.data is not None and opened is None:
             await background.start(serve_operators, services, config.data)
         async with trio.open_nursery() as connections:

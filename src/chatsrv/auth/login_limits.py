@@ -1,7 +1,7 @@
 """How often passwords may be guessed: by user and address together, by user, by address, and by session."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Final
 
 from chatsrv.auth.throttle import Throttle
@@ -18,12 +18,19 @@ LOG_LINES_PER_MINUTE: Final = 10
 MAX_KNOWN: Final = 50_000
 """Pairs of user and address kept that have logged in; the one that did so longest ago is forgotten first."""
 
+NOTE_INTERVAL_MS: Final = 24 * 3600 * 1000
+"""The same pair is stored once in this time."""
+
+MAX_UNSAVED: Final = 10_000
+"""Pairs that wait for being stored, on a full disk above all; what exceeds them is known until the server stops."""
+
 
 class LoginLimits:
     """Limits guesses, so that nobody locks somebody else out.
 
     A stranger's guesses use up what their own address may guess for a user. Those of many addresses use up the user's
-    own limit; addresses from which the user logged in since the server started do not take from it.
+    own limit; addresses from which the user logged in before do not take from it. Whoever makes it loads those of earlier runs and
+    stores the new ones (`load`, `unsaved`, `saved`).
     """
 
     def __init__(self, attempts_per_minute: int) -> None:
@@ -31,7 +38,8 @@ class LoginLimits:
         self._pairs = Throttle(rate, attempts_per_minute)
         self._users = Throttle(rate * TIMES_PER_USER, attempts_per_minute * TIMES_PER_USER)
         self._addresses = Throttle(rate, attempts_per_minute)  # each attempt takes a part of one
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], int] = OrderedDict()  # and when it was stored, ms since 1970
+        self._unsaved: dict[tuple[int, str], None] = {}
         self._lines = Throttle(LOG_LINES_PER_MINUTE / 60, LOG_LINES_PER_MINUTE)
         self.refused = 0
         """Attempts that were refused, for the metrics."""
@@ -46,13 +54,39 @@ class LoginLimits:
         return wait
 
     def succeeded(self, user: str, address: str, now: float) -> None:
-        """The attempt was no guess: put it back, and know this address as one of the user's."""
+        """The attempt was no guess: put it back."""
         pair = user, address
         self._addresses.give_back(address, now, 1 / TIMES_PER_ADDRESS)
         self._pairs.give_back(pair, now)
         if pair not in self._known:
             self._users.give_back(user, now)
-        self._known[pair] = None
+
+    def load(self, pairs: Iterable[tuple[str, str, int]]) -> None:
+        """Know (user, address, time in ms) of earlier runs, the oldest first."""
+        for user, address, noted_ms in pairs:
+            self._know((user, address), noted_ms)
+
+    def came_in(self, user_id: int, user: str, address: str, now_ms: int) -> None:
+        """A user logged in or went on with a session from this address: know it as one of theirs."""
+        pair = user, address
+        noted_ms = self._known.get(pair)
+        if noted_ms is None or not 0 <= now_ms - noted_ms < NOTE_INTERVAL_MS:
+            noted_ms = now_ms
+            if len(self._unsaved) < MAX_UNSAVED:
+                self._unsaved[user_id, address] = None
+        self._know(pair, noted_ms)
+
+    def unsaved(self) -> list[tuple[int, str]]:
+        """(user id, address) of those that should be stored, until `saved` says that they are."""
+        return list(self._unsaved)
+
+    def saved(self, pairs: Iterable[tuple[int, str]]) -> None:
+        """These are stored."""
+        for pair in pairs:
+            self._unsaved.pop(pair, None)
+
+    def _know(self, pair: tuple[str, str], noted_ms: int) -> None:
+        self._known[pair] = noted_ms
         self._known.move_to_end(pair)
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)

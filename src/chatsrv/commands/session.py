@@ -187,7 +187,10 @@ async def _resume(request: Request, token: bytes) -> wire.LoggedIn:
 
 
 async def _log_in(request: Request, account: UserAccount, session_id: int, token: bytes) -> wire.LoggedIn:
-    version = await request.caller.log_in(Actor(account.user_id, account.name), session_id)
+    caller = request.caller
+    address = source_of(caller.peer)
+    request.services.logins.came_in(account.user_id, name_key(account.name), address, request.now_ms)
+    version = await caller.log_in(Actor(account.user_id, account.name), session_id)
     return wire.LoggedIn(account.user_id, account.name, session_id, token, version, account.operator)
 
 

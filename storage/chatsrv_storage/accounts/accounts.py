@@ -6,7 +6,7 @@ import attrs
 
 from chatsrv_names import account_name_problem, name_key
 from chatsrv_storage import name_looks
-from chatsrv_storage.accounts import audit_log
+from chatsrv_storage.accounts import audit_log, login_addresses
 from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection
@@ -124,7 +124,10 @@ def set_enabled(conn: SqlConnection, actor: str, name: str, enabled: bool, now_m
     conn.execute("update person set disabled = ? where id = ?", (int(not enabled), account.user_id))
     seal(conn, "person", account.user_id)
     audit_log.note(conn, now_ms, actor, "user_enable" if enabled else "user_disable", account.name)
-    return account.user_id, [] if enabled else _end_sessions(conn, account.user_id, 0)
+    if enabled:
+        return account.user_id, []
+    login_addresses.forget(conn, account.user_id)
+    return account.user_id, _end_sessions(conn, account.user_id, 0)
 
 
 def reset_password(
