@@ -37,6 +37,18 @@ def member_like(conn: SqlConnection, group_id: int, but: int, name: str) -> str 
     return None if row is None else row[0]
 
 
+def acquaintance_like(conn: SqlConnection, user_id: int, name: str) -> str | None:
+    """The name of an account that looks like this nickname, or is the same, of somebody who shares a group with this user."""
+    _bring_up_to_date(conn)
+    row = conn.execute(
+        "select u.name from person u where (u.name_key = ? or u.id in (select user_id from name_look where skeleton = ?))"
+        " and u.id <> ? and exists (select 1 from group_member t cross join group_member m"
+        " where m.group_id = t.group_id and m.user_id = ? and m.role > 0 and t.user_id = u.id and t.role > 0) limit 1",
+        (name_key(name), skeleton(name), user_id, user_id),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def _bring_up_to_date(conn: SqlConnection) -> None:
     (version,) = conn.execute("select version from name_look_version").fetchone()
     if version == DATA_VERSION:

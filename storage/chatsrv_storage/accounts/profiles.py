@@ -6,6 +6,7 @@ from typing import Final
 import attrs
 
 from chatsrv_names import title_problem
+from chatsrv_storage import name_looks
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.errors import Refusal
@@ -55,6 +56,10 @@ def set_profile(
 ) -> StoredProfile:
     """Change what is given, and answer the whole."""
     require_nickname(nickname or "")
+    if nickname and (other := name_looks.acquaintance_like(conn, user_id, nickname)):
+        raise Refusal(
+            "bad_field", f"a nickname cannot be the name of somebody in a group of yours ('{other}')", "nickname"
+        )
     conn.execute(
         "update person set nickname = coalesce(?, nickname), avatar = coalesce(?, avatar), hidden = coalesce(?, hidden)"
         " where id = ?",
