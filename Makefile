@@ -1,6 +1,8 @@
 # Two commands for everybody: `make demo` shows the main job, `make test` runs all tests. Each sets itself up.
 PYTHON ?= python3
-VENV := .venv
+# With PYTHON=… a .venv of another version stays as it is, and that interpreter gets one of its own: .venv-3.12
+VENV := $(shell $(PYTHON) -c 'import os, sys; v = "%d.%d" % sys.version_info[:2]; \
+  print(".venv" if not os.path.isdir(".venv") or os.path.isdir(".venv/lib/python" + v) else ".venv-" + v)' 2>/dev/null || echo .venv)
 BIN := $(VENV)/bin
 SEEDS ?= 20
 

@@ -207,6 +207,7 @@ def damaged(data: Path, copy: Path, change: str) -> Path:
             database.execute(f'drop trigger "{trigger}"')  # the ledger refuses changes, as long as it can
         database.execute(change)
     database.close()
+    database.close()
     return copy
 
 

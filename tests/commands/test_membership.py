@@ -1,6 +1,7 @@
 """membership.py under any sequence of comings and goings: one owner, an exact count, a cap that holds, a log without gaps."""
 
 import sqlite3
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +26,7 @@ SOMEONE = st.integers(0, PEOPLE - 1)
 @cache
 def empty_database() -> bytes:
     """A database of today's schema: every example starts from a copy."""
-    with sqlite3.connect(":memory:", isolation_level=None) as conn:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
         migrate(conn, load_migrations(), Path("memory"))
         return conn.serialize()
 

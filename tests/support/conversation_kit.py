@@ -1,7 +1,9 @@
 """A group's storage without a server: turns on one connection, and the events they would tell."""
 
+import atexit
 import itertools
 import sqlite3
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +30,7 @@ def open_database() -> sqlite3.Connection:
             for statement in migration.statements():
                 made.execute(statement)
         _template.append(made)
+        atexit.register(made.close)
     conn = sqlite3.connect(":memory:", isolation_level=None)
     _template[0].backup(conn)
     return conn
@@ -38,6 +41,7 @@ class Storage:
 
     def __init__(self) -> None:
         self.conn = open_database()
+        weakref.finalize(self, self.conn.close)  # 3.13 warns of a connection that nobody closed
         self.now_ms = START_MS
         self.ids = Snowflake(0)
         self.people: dict[int, Actor] = {}
