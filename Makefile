@@ -6,7 +6,7 @@ VENV := $(shell $(PYTHON) -c 'import os, sys; v = "%d.%d" % sys.version_info[:2]
 BIN := $(VENV)/bin
 SEEDS ?= 20
 
-.PHONY: bench fuzz simulate setup demo test check check-types check-quick generate lint types layers soak clean page
+.PHONY: bench fuzz simulate setup demo test check check-types check-quick generate docs lint types layers soak clean page
 
 setup: $(VENV)/.ready
 
@@ -43,6 +43,11 @@ check-quick:
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest $(QUICK_TESTS)
+
+# The documentation as a site, in site/, with the library's reference made from its docstrings.
+docs: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(BIN)/mkdocs build --quiet
 
 # Everything that is generated, again: the wire specification, vectors, TypeScript types, the CLI's page, pictures.
 generate: setup

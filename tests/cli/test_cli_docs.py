@@ -75,7 +75,18 @@ def test_every_command_and_option_has_help() -> None:
     assert all(group.typer_instance.info.help for group in build_app().registered_groups if group.typer_instance)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/operation.md", "docs/cli.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "docs/library.md",
+        "examples/README.md",
+        "docs/operation.md",
+        "docs/cli.md",
+    ],
+)
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     headings = {
