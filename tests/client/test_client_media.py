@@ -81,7 +81,7 @@ async def test_what_is_refused_is_said(tmp_path: Path) -> None:
             await ann.media.upload(io.BytesIO(b"no picture"), kind="image")
         assert refused.value.code == "media_kind_mismatch"
         with pytest.raises(RequestRefused) as refused:
-            await ann.media.upload(io.BytesIO(support.media_files.picture()))
+            await ann.media.upload(io.BytesIO(support.media_files.picture()), kind="image")
         assert refused.value.code == "media_too_large"
         media_id = await ann.media.upload(io.BytesIO(b"mine"))
         with pytest.raises(RequestRefused) as refused:
