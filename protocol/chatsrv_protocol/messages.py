@@ -8,6 +8,7 @@ from chatsrv_protocol.fields import (
     DURATION,
     FLAG,
     GROUP_ID,
+    LABEL,
     MEDIA_ID,
     MESSAGE_ID,
     MESSAGE_KIND,
@@ -18,6 +19,7 @@ from chatsrv_protocol.fields import (
     TEXT,
     TIME,
     USER_ID,
+    USER_ID_OR_0,
     Bytes,
     ListOf,
     Optional,
@@ -52,25 +54,28 @@ class SendExtra:
     """What a message to send has besides its text: the `seq` of the message it answers (0: none), and
     whom it calls.
 
-    `mention_all` calls everybody: a right. It is a structure of its own, and so is MessageExtra, so that a plain text
-    pays for one field and not for seven.
+    `mention_all` calls everybody: a right. `keep_excerpt` shows the beginning of the message that is answered also to those
+    to whom it is not visible, since who quotes says it again; otherwise they see only that something was answered.
+    It is a structure of its own, and so is MessageExtra, so that a plain text pays for one field and not for seven.
     """
 
     reply_to: int = field(SEQ, default=0)
     mentions: tuple[int, ...] = field(ListOf(USER_ID, MAX_MENTIONS), default=())
     mention_all: bool = field(FLAG, default=False)
+    keep_excerpt: bool = field(FLAG, default=False)
 
 
 @struct
 class Quote:
     """The message that another one answers, as it is now: `of` is its `seq`; `excerpt` is empty once it was recalled.
 
-    `edited_seq` says which of two quotes (or of a quote and an `Edited`) is newer.
+    `edited_seq` says which of two quotes (or of a quote and an `Edited`) is newer. Where the message is not visible and who
+    quotes did not keep the excerpt, there is only `of`: `sender_id` and `edited_seq` are 0, the texts are empty.
     """
 
     of: int = field(SEQ)
-    sender_id: int = field(USER_ID)
-    sender: str = field(NAME)
+    sender_id: int = field(USER_ID_OR_0)
+    sender: str = field(LABEL)
     excerpt: str = field(EXCERPT)
     edited_seq: int = field(SEQ, default=0)
 

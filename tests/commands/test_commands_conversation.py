@@ -51,7 +51,7 @@ async def test_a_reply_carries_what_it_answers(autojump_clock):
         assert await bo.refused(Send(client_id(), group_id, " ", SendExtra(first.seq))) == "text_empty"
 
 
-async def test_what_was_said_before_one_came_is_out_of_reach_but_what_others_quote_of_it(autojump_clock):
+async def test_what_was_said_before_one_came_is_out_of_reach_but_what_others_choose_to_quote(autojump_clock):
     async with open_test_server() as server:
         ann, bo = await enter(server, "ann", "bo")
         group_id = await ann.make_group("home", history=False)
@@ -75,10 +75,12 @@ async def test_what_was_said_before_one_came_is_out_of_reach_but_what_others_quo
         request_id = await bo.start(ListGroups())
         closing = await bo.answer(request_id)
         assert "secret plan" not in str((closing, bo.streamed))
-        # Who answers a message shows it to everybody who is there now: the excerpt is part of the answer.
+        # Who answers a message shows it to everybody who is there now only by choice.
         await reply(ann, group_id, first, "about this")
-        quoting = (await bo.history(group_id))[-1]
-        assert quoting.extra.reply_to.excerpt == "secret plan"
+        await ann.ask(Send(client_id(), group_id, "about this", SendExtra(first, keep_excerpt=True)))
+        closed, kept = (await bo.history(group_id))[-2:]
+        assert (closed.extra.reply_to.sender, closed.extra.reply_to.excerpt) == ("", "")
+        assert (kept.extra.reply_to.sender, kept.extra.reply_to.excerpt) == ("ann", "secret plan")
 
 
 async def test_an_edit_is_what_everybody_finds(autojump_clock):

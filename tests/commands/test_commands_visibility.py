@@ -17,7 +17,7 @@ from chatsrv.testing import open_test_server
 from chatsrv_protocol import BY_NUMBER, encode
 from chatsrv_protocol import conversation as wire
 from chatsrv_protocol.groups import AddMembers, SequenceEvent
-from chatsrv_protocol.messages import MessageExtra, Send, SendExtra
+from chatsrv_protocol.messages import MessageExtra, Quote, Send, SendExtra
 from chatsrv_protocol.registry import is_event
 from chatsrv_protocol.sync import CatchUp, ListGroups, Range
 
@@ -137,21 +137,36 @@ async def test_no_answer_says_anything_of_a_message_that_is_not_visible(autojump
         assert listed.mentions == 0, "an edit of a message that one may not read calls nobody"
 
 
-async def test_a_quote_keeps_what_was_said_again_until_it_is_edited(autojump_clock: Any) -> None:
+@pytest.mark.parametrize("keep", [False, True])
+async def test_a_quote_keeps_its_excerpt_only_by_choice_and_until_an_edit(keep: bool, autojump_clock: Any) -> None:
     async with open_test_server() as server:
         ann, cy, bo, group_id, of = await _table(server)
-        await ann.ask(Send(client_id(), group_id, "see", SendExtra(of)))
-        live, fetched, caught_up = await _last(bo, group_id)
-        assert live == fetched == caught_up
-        assert _excerpt(live) == SECRET, "who quotes chose to say it to the group"
+        await ann.ask(Send(client_id(), group_id, "see", SendExtra(of, keep_excerpt=keep)))
+        blank = Quote(of, 0, "", "", 0)
+        for client, whole in ((cy, True), (bo, keep)):
+            live, fetched, caught_up = await _last(client, group_id)
+            assert live == fetched == caught_up
+            assert live.extra.reply_to == (Quote(of, ann.user_id, "ann", SECRET) if whole else blank)
         await _edit(ann, bo, group_id, of)
         for client, excerpt in ((cy, LATER), (bo, "")):
             assert _excerpt((await client.history(group_id))[-2]) == excerpt
-        await bo.settle()
-        await ann.ask(Send(client_id(), group_id, "see again", SendExtra(of)))
+            await client.settle()
+        await ann.ask(Send(client_id(), group_id, "see again", SendExtra(of, keep_excerpt=keep)))
         live, fetched, _ = await _last(bo, group_id)
         assert live == fetched
-        assert _excerpt(live) == LATER
+        assert _excerpt(live) == (LATER if keep else "")
+
+
+async def test_an_edit_that_calls_everybody_calls_nobody_who_may_not_read(autojump_clock: Any) -> None:
+    async with open_test_server() as server:
+        ann, cy, bo, group_id, of = await _table(server)
+        await ann.ask(wire.Edit(client_id(), group_id, of, LATER, (), True))
+        for client, mentions in ((cy, 1), (bo, 0)):
+            [listed] = [each for each in (await client.ask(ListGroups())).groups if each.group_id == group_id]
+            assert listed.mentions == mentions
+        await ann.ask(wire.Edit(client_id(), group_id, of, SECRET, (), False))
+        [listed] = [each for each in (await cy.ask(ListGroups())).groups if each.group_id == group_id]
+        assert listed.mentions == 0
 
 
 def _excerpt(message: Any) -> str:

@@ -62,14 +62,23 @@ class Talking(People):
                 self._said(group, Said(mine, command.text, now_ms), reply)
                 device.account.done.append((command, reply))
 
-    @rule(device=devices, group=groups, which=st.none() | WHICH, who=st.sets(WHO, max_size=2), everybody=st.booleans())
-    def answer(self, device: Device, group: Group, which: int | None, who: set[int], everybody: bool) -> None:
+    @rule(
+        device=devices,
+        group=groups,
+        which=st.none() | WHICH,
+        who=st.sets(WHO, max_size=2),
+        everybody=st.booleans(),
+        keep=st.booleans(),
+    )
+    def answer(
+        self, device: Device, group: Group, which: int | None, who: set[int], everybody: bool, keep: bool
+    ) -> None:
         """Answer a message, and call people, or everybody, which is a right."""
         device = self._usable(device)
         mine, now_ms = device.account.user_id, self._now()[0]
         of = 0 if which is None else pointed_at(group, which)
         called = tuple(self._account(each).user_id for each in sorted(who))
-        command = Send(self._new_id(device), group.group_id, f"to {of}", SendExtra(of, called, everybody))
+        command = Send(self._new_id(device), group.group_id, f"to {of}", SendExtra(of, called, everybody, keep))
         reply = self._ask(device, command)
         others = tuple(dict.fromkeys(each for each in called if each != mine))
         if (refusal := group.silenced(mine, now_ms, paced=True)) is not None:
@@ -81,7 +90,8 @@ class Talking(People):
         elif everybody and (refusal := group.refusal(mine, group.rules.mention_all)) is not None:
             assert reply == refusal
         else:
-            self._said(group, Said(mine, command.text, now_ms, of, others, everybody), reply)
+            said = Said(mine, command.text, now_ms, of, others, everybody, keep_excerpt=keep)
+            self._said(group, said, reply)
 
     def _pointed(self, group: Group, mine: int, of: int, refusal: str | None) -> tuple[Said | None, str | None]:
         """The message that a command points at, or why it is refused."""

@@ -39,6 +39,7 @@ class Said:
     everybody: bool = False
     edited_seq: int = 0
     recalled: bool = False
+    keep_excerpt: bool = False
     reactions: dict[tuple[int, str], int] = attrs.field(factory=dict)
     """The event by which each (user, emoji) was put on it, in that order."""
     pinned_at: int = 0
@@ -79,9 +80,9 @@ class Group:
         quote = None
         if said.reply_to:
             target = self.said[said.reply_to]
-            changed_since = target.edited_seq > seq
-            excerpt = "" if said.reply_to <= visible_from and changed_since else target.text[:200]
-            quote = (said.reply_to, excerpt, target.edited_seq)
+            hidden = said.reply_to <= visible_from and (not said.keep_excerpt or target.edited_seq > seq)
+            excerpt = "" if hidden else target.text[:200]
+            quote = (said.reply_to, excerpt, 0 if hidden else target.edited_seq)
         return said.text, quote, said.mentions, said.everybody, said.edited_seq, False
 
     def unread(self, read_seq: int) -> int:

@@ -192,6 +192,7 @@ export interface SendExtra {
   reply_to?: number; // seq
   mentions?: Id[];
   mention_all?: boolean;
+  keep_excerpt?: boolean;
 }
 /** One device's session: since when, when last seen, and whether it is this connection's. */
 export interface Session {
@@ -1634,7 +1635,7 @@ export const TABLE = `
 0 Range group_id:i after:n
 0 Reaction seq:n user_id:i name:s emoji:s
 0 Receipt user_id:i name:s read:b
-0 SendExtra reply_to:n=0 mentions:*i=[] mention_all:b=false
+0 SendExtra reply_to:n=0 mentions:*i=[] mention_all:b=false keep_excerpt:b=false
 0 Session session_id:i device:s created_at:n seen_at:n current:b
 0 StatementLine transfer_id:i kind:s cents:n about:i at:n
 0 Version replaced_at:n text:s

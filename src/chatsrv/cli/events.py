@@ -184,7 +184,9 @@ def sentence_of(event: Any) -> tuple[str, str, bool]:
         if extra.forwarded is not None:
             text = f"[from {extra.forwarded.sender}] {text}"
         if extra.reply_to is not None:
-            text = f"> {extra.reply_to.sender}: {extra.reply_to.excerpt}\n{text}"
+            quote = extra.reply_to
+            quoted = f"{quote.sender}: {quote.excerpt}" if quote.sender else "a message that you may not read"
+            text = f"> {quoted}\n{text}"
         if extra.edited_seq:
             text += " (edited)"
     return event.sender, text, False

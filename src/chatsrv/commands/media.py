@@ -24,6 +24,7 @@ async def send_media(request: Request, command: wire.SendMedia) -> Sent:
         extra.mentions,
         mention_all=extra.mention_all,
         media_id=command.media_id,
+        keep_excerpt=extra.keep_excerpt,
     )
     return Sent(*await request.change(command.group_id, command, script))
 

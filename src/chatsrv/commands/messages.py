@@ -24,7 +24,13 @@ async def send(request: Request, command: wire.Send, *, channels: Channels) -> D
     extra = command.extra
     post: Post | Command[StoredMessage] = Post(caller.actor, request.once(command), command.text)
     if extra is not None:
-        script = say(command.text, extra.reply_to, extra.mentions, mention_all=extra.mention_all)
+        script = say(
+            command.text,
+            extra.reply_to,
+            extra.mentions,
+            mention_all=extra.mention_all,
+            keep_excerpt=extra.keep_excerpt,
+        )
         post = Command(caller.actor, post.once, script)
     await channels.submit(command.group_id, Submission(post, len(command.text) * 3 + EVENT_OVERHEAD, done))
     return done

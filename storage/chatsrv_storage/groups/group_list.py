@@ -18,6 +18,7 @@ MOST_MENTIONS: Final = 100
 
 _MENTIONS: Final = (
     "(select count(*) from (select 1 from mention n where n.user_id = {} and n.group_id = m.group_id and n.seq > m.read_seq"
+    " and (n.message_seq = 0 or n.message_seq > m.visible_from)"
     f" limit {MOST_MENTIONS}) as counted)"
 )
 _SELECT: Final = (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.models import Actor, EventData, PartlyHidden
+from chatsrv_storage.groups.models import Actor, EventData, EventRecord, PartlyHidden
 from chatsrv_storage.groups.permissions import Operation, allow, least_role, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script, stored_message
 from chatsrv_storage.interface import SqlConnection
@@ -29,9 +29,18 @@ RECALLABLE: Final = frozenset({*FORWARDABLE, "notice"})
 
 
 def say(
-    text: str, reply_to: int, mentions: Sequence[int], *, mention_all: bool, media_id: int | None = None
+    text: str,
+    reply_to: int,
+    mentions: Sequence[int],
+    *,
+    mention_all: bool,
+    media_id: int | None = None,
+    keep_excerpt: bool = False,
 ) -> Script[StoredMessage]:
-    """Say something that answers (0: nothing) and calls people, with a medium or without. Replies StoredMessage."""
+    """Say something that answers (0: nothing) and calls people, with a medium or without. Replies StoredMessage.
+
+    `keep_excerpt`: the quote has its excerpt also for those to whom the message that it answers is not visible.
+    """
 
     def script(turn: GroupTransaction, actor: Actor) -> StoredMessage:
         _, member = turn.require_speaker(actor)
@@ -44,6 +53,8 @@ def say(
             kind, data["media"] = medium.kind, media.described(medium)
         if reply_to:
             data["reply"] = find(turn.conn, turn.group_id, reply_to, member.visible_from, "reply_to").seq
+            if keep_excerpt:
+                data["keep_excerpt"] = True
         data |= _require_calls(turn, actor, mentions, mention_all=mention_all, before={})
         return _said(turn, actor, kind, text, data or None, _mention_rows(data))
 
@@ -94,8 +105,8 @@ def _replace_calls(
         [(user_id, target.group_id, at) for user_id, at in before.items() if after.get(user_id) != at],
     )
     conn.executemany(
-        "insert into mention values (?, ?, ?)",
-        [(user_id, target.group_id, at) for user_id, at in after.items() if before.get(user_id) != at],
+        "insert into mention (user_id, group_id, seq, message_seq) values (?, ?, ?, ?)",
+        [(user_id, target.group_id, at, target.seq) for user_id, at in after.items() if before.get(user_id) != at],
     )
     called_at = [[user_id, at] for user_id, at in after.items() if at != target.seq]
     return {**calls, "called_at": called_at} if called_at else calls
@@ -117,7 +128,7 @@ def forward(from_group: int, of: int) -> Script[StoredMessage]:
     return Script(StoredMessage, script)
 
 
-_OF_ITS_PLACE: Final = frozenset({"reply", "mentions", "all", "called_at", "edited", "origin"})
+_OF_ITS_PLACE: Final = frozenset({"reply", "keep_excerpt", "mentions", "all", "called_at", "edited", "origin"})
 """What a message says about the group it stands in, and not about itself."""
 
 _CALLS: Final = frozenset({"mentions", "all", "called_at"})
@@ -130,13 +141,21 @@ def _said(
     record = turn.append(actor, kind, text, data, counts=True)
     if data is not None and "media" in data:
         media.note_use(turn.conn, data["media"]["id"], turn.group_id, record.seq)
-    if data is not None and "reply" in data:  # its words are said again, to everybody who hears this
-        turn.replace_effect(record, resolve_references(turn.conn, record, 0))
+    if data is not None and "reply" in data:
+        _show(turn, record, data["reply"], hidden_from(turn.conn, turn.group_id, data["reply"]))
     turn.conn.executemany(
-        "insert into mention values (?, ?, ?)", [(user_id, turn.group_id, record.seq) for user_id in called]
+        "insert into mention (user_id, group_id, seq) values (?, ?, ?)",
+        [(user_id, turn.group_id, record.seq) for user_id in called],
     )
     turn.advance_sender_cursor(actor.user_id, record)
     return stored_message(record)
+
+
+def _show(turn: GroupTransaction, record: EventRecord, of: int, hidden: frozenset[int]) -> None:
+    """Tell the audience of an event that speaks of the message `of`, with nothing of it for those it is hidden from."""
+    shown = resolve_references(turn.conn, record, 0)
+    blank = resolve_references(turn.conn, record, of) if hidden else shown
+    turn.replace_effect(record, shown if blank == shown else PartlyHidden(shown, blank, hidden))
 
 
 def edit(
@@ -175,12 +194,7 @@ def edit(
             )
         rewrite(turn.conn, target, text, {**kept, **calls, "edited": [record.seq, turn.now_ms]})
         search.replace(turn.conn, turn.group_id, of, text)
-        shown = resolve_references(turn.conn, record, 0)
-        if hidden:
-            blank = resolve_references(turn.conn, record, of)
-            turn.replace_effect(record, PartlyHidden(shown, blank, hidden))
-        else:
-            turn.replace_effect(record, shown)
+        _show(turn, record, of, hidden)
         return GroupChange(turn.group_id, record.seq)
 
     return Script(GroupChange, script)

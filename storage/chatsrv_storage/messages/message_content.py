@@ -91,8 +91,8 @@ def hidden_from(conn: SqlConnection, group_id: int, of: int) -> frozenset[int]:
 def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: int) -> EventRecord:
     """A record with what it points to: the excerpt of a message that it answers, the text that an edit gave.
 
-    Of a message that is not visible to who reads (up to `visible_from`), an edit brings nothing. A quote of it keeps the
-    words that its author chose to say again; once they are edited, it has none.
+    Of a message that is not visible to who reads (up to `visible_from`), an edit and a quote bring nothing but its seq. If
+    the author of a quote chose to keep the excerpt for everybody, it stays until the message is edited.
     """
     data = record.data
     if data is None:
@@ -108,8 +108,8 @@ def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: i
     if "reply" in data:
         sender_id, sender, excerpt, now = _now(conn, record.group_id, data["reply"], EXCERPT)
         edited_seq, _ = now.get("edited", (0, 0))
-        if data["reply"] <= visible_from and edited_seq > record.seq:
-            excerpt = ""
+        if data["reply"] <= visible_from and ("keep_excerpt" not in data or edited_seq > record.seq):
+            sender_id, sender, excerpt, edited_seq = 0, "", "", 0
         quote = [data["reply"], sender_id, sender, excerpt, edited_seq]
         return attrs.evolve(record, data={**data, "quote": quote})
     return record

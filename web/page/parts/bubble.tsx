@@ -84,10 +84,12 @@ function Bubble({ row, isMine, actions }: { row: MessageRow; isMine: boolean; ac
         )}
         {quote && (
           <button type="button" class="quote" onClick={() => actions.jumpTo(quote.of)}>
-            <b>
-              <bdi>{plain(quote.sender)}</bdi>
-            </b>
-            <span dir="auto">{plain(quote.excerpt) || say.recalled}</span>
+            {quote.sender && (
+              <b>
+                <bdi>{plain(quote.sender)}</bdi>
+              </b>
+            )}
+            <span dir="auto">{quote.sender ? plain(quote.excerpt) || say.recalled : say.quoteHidden}</span>
           </button>
         )}
         {row.media && <MediaBox media={row.media} kind={row.messageKind} onOpen={() => actions.openMedia(row)} />}

@@ -23,6 +23,7 @@ export const en = {
   draft: "Draft:",
   you: "You",
   recalled: "This message was taken back",
+  quoteHidden: "A message from before you joined",
   edited: "edited",
   newMessages: "New messages",
   fresh: (count: number) => `${count} new`,

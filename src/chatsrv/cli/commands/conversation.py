@@ -118,6 +118,10 @@ async def reply(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
     mention: Mention = None,
     everybody: Everybody = False,
+    keep_excerpt: Annotated[
+        bool,
+        typer.Option("--keep-excerpt", help="Show how that message begins also to members who came after it."),
+    ] = False,
 ) -> None:
     """Answer a message, and call people by name: also by `@name` in the text."""
     from chatsrv.cli.lookup import find_group
@@ -125,7 +129,7 @@ async def reply(
     async with here.session() as client:
         group = await find_group(here, client, which)
         call = await calling(client, group, mention, everybody=everybody)
-        sent = await client.group(group.group_id).reply(of, text, **await call(text))
+        sent = await client.group(group.group_id).reply(of, text, keep_excerpt=keep_excerpt, **await call(text))
     _acked(here.out, sent, f"#{sent.seq} in '{group.name}'")
 
 

@@ -35,10 +35,19 @@ class ConversationCommands(GroupSubject):
     """What happens to messages of a group after they are sent."""
 
     async def reply(
-        self, message_seq: int, text: str, *, mentions: Sequence[int] = (), mention_all: bool = False
+        self,
+        message_seq: int,
+        text: str,
+        *,
+        mentions: Sequence[int] = (),
+        mention_all: bool = False,
+        keep_excerpt: bool = False,
     ) -> Sent:
-        """Say something that answers a message (0: none) and calls people by their ids, or everybody (a right)."""
-        extra = self._client.build(SendExtra, message_seq, tuple(mentions), mention_all)
+        """Say something that answers a message (0: none) and calls people by their ids, or everybody (a right).
+
+        `keep_excerpt` shows the beginning of that message also to members who may not read it, as newcomers.
+        """
+        extra = self._client.build(SendExtra, message_seq, tuple(mentions), mention_all, keep_excerpt)
         return await self._client.request(self._client.change(Send, self.group_id, text, extra), Sent)
 
     async def edit(
