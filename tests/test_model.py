@@ -101,7 +101,7 @@ class Chat(Talking, Governing, Lobbies):
 
 def _as_listed(group: Any) -> Any:
     return (
-        group.name, group.role, group.members, group.seq, group.read_seq, group.ordinal - group.read_ordinal,
+        group.name, group.role, group.members, group.seq, group.read_seq, group.ordinal - group.read_ordinal - group.own_above,
         group.visible_from, group.mentions, group.quiet, group.nickname, group.muted_until, group.rules,
         group.last and (group.last.seq, group.last.text, group.last.recalled),
     )  # fmt: skip
@@ -112,7 +112,7 @@ def _as_true(group: Group, user_id: int) -> Any:
     last = max(group.said, default=0)
     preview = (last, group.said[last].text[:60], group.said[last].recalled) if last > member.visible_from else None
     return (
-        group.name, member.role, len(group.members), len(group.log), member.read_seq, group.unread(member.read_seq),
+        group.name, member.role, len(group.members), len(group.log), member.read_seq, group.unread(user_id),
         member.visible_from, group.called(user_id), member.quiet, member.nickname, group.muted.get(user_id, 0), group.rules,
         preview,
     )  # fmt: skip

@@ -58,7 +58,7 @@ def main() -> int:
         "groups": len(reply.groups),
         "messages_each": options.messages,
         "mentions": sum(group.mentions for group in reply.groups),
-        "unread": sum(group.ordinal - group.read_ordinal for group in reply.groups),
+        "unread": sum(group.ordinal - group.read_ordinal - group.own_above for group in reply.groups),
         "frame_bytes": len(frame),
         "cpu_ms_median": round(times[len(times) // 2], 2),
         "cpu_ms_p90": round(times[len(times) * 9 // 10], 2),

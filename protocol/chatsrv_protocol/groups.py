@@ -163,12 +163,12 @@ class Preview:
 class Group:
     """A group as one member has it: where its sequence stands, where I stand in it, and what it allows.
 
-    Unread is `ordinal` − `read_ordinal`. I may read events after `visible_from`. `role`: 1 member, 2 admin, 3 owner; 0 says
-    that I am no longer in it, and the other fields are those at that moment. `mentions` counts the messages above
-    `read_seq` that call me (or everybody), up to 100; `quiet` says that I want the group counted apart; `delivered_seq` is
-    how far any device of mine said it has it; `last` is the last message, if I may read it. `kind` is 1, or 2 for a
-    conversation of two, whose name is the other's; `nickname` and `muted_until` are mine. `avatar` is the medium that is
-    its picture, or 0.
+    Unread is `ordinal` − `read_ordinal` − `own_above`: the messages above my cursor without my own. I may read events after
+    `visible_from`. `role`: 1 member, 2 admin, 3 owner; 0 says that I am no longer in it, and the other fields are those at
+    that moment. `mentions` counts the messages above `read_seq` that call me (or everybody), up to 100; `quiet` says that I
+    want the group counted apart; `delivered_seq` is how far any device of mine said it has it; `last` is the last message,
+    if I may read it. `kind` is 1, or 2 for a conversation of two, whose name is the other's; `nickname` and `muted_until`
+    are mine. `avatar` is the medium that is its picture, or 0.
     """
 
     group_id: int = field(GROUP_ID)
@@ -190,6 +190,7 @@ class Group:
     nickname: str = field(LABEL, default="")
     muted_until: int = field(TIME, default=0)
     avatar: int = field(MEDIA_ID_OR_0, default=0)
+    own_above: int = field(COUNT, default=0)
 
 
 @reply(0x0242)

@@ -6,6 +6,7 @@ An answer of several events comes as event frames under the request id of the qu
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import (
+    COUNT,
     FLAG,
     GROUP_ID,
     GROUP_ID_OR_0,
@@ -111,7 +112,7 @@ class CatchUp:
 
 @command(0x0404, reply=Done, errors=(ErrorCode.GROUP_UNKNOWN,))
 class MarkRead:
-    """I have read the group up to `seq`. The cursor only moves forwards."""
+    """I have read the group up to `seq`. The cursor only moves forwards, and nothing else moves it: sending does not."""
 
     group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
@@ -119,8 +120,13 @@ class MarkRead:
 
 @event(0x04C0)
 class ReadMoved:
-    """My cursor in a group moved, on this device or another (personal)."""
+    """My cursor in a group moved, on this device or another (personal).
+
+    `own_above` counts my own messages above it, up to the event `head`: count mine after that on top.
+    """
 
     group_id: int = field(GROUP_ID)
     read_seq: int = field(SEQ)
     read_ordinal: int = field(ORDINAL)
+    own_above: int = field(COUNT, default=0)
+    head: int = field(SEQ, default=0)

@@ -143,7 +143,8 @@ def naive_unread(world):
     kinds = [
         row[0]
         for row in world.storage.conn.execute(
-            "select kind from message where group_id = ? and seq > ?", (world.group_id, read_seq)
+            "select kind from message where group_id = ? and seq > ? and sender_id <> ?",
+            (world.group_id, read_seq, world.people[1].user_id),
         )
     ]
     assert world.listed().mentions == len(

@@ -10,6 +10,7 @@ from chatsrv_protocol import conversation as wire
 from chatsrv_protocol.governing import SetRole
 from chatsrv_protocol.groups import ROLE_ADMIN, RemoveMember, ShowGroup
 from chatsrv_protocol.messages import Message, Quote, Send, SendExtra
+from chatsrv_protocol.presence import SetProfile
 from chatsrv_protocol.sync import ListGroups, MarkRead, Range
 
 BRIEF = attrs.evolve(QUICK, edit_within=20, recall_within=20)
@@ -290,6 +291,11 @@ async def test_receipts_follow_the_cursors(autojump_clock):
         assert (receipts.members, receipts.delivered, receipts.read) == (3, 2, 1)
         assert (await shown(cy, group_id)).delivered_seq == of + 1, "as far as there is something to have"
         assert await bo.refused(wire.ListReceipts(group_id, of)) == "forbidden"
+        for hidden in (bo, cy):
+            await hidden.ask(SetProfile(hidden=True))
+        receipts = await ann.ask(wire.ListReceipts(group_id, of))
+        assert receipts.receipts == (), "whoever is hidden shows in no receipt"
+        assert (receipts.members, receipts.delivered, receipts.read) == (3, 0, 0)
         late = (await ann.say(group_id, "again")).seq
         assert (await ann.ask(wire.ListReceipts(group_id, late))).members == 4
 

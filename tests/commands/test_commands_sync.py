@@ -8,6 +8,7 @@ from support.server_kit import Client, client_id, connect, enter
 from chatsrv.testing import QUICK, open_test_server
 from chatsrv_protocol import limits
 from chatsrv_protocol.groups import LeaveGroup, RemoveMember, ShowGroup
+from chatsrv_protocol.messages import Send, SendExtra
 from chatsrv_protocol.sync import CatchUp, History, ListGroups, MarkRead, Page, Range, ReadMoved
 
 FREE = attrs.evolve(QUICK, changes_per_second=0)
@@ -187,12 +188,12 @@ async def test_a_cursor_moves_forwards_on_all_devices(autojump_clock: object) ->
 
         async def unread() -> tuple[int, int]:
             view = (await bob.ask(ShowGroup(group_id))).group
-            return view.read_seq, view.ordinal - view.read_ordinal
+            return view.read_seq, view.ordinal - view.read_ordinal - view.own_above
 
         assert await unread() == (1, 5)
         await phone.ask(MarkRead(group_id, 4))
         for device in (bob, phone):
-            assert await device.event(ReadMoved) == ReadMoved(group_id, 4, 3)
+            assert await device.event(ReadMoved) == ReadMoved(group_id, 4, 3, 0, 6)
         assert await unread() == (4, 2)
         await phone.ask(MarkRead(group_id, 2))
         assert await unread() == (4, 2)
@@ -200,11 +201,41 @@ async def test_a_cursor_moves_forwards_on_all_devices(autojump_clock: object) ->
         assert await unread() == (6, 0)
         await ann.say(group_id, "one more")
         assert await unread() == (6, 1)
-        await bob.say(group_id, "who writes has read")
-        assert await unread() == (8, 0)
+        await bob.say(group_id, "who writes has not read what is above")
+        assert await unread() == (6, 1)
+        await ann.say(group_id, "and another")
+        assert await unread() == (6, 2)
         moved = [event for event in await bob.settle() if isinstance(event, ReadMoved)]
         assert [event.read_seq for event in moved] == [6]
         assert not any(isinstance(event, ReadMoved) for event in await ann.settle())
+
+
+@pytest.mark.parametrize("to", range(1, 12))
+async def test_own_messages_above_the_cursor_are_counted_wherever_it_goes(to: int, autojump_clock: object) -> None:
+    async with open_test_server() as server:
+        ann, bob = await enter(server, "ann", "bob")
+        group_id = await ann.make_group("home", bob)
+        speakers = [bob, ann, bob, bob, ann, ann, bob, ann, ann, bob]
+        for speaker in speakers:
+            await speaker.say(group_id, "hi")
+        await bob.ask(MarkRead(group_id, to))
+        view = (await bob.ask(ShowGroup(group_id))).group
+        left = speakers[to - 1 :]
+        assert (view.read_seq, view.own_above) == (to, left.count(bob))
+        assert view.ordinal - view.read_ordinal - view.own_above == left.count(ann)
+
+
+async def test_a_message_leaves_unread_what_others_said_and_called(autojump_clock: object) -> None:
+    async with open_test_server() as server:
+        ann, bob = await enter(server, "ann", "bob")
+        group_id = await ann.make_group("home", bob)
+        for _ in range(3):
+            await ann.ask(Send(client_id(), group_id, "bob!", SendExtra(0, (bob.user_id,))))
+        await bob.say(group_id, "from a job at night")
+        await ann.ask(Send(client_id(), group_id, "all!", SendExtra(0, (), True)))
+        for client, unread, mentions in ((bob, 4, 4), (ann, 1, 0)):
+            view = (await client.ask(ShowGroup(group_id))).group
+            assert (view.ordinal - view.read_ordinal - view.own_above, view.mentions) == (unread, mentions)
 
 
 async def test_nobody_marks_what_is_not_theirs(autojump_clock: object) -> None:

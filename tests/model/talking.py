@@ -26,12 +26,11 @@ def pointed_at(group: Group, which: int) -> int:
 
 class Talking(People):
     def _said(self, group: Group, said: Said, reply: Any) -> None:
-        """Somebody said something: their own cursor goes with it."""
+        """Somebody said something: it moves nobody's cursor."""
         seq = len(group.log) + 1
         group.said[seq] = said
         self._changed(group, reply, "Message", said.sender)
         assert reply.ordinal == len(group.said)
-        group.members[said.sender].read_seq = seq
         if group.rules.slow_mode and group.members[said.sender].role < ADMIN:
             group.spoke_at[said.sender] = said.at
 

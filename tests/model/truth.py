@@ -85,14 +85,19 @@ class Group:
             quote = (said.reply_to, excerpt, 0 if hidden else target.edited_seq)
         return said.text, quote, said.mentions, said.everybody, said.edited_seq, False
 
-    def unread(self, read_seq: int) -> int:
-        return sum(seq > read_seq for seq in self.said)
+    def unread(self, user_id: int) -> int:
+        """How many messages of others are above somebody's cursor."""
+        read_seq = self.members[user_id].read_seq
+        return sum(seq > read_seq and said.sender != user_id for seq, said in self.said.items())
 
     def called(self, user_id: int) -> int:
         """How many unread messages mention somebody."""
         read_seq = self.members[user_id].read_seq
         return sum(
-            seq > read_seq and not said.recalled and (said.everybody or user_id in said.mentions)
+            seq > read_seq
+            and not said.recalled
+            and said.sender != user_id
+            and (said.everybody or user_id in said.mentions)
             for seq, said in self.said.items()
         )
 

@@ -25,7 +25,7 @@ GROUPS = range(10, 16)
 _TABLES = (
     "select group_id, seq, ordinal, sender_id, sent_at, kind, text, data from message order by 1, 2",
     "select user_id, client_id, payload_hash, json_remove(result, '$[2]') from idempotency order by 1, 2",
-    "select group_id, user_id, role, read_seq, read_ordinal, sent_at from group_member order by 1, 2",
+    "select group_id, user_id, role, read_seq, read_ordinal, own_above, sent_at from group_member order by 1, 2",
     "select id, seq, ordinal, last_seq from chat_group order by 1",
 )
 

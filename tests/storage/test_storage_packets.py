@@ -241,9 +241,9 @@ def test_a_promise_is_kept_once_and_others_remain() -> None:
     again = sent(t, first)
     assert (again.code, again.field) == ("packet_unknown", "packet_id")
     cursor = t.conn.execute(
-        "select read_seq, read_ordinal from group_member where user_id = ?", (t.people[0].user_id,)
+        "select read_seq, own_above from group_member where user_id = ?", (t.people[0].user_id,)
     ).fetchone()
-    assert cursor == (outcome.reply[1], outcome.reply[3]), "who sends a packet has read it"
+    assert cursor == (outcome.reply[1] - 1, 1), "a packet of one's own is not unread, and nothing else is read by it"
 
 
 def test_who_has_left_sends_nothing_and_is_sent_nothing() -> None:

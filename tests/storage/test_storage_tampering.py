@@ -36,7 +36,7 @@ NOT_COVERED = {
             "quiet",
             "read_ordinal",
         ),
-        *("delivered_seq", "joined_seq", "read_seq"),
+        *("delivered_seq", "joined_seq", "read_seq", "own_above"),
     },
     "invite": {"*"},
     "pin": {"*"},

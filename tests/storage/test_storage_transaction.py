@@ -176,13 +176,14 @@ async def test_a_message_runs_once_within_a_batch_and_after(desk: Desk) -> None:
     assert await desk.scalar("select seq from chat_group") == 3
 
 
-async def test_who_sends_has_read(desk: Desk) -> None:
+async def test_who_sends_has_not_read_what_others_said(desk: Desk) -> None:
     await desk.run(desk.post(ANN, "a"), desk.post(BOB, "b"), desk.post(ANN, "c"))
-    assert await desk.scalar("select read_seq from group_member where user_id = 1") == 4
-    assert await desk.scalar("select read_seq from group_member where user_id = 2") == 3
+    for user_id, own_above in ((1, 2), (2, 1)):
+        assert await desk.scalar(f"select read_seq from group_member where user_id = {user_id}") == 1
+        assert await desk.scalar(f"select own_above from group_member where user_id = {user_id}") == own_above
     (outcome,) = await desk.run(desk.do(BOB, history.mark_read(4)))
     assert isinstance(outcome, Accepted)
-    assert outcome.effects == (CursorMoved(BOB.user_id, GROUP, 4, 3),)
+    assert outcome.effects == (CursorMoved(BOB.user_id, GROUP, 4, 3, 0, 4),)
     (outcome,) = await desk.run(desk.do(BOB, history.mark_read(2)))
     assert isinstance(outcome, Accepted)
     assert outcome.effects == ()

@@ -29,6 +29,7 @@ export interface Group {
   nickname: string;
   muted_until: number; // time
   avatar: Id; // medium
+  own_above: number; // count
 }
 /** What goes in a group. `invite`, `pin` and `mention_all` are the least role that may: 1 everybody, 2 admins. */
 export interface GroupRules {
@@ -490,7 +491,7 @@ export interface History {
 export interface CatchUp {
   ranges: Range[];
 }
-/** I have read the group up to `seq`. The cursor only moves forwards. */
+/** I have read the group up to `seq`. The cursor only moves forwards, and nothing else moves it: sending does not. */
 export interface MarkRead {
   group_id: Id; // group
   seq: number; // seq
@@ -519,6 +520,8 @@ export interface ReadMoved {
   group_id: Id; // group
   read_seq: number; // seq
   read_ordinal: number; // ordinal
+  own_above: number; // count
+  head: number; // seq
 }
 /** Write a verified copy of the database to a new file of this name, in the folder that the server keeps backups in. */
 export interface Backup {
@@ -1614,7 +1617,7 @@ export const RIGHTS = {
 /** One message or structure a line; protocol/typescript.py says how to read it. */
 export const TABLE = `
 0 Ban user_id:i name:s until:n by:s
-0 Group group_id:i name:s role:n members:n seq:n ordinal:n read_seq:n read_ordinal:n visible_from:n history:b mentions:n=0 quiet:b=false delivered_seq:n=0 last:?Preview=null kind:n=1 rules:GroupRules=0 nickname:s="" muted_until:n=0 avatar:i="0"
+0 Group group_id:i name:s role:n members:n seq:n ordinal:n read_seq:n read_ordinal:n visible_from:n history:b mentions:n=0 quiet:b=false delivered_seq:n=0 last:?Preview=null kind:n=1 rules:GroupRules=0 nickname:s="" muted_until:n=0 avatar:i="0" own_above:n=0
 0 GroupRules invite:n=1 approval:b=false history:b=true mute_all:b=false slow_mode:n=0 max_members:n=500 pin:n=2 mention_all:n=2 keep_edits:b=true
 0 Invite code:s made_by:Person made_at:n expires_at:n max_uses:n uses:n
 0 JoinRequest person:Person note:s made_at:n
@@ -1688,7 +1691,7 @@ c1 Draining within:n
 440 Groups groups:*Group more:b user_version:n reset:b
 441 Page group_id:i first:n last:n more:b seq:n
 442 CaughtUp groups:*Progress
-4c0 ReadMoved group_id:i read_seq:n read_ordinal:n
+4c0 ReadMoved group_id:i read_seq:n read_ordinal:n own_above:n=0 head:n=0
 501 Backup name:s
 502 EnableUser name:s enabled:b
 503 ResetPassword name:s password:s

@@ -95,7 +95,7 @@ export class Sync {
   markRead(groupId: Id, seq: number): void {
     const group = this.groups.get(groupId);
     if (!group || group.read_seq >= seq) return;
-    this.replace(groupId, { read_seq: seq, read_ordinal: seq >= group.seq ? group.ordinal : group.read_ordinal, mentions: 0 });
+    this.replace(groupId, { read_seq: seq, read_ordinal: seq >= group.seq ? group.ordinal : group.read_ordinal, own_above: seq >= group.seq ? 0 : group.own_above, mentions: 0 });
     this.sink.groupsChanged(this.groups);
     this.connection.request("MarkRead", { group_id: groupId, seq }).catch((error: unknown) => {
       if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error;
@@ -117,7 +117,7 @@ export class Sync {
     if (event.name) change.ordinal = event.body.ordinal;
     if (event.name === "Message") {
       change.last = preview(event.body);
-      if (mine) Object.assign(change, { read_seq: seq, read_ordinal: event.body.ordinal, mentions: 0 });
+      if (mine) change.own_above = group.own_above + 1;
       else if (this.callsMe(event.body)) change.mentions = group.mentions + 1;
     } else if (event.name === "GroupRenamed") change.name = event.body.name;
     else if (event.name === "RulesChanged") change.rules = event.body.rules;
@@ -155,10 +155,10 @@ export class Sync {
         this.sink.personalEvent(event);
         return true;
       case "ReadMoved": {
-        const { group_id, read_seq, read_ordinal } = event.body;
+        const { group_id, read_seq, read_ordinal, own_above } = event.body;
         const group = this.groups.get(group_id);
         if (!group || read_seq < group.read_seq) return false;
-        this.replace(group_id, { read_seq, read_ordinal, mentions: read_seq >= group.seq ? 0 : group.mentions });
+        this.replace(group_id, { read_seq, read_ordinal, own_above, mentions: read_seq >= group.seq ? 0 : group.mentions });
         this.sink.personalEvent(event);
         return true;
       }
@@ -221,6 +221,11 @@ export class Sync {
       follower.filling = false;
     }
   }
+}
+
+/** Messages above my cursor, without my own. */
+export function unreadIn(group: Group): number {
+  return Math.max(0, group.ordinal - group.read_ordinal - group.own_above);
 }
 
 function cut(text: string): string {

@@ -80,7 +80,7 @@ def group_of(view: GroupSummary) -> groups.Group:
     return groups.Group(
         view.group_id, view.name, view.role, view.members, view.seq, view.ordinal, view.read_seq, view.read_ordinal,
         view.visible_from, view.history, view.mentions, view.quiet, view.delivered_seq, conversation.preview_of(view.last),
-        view.kind, rules_of(view.rules), view.nickname, view.muted_until, view.avatar,
+        view.kind, rules_of(view.rules), view.nickname, view.muted_until, view.avatar, view.own_above,
     )  # fmt: skip
 
 
@@ -92,4 +92,4 @@ def personal_event_of(effect: MemberJoined | MemberLeft | CursorMoved | UserEven
         return groups.Removed(effect.group_id, effect.seq, effect.version, effect.reason)
     if isinstance(effect, UserEvent):
         return _PERSONAL[effect.kind](*effect.data)
-    return sync.ReadMoved(effect.group_id, effect.read_seq, effect.read_ordinal)
+    return sync.ReadMoved(effect.group_id, effect.read_seq, effect.read_ordinal, effect.own_above, effect.head)

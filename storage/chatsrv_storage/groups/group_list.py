@@ -18,6 +18,7 @@ MOST_MENTIONS: Final = 100
 
 _MENTIONS: Final = (
     "(select count(*) from (select 1 from mention n where n.user_id = {} and n.group_id = m.group_id and n.seq > m.read_seq"
+    " and n.sender_id <> m.user_id"
     " and (n.message_seq = 0 or n.message_seq > m.visible_from)"
     f" limit {MOST_MENTIONS}) as counted)"
 )
@@ -26,7 +27,7 @@ _SELECT: Final = (
     f" m.visible_from, g.kind, {RULES}, m.nickname, m.muted_until, g.avatar,"
     f" {_MENTIONS.format('m.user_id')} + {_MENTIONS.format('0')}, m.quiet, max(m.delivered_seq, m.read_seq),"
     f" l.seq, l.sender_id, s.name, l.sent_at, l.kind, l.text,"
-    """ l.data = '{"recalled":true}'"""
+    """ l.data = '{"recalled":true}', m.own_above"""
     " from group_member m join chat_group g on g.id = m.group_id"
     " left join message l on l.group_id = m.group_id and l.seq = g.last_seq and l.seq > m.visible_from"
     " left join person s on s.id = l.sender_id"
@@ -64,5 +65,5 @@ def _view(row: Sequence[Any]) -> GroupSummary:
     last = None if row[27] is None else LastMessage(*row[27:32], text=row[32][:PREVIEW], recalled=bool(row[33]))
     return GroupSummary(
         group_id, name, role, members, seq, ordinal, read_seq, read_ordinal, visible_from, rules.history, kind, rules,
-        nickname, muted_until, min(mentions, MOST_MENTIONS), bool(quiet), delivered_seq, last, avatar,
+        nickname, muted_until, min(mentions, MOST_MENTIONS), bool(quiet), delivered_seq, last, avatar, row[34],
     )  # fmt: skip

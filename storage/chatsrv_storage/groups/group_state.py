@@ -22,7 +22,9 @@ RULES: Final = ", ".join(f"g.{column}" for column in _COLUMNS)
 """What `rules_of` is made of."""
 
 GROUP_COLUMNS: Final = f"g.seq, g.ordinal, g.members, g.kind, g.dissolved_at, g.last_seq, g.avatar, {RULES}"
-MEMBER_COLUMNS: Final = "m.role, m.visible_from, m.read_seq, m.read_ordinal, m.nickname, m.muted_until, m.sent_at"
+MEMBER_COLUMNS: Final = (
+    "m.role, m.visible_from, m.read_seq, m.read_ordinal, m.nickname, m.muted_until, m.sent_at, m.own_above"
+)
 """What `group_of` (after the name) and MemberState are made of."""
 
 GROUP_WIDTH: Final = 2 + GROUP_COLUMNS.count(",")
@@ -63,6 +65,8 @@ class MemberState:
     nickname: str = ""
     muted_until: int = 0
     sent_at: int = 0
+    own_above: int = 0
+    """Own messages above the cursor."""
 
 
 @lru_cache(1024)  # most groups have the same few
@@ -126,5 +130,5 @@ def view(group_id: int, group: GroupState, member: MemberState, name: str) -> Gr
     return GroupSummary(
         group_id, name, member.role, group.members, group.seq, group.ordinal,
         member.read_seq, member.read_ordinal, member.visible_from, group.rules.history,
-        group.kind, group.rules, member.nickname, member.muted_until, avatar=group.avatar,
+        group.kind, group.rules, member.nickname, member.muted_until, avatar=group.avatar, own_above=member.own_above,
     )  # fmt: skip

@@ -94,7 +94,7 @@ def enter(
         " joined_seq, version) values (?, ?, ?, ?, ?, ?, ?, ?, 0)"
         " on conflict (group_id, user_id) do update set role = excluded.role,"
         " joined_at = excluded.joined_at, visible_from = excluded.visible_from, left_seq = 0, nickname = '',"
-        " read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal, quiet = 0, delivered_seq = 0,"
+        " read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal, own_above = 0, quiet = 0, delivered_seq = 0,"
         " joined_seq = excluded.joined_seq",
         [
             (turn.group_id, user_id, role, turn.now_ms, visible_from, group.seq, group.ordinal, group.seq)

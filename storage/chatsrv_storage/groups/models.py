@@ -119,6 +119,8 @@ class GroupSummary:
     delivered_seq: int = 0
     last: LastMessage | None = None
     avatar: int = 0
+    own_above: int = 0
+    """Own messages above the cursor: not unread."""
 
 
 @attrs.frozen(slots=True)
@@ -143,12 +145,14 @@ class MemberLeft:
 
 @attrs.frozen(slots=True)
 class CursorMoved:
-    """A user's cursor moved: their own devices are told."""
+    """A user's cursor moved: their own devices are told. `own_above` counts own messages from it to the group's `head`."""
 
     user_id: int
     group_id: int
     read_seq: int
     read_ordinal: int
+    own_above: int
+    head: int
 
 
 @attrs.frozen(slots=True)

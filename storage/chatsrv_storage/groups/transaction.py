@@ -117,7 +117,7 @@ class Preloaded:
     results: dict[tuple[int, bytes], tuple[bytes, str]] = attrs.field(factory=dict)
     new_results: list[tuple[object, ...]] = attrs.field(factory=list)
     new_messages: list[tuple[object, ...]] = attrs.field(factory=list)
-    cursors: list[tuple[object, ...]] = attrs.field(factory=list)
+    own_above: list[tuple[object, ...]] = attrs.field(factory=list)
     heads: list[tuple[object, ...]] = attrs.field(factory=list)
 
 
@@ -228,12 +228,12 @@ class GroupTransaction:
         """Show the audience `shown` where `record`, as it is stored, only points to something."""
         self._effects[self._effects.index(record)] = shown
 
-    def advance_sender_cursor(self, user_id: int, record: EventRecord) -> None:
-        """Somebody said this counted record: their own cursor moves with it, which their devices know without being told."""
+    def count_own_message(self, user_id: int) -> None:
+        """Somebody said something that counts: it is not unread for them, and their cursor stays where it is."""
         member = self.member(user_id)
         if member is not None:
-            member.read_seq, member.read_ordinal = record.seq, record.ordinal
-        self.conn.execute(_MOVE_CURSOR, (record.seq, record.ordinal, self.group_id, user_id))
+            member.own_above += 1
+            self.conn.execute(_COUNT_OWN, (member.own_above, self.group_id, user_id))
 
     def joined(self, user_id: int, name: str | None = None) -> None:
         """This user is in the group (as they call it) from here on: bump their version, and tell their devices."""
@@ -262,12 +262,32 @@ class GroupTransaction:
 
     def move_cursor(self, user_id: int, seq: int, ordinal: int) -> None:
         """Move a cursor forwards and tell the user's devices; backwards is nothing."""
-        member = self.member(user_id)
-        if member is None or seq <= member.read_seq:
+        member, group = self.member(user_id), self.group
+        if member is None or group is None or seq <= member.read_seq:
             return
+        member.own_above = self._own_above(user_id, member, seq, group.seq)
         member.read_seq, member.read_ordinal = seq, ordinal
-        self.conn.execute(_MOVE_CURSOR, (seq, ordinal, self.group_id, user_id))
-        self._effects.append(CursorMoved(user_id, self.group_id, seq, ordinal))
+        self.conn.execute(_MOVE_CURSOR, (seq, ordinal, member.own_above, self.group_id, user_id))
+        self._effects.append(CursorMoved(user_id, self.group_id, seq, ordinal, member.own_above, group.seq))
+
+    def _own_above(self, user_id: int, member: MemberState, seq: int, head: int) -> int:
+        """How many messages of this member stand above `seq`, to which their cursor moves.
+
+        Counts in the shorter of the two stretches: since a cursor only rises, each event is looked at once at most.
+        """
+        if not member.own_above or seq >= head:
+            return 0
+        if seq - member.read_seq <= head - seq:
+            return max(member.own_above - self._own_between(user_id, member.read_seq, seq), 0)
+        return self._own_between(user_id, seq, head)
+
+    def _own_between(self, user_id: int, after: int, last: int) -> int:
+        (count,) = self.conn.execute(
+            "select count(*) from message where group_id = ? and seq > ? and seq <= ? and sender_id = ?"
+            " and kind in ('text', 'image', 'audio', 'video', 'file', 'redpack')",
+            (self.group_id, after, last, user_id),
+        ).fetchone()
+        return int(count)
 
     def run(self, commands: Sequence[AnyCommand | Batched]) -> list[Outcome]:
         """The outcome of each command, in order; the head of the sequence is written at the end."""
@@ -314,7 +334,7 @@ class GroupTransaction:
         records: list[EventRecord] = []
         results: list[tuple[int, bytes, bytes, str, int]] = []
         seen: dict[tuple[int, bytes], tuple[bytes, StoredMessage]] = {}
-        cursors: dict[int, tuple[int, int, int, int]] = {}
+        own_above: dict[int, tuple[int, int, int]] = {}
         for post in posts:
             try:
                 accepted = self._post(post, seen)
@@ -330,20 +350,20 @@ class GroupTransaction:
             seen[once.user_id, once.client_id] = once.payload_hash, accepted.reply
             reply = f"[{self.group_id},{record.seq},{record.id},{record.ordinal},{record.sent_at}]"
             results.append(result_row(once, reply))
-            cursors[record.sender_id] = (record.seq, record.ordinal, self.group_id, record.sender_id)
             member = self._members[record.sender_id]
-            if member is not None:
-                member.read_seq, member.read_ordinal = record.seq, record.ordinal
+            assert member is not None, "a stranger's message was taken"
+            member.own_above += 1
+            own_above[record.sender_id] = (member.own_above, self.group_id, record.sender_id)
         known = self._known
         if known is not None:
             known.results |= {row[:2]: row[2:4] for row in results}
             known.new_results += results
             known.new_messages += map(row_of, records)
-            known.cursors += cursors.values()
+            known.own_above += own_above.values()
             return outcomes
         self.conn.executemany(INSERT_RESULT, results)
         self.insert(records)
-        self.conn.executemany(_MOVE_CURSOR, list(cursors.values()))
+        self.conn.executemany(_COUNT_OWN, list(own_above.values()))
         return outcomes
 
     def _post(self, post: Post, seen: dict[tuple[int, bytes], tuple[bytes, StoredMessage]]) -> Accepted[StoredMessage]:
@@ -369,7 +389,10 @@ class GroupTransaction:
         return Accepted(stored_message(record), (record,))
 
 
-_MOVE_CURSOR = "update group_member set read_seq = ?, read_ordinal = ? where group_id = ? and user_id = ?"
+_MOVE_CURSOR: Final = (
+    "update group_member set read_seq = ?, read_ordinal = ?, own_above = ? where group_id = ? and user_id = ?"
+)
+_COUNT_OWN: Final = "update group_member set own_above = ? where group_id = ? and user_id = ?"
 
 
 def stored_message(record: EventRecord) -> StoredMessage:

@@ -101,8 +101,8 @@ def _write(conn: SqlConnection, known: Preloaded) -> None:
     execute_rows(conn, "insert into idempotency", known.new_results)
     execute_rows(conn, "insert into message", known.new_messages)
     execute_rows(
-        conn, "update group_member set read_seq = v.column1, read_ordinal = v.column2 from (", known.cursors,
-        ") v where group_member.group_id = v.column3 and group_member.user_id = v.column4",
+        conn, "update group_member set own_above = v.column1 from (", known.own_above,
+        ") v where group_member.group_id = v.column2 and group_member.user_id = v.column3",
     )  # fmt: skip
     execute_rows(
         conn, "update chat_group set seq = v.column1, ordinal = v.column2, last_seq = max(last_seq, v.column3) from (",

@@ -105,8 +105,12 @@ def _replace_calls(
         [(user_id, target.group_id, at) for user_id, at in before.items() if after.get(user_id) != at],
     )
     conn.executemany(
-        "insert into mention (user_id, group_id, seq, message_seq) values (?, ?, ?, ?)",
-        [(user_id, target.group_id, at, target.seq) for user_id, at in after.items() if before.get(user_id) != at],
+        "insert into mention (user_id, group_id, seq, message_seq, sender_id) values (?, ?, ?, ?, ?)",
+        [
+            (user_id, target.group_id, at, target.seq, target.sender_id)
+            for user_id, at in after.items()
+            if before.get(user_id) != at
+        ],
     )
     called_at = [[user_id, at] for user_id, at in after.items() if at != target.seq]
     return {**calls, "called_at": called_at} if called_at else calls
@@ -144,10 +148,10 @@ def _said(
     if data is not None and "reply" in data:
         _show(turn, record, data["reply"], hidden_from(turn.conn, turn.group_id, data["reply"]))
     turn.conn.executemany(
-        "insert into mention (user_id, group_id, seq) values (?, ?, ?)",
-        [(user_id, turn.group_id, record.seq) for user_id in called],
+        "insert into mention (user_id, group_id, seq, sender_id) values (?, ?, ?, ?)",
+        [(user_id, turn.group_id, record.seq, actor.user_id) for user_id in called],
     )
-    turn.advance_sender_cursor(actor.user_id, record)
+    turn.count_own_message(actor.user_id)
     return stored_message(record)
 
 

@@ -29,7 +29,11 @@ def deliver(conn: SqlConnection, marks: Sequence[Mark]) -> None:
     )
 
 
-_OTHERS = " where m.group_id = ? and m.user_id <> ? and m.role > 0 and m.joined_seq < ?"  # were there
+_OTHERS = (
+    " join person u on u.id = m.user_id where m.group_id = ? and m.user_id <> ? and m.role > 0 and m.joined_seq < ?"
+)
+_HAS = "max(m.delivered_seq, m.read_seq) >= ? and u.hidden = 0"
+"""Whether a member has a message. Who is hidden shows in no receipt: it would tell when they are there."""
 
 
 def receipts(
@@ -37,7 +41,8 @@ def receipts(
 ) -> tuple[list[tuple[int, str, bool]], tuple[int, int, int]]:
     """(user id, name, has read it) of a page of those who have a message of the user's, and how many of each there are.
 
-    The counts are (others who were there, who have it, who have read it). Raises Refusal for anybody else's message.
+    The counts are (others who were there, who have it, who have read it). Of those who are hidden nothing shows.
+    Raises Refusal for anybody else's message.
     """
     _, member = require_reader(conn, user_id, group_id)
     target = find(conn, group_id, of, member.visible_from)
@@ -45,14 +50,14 @@ def receipts(
         raise Refusal("forbidden", "receipts are for the sender of a message", "of")
     others = (group_id, user_id, of)
     counts = conn.execute(
-        "select count(*), coalesce(sum(case when max(m.delivered_seq, m.read_seq) >= ? then 1 else 0 end), 0),"
-        " coalesce(sum(case when m.read_seq >= ? then 1 else 0 end), 0)"
+        f"select count(*), coalesce(sum(case when {_HAS} then 1 else 0 end), 0),"
+        " coalesce(sum(case when m.read_seq >= ? and u.hidden = 0 then 1 else 0 end), 0)"
         f" from group_member m{_OTHERS}",
         (of, of, *others),
     ).fetchone()
     rows = conn.execute(
-        f"select m.user_id, u.name, m.read_seq >= ? from group_member m join person u on u.id = m.user_id{_OTHERS}"
-        " and max(m.delivered_seq, m.read_seq) >= ? and m.user_id > ? order by m.user_id limit ?",
+        f"select m.user_id, u.name, m.read_seq >= ? from group_member m{_OTHERS}"
+        f" and {_HAS} and m.user_id > ? order by m.user_id limit ?",
         (of, *others, of, after, limit),
     ).fetchall()
     return [(row[0], row[1], bool(row[2])) for row in rows], counts

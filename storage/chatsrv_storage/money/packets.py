@@ -237,7 +237,7 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Packe
                 packet.expires_ms, packet.state.value, packet.next_draw, packet.remaining_cents, packet.remaining_count, 0,
             ),
         )  # fmt: skip
-        turn.move_cursor(actor.user_id, record.seq, record.ordinal)
+        turn.count_own_message(actor.user_id)
         return StoredPacket(turn.group_id, record.seq, record.id, record.ordinal, record.sent_at, packet_id)
 
     return Script(StoredPacket, script)

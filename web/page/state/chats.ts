@@ -5,7 +5,7 @@ import { DeliveredMarks } from "../../client/delivered.ts";
 import { ConnectionLost, RefusedError } from "../../client/errors.ts";
 import { Outbox, type OutboxEntry } from "../../client/outbox.ts";
 import type { Group, Id } from "../../client/protocol.gen.ts";
-import { Sync } from "../../client/sync.ts";
+import { Sync, unreadIn } from "../../client/sync.ts";
 import { announce } from "./announcer.ts";
 import { Conversation } from "./conversation.ts";
 import { connection, hooks, me } from "./session.ts";
@@ -35,9 +35,7 @@ effect(() => {
   document.title = count ? `(${count > 99 ? "99+" : count}) chatsrv` : "chatsrv";
 });
 
-export function unreadOf(group: Group): number {
-  return Math.max(0, group.ordinal - group.read_ordinal);
-}
+export const unreadOf = unreadIn;
 
 const delivered = new DeliveredMarks(connection, timers);
 

@@ -4,7 +4,7 @@ import type { Connection } from "../../client/connection.ts";
 import { ConnectionLost, RefusedError } from "../../client/errors.ts";
 import type { OutboxEntry } from "../../client/outbox.ts";
 import type { Group, Id } from "../../client/protocol.gen.ts";
-import type { AnyEvent, Sync } from "../../client/sync.ts";
+import { type AnyEvent, type Sync, unreadIn } from "../../client/sync.ts";
 import { type Row, RowModel } from "./rows.ts";
 
 const FIRST_PAGE = 60;
@@ -48,7 +48,7 @@ export class Conversation {
   }
 
   enter(group: Group): void {
-    this.dividerAfter.value = group.ordinal > group.read_ordinal ? group.read_seq : 0;
+    this.dividerAfter.value = unreadIn(group) ? group.read_seq : 0;
   }
 
   leave(): void {
@@ -73,7 +73,7 @@ export class Conversation {
       this.last = reply.last || group.seq;
       let fetched = events.length;
       let complete = !reply.more;
-      const unread = group.ordinal > group.read_ordinal;
+      const unread = unreadIn(group) > 0;
       while (!complete && ((unread && this.first > group.read_seq && fetched < MAX_UNREAD_EVENTS) || this.model.rows.length < WANTED_ROWS)) {
         complete = await this.fetchBefore();
         fetched += PAGE;

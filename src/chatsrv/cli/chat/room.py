@@ -78,7 +78,7 @@ class Room:
         """Take how the group stands in the list of groups."""
         self.name, self.mentions, self.quiet = group.name, group.mentions, group.quiet
         self.head, self.ordinal = max(self.head, group.seq), max(self.ordinal, group.ordinal)
-        self.read_to(group.read_seq, group.read_ordinal)
+        self.read_to(group.read_seq, group.read_ordinal, group.own_above)
 
     def calls_me(self, event: Any) -> bool:
         """Whether a message of somebody else mentions me, or everybody."""
@@ -86,26 +86,25 @@ class Room:
             return False
         return event.extra.mention_all or self.me in event.extra.mentions
 
-    def read_to(self, seq: int, ordinal: int) -> None:
-        """Move the cursor of reading; it never goes back."""
-        if ordinal >= self.read_ordinal:
-            self.own_above = 0
-        self.read_seq, self.read_ordinal = max(self.read_seq, seq), max(self.read_ordinal, ordinal)
+    def read_to(self, seq: int, ordinal: int, own_above: int) -> None:
+        """Move the cursor of reading, which never goes back; so many own messages are above it."""
+        if seq >= self.read_seq:
+            self.read_seq, self.read_ordinal, self.own_above = seq, ordinal, own_above
 
     def read_all(self) -> None:
         """Everything is read."""
-        self.read_to(self.head, self.ordinal)
+        self.read_to(self.head, self.ordinal, 0)
         self.mentions = 0
 
     def take(self, event: Any) -> bool:
         """Keep a live event, unless one is scrolled far back; False if it is known."""
         if event.seq <= self.head and event.seq in self.events:
             return False
+        if isinstance(event, Message) and event.sender_id == self.me:
+            self.own_above += event.seq > self.head  # else the list of groups counted it
+            self.pending = [line for line in self.pending if line.seq != event.seq]
         self.head = max(self.head, event.seq)
         self.ordinal = max(self.ordinal, getattr(event, "ordinal", 0))
-        if isinstance(event, Message) and event.sender_id == self.me:
-            self.own_above += 1
-            self.pending = [line for line in self.pending if line.seq != event.seq]
         self.view.apply(event)
         if not self.detached:
             self.events[event.seq] = event

@@ -369,7 +369,7 @@ class Talk:
                     self.step(1)
             case ReadMoved() if event.group_id in self.rooms:
                 room = self.rooms[event.group_id]
-                room.read_to(event.read_seq, event.read_ordinal)
+                room.read_to(event.read_seq, event.read_ordinal, event.own_above)
                 if room.mentions:
                     self._soon(self._recount)
             case QuietSet() if event.group_id in self.rooms:

@@ -28,13 +28,13 @@ async def read(
 ) -> None:
     """Mark a group as read, on all your devices."""
     from chatsrv.cli.lookup import find_group
-    from chatsrv.client.following.view import unread_label
+    from chatsrv.client.following.view import unread_in, unread_label
 
     async with here.session() as client:
         group = await find_group(here, client, which)
         await client.group(group.group_id).mark_read(seq or group.seq)
         group = await find_group(here, client, str(group.group_id))
-    left = group.ordinal - group.read_ordinal
+    left = unread_in(group)
     here.out.say(
         f"'{group.name}': {unread_label(left) or 'nothing'} unread",
         group_id=str(group.group_id), read_seq=group.read_seq, unread=left,
@@ -43,7 +43,7 @@ async def read(
 
 async def unread(here: CommandContext) -> None:
     """Show what is unread in your groups, and who called you; quiet groups are counted apart."""
-    from chatsrv.client.following.view import unread_label, unread_of
+    from chatsrv.client.following.view import unread_in, unread_label, unread_of
 
     async with here.session() as client:
         groups = await client.groups.list()
@@ -54,13 +54,13 @@ async def unread(here: CommandContext) -> None:
     rows = [
         (
             group.name,
-            unread_label(group.ordinal - group.read_ordinal),
+            unread_label(unread_in(group)),
             f"@{unread_label(group.mentions)}" if group.mentions else "",
             "quiet" if group.quiet else "",
             _preview(group),
         )
         for group in groups
-        if group.ordinal > group.read_ordinal or group.mentions
+        if unread_in(group) or group.mentions
     ]
     if rows:
         here.out.table(("group", "unread", "you", "", "last"), rows, empty="nothing is unread")
@@ -78,11 +78,12 @@ def _preview(group: "Group") -> str:
 
 def _unread_record(group: "Group") -> dict[str, object]:
     from chatsrv.cli.events import record_of
+    from chatsrv.client.following.view import unread_in
 
     return {
         "group_id": str(group.group_id),
         "name": group.name,
-        "unread": group.ordinal - group.read_ordinal,
+        "unread": unread_in(group),
         "mentions": group.mentions,
         "quiet": group.quiet,
         "read_seq": group.read_seq,

@@ -30,7 +30,7 @@ def group_record(one: "Group") -> dict[str, object]:
         "role": ROLE_NAMES.get(one.role, "none"),
         "members": one.members,
         "seq": one.seq,
-        "unread": max(one.ordinal - one.read_ordinal, 0),
+        "unread": max(one.ordinal - one.read_ordinal - one.own_above, 0),
         "read_seq": one.read_seq,
         "visible_from": one.visible_from,
         "history": one.history,
@@ -89,7 +89,7 @@ async def list_groups(here: CommandContext) -> None:
 
 def unread(one: "Group") -> str:
     """How much is unread, as a person wants it: nothing for nothing, and 99+ over 99."""
-    count = max(one.ordinal - one.read_ordinal, 0)
+    count = max(one.ordinal - one.read_ordinal - one.own_above, 0)
     return "99+" if count > 99 else str(count or "")
 
 

@@ -54,7 +54,7 @@ async def _called(person: DemoPerson, group_id: int) -> int:
 
 async def _unread(person: DemoPerson, group_id: int) -> int:
     (group,) = [one for one in await person.client.groups.list() if one.group_id == group_id]
-    return group.ordinal - group.read_ordinal
+    return group.ordinal - group.read_ordinal - group.own_above
 
 
 async def red_packet(stage: Stage) -> None:

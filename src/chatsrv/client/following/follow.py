@@ -259,7 +259,7 @@ class Follower:
             self.buffer.put_notice((Restored, group.group_id), Restored(group.group_id, group.seq))
         position.invisible(group.visible_from)
         position.known(group.seq)
-        self._on_cursor(ReadMoved(group.group_id, group.read_seq, group.read_ordinal))
+        self._on_cursor(ReadMoved(group.group_id, group.read_seq, group.read_ordinal, group.own_above, group.seq))
         if position.behind:
             self._mark_behind(group.group_id)
 

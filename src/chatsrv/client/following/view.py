@@ -23,6 +23,11 @@ def unread_label(count: int) -> str:
     return "" if count <= 0 else str(count) if count <= MOST_SHOWN else f"{MOST_SHOWN}+"
 
 
+def unread_in(group: Group) -> int:
+    """How many messages of a group stand above my cursor, without my own."""
+    return max(0, group.ordinal - group.read_ordinal - group.own_above)
+
+
 @attrs.frozen(slots=True)
 class Unread:
     """Unread messages and mentions over all groups; those of quiet groups are counted apart, their mentions are not."""
@@ -34,7 +39,7 @@ class Unread:
 
 def unread_of(groups: list[Group]) -> Unread:
     """The counts of a list of groups."""
-    counts = [(group.ordinal - group.read_ordinal, group) for group in groups if group.role]
+    counts = [(unread_in(group), group) for group in groups if group.role]
     return Unread(
         sum(count for count, group in counts if not group.quiet),
         sum(count for count, group in counts if group.quiet),
@@ -103,22 +108,25 @@ class GroupView:
         self.read_seq = 0
         self.read_ordinal = 0
         self.quiet = False
+        self._own_above = 0  # own messages between the cursor and `_counted_to`, as the server counted them
+        self._counted_to = 0
+        self._own: set[int] = set()  # seqs of own messages after that
 
     @property
     def unread(self) -> int:
-        """How many messages there are above my cursor."""
-        return max(0, self.ordinal - self.read_ordinal)
+        """How many messages there are above my cursor, without my own."""
+        return max(0, self.ordinal - self.read_ordinal - self._own_above - len(self._own))
 
     def apply(self, event: Any) -> None:
         """Take one event of the group, live or fetched, known before or not; also `ReadMoved`, `QuietSet` and `Group`."""
         match event:
             case Group():
                 self._head(event.seq, event.ordinal)
-                self._read(event.read_seq, event.read_ordinal)
+                self._read(event.read_seq, event.read_ordinal, event.own_above, event.seq)
                 self.quiet = event.quiet
                 return
             case ReadMoved():
-                self._read(event.read_seq, event.read_ordinal)
+                self._read(event.read_seq, event.read_ordinal, event.own_above, event.head)
                 return
             case QuietSet():
                 self.quiet = event.quiet
@@ -144,8 +152,12 @@ class GroupView:
     def _head(self, seq: int, ordinal: int) -> None:
         self.seq, self.ordinal = max(self.seq, seq), max(self.ordinal, ordinal)
 
-    def _read(self, seq: int, ordinal: int) -> None:
-        self.read_seq, self.read_ordinal = max(self.read_seq, seq), max(self.read_ordinal, ordinal)
+    def _read(self, seq: int, ordinal: int, own_above: int, counted_to: int) -> None:
+        """The cursor stands at `seq`, with so many own messages from there to `counted_to`."""
+        if (seq, counted_to) >= (self.read_seq, self._counted_to):
+            self.read_seq, self.read_ordinal = seq, ordinal
+            self._own_above, self._counted_to = own_above, counted_to
+            self._own = {own for own in self._own if own > max(seq, counted_to)}
 
     def _message(self, event: Message) -> None:
         extra = event.extra or _NO_EXTRA
@@ -158,8 +170,8 @@ class GroupView:
         known = self._messages[event.seq].extra
         if _quoted_at(extra) > _quoted_at(known or _NO_EXTRA):
             self._messages[event.seq] = event  # of two copies of an answer, the one that quotes the newer text
-        if event.sender_id == self._me:
-            self._read(event.seq, event.ordinal)
+        if event.sender_id == self._me and event.seq > max(self.read_seq, self._counted_to):
+            self._own.add(event.seq)
 
     def _text(self, seq: int, text: _Text) -> None:
         known = self._texts.get(seq)
