@@ -357,7 +357,7 @@ def talks() -> dict[str, Talk]:
         (server, 4, messages.Message(GROUP, 2, 2**62 + 2, 1, *head, messages.TEXT_KIND, "红包?")),
         (server, 4, sync.CaughtUp((sync.Progress(GROUP, 2, 2),))),
         (client, 5, sync.MarkRead(GROUP, 2)),
-        (server, 0, sync.ReadMoved(GROUP, 2, 1)),
+        (server, 0, sync.ReadMoved(GROUP, 2, 1, 0, 2)),
         (server, 5, Done()),
     ]
     early: Talk = [

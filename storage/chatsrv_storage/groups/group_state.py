@@ -125,6 +125,29 @@ def both_states(conn: SqlConnection, group_id: int, user_id: int) -> tuple[Group
     return None if row is None else (group_of(row[:GROUP_WIDTH]), MemberState(*row[GROUP_WIDTH:]))
 
 
+def own_messages_above(
+    conn: SqlConnection, group_id: int, user_id: int, member: MemberState, seq: int, head: int
+) -> int:
+    """How many messages of this member stand above `seq`, to which their cursor moves forwards.
+
+    Counts in the shorter of the two stretches: since a cursor only rises, each event is looked at once at most.
+    """
+    if not member.own_above or seq >= head:
+        return 0
+    if seq - member.read_seq <= head - seq:
+        return max(member.own_above - _own_between(conn, group_id, user_id, member.read_seq, seq), 0)
+    return _own_between(conn, group_id, user_id, seq, head)
+
+
+def _own_between(conn: SqlConnection, group_id: int, user_id: int, after: int, last: int) -> int:
+    (count,) = conn.execute(
+        "select count(*) from message where group_id = ? and seq > ? and seq <= ? and sender_id = ?"
+        " and kind in ('text', 'image', 'audio', 'video', 'file', 'redpack')",
+        (group_id, after, last, user_id),
+    ).fetchone()
+    return int(count)
+
+
 def view(group_id: int, group: GroupState, member: MemberState, name: str) -> GroupSummary:
     """The group as a new member has it, who calls it by this name: nothing is unread."""
     return GroupSummary(

@@ -15,7 +15,15 @@ from chatsrv_storage.accounts.profiles import require_pair_not_blocked
 from chatsrv_storage.engine.bulk_sql import execute_rows
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.group_state import GroupState, MemberState, group_state, member_state, member_states, view
+from chatsrv_storage.groups.group_state import (
+    GroupState,
+    MemberState,
+    group_state,
+    member_state,
+    member_states,
+    own_messages_above,
+    view,
+)
 from chatsrv_storage.groups.models import (
     DIRECT,
     ROLE_ADMIN,
@@ -265,29 +273,10 @@ class GroupTransaction:
         member, group = self.member(user_id), self.group
         if member is None or group is None or seq <= member.read_seq:
             return
-        member.own_above = self._own_above(user_id, member, seq, group.seq)
+        member.own_above = own_messages_above(self.conn, self.group_id, user_id, member, seq, group.seq)
         member.read_seq, member.read_ordinal = seq, ordinal
         self.conn.execute(_MOVE_CURSOR, (seq, ordinal, member.own_above, self.group_id, user_id))
         self._effects.append(CursorMoved(user_id, self.group_id, seq, ordinal, member.own_above, group.seq))
-
-    def _own_above(self, user_id: int, member: MemberState, seq: int, head: int) -> int:
-        """How many messages of this member stand above `seq`, to which their cursor moves.
-
-        Counts in the shorter of the two stretches: since a cursor only rises, each event is looked at once at most.
-        """
-        if not member.own_above or seq >= head:
-            return 0
-        if seq - member.read_seq <= head - seq:
-            return max(member.own_above - self._own_between(user_id, member.read_seq, seq), 0)
-        return self._own_between(user_id, seq, head)
-
-    def _own_between(self, user_id: int, after: int, last: int) -> int:
-        (count,) = self.conn.execute(
-            "select count(*) from message where group_id = ? and seq > ? and seq <= ? and sender_id = ?"
-            " and kind in ('text', 'image', 'audio', 'video', 'file', 'redpack')",
-            (self.group_id, after, last, user_id),
-        ).fetchone()
-        return int(count)
 
     def run(self, commands: Sequence[AnyCommand | Batched]) -> list[Outcome]:
         """The outcome of each command, in order; the head of the sequence is written at the end."""
