@@ -21,11 +21,12 @@ class GroupMediaCommands(GroupSubject):
         reply_to: int = 0,
         mentions: Sequence[int] = (),
         mention_all: bool = False,
+        keep_excerpt: bool = False,
     ) -> Sent:
         """Say something with a medium that I uploaded or may see."""
         extra = None
         if reply_to or mentions or mention_all:
-            extra = self._client.build(SendExtra, reply_to, tuple(mentions), mention_all)
+            extra = self._client.build(SendExtra, reply_to, tuple(mentions), mention_all, keep_excerpt)
         return await self._client.request(self._client.change(SendMedia, self.group_id, media_id, caption, extra), Sent)
 
     async def media(self, *, before: int = 0, limit: int = MAX_PAGE) -> tuple[tuple[Message, ...], bool]:
