@@ -1,4 +1,4 @@
--- As migrations/0015_mention_of.sql.
+-- As migrations/0016_mention_of.sql.
 alter table mention add column message_seq bigint not null default 0;
 update mention set message_seq = coalesce(
   (select (m.data::json ->> 'of')::bigint from message m

@@ -1,4 +1,4 @@
--- As migrations/0016_own_above.sql.
+-- As migrations/0017_own_above.sql.
 alter table group_member add column own_above bigint not null default 0;
 alter table mention add column sender_id bigint not null default 0;
 update mention set sender_id = coalesce(
