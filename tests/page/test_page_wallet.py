@@ -19,7 +19,7 @@ async def top_up(url: str, name: str) -> None:
     async with open_client(url) as client:
         await client.login("treasurer", PASSWORD)
         for cents in range(1, TRANSFERS + 1):
-            await client.grant_money(name, cents)
+            await client.wallet.grant(name, cents)
 
 
 def test_the_statement_is_complete_in_order_and_sums_to_the_balance(browser: Browser, tmp_path: Path):
