@@ -100,7 +100,9 @@ class ListMedia:
     errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN, ErrorCode.MEDIA_UNKNOWN, ErrorCode.NOT_A_PICTURE),
 )
 class SetAvatar:
-    """Give a group a picture that I uploaded or may see (0: none): the right to rename it."""
+    """Give a group a picture that I uploaded myself (0: none): the right to rename it. One that stands in a message is
+    copied: `AvatarSet` has the id of the copy.
+    """
 
     client_id: bytes = field(CLIENT_ID)
     group_id: int = field(GROUP_ID)

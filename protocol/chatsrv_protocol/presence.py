@@ -61,6 +61,7 @@ class MyProfile:
 @command(0x0A01, reply=MyProfile, errors=(ErrorCode.MEDIA_UNKNOWN, ErrorCode.NOT_A_PICTURE, ErrorCode.MESSAGE_REFUSED))
 class SetProfile:
     """Change my profile: what is given; nil leaves it as it is. An empty nickname, or avatar 0, is none.
+    An avatar is a picture that I uploaded myself; one that stands in a message is copied, and has the id of the copy.
 
     With nothing given it tells me what it is.
     """

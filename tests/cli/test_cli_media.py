@@ -50,8 +50,10 @@ def test_what_goes_wrong(ann: Shell, tmp_path: Path) -> None:
     assert "cannot be read" in ann.call("send", "home", "--file", str(tmp_path / "none"), code=1).err
     assert "no such medium" in ann.call("media", "get", "123", code=1).err
     (tmp_path / "bad.png").write_bytes(support.media_files.picture()[:200])
-    assert "damaged" in ann.call("send", "home", "--file", str(tmp_path / "bad.png"), code=1).err
+    assert "damaged" in ann.call("profile", "--avatar-file", str(tmp_path / "bad.png"), code=1).err
     assert ann.call("media", "list", "home", "--json").out == ""
+    ann.call("send", "home", "--file", str(tmp_path / "bad.png"))
+    assert ann.call("media", "list", "home", "--json").record["kind"] == "file", "what cannot be shown goes as a file"
 
 
 def test_urls_for_a_browser(ann: Shell, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from chatsrv_protocol.governing import BanUser
 from chatsrv_protocol.groups import Group, RemoveMember, ShowGroup
 from chatsrv_protocol.media import AvatarSet, ListMedia, MediaUrl, SendMedia, SetAvatar
 from chatsrv_protocol.messages import FILE, IMAGE, Message, SendExtra, Sent
+from chatsrv_protocol.presence import SetProfile
 
 
 def client_id() -> bytes:
@@ -113,3 +114,21 @@ async def test_the_picture_of_a_group() -> None:
         assert not await may_fetch(eve, picture)
         await ann.chat.ask(SetAvatar(client_id(), group_id, 0))
         assert not await may_fetch(bob, picture)
+
+
+async def test_a_recalled_picture_is_nobodys_avatar() -> None:
+    async with open_http("ann", "bob", "eve") as (_, ann, bob, eve):
+        group_id = await ann.chat.make_group("g", bob.chat)
+        picture = await ann.medium(support.media_files.picture())
+        sent = await send(ann, group_id, picture)
+        await bob.chat.event(Message)
+        others = await bob.chat.make_group("others", eve.chat)
+        assert await bob.chat.refused(SetProfile(avatar=picture)) == "not_a_picture"
+        assert await bob.chat.refused(SetAvatar(client_id(), others, picture)) == "not_a_picture"
+        mine = (await ann.chat.ask(SetProfile(avatar=picture))).profile.avatar
+        assert mine not in (0, picture), "a copy"
+        assert (await ann.chat.ask(SetProfile(avatar=mine))).profile.avatar == mine
+        await ann.chat.ask(Recall(client_id(), group_id, sent.seq))
+        assert await may_fetch(eve, mine)
+        assert not await may_fetch(bob, picture)
+        assert not await may_fetch(eve, picture)

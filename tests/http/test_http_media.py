@@ -187,6 +187,37 @@ async def test_what_cannot_be_previewed_goes_as_a_file(data: bytes) -> None:
         assert got.headers["content-disposition"].startswith("attachment")
 
 
+async def test_images_lose_what_the_camera_wrote_and_files_do_not() -> None:
+    async with open_http("ann") as (_, ann):
+        for kind in ("JPEG", "PNG", "WEBP", "GIF"):
+            data = support.media_files.photo(kind)
+            for declared in ("", "image"):
+                told = (await ann.upload(data, kind=declared, **{"idempotency-key": kind + declared})).json()
+                got = (await ann.get(f"/media/{told['id']}")).content
+                assert b"SECRET" not in got, kind
+                assert len(got) == told["size"] < len(data)
+                with Image.open(io.BytesIO(got)) as image, Image.open(io.BytesIO(data)) as sent:
+                    assert image.convert("RGB").tobytes() == sent.convert("RGB").tobytes(), kind
+                again = await ann.upload(data, kind=declared, **{"idempotency-key": kind + declared})
+                assert again.json()["id"] == told["id"], "the same bytes as sent"
+                conflict = await ann.upload(got, kind=declared, **{"idempotency-key": kind + declared})
+                assert error_of(conflict) == "client_id_conflict"
+            as_file = (await ann.upload(data, kind="file")).json()
+            assert (await ann.get(f"/media/{as_file['id']}")).content == data
+
+
+async def test_an_image_without_a_preview_loses_it_as_well_and_a_setting_keeps_it() -> None:
+    data = support.media_files.photo()
+    async with open_http("ann", media_max_jpeg_pixels=100) as (_, ann):
+        told = (await ann.upload(data)).json()
+        assert told["kind"] == "file"
+        assert b"SECRET" not in (await ann.get(f"/media/{told['id']}")).content
+    async with open_http("ann", media_strip_metadata=False) as (_, ann):
+        told = (await ann.upload(data)).json()
+        assert (told["kind"], told["size"]) == ("image", len(data))
+        assert (await ann.get(f"/media/{told['id']}")).content == data
+
+
 async def test_sizes_and_quota() -> None:
     limits = {"media_max_image": 3000, "media_max_file": 50_000, "media_max_video": 1000, "media_max_audio": 1000}
     settings: dict[str, Any] = {"media_quota": 100_000, **limits}
@@ -204,8 +235,8 @@ async def test_sizes_and_quota() -> None:
         assert len(animation) > 3000
         assert error_of(await ann.upload(animation, kind="image")) == "media_too_large"
         assert (await ann.upload(animation)).json()["kind"] == "file", "as one that says so itself may"
-        for _ in range(2):
-            assert (await ann.upload(noise + bytes(20_000))).status_code == 201
+        for number in (1, 1, 2):
+            assert (await ann.upload(noise + bytes([number]) * 20_000)).status_code == 201, "the same counts once"
         assert error_of(await ann.upload(bytes(45_000))) == "media_over_quota"
         streamed = await ann.http.post("/media", content=_pieces(45), headers=ann.auth)
         assert error_of(streamed) == "media_over_quota"

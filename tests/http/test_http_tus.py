@@ -89,6 +89,21 @@ async def test_more_than_announced_ends_it(tmp_path: Path) -> None:
         assert files_in(tmp_path / "d" / "media") == []
 
 
+async def test_a_photo_in_pieces_loses_its_metadata_and_is_found_again(tmp_path: Path) -> None:
+    data = support.media_files.photo()
+    async with open_http("ann", data=tmp_path / "d") as (_, ann):
+        path = (await create(ann, len(data), kind="image")).headers["location"]
+        await patch(ann, path, 0, data[:1000])
+        done = await patch(ann, path, 1000, data[1000:])
+        got = await ann.get(f"/media/{done.headers['upload-media']}")
+        assert got.status_code == 200
+        assert b"SECRET" not in got.content
+        told = await ann.http.head(path, headers={**ann.auth, **TUS})
+        assert (told.headers["upload-offset"], told.headers["upload-length"]) == (str(len(data)),) * 2
+        assert told.headers["upload-media"] == done.headers["upload-media"]
+        assert len(files_in(tmp_path / "d" / "media")) == 1, "what was sent is nowhere any more"
+
+
 @pytest.mark.parametrize(
     ("data", "kind", "code"),
     [

@@ -23,6 +23,13 @@ from chatsrv_protocol.limits import MAX_FILE_NAME
         ("gpj.\u202eexe", "gpj.exe"),
         ("\ud800x", "x"),
         ("x" * 5000, "x" * MAX_FILE_NAME),
+        ("x" * 5000 + ".jpeg", "x" * (MAX_FILE_NAME - 5) + ".jpeg"),
+        (".bashrc", ".bashrc"),
+        (" ..hidden. ", "..hidden"),
+        ("می\u200cخواهم.txt", "می\u200cخواهم.txt"),
+        ("\U0001f469\u200d\U0001f680.png", "\U0001f469\u200d\U0001f680.png"),
+        ("\u200d.\u200c", "file"),
+        ("x." + "y" * 5000, ("x." + "y" * 5000)[:MAX_FILE_NAME]),
     ],
 )
 def test_display_names(name, shown):

@@ -59,7 +59,7 @@ def colours(facts):
 
 
 async def test_pictures(probe):
-    for kind in ("PNG", "JPEG", "GIF", "WEBP"):
+    for kind in ("PNG", "JPEG", "GIF", "WEBP", "AVIF"):
         facts = await probe(files.picture(kind), declared=Kind.IMAGE)
         assert isinstance(facts, ImageFacts)
         assert (facts.width, facts.height, facts.frames) == (400, 300, 1)
@@ -192,6 +192,8 @@ async def test_sound(probe):
         "audio/mp4": files.sound("ipod", "aac"),
         "audio/ogg": files.sound("ogg", "libopus"),
         "audio/webm": files.sound("webm", "libopus"),
+        "audio/flac": files.sound("flac", "flac"),
+        "audio/x-matroska": files.sound("matroska", "flac"),
     }
     for mime, data in made.items():
         facts = await probe(data, declared=Kind.AUDIO)
@@ -208,11 +210,16 @@ async def test_sound(probe):
 
 
 async def test_film(probe):
-    for container, codec in (("mp4", "libx264"), ("mp4", "mpeg4"), ("webm", "libvpx"), ("webm", "libvpx-vp9")):
+    for container, codec in (
+        *(("mp4", "libx264"), ("mp4", "mpeg4"), ("webm", "libvpx"), ("webm", "libvpx-vp9")),
+        *(("mov", "libx264"), ("mov", "mjpeg"), ("mkv", "libx264"), ("mkv", "libvpx-vp9")),
+    ):
         facts = await probe(files.film(container, codec), declared=Kind.VIDEO)
         assert isinstance(facts, VideoFacts)
         assert (facts.width, facts.height, facts.duration_ms) == (64, 48, 2000)
-        assert facts.format.mime == f"video/{container}"
+        assert facts.format.mime == {"mov": "video/quicktime", "mkv": "video/x-matroska"}.get(
+            container, f"video/{container}"
+        )
         assert colours(facts) == "brrr"
     assert await refusal(probe(files.film(), declared=Kind.AUDIO)) is MediaCode.KIND_MISMATCH
     for turned, expected in ((90, "rrbr"), (180, "rrrb"), (-90, "rbrr")):

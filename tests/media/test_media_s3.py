@@ -9,9 +9,9 @@ import trio
 from support.media_kit import files_in, get, put, settings
 
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.store import s3, spool
+from chatsrv.media.store import s3, s3_trial, spool
 from chatsrv.media.store.s3 import open_s3_store
-from chatsrv.media.store.s3_client import S3Settings
+from chatsrv.media.store.s3_client import S3Client, S3Settings
 from chatsrv.media.store.sigv4 import MAX_EXPIRES, S3Credentials, presign
 
 NAME = "ab" * 32
@@ -69,9 +69,83 @@ def test_bounds_and_secrets():
                 "GET", "http://x", "/", query={}, credentials=S3Credentials("a", "b"), region="r", expires=expires, at=0
             )
     assert "hush" not in repr(S3Settings("http://x", "b", S3Credentials("a", "hush", "hush")))
-    for bad in ("x", "ftp://x", "http://", "http://x/path", "http://x?q"):
+    for bad in ("x", "ftp://x", "http://", "http://x?q", "http://u@x", "http://x//y"):
         with pytest.raises(ValueError):
             S3Settings(bad, "b", S3Credentials("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "virtual", "begins"),
+    [
+        ("https://s3.example", False, "https://s3.example/b/p/blobs/"),
+        ("https://s3.example/", False, "https://s3.example/b/p/blobs/"),
+        ("https://s3.example:9/minio/v1", False, "https://s3.example:9/minio/v1/b/p/blobs/"),
+        ("https://s3.example", True, "https://b.s3.example/p/blobs/"),
+        ("https://s3.example:9/at", True, "https://b.s3.example:9/at/p/blobs/"),
+    ],
+)
+def test_where_a_bucket_is(endpoint, virtual, begins):
+    where = S3Settings(endpoint, "b", S3Credentials("a", "b"), prefix="p/", virtual_host=virtual)
+    client = S3Client(where, httpx.AsyncClient(), lambda: 0.0)
+    url = client.url("GET", "blobs/x")
+    assert url.startswith(begins)
+    assert client.url("GET", "").partition("?")[0] == begins.removesuffix("p/blobs/").removesuffix("/") + (
+        "/" if begins == "https://b.s3.example/p/blobs/" else ""
+    )
+    signed = presign(
+        "GET", where.place()[0], urlsplit(url).path, query={}, credentials=S3Credentials("a", "b"),
+        region="us-east-1", expires=900, at=0.0,
+    )  # fmt: skip
+    assert signed == url
+    with pytest.raises(ValueError, match="IP address"):
+        S3Settings("http://127.0.0.1:9000", "b", S3Credentials("a", "b"), virtual_host=True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ([200, 200, 204], None),
+        ([(404, "NoSuchBucket")], "written in the bucket: there is no such bucket (404 NoSuchBucket)"),
+        ([(403, "SignatureDoesNotMatch")], "media_s3_secret_key"),
+        ([(403, "RequestTimeTooSkewed")], "clock is wrong"),
+        ([(301, "PermanentRedirect")], "media_s3_region"),
+        ([(404, "")], "another path (404)"),
+        ([200, (403, "")], "read in the bucket: the access key may not"),
+        ([200, 200, (403, "AccessDenied")], "deleted in the bucket: the access key may not"),
+    ],
+)
+async def test_a_trial_says_what_is_wrong(answers, words, tmp_path):
+    left = list(answers)
+    keys = set()
+
+    async def answer(request):
+        keys.add(request.url.path)
+        status, code = left[0] if isinstance(left[0], tuple) else (left[0], "")
+        left.pop(0)
+        size = {"content-length": str(len(s3_trial._CONTENT))} if request.method == "HEAD" and status == 200 else {}
+        return httpx.Response(
+            status,
+            headers=size,
+            stream=httpx.ByteStream(f"<Error><Code>{code}</Code></Error>".encode() if code else b""),
+        )
+
+    where = settings("http://s3.example", "b")
+    async with open_s3_store(where, tmp_path, transport=httpx.MockTransport(answer)) as store:
+        wrong = await store.trial()
+    assert (wrong is None) if words is None else (wrong is not None and words in wrong), wrong
+    assert len(keys) == 1
+    assert not left
+
+
+async def test_a_store_that_does_not_answer_is_no_wrong_setting(tmp_path, autojump_clock):
+    async def answer(request):
+        raise httpx.ConnectError("refused")
+
+    async with open_s3_store(
+        settings("http://s3.example", "b"), tmp_path, transport=httpx.MockTransport(answer)
+    ) as store:
+        with pytest.raises(MediaError):
+            await store.trial()
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,11 @@ REAL = [
     ("audio/mp4", lambda: files.sound("ipod", "aac")),
     ("audio/ogg", lambda: files.sound("ogg", "libopus")),
     ("audio/wav", files.wav),
+    ("image/avif", lambda: files.picture("AVIF")),
+    ("audio/flac", lambda: files.sound("flac", "flac")),
     ("video/mp4", files.film),
+    ("video/quicktime", lambda: files.film("mov")),
+    ("video/x-matroska", lambda: files.film("mkv")),
     ("video/webm", lambda: files.film("webm", "libvpx")),
 ]
 ATTACHMENTS = [

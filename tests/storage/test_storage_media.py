@@ -77,6 +77,50 @@ def test_room_is_kept_for_what_is_announced(conn: Any) -> None:
     assert media.used_bytes(conn, 1, NOW) == 600
 
 
+def test_the_same_bytes_of_the_same_user_count_once(conn: Any) -> None:
+    add(conn, 1, quota=1000, size=600)
+    add(conn, 2, quota=1000, size=600)
+    assert media.used_bytes(conn, 1, NOW) == 600
+    with pytest.raises(Refusal, match="no room"):
+        add(conn, 3, quota=1000, size=600, sha256="b" * 64)
+    add(conn, 4, quota=1000, size=600, user_id=2)
+    assert media.used_bytes(conn, 2, NOW) == 600, "another user's count for themselves"
+
+
+def test_an_avatar_is_of_ones_own_uploads_and_a_copy_if_it_was_sent(conn: Any) -> None:
+    add(conn, 1, kind="image")
+    add(conn, 2, kind="image", user_id=2, sha256="b" * 64)
+    add(conn, 3, sha256="c" * 64)
+    run(conn, 2, say("", 0, (), mention_all=False, media_id=2))
+    with pytest.raises(Refusal, match="you uploaded yourself"):
+        media.own_picture(conn, 1, 2, 50, NOW)
+    with pytest.raises(Refusal, match="has to be a picture"):
+        media.own_picture(conn, 1, 3, 50, NOW)
+    assert media.own_picture(conn, 1, 0, 50, NOW) == 0
+    assert media.own_picture(conn, 1, 1, 50, NOW) == 1, "it stands in no message"
+    used = media.used_bytes(conn, 2, NOW)
+    assert media.own_picture(conn, 2, 2, 50, NOW) == 50
+    assert attrs.evolve(media.by_id(conn, 2), id=50) == media.by_id(conn, 50)
+    assert media.used_bytes(conn, 2, NOW) == used
+
+
+def test_a_migration_takes_avatars_of_others_uploads_away(conn: Any) -> None:
+    add(conn, 1, kind="image")
+    add(conn, 2, kind="image", user_id=2, sha256="b" * 64)
+    run(conn, 1, media.set_avatar(1, 50))
+    conn.execute("update person set avatar = id")
+    conn.execute("update person set avatar = 2 where id = 3")
+    (migration,) = [each for each in load_migrations() if "own_avatars" in each.name]
+    for statement in migration.statements():
+        conn.execute(statement)
+    assert conn.execute("select avatar from person order by id").fetchall() == [(1,), (2,), (0,)]
+    assert conn.execute("select avatar from chat_group").fetchall() == [(1,)]
+    conn.execute("update media set uploader_id = 2 where id = 1")
+    for statement in migration.statements():
+        conn.execute(statement)
+    assert conn.execute("select avatar from chat_group").fetchall() == [(0,)]
+
+
 def test_unfinished_uploads_are_few(conn: Any) -> None:
     for number in range(3):
         media.begin_upload(conn, upload(number), 10_000, 3, NOW)
@@ -104,7 +148,7 @@ def test_the_sweep_takes_what_stands_nowhere(conn: Any) -> None:
     conn.execute("update media set kind = 'image' where id in (3, 4)")
     seq = run(conn, 1, say("", 0, (), mention_all=False, media_id=1))[1]
     conn.execute("update person set avatar = 3 where id = 2")
-    run(conn, 1, media.set_avatar(4))
+    run(conn, 1, media.set_avatar(4, 40))
     assert media.unused(conn, NOW + DAY - 1) == []
     assert media.unused(conn, NOW + DAY + 1) == [2, 5]
     run(conn, 1, say("", 0, (), mention_all=False, media_id=5))

@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from chatsrv.media.probe.facts import ProbeLimits
 
@@ -99,7 +100,8 @@ def film(
     with tempfile.NamedTemporaryFile(suffix=f".{container}") as out, av.open(out.name, "w", options=options) as file:
         stream: Any = file.add_stream(codec, rate=10)
         stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
+        pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.pix_fmt = pixels
         stream.codec_context.thread_count = 1
         if pixel_aspect:
             stream.codec_context.sample_aspect_ratio = pixel_aspect
@@ -108,7 +110,7 @@ def film(
         for number in range(int(seconds * 10)):
             image = Image.new("RGB", size, "red")
             image.paste("blue", (0, 0, size[0] // 2, size[1] // 2))
-            frame = av.VideoFrame.from_image(image).reformat(format="yuv420p")
+            frame = av.VideoFrame.from_image(image).reformat(format=pixels)
             frame.pts, frame.time_base = number, Fraction(1, 10)
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
@@ -187,3 +189,35 @@ def stripes(mode: str, kind: str = "PNG", size: tuple[int, int] = (1280, 960)) -
     out = io.BytesIO()
     image.convert(mode).save(out, kind)
     return out.getvalue()
+
+
+def photo(kind: str = "JPEG", orientation: int = 6) -> bytes:
+    """A picture with all that cameras and programs write beside it; each note holds the word SECRET."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "SECRET camera"
+    exif.get_ifd(0x8825)[29] = "SECRET place"
+    image = Image.effect_noise((90, 60), 80).convert("RGB")
+    out = io.BytesIO()
+    profile = display_p3()
+    if kind == "PNG":
+        notes = PngInfo()
+        notes.add_text("Comment", "SECRET")
+        notes.add_itxt("XML:com.adobe.xmp", "<x>SECRET</x>")
+        notes.add(b"prVt", b"SECRET")
+        image.save(out, "PNG", exif=exif, pnginfo=notes, icc_profile=profile)
+        return out.getvalue() + b"SECRET"
+    if kind == "GIF":
+        frames = [image.quantize(16), image.rotate(180).quantize(16)]
+        frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], loop=0, comment=b"SECRET")
+        data = out.getvalue()
+        at = data.index(b"!\xff\x0bNETSCAPE")
+        return data[:at] + b"!\xff\x0bXMP DataXMP\x06SECRET\x00" + data[at:] + b"SECRET"
+    if kind == "AVIF":
+        image.save(out, "AVIF", exif=exif, icc_profile=profile, xmp=b"<x>SECRET</x>")
+        return out.getvalue()
+    if kind == "WEBP":
+        image.save(out, "WEBP", exif=exif, icc_profile=profile, xmp=b"<x>SECRET</x>")
+        return out.getvalue()
+    image.save(out, "JPEG", exif=exif, icc_profile=profile, comment=b"SECRET", xmp=b"<x>SECRET</x>", progressive=True)
+    return out.getvalue() + picture("JPEG", (20, 20), exif=exif)

@@ -1222,7 +1222,7 @@ export interface ListMedia {
   before?: number; // seq
   limit?: number; // count
 }
-/** Give a group a picture that I uploaded or may see (0: none): the right to rename it. */
+/** Give a group a picture that I uploaded myself (0: none): the right to rename it. One that stands in a message is */
 export interface SetAvatar {
   client_id: Uint8Array;
   group_id: Id; // group

@@ -23,7 +23,7 @@ from chatsrv.extras import missing
 from chatsrv.http.auth import Callers
 from chatsrv.http.media_app import media_app
 from chatsrv.http.ops_app import ops_app
-from chatsrv.http.page_app import BuiltPage, PageApp, origin_of
+from chatsrv.http.page_app import BuiltPage, PageApp
 from chatsrv.http.server import App, HttpPort
 from chatsrv.http.session_app import SessionApp
 from chatsrv.http.web_app import web_app
@@ -76,17 +76,18 @@ async def open_library(
         uploads=config.media_uploads,
         uploads_per_user=config.media_uploads_per_user,
         url_seconds=config.media_url_seconds,
+        strip_metadata=config.media_strip_metadata,
     )
     previews = ProbeLimits(config.media_max_pixels, config.media_max_jpeg_pixels, config.media_max_frames)
     async with AsyncExitStack() as stack:
-        store = await _open_store(config, clock, stack)
+        store = await _open_store(config, clock, stack, log)
         prober = await stack.enter_async_context(open_prober(previews, workers=config.media_workers))
         (*_, url) = [_base_url(each) for each in listeners if each.scheme in ("http", "https")]
         base_url = config.http_url or url
         yield Library(store, prober, storage, clock, randomness, limits, metrics, log, base_url=base_url)
 
 
-async def _open_store(config: Config, clock: Clock, stack: AsyncExitStack) -> MediaStore:
+async def _open_store(config: Config, clock: Clock, stack: AsyncExitStack, log: Log) -> MediaStore:
     folder = config.data / "media" if config.data is not None else None
     if folder is None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsrv-media-")))
@@ -97,17 +98,29 @@ async def _open_store(config: Config, clock: Clock, stack: AsyncExitStack) -> Me
     try:
         if config.media_store == "local":
             return await open_local_store(folder, now=now)
-        settings = S3Settings(
-            config.media_s3_endpoint,
-            config.media_s3_bucket,
-            S3Credentials(config.media_s3_access_key, config.media_s3_secret_key),
-            region=config.media_s3_region,
-            prefix=config.media_s3_prefix,
-            public_endpoint=config.media_s3_public_endpoint or None,
-        )
-        return await stack.enter_async_context(open_s3_store(settings, folder / "partial", now=now))
+        store = await stack.enter_async_context(open_s3_store(_s3_settings(config), folder / "partial", now=now))
     except (MediaError, ValueError) as error:
         raise ConfigError(f"media cannot be kept: {error.__cause__ or error}") from None
+    try:
+        wrong = await store.trial()
+    except MediaError as error:  # it may be back in a minute, and the chat works without it
+        log.warning("the store of media does not answer", error=str(error), cause=repr(error.__cause__))
+        return store
+    if wrong is not None:
+        raise ConfigError(f"media cannot be kept: {wrong}")
+    return store
+
+
+def _s3_settings(config: Config) -> S3Settings:
+    return S3Settings(
+        config.media_s3_endpoint,
+        config.media_s3_bucket,
+        S3Credentials(config.media_s3_access_key, config.media_s3_secret_key),
+        region=config.media_s3_region,
+        prefix=config.media_s3_prefix,
+        public_endpoint=config.media_s3_public_endpoint or None,
+        virtual_host=config.media_s3_addressing == "virtual",
+    )
 
 
 class HttpSide:
@@ -198,7 +211,7 @@ def _web_app(
         origins=config.origins,
     )
     session = SessionApp(callers, sites, partial(close_session, services), metrics)
-    store = config.media_s3_public_endpoint or config.media_s3_endpoint if config.media_store == "s3" else ""
+    media_origin = _s3_settings(config).place(public=True)[0] if config.media_store == "s3" else ""
     urls = (config.http_url, *(_base_url(each) for each in listeners if each.scheme == "https"))
     safe = [url for url in urls if url.startswith("https://") and not url.startswith("https://:")]
     pages = PageApp(
@@ -208,7 +221,7 @@ def _web_app(
         metrics,
         allow_plaintext=config.allow_plaintext,
         safe_url=safe[0] if safe else "",
-        media_origin=origin_of(store),
+        media_origin=media_origin,
     )
     return web_app(media, session, pages)
 

@@ -1,9 +1,11 @@
 """Media in messages: sending what was uploaded, listing it, where it is fetched, and the pictures of groups."""
 
+from chatsrv.clock import Randomness
 from chatsrv.commands.context import Request
 from chatsrv.commands.paging import before_or_end
 from chatsrv.commands.registry import handles
 from chatsrv.groups.wire import event_of
+from chatsrv.media.ingest import random_id
 from chatsrv.media.library import Library
 from chatsrv_protocol import limits
 from chatsrv_protocol import media as wire
@@ -53,6 +55,7 @@ async def list_media(request: Request, command: wire.ListMedia) -> wire.MediaPag
 
 
 @handles
-async def set_avatar(request: Request, command: wire.SetAvatar) -> Changed:
+async def set_avatar(request: Request, command: wire.SetAvatar, *, randomness: Randomness) -> Changed:
     """Another picture of a group."""
-    return Changed(*await request.change(command.group_id, command, media.set_avatar(command.media_id)))
+    script = media.set_avatar(command.media_id, random_id(randomness))
+    return Changed(*await request.change(command.group_id, command, script))

@@ -1,8 +1,10 @@
 """Profiles, blocks, who is there and who types. Presence and typing touch no storage but to ask who shares a group."""
 
 from chatsrv.bus import LocalBus, SharedFrames
+from chatsrv.clock import Randomness
 from chatsrv.commands.context import Request
 from chatsrv.commands.registry import handles
+from chatsrv.media.ingest import random_id
 from chatsrv.presence.presence import PresenceHub
 from chatsrv_protocol import encode
 from chatsrv_protocol import presence as wire
@@ -22,7 +24,13 @@ def _shown(profile: StoredProfile) -> wire.Profile:
 
 @handles
 async def set_profile(
-    request: Request, command: wire.SetProfile, *, storage: Storage, presence: PresenceHub, bus: LocalBus
+    request: Request,
+    command: wire.SetProfile,
+    *,
+    storage: Storage,
+    randomness: Randomness,
+    presence: PresenceHub,
+    bus: LocalBus,
 ) -> wire.MyProfile:
     """Change my profile, and tell my devices."""
     user_id = request.caller.actor.user_id
@@ -30,10 +38,13 @@ async def set_profile(
         (mine,) = await request.read(lambda conn: profiles.profiles(conn, [user_id]))
         return wire.MyProfile(_shown(mine), mine.hidden)
 
+    copy_id, now_ms = random_id(randomness), request.now_ms
+
     def change(conn: SqlConnection) -> StoredProfile:
-        if command.avatar:
-            media.require_picture(conn, user_id, command.avatar)
-        return profiles.set_profile(conn, user_id, command.nickname, command.avatar, command.hidden)
+        avatar = command.avatar
+        if avatar and avatar != profiles.profiles(conn, [user_id])[0].avatar:
+            avatar = media.own_picture(conn, user_id, avatar, copy_id, now_ms)
+        return profiles.set_profile(conn, user_id, command.nickname, avatar, command.hidden)
 
     mine = await storage.write(change)
     if command.hidden is not None:

@@ -314,6 +314,11 @@ class Config:
     media_s3_prefix: str = attrs.field(
         default="", metadata=described("TEXT", "What the names of its objects begin with.")
     )
+    media_s3_addressing: Literal["path", "virtual"] = attrs.field(
+        default="path",
+        validator=check.in_(("path", "virtual")),
+        metadata=described("path|virtual", "Where the bucket stands; large providers insist on the host's name."),
+    )
     media_s3_public_endpoint: str = attrs.field(
         default="", metadata=described("URL", "The S3 server as clients reach it, if that is different.")
     )
@@ -342,19 +347,13 @@ class Config:
         metadata=described("N", "The most pixels of a picture or film with a preview; beyond, it is a file."),
     )
     media_max_jpeg_pixels: int = attrs.field(
-        default=250_000_000,
-        validator=at_least(1),
-        metadata=described("N", "The same for a JPEG, which takes less."),
+        default=250_000_000, validator=at_least(1), metadata=described("N", "The same for a JPEG, which takes less.")
     )
     media_max_frames: int = attrs.field(
-        default=5_000,
-        validator=at_least(1),
-        metadata=described("N", "The most frames of an animation with a preview."),
+        default=5_000, validator=at_least(1), metadata=described("N", "Frames of an animation with a preview.")
     )
     media_quota: int = attrs.field(
-        default=10 * 2**30,
-        validator=at_least(0),
-        metadata=described("BYTES", "What one user may have uploaded and is not swept."),
+        default=10 * 2**30, validator=at_least(0), metadata=described("BYTES", "What one user may have uploaded.")
     )
     media_uploads: int = attrs.field(default=64, validator=at_least(1), metadata=described("N", "Uploads at a time."))
     """Uploads at a time; each holds about half a MiB."""
@@ -362,15 +361,16 @@ class Config:
         default=20, validator=at_least(1), metadata=described("N", "Uploads of one user at a time.")
     )
     media_stall_timeout: float = attrs.field(
-        default=30.0,
-        validator=at_least(0.05),
-        metadata=described("SECONDS", "An upload that stands still so long is cut."),
+        default=30.0, validator=at_least(0.05), metadata=described("SECONDS", "After it a still upload is cut.")
     )
     """An upload of which not 16 KiB arrive in this time is cut off; one in pieces can go on later."""
     media_url_seconds: float = attrs.field(
         default=300.0,
         validator=[at_least(1.0), check.le(7 * 24 * 3600)],
         metadata=described("SECONDS", "How long a signed URL is good."),
+    )
+    media_strip_metadata: bool = attrs.field(
+        default=True, metadata=described("", "Images lose place, time and camera; files keep every byte.")
     )
     media_workers: int = attrs.field(
         default=1, validator=at_least(1), metadata=described("N", "Processes that make previews.")

@@ -11,7 +11,7 @@ must load neither Trio nor httpx. Import the module that is meant:
 | `probe.sniff` | the kind of a file, by its content |
 | `probe.pool`, `probe.facts` | facts and previews of a file, made in worker processes |
 | `probe.worker`, `probe.preload`, `probe.preview_image`, `probe.preview_av` | the worker's side of that |
-| `probe.waveform`, `probe.missing_bytes`, `probe.blurhash` | parts of the previews |
+| `probe.metadata`, `probe.waveform`, `probe.missing_bytes`, `probe.blurhash` | parts of the previews |
 | `library`, `uploads`, `ingest`, `upload_limits`, `signed_urls` | uploads on their way in, media for those who may, signed URLs |
 | `errors` | the typed errors of all of them |
 """

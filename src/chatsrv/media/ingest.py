@@ -1,6 +1,6 @@
 """The way in: bytes as they arrive, within their limits, until they are a medium.
 
-    bytes ──> spool (bounds, digest) ──> sniffed ──> probed ──> committed to the store ──> row in the database
+    bytes ──> spool (bounds, digest) ──> sniffed ──> probed ──> metadata left out ──> committed to the store ──> row
 
 A medium exists from its row on, and the row is written last: so no message can refer to bytes that are not there,
 wherever a crash comes. What a crash leaves (partial files, blobs without a row) goes with a sweep.
@@ -13,14 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import attrs
 import trio
 
 from chatsrv.clock import Clock, Randomness
 from chatsrv.media.errors import MediaCode, MediaError, from_os_error
-from chatsrv.media.probe.facts import REFUSALS, AudioFacts, Facts
+from chatsrv.media.probe.facts import REFUSALS, AudioFacts, Facts, ImageFacts, NoPreviewError, Piece
 from chatsrv.media.probe.pool import Prober
 from chatsrv.media.probe.sniff import ATTACHMENT, HEAD_BYTES, Kind, Sniffed, sniff, sniff_file
-from chatsrv.media.store.interface import MediaStore, UploadWriter
+from chatsrv.media.store.interface import MediaStore, Stored, UploadWriter
 from chatsrv.media.store.spool import BLOCK
 from chatsrv.media.upload_limits import UploadLimits, as_json
 from chatsrv.metrics import Metrics
@@ -114,10 +115,15 @@ class Ingest:
             sniffed = await trio.to_thread.run_sync(partial(sniff_file, writer.path, declared))
         except OSError as error:
             raise from_os_error(error) from error
-        sniffed, facts = await self._looked_at(writer, sniffed, declared)
+        sniffed, facts, kept = await self._looked_at(writer, sniffed, declared)
         if writer.offset > self._limits.of(sniffed.kind):
             raise MediaError(MediaCode.TOO_LARGE)
-        stored = await writer.commit()
+        # A repetition brings the bytes as they were sent, so their digest is kept, whatever becomes of them here.
+        sent = attrs.evolve(upload, sha256=writer.sha256)
+        if kept and self._limits.strip_metadata:
+            stored = await self._commit_pieces(writer, kept)
+        else:
+            stored = await writer.commit()
         now_ms = self._clock.now_ms()
         medium = Medium(
             random_id(self._randomness),
@@ -132,12 +138,32 @@ class Ingest:
         )
         webp = None if facts is None or isinstance(facts, AudioFacts) else facts.preview.webp
         quota = self._limits.quota
-        return await self._storage.write(lambda conn: media.add(conn, medium, webp, upload, quota, now_ms))
+        added = await self._storage.write(lambda conn: media.add(conn, medium, webp, sent, quota, now_ms))
+        await writer.abort()
+        return added
+
+    async def _commit_pieces(self, writer: UploadWriter, pieces: tuple[Piece, ...]) -> Stored:
+        """Store these pieces of a picture, which `writer` has; it stays for another attempt, should this one fail."""
+        size = sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces)
+        async with await self._store.begin(max_bytes=size) as clean:
+            for piece in pieces:
+                if isinstance(piece, bytes):
+                    await clean.write(piece)
+                    continue
+                async with aclosing(_blocks(writer.path, BLOCK, *piece)) as blocks:
+                    async for block in blocks:
+                        await clean.write(block)
+            if clean.offset != size:
+                raise MediaError(MediaCode.BROKEN)
+            return await clean.commit()
 
     async def _looked_at(
         self, writer: UploadWriter, sniffed: Sniffed, declared: Kind | None
-    ) -> tuple[Sniffed, Facts | None]:
-        """What it is, and the facts of it. What cannot be shown as what it is goes as a file, unless it was declared."""
+    ) -> tuple[Sniffed, Facts | None, tuple[Piece, ...]]:
+        """What it is, the facts of it, and the pieces of a picture that loses its metadata.
+
+        What cannot be shown as what it is goes as a file, unless it was declared.
+        """
         facts: Facts | None = None
         try:
             if sniffed.decoder and writer.offset <= self._limits.of(sniffed.kind):
@@ -148,8 +174,8 @@ class Ingest:
         except MediaError as error:
             if declared is not None or error.code not in _GOES_AS_FILE:
                 raise
-            return ATTACHMENT, None
-        return sniffed, facts
+            return ATTACHMENT, None, error.kept if isinstance(error, NoPreviewError) else ()
+        return sniffed, facts, facts.kept if isinstance(facts, ImageFacts) else ()
 
 
 async def _head_of(writer: UploadWriter) -> bytes:
@@ -161,10 +187,12 @@ async def _head_of(writer: UploadWriter) -> bytes:
         return await anext(blocks, b"")
 
 
-async def _blocks(path: Path, size: int = BLOCK) -> AsyncGenerator[bytes]:
+async def _blocks(path: Path, size: int = BLOCK, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes]:
     try:
         with path.open("rb", buffering=0) as file:
-            while block := await trio.to_thread.run_sync(file.read, size):
+            file.seek(start)
+            while block := await trio.to_thread.run_sync(file.read, size if stop is None else min(size, stop - start)):
+                start += len(block)
                 yield block
     except OSError as error:
         raise from_os_error(error) from error

@@ -15,7 +15,8 @@ _UNPLAIN: Final = {code: None for low, high, _ in FORBIDDEN for code in range(lo
 
 @attrs.frozen(slots=True)
 class UploadLimits:
-    """Bytes of one medium of each kind and of all of one user's; uploads at a time; how long a signed URL is good."""
+    """Bytes of one medium of each kind and of all of one user's; uploads at a time; how long a signed URL is good; and
+    whether pictures lose their metadata."""
 
     image: int
     audio: int
@@ -25,6 +26,7 @@ class UploadLimits:
     uploads: int
     uploads_per_user: int
     url_seconds: float
+    strip_metadata: bool = True
 
     def of(self, kind: Kind | None) -> int:
         """The most bytes a medium of this kind may have; of any kind, if it is not known yet."""
@@ -44,7 +46,7 @@ class Announced:
 
 def plain_name(name: str) -> str:
     """A file's name as the wire can carry it and anybody may see it."""
-    return display_name(name.translate(_UNPLAIN)).strip("\u200c\u200d ") or "file"
+    return display_name(name.translate(_UNPLAIN))
 
 
 def as_json(facts: Facts | None) -> dict[str, object]:

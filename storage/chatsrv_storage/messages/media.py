@@ -50,7 +50,9 @@ class Medium:
 
 @attrs.frozen(slots=True)
 class StoredUpload:
-    """An upload on its way in, or (with `media_id`) what became of it."""
+    """An upload on its way in, or (with `media_id`) what became of it. `size` and `sha256` are of the bytes as they were
+    sent, which a repetition is compared with: a picture is stored without its metadata.
+    """
 
     id: str
     user_id: int
@@ -141,8 +143,13 @@ def listed(
 
 
 def used_bytes(conn: SqlConnection, user_id: int, now_ms: int) -> int:
-    """What counts towards a user's quota: what they uploaded, and the announced size of what is under way."""
-    (stored,) = conn.execute("select coalesce(sum(size), 0) from media where uploader_id = ?", (user_id,)).fetchone()
+    """What counts towards a user's quota: what they uploaded, the same bytes once, and the announced size of what is under
+    way.
+    """
+    (stored,) = conn.execute(
+        "select coalesce(sum(d.size), 0) from (select max(size) as size from media where uploader_id = ? group by sha256) d",
+        (user_id,),
+    ).fetchone()
     (coming,) = conn.execute(
         "select coalesce(sum(size), 0) from media_upload where user_id = ? and media_id is null and expires_at > ?",
         (user_id, now_ms),
@@ -210,26 +217,34 @@ def add(
 
     Twice for one upload (a repetition that overtook the first): the first one's medium.
     """
+    sent_sha256 = upload.sha256 or medium.sha256
     earlier = None if upload.key is None else upload_by_key(conn, upload.user_id, upload.key)
-    if earlier is not None and earlier.id != upload.id and earlier.sha256 != medium.sha256:
+    if earlier is not None and earlier.id != upload.id and earlier.sha256 != sent_sha256:
         raise Refusal("client_id_conflict", "this key was used for another upload: make a new one", "key")
     row = conn.execute("select media_id from media_upload where id = ?", (upload.id,)).fetchone()
     media_id = row[0] if row is not None else None if earlier is None else earlier.media_id
     if media_id is not None:
         return by_id(conn, media_id)
     conn.execute("delete from media_upload where id = ?", (upload.id,))  # it counts by its medium from here on
-    if used_bytes(conn, medium.uploader_id, now_ms) + medium.size > quota:
+    had = conn.execute(
+        "select 1 from media where uploader_id = ? and sha256 = ? limit 1", (medium.uploader_id, medium.sha256)
+    ).fetchone()
+    if used_bytes(conn, medium.uploader_id, now_ms) + (0 if had else medium.size) > quota:
         raise over_quota()
+    _insert(conn, medium)
+    if webp is not None:
+        conn.execute("insert into media_thumbnail values (?, ?) on conflict do nothing", (medium.sha256, webp))
+    done = attrs.evolve(upload, media_id=medium.id, sha256=sent_sha256, expires_at=now_ms + RESULT_MS)
+    conn.execute(f"insert into media_upload values ({', '.join('?' * 10)})", attrs.astuple(done))
+    return medium
+
+
+def _insert(conn: SqlConnection, medium: Medium) -> None:
     facts = json.dumps(medium.facts, ensure_ascii=False, separators=(",", ":"))
     conn.execute(
         f"insert into media values ({', '.join('?' * 9)})",
         (*attrs.astuple(medium)[:7], facts, medium.created_at),
     )
-    if webp is not None:
-        conn.execute("insert into media_thumbnail values (?, ?) on conflict do nothing", (medium.sha256, webp))
-    done = attrs.evolve(upload, media_id=medium.id, sha256=medium.sha256, expires_at=now_ms + RESULT_MS)
-    conn.execute(f"insert into media_upload values ({', '.join('?' * 10)})", attrs.astuple(done))
-    return medium
 
 
 def by_id(conn: SqlConnection, media_id: int) -> Medium:
@@ -240,21 +255,35 @@ def by_id(conn: SqlConnection, media_id: int) -> Medium:
     return _medium(row)
 
 
-def require_picture(conn: SqlConnection, user_id: int, media_id: int) -> None:
-    """Whether this user may make this medium an avatar; 0 (none) always. Raises Refusal."""
-    if media_id and readable(conn, user_id, media_id).kind != "image":
+def own_picture(conn: SqlConnection, user_id: int, media_id: int, copy_id: int, now_ms: int) -> int:
+    """What this user's avatar is to be, where they chose this medium: one of their own uploads, since others see an
+    avatar whatever becomes of the message that its picture was sent in. One that stands in messages is copied as
+    `copy_id`, so that avatar and messages have nothing to do with each other. 0 (none) stays 0. Raises Refusal.
+    """
+    if not media_id:
+        return 0
+    medium = readable(conn, user_id, media_id)
+    if medium.kind != "image":
         raise Refusal("not_a_picture", "an avatar has to be a picture", "media_id")
+    if medium.uploader_id != user_id:
+        raise Refusal("not_a_picture", "an avatar has to be a picture that you uploaded yourself", "media_id")
+    if conn.execute("select 1 from media_use where media_id = ? limit 1", (media_id,)).fetchone() is None:
+        return media_id
+    _insert(conn, attrs.evolve(medium, id=copy_id, created_at=now_ms))
+    return copy_id
 
 
-def set_avatar(media_id: int) -> Script[GroupChange]:
-    """Give the turn's group a picture (0: none). Replies GroupChange."""
+def set_avatar(media_id: int, copy_id: int) -> Script[GroupChange]:
+    """Give the turn's group a picture (0: none), if need be as a copy of that id. Replies GroupChange."""
 
     def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         group, _ = turn.require(actor, Operation.RENAME)
-        require_picture(turn.conn, actor.user_id, media_id)
-        turn.conn.execute("update chat_group set avatar = ? where id = ?", (media_id, turn.group_id))
-        group.avatar = media_id
-        return GroupChange(turn.group_id, turn.append(actor, "avatar", data={"media_id": media_id}).seq)
+        avatar = media_id
+        if avatar != group.avatar:
+            avatar = own_picture(turn.conn, actor.user_id, media_id, copy_id, turn.now_ms)
+        turn.conn.execute("update chat_group set avatar = ? where id = ?", (avatar, turn.group_id))
+        group.avatar = avatar
+        return GroupChange(turn.group_id, turn.append(actor, "avatar", data={"media_id": avatar}).seq)
 
     return Script(GroupChange, script)
 

@@ -25,7 +25,13 @@ WAVEFORM_BARS: Final = 64
 # A day: longer sound or film is an attachment, and the bound keeps durations small integers everywhere.
 MAX_DURATION_MS: Final = 24 * 3600 * 1000
 _MAX_HEADER: Final = 4096
-MAX_REPLY: Final = _MAX_HEADER + MAX_THUMBNAIL
+MAX_PIECES: Final = 10_000
+_MAX_PIECE: Final = 96  # characters of one in a reply
+MAX_NEW_BYTES: Final = 64
+MAX_REPLY: Final = _MAX_HEADER + MAX_THUMBNAIL + MAX_PIECES * _MAX_PIECE
+
+Piece = bytes | tuple[int, int]
+"""Of a picture without its metadata: new bytes, or (start, stop) in the file as it came."""
 
 
 @attrs.frozen(slots=True)
@@ -67,6 +73,8 @@ class ImageFacts:
     height: int
     frames: int
     preview: MediaPreview
+    kept: tuple[Piece, ...] = attrs.field(default=(), repr=False)
+    """The pieces without its metadata; empty where it has none."""
 
 
 @attrs.frozen
@@ -103,6 +111,14 @@ REFUSALS: Final = frozenset(
         MediaCode.TOO_COSTLY,
     }
 )
+
+
+class NoPreviewError(MediaError):
+    """A worker's refusal. `kept`: the pieces of the picture without its metadata, where it has some."""
+
+    def __init__(self, code: MediaCode, kept: tuple[Piece, ...]) -> None:
+        super().__init__(code)
+        self.kept: Final = kept
 
 
 class _UntrueError(Exception):
@@ -144,9 +160,9 @@ def parse_reply(reply: bytes, sniffed: Sniffed, limits: ProbeLimits) -> Facts:
         fields = _Reply(cast("dict[str, object]", loaded))
         if "refused" in fields.fields:
             code = fields.text("refused")
-            raise MediaError(MediaCode(code) if code in REFUSALS else MediaCode.BROKEN)
+            raise NoPreviewError(MediaCode(code) if code in REFUSALS else MediaCode.BROKEN, _kept(fields))
         return _facts(fields, attached, sniffed, limits)
-    except (ValueError, RecursionError, _UntrueError) as error:
+    except (ValueError, TypeError, RecursionError, _UntrueError) as error:
         raise MediaError(MediaCode.BROKEN) from error
 
 
@@ -161,8 +177,26 @@ def _facts(reply: _Reply, attached: bytes, sniffed: Sniffed, limits: ProbeLimits
         raise MediaError(MediaCode.TOO_MANY_PIXELS)
     preview = _preview(reply, attached)
     if found.kind is Kind.IMAGE:
-        return ImageFacts(found, width, height, reply.integer("frames", 1, limits.frames), preview)
+        return ImageFacts(found, width, height, reply.integer("frames", 1, limits.frames), preview, _kept(reply))
     return VideoFacts(found, width, height, reply.integer("duration_ms", 0, MAX_DURATION_MS), preview)
+
+
+def _kept(reply: _Reply) -> tuple[Piece, ...]:
+    pieces: list[Piece] = []
+    at = 0
+    for each in cast("list[object]", reply.fields.get("kept", [])):
+        if isinstance(each, str):
+            pieces.append(base64.b64decode(each, validate=True))
+            if len(pieces[-1]) > MAX_NEW_BYTES:
+                raise _UntrueError("kept")
+            continue
+        match each:
+            case [int(start), int(stop)] if at <= start < stop:
+                pieces.append((start, stop))
+                at = stop
+            case _:
+                raise _UntrueError("kept")
+    return tuple(pieces)
 
 
 def _found_kind(kind: str, sniffed: Sniffed) -> Sniffed:

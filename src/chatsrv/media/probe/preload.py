@@ -11,9 +11,10 @@ from typing import Any, Final, cast
 
 import av
 from av.video.frame import VideoFrame
-from PIL import ExifTags, Image, ImageCms
+from PIL import AvifImagePlugin, ExifTags, Image, ImageCms, features
 
 from chatsrv.media.probe.facts import ProbeLimits
+from chatsrv.media.probe.metadata import kept_pieces
 from chatsrv.media.probe.preview_av import av_facts
 from chatsrv.media.probe.preview_image import image_facts
 
@@ -25,7 +26,9 @@ def preload() -> None:
     PyAV can't do what we need: the worker must not start.
     """
     limits = ProbeLimits()
-    for decoder in ("PNG", "JPEG", "GIF", "WEBP"):
+    kept_pieces(b"", "")
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # no threads: we are about to fork
+    for decoder in ("PNG", "JPEG", "GIF", "WEBP", *(("AVIF",) if features.check("avif") else ())):
         image_facts(_picture(decoder), decoder, limits)
     av_facts(_sound(), "wav", limits)
     av_facts(_film(), "mp4", limits)

@@ -28,9 +28,21 @@ from chatsrv.media.probe.waveform import MAX_DECODED_MS, Waveform
 
 _AUDIO_CODECS: Final = (
     "aac", "mp3", "mp3float", "opus", "libopus", "vorbis", "flac", "alac", "pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le",
-    "pcm_f32le", "pcm_alaw", "pcm_mulaw",
+    "pcm_s16be", "pcm_s24be", "pcm_f32le", "pcm_alaw", "pcm_mulaw",
 )  # fmt: skip
-_VIDEO_CODECS: Final = ("h264", "hevc", "mpeg4", "vp8", "vp9", "libvpx", "libvpx-vp9", "av1", "libdav1d")
+_VIDEO_CODECS: Final = (
+    "h264",
+    "hevc",
+    "mpeg4",
+    "vp8",
+    "vp9",
+    "libvpx",
+    "libvpx-vp9",
+    "av1",
+    "libdav1d",
+    "mjpeg",
+    "prores",
+)
 # Cover pictures inside sound files are streams as well: FFmpeg must know them to open the file; they are not decoded.
 _COVER_CODECS: Final = ("mjpeg", "png")
 

@@ -4,7 +4,7 @@ What a client declares is only ever checked against the content, never believed:
 into an answer. SVG, HTML, PDF and scripts have no place on the list, so they are attachments of no particular type,
 which browsers save and don't show.
 
-Two formats can't be told from their first bytes alone: MP4 and WebM may hold sound only (voice messages from
+Four formats can't be told from their first bytes alone: MP4, QuickTime, WebM and Matroska may hold sound only (voice messages from
 browsers do). They are sniffed as video; the probe has the last word.
 """
 
@@ -55,18 +55,24 @@ _ALLOWED: Final[dict[str, Sniffed]] = {
     "image/jpeg": Sniffed(Kind.IMAGE, "image/jpeg", "jpg", "JPEG"),
     "image/gif": Sniffed(Kind.IMAGE, "image/gif", "gif", "GIF"),
     "image/webp": Sniffed(Kind.IMAGE, "image/webp", "webp", "WEBP"),
+    "image/avif": Sniffed(Kind.IMAGE, "image/avif", "avif", "AVIF"),
     "audio/mpeg": Sniffed(Kind.AUDIO, "audio/mpeg", "mp3", "mp3"),
     "audio/aac": Sniffed(Kind.AUDIO, "audio/aac", "aac", "aac"),
     "audio/mp4": Sniffed(Kind.AUDIO, "audio/mp4", "m4a", "mp4"),
     "audio/ogg": Sniffed(Kind.AUDIO, "audio/ogg", "ogg", "ogg"),
+    "audio/x-flac": Sniffed(Kind.AUDIO, "audio/flac", "flac", "flac"),
     "audio/x-wav": Sniffed(Kind.AUDIO, "audio/wav", "wav", "wav"),
     "video/mp4": Sniffed(Kind.VIDEO, "video/mp4", "mp4", "mp4"),
+    "video/quicktime": Sniffed(Kind.VIDEO, "video/quicktime", "mov", "mp4"),
     "video/webm": Sniffed(Kind.VIDEO, "video/webm", "webm", "webm"),
+    "video/x-matroska": Sniffed(Kind.VIDEO, "video/x-matroska", "mkv", "webm"),
 }
 # Sound in a container that was sniffed as video.
 AUDIO_ONLY: Final[dict[str, Sniffed]] = {
     "video/mp4": Sniffed(Kind.AUDIO, "audio/mp4", "m4a", "mp4"),
+    "video/quicktime": Sniffed(Kind.AUDIO, "audio/mp4", "m4a", "mp4"),
     "video/webm": Sniffed(Kind.AUDIO, "audio/webm", "weba", "webm"),
+    "video/x-matroska": Sniffed(Kind.AUDIO, "audio/x-matroska", "mka", "webm"),
 }
 
 # `filetype` looks at a few bytes only; these say the rest. PNG: the whole signature and the first chunk's name. ISO
@@ -75,7 +81,9 @@ _FULL_SIGNATURE: Final[dict[str, re.Pattern[bytes]]] = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n....IHDR", re.DOTALL),
     "image/gif": re.compile(rb"GIF8[79]a"),
     "audio/mp4": re.compile(rb"....ftyp", re.DOTALL),
+    "image/avif": re.compile(rb"....ftyp", re.DOTALL),
     "video/mp4": re.compile(rb"....ftyp", re.DOTALL),
+    "video/quicktime": re.compile(rb"....ftyp", re.DOTALL),
 }
 
 # A second face in the head: what makes old browsers see a page, and viewers a PDF (its header may start anywhere in

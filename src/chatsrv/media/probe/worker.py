@@ -12,12 +12,14 @@ file, socket or program is within reach of code that a decoder was talked into, 
 CPU time, wall time, file size and core dumps are limited as well, and it dies with its parent.
 """
 
+import base64
 import ctypes
 import json
 import os
 import resource
 import signal
 import socket
+import struct
 import sys
 from pathlib import Path
 from typing import IO, Final
@@ -34,7 +36,7 @@ WALL_SECONDS: Final = 30
 _MAX_REQUEST: Final = 256
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
-IMAGE_DECODERS: Final = frozenset({"PNG", "JPEG", "GIF", "WEBP"})
+IMAGE_DECODERS: Final = frozenset({"PNG", "JPEG", "GIF", "WEBP", "AVIF"})
 
 
 def main() -> None:
@@ -78,16 +80,30 @@ def reply_to(decoder: str, file: IO[bytes], limits: ProbeLimits) -> bytes:
     """The reply for one file: what it is, or why not."""
     from chatsrv.media.probe import preview_av, preview_image  # as above
 
+    kept = _kept(decoder, file) if decoder in IMAGE_DECODERS else {}
     try:
         facts = preview_image.image_facts if decoder in IMAGE_DECODERS else preview_av.av_facts
         header, attached = facts(file, decoder, limits)
     except MediaError as error:
-        return _line({"refused": error.code})
+        return _line({"refused": error.code, **kept})
     except MemoryError:
-        return _line({"refused": MediaCode.TOO_COSTLY})
+        return _line({"refused": MediaCode.TOO_COSTLY, **kept})
     except Exception:  # noqa: BLE001  # hostile bytes make decoders raise anything
-        return _line({"refused": MediaCode.BROKEN})
-    return _line(header) + attached
+        return _line({"refused": MediaCode.BROKEN, **kept})
+    return _line({**header, **kept}) + attached
+
+
+def _kept(decoder: str, file: IO[bytes]) -> dict[str, object]:
+    """What a reply says of the picture without its metadata; nothing of one that has none, or that makes no sense."""
+    from chatsrv.media.probe.metadata import kept_pieces
+
+    try:
+        pieces = kept_pieces(file.read(), decoder)
+    except (ValueError, IndexError, struct.error, MemoryError):
+        return {}
+    finally:
+        file.seek(0)
+    return {"kept": [base64.b64encode(each).decode() if isinstance(each, bytes) else each for each in pieces]}
 
 
 def _line(header: dict[str, object]) -> bytes:

@@ -57,6 +57,11 @@ class UploadWriter(Protocol):
         ...
 
     @property
+    def sha256(self) -> str:
+        """The digest of what was taken so far, after `flush`: 64 lower-case hex digits."""
+        ...
+
+    @property
     def path(self) -> Path:
         """The partial bytes as a local file, whole after `flush`: for sniffing and probing, never for serving."""
         ...

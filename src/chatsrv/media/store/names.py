@@ -17,6 +17,8 @@ _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 # Bidirectional controls make `exe.gpj` look like `jpg.exe`; lone surrogates can't be encoded.
 _UNWANTED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS: Final = "\u200c\u200d"
+_MAX_EXTENSION: Final = 16
 
 
 def checked_digest(sha256: str) -> str:
@@ -36,10 +38,15 @@ def checked_upload_id(upload_id: str) -> str:
 def display_name(name: str) -> str:
     """A client's file name made fit to show: last path component, no control or direction characters, bounded.
 
-    Never empty: `file` when nothing is left.
+    Joiners stay, without which words of many scripts and pictures of several signs fall apart; so do a dot at the
+    beginning, and the extension of a name that is cut. Never empty: `file` when nothing is left.
     """
     last = re.split(r"[/\\]", name)[-1]
-    shown = "".join(char for char in last if unicodedata.category(char) not in _UNWANTED).strip(" .")
+    shown = "".join(char for char in last if char in _JOINERS or unicodedata.category(char) not in _UNWANTED)
+    shown = shown.strip(_JOINERS + " ").rstrip(_JOINERS + " .")
+    stem, dot, extension = shown.rpartition(".")
+    if len(shown) > MAX_FILE_NAME and stem and len(extension) <= _MAX_EXTENSION:
+        return stem[: MAX_FILE_NAME - 1 - len(extension)] + dot + extension
     return shown[:MAX_FILE_NAME] or "file"
 
 

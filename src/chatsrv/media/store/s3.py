@@ -29,6 +29,7 @@ from chatsrv.media.store.interface import REFERENCE_BATCH, Referenced, Stored, S
 from chatsrv.media.store.local import DISK_THREADS, PARTIAL_AGE, checked_range
 from chatsrv.media.store.names import checked_digest, content_disposition
 from chatsrv.media.store.s3_client import S3Body, S3Client, S3RequestError, S3Settings
+from chatsrv.media.store.s3_trial import try_bucket
 from chatsrv.media.store.sigv4 import MAX_EXPIRES
 from chatsrv.media.store.spool import BLOCK, Spool, SpoolWriter, in_thread, make_folder
 
@@ -50,7 +51,7 @@ async def open_s3_store(
 ) -> AsyncGenerator["S3Store"]:
     """The store in the bucket of `settings`, with partial uploads in `spool_folder` (created 0700; swept of those
     older than `partial_age` seconds). Leaving the context closes its connections. It does not look whether the
-    bucket is there: the first use says so with STORAGE_FAILED. `transport` replaces the network in tests.
+    bucket is there: `trial` does, and else the first use says so with STORAGE_FAILED. `transport` replaces the network in tests.
     """
     limiter = trio.CapacityLimiter(DISK_THREADS)
     await in_thread(limiter, make_folder, spool_folder)
@@ -112,6 +113,12 @@ class S3Store:
         self._now = now
         self._publishers = trio.CapacityLimiter(PUBLISHERS)
         self._locks: dict[str, trio.Lock] = {}  # by fan-out: 256 at most
+
+    async def trial(self) -> str | None:
+        """Write, read and delete one small object; answers what is wrong with the settings, or None. Raises MediaError
+        where the store does not answer.
+        """
+        return await try_bucket(self._client)
 
     async def begin(self, *, max_bytes: int) -> SpoolWriter:
         return await self.spool.begin(max_bytes=min(max_bytes, PART_BYTES * MAX_PARTS), publish=self._publish)

@@ -5,6 +5,8 @@ an empty multipart upload behind, which the sweep aborts), so a broken connectio
 after each of `PAUSES`. What remains becomes a MediaError; S3's own words go to its cause, for the operator.
 """
 
+import ipaddress
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -32,14 +34,15 @@ _UNREADABLE: Final = frozenset({404, 416})
 _TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 # Our own requests are signed for as long as one attempt may take, with room for a clock that is off.
 _OWN_EXPIRES: Final = 900
+_CODE: Final = re.compile(rb"<Code>([A-Za-z0-9.]{1,80})</Code>")
 
 
 @attrs.frozen
 class S3Settings:
     """Where and as whom. `endpoint` and `public_endpoint` (what clients are sent to, if it differs) are
-    scheme://host[:port]; the bucket is addressed in the path, which every S3-speaking server understands. `prefix` goes
-    before every key, and is the operator's. Times are seconds: `timeout` bounds a connect and every single read and
-    write, `attempt_timeout` a whole request with its body.
+    scheme://host[:port][/path]; the bucket is addressed in the path, or with `virtual_host` in front of the host's name,
+    which large providers insist on. `prefix` goes before every key, and is the operator's. Times are seconds: `timeout`
+    bounds a connect and every single read and write, `attempt_timeout` a whole request with its body.
     """
 
     endpoint: str
@@ -48,14 +51,35 @@ class S3Settings:
     region: str = "us-east-1"
     prefix: str = ""
     public_endpoint: str | None = None
+    virtual_host: bool = False
     timeout: float = 10.0
     attempt_timeout: float = 120.0
 
     def __attrs_post_init__(self) -> None:
         for url in filter(None, (self.endpoint, self.public_endpoint)):
             parts = urlsplit(url)
-            if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query:
-                raise ValueError(f"an S3 endpoint is scheme://host[:port], not {url!r}")
+            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+                raise ValueError(f"an S3 endpoint is scheme://host[:port][/path], not {url!r}")
+            if parts.username is not None or "//" in parts.path:
+                raise ValueError("an S3 endpoint has no user name in it, and no empty step in its path")
+            if self.virtual_host and _is_ip_address(parts.hostname):
+                raise ValueError(f"a bucket cannot stand in front of an IP address: {url!r} needs path addressing")
+
+    def place(self, *, public: bool = False) -> tuple[str, str]:
+        """(scheme://host[:port], path without a slash at its end) under which the bucket's keys are."""
+        parts = urlsplit((self.public_endpoint or self.endpoint) if public else self.endpoint)
+        path = parts.path.rstrip("/")
+        if self.virtual_host:
+            return f"{parts.scheme}://{self.bucket}.{parts.netloc}", path
+        return f"{parts.scheme}://{parts.netloc}", f"{path}/{self.bucket}"
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @attrs.frozen
@@ -68,10 +92,17 @@ class Listed:
 
 
 class S3RequestError(Exception):
-    """What S3 answered, for the operator: the cause of a MediaError, never shown to clients."""
+    """What S3 answered, for the operator: the cause of a MediaError, never shown to clients. `status` is 0 where there was
+    no answer; `code` is S3's own word, if it said one.
+    """
+
+    def __init__(self, message: str, status: int = 0, code: str = "") -> None:
+        super().__init__(message)
+        self.status: Final = status
+        self.code: Final = code
 
 
-class _TransientError(S3RequestError):
+class TransientError(S3RequestError):
     """Worth another attempt."""
 
 
@@ -95,10 +126,11 @@ class S3Client:
     def url(self, method: str, key: str, *, query: Mapping[str, str] | None = None, expires: int = 0) -> str:
         """A presigned URL for `key` (the prefix is added). With `expires` it is one for clients."""
         settings = self._settings
+        origin, path = settings.place(public=bool(expires))
         return presign(
             method,
-            (settings.public_endpoint or settings.endpoint) if expires else settings.endpoint,
-            f"/{settings.bucket}/{settings.prefix}{key}" if key else f"/{settings.bucket}",
+            origin,
+            f"{path}/{settings.prefix}{key}" if key else path or "/",
             query=query or {},
             credentials=settings.credentials,
             region=settings.region,
@@ -209,7 +241,7 @@ class S3Client:
             try:
                 with trio.fail_after(self._settings.attempt_timeout):
                     return await attempt()
-            except (_TransientError, httpx.TransportError, trio.TooSlowError) as error:
+            except (TransientError, httpx.TransportError, trio.TooSlowError) as error:
                 if pause is None:
                     slow = isinstance(error, (trio.TooSlowError, httpx.TimeoutException))
                     raise MediaError(MediaCode.STORAGE_TIMEOUT if slow else MediaCode.STORAGE_FAILED) from error
@@ -222,9 +254,10 @@ class S3Client:
 def _check(status: int, body: bytes, accept: frozenset[int]) -> None:
     """Let pass success and what the caller says it can use. (A 404 may also mean that the bucket is missing.)"""
     if status in _TRANSIENT or (status == HTTPStatus.OK and b"<Error>" in body):  # complete may fail after its 200
-        raise _TransientError(f"{status}: {body[:500]!r}")
+        raise TransientError(f"{status}: {body[:500]!r}")
     if not 200 <= status < 300 and status not in accept:
-        raise S3RequestError(f"{status}: {body[:500]!r}")
+        code = _CODE.search(body)
+        raise S3RequestError(f"{status}: {body[:500]!r}", status, code[1].decode() if code else "")
 
 
 def _xml(answer: HttpResponse) -> ET.Element:

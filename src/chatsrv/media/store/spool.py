@@ -166,6 +166,10 @@ class SpoolWriter:
     def offset(self) -> int:
         return self._part.size + len(self._buffer)
 
+    @property
+    def sha256(self) -> str:
+        return self._part.hasher.hexdigest()
+
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         with self._exclusive():
             if self.offset + len(data) > self._max_bytes:
