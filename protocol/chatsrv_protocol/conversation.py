@@ -39,6 +39,7 @@ EMOJI = String(1, 16, plain=True)
 QUERY = String(1, 200)
 
 _POINTS_AT = (ErrorCode.GROUP_UNKNOWN, ErrorCode.MESSAGE_UNKNOWN)
+_NOT_BOTH = (ErrorCode.BLOCKED, ErrorCode.USER_DISABLED)
 """What every command that names a message of a group can be refused for."""
 
 
@@ -51,6 +52,7 @@ _POINTS_AT = (ErrorCode.GROUP_UNKNOWN, ErrorCode.MESSAGE_UNKNOWN)
         ErrorCode.MUTED,
         ErrorCode.BLOCKED,
         ErrorCode.NOT_MEMBER,
+        ErrorCode.USER_DISABLED,
         ErrorCode.TOO_LATE,
         ErrorCode.TEXT_EMPTY,
         ErrorCode.MESSAGE_REFUSED,
@@ -71,7 +73,7 @@ class Edit:
     mention_all: bool | None = field(Optional(FLAG), default=None)
 
 
-@command(0x0802, reply=Changed, errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.TOO_LATE))
+@command(0x0802, reply=Changed, errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.TOO_LATE, *_NOT_BOTH))
 class Recall:
     """Take a message back, for everybody: my own within the server's time, or (a right) somebody else's at any time."""
 
@@ -87,7 +89,7 @@ class Recall:
         *_POINTS_AT,
         ErrorCode.FORBIDDEN,
         ErrorCode.MUTED,
-        ErrorCode.BLOCKED,
+        *_NOT_BOTH,
         ErrorCode.TOO_MANY,
         ErrorCode.MESSAGE_REFUSED,
     ),
@@ -102,7 +104,7 @@ class React:
     on: bool = field(FLAG, default=True)
 
 
-@command(0x0804, reply=Changed, errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.TOO_MANY))
+@command(0x0804, reply=Changed, errors=(*_POINTS_AT, ErrorCode.FORBIDDEN, ErrorCode.TOO_MANY, *_NOT_BOTH))
 class Pin:
     """Pin a message, or (`on` false) unpin it: a right. The reply's `seq` is 0 where it was so already."""
 
@@ -121,6 +123,7 @@ class Pin:
         ErrorCode.MESSAGE_REFUSED,
         ErrorCode.MUTED,
         ErrorCode.BLOCKED,
+        ErrorCode.USER_DISABLED,
         ErrorCode.SLOW_MODE,
     ),
 )

@@ -95,6 +95,7 @@ class ErrorCode(StrEnum):
         "This person does not ask to join, or another admin has answered: list them again.",
     )
     BLOCKED = "blocked", "One of the two does not want to talk to the other."
+    USER_DISABLED = "user_disabled", "An operator disabled the person's account: nobody would read it."
     # Media.
     MEDIA_UNKNOWN = "media_unknown", "There is no such medium, or it is not for you to see."
     MEDIA_OFF = "media_off", "This server takes no media: it has no HTTP address."

@@ -80,6 +80,7 @@ MEANINGS: Final = {
     "group_kind": "the kind of a group: 1 group, 2 conversation of two",
     "message_kind": "the kind of a message: see Message",
     "packet_mode": "the mode of a red packet: see PacketHead",
+    "who_adds": "who may put a user into groups: 1 everybody, 2 who knows them, 3 nobody",
     "removal_reason": "why one is no longer in a group: see Removed",
     "type": "the number of a message type",
     "protocol_version": "a version of this protocol",

@@ -47,6 +47,7 @@ MEMBER_OR_ADMIN = Integer(ROLE_MEMBER, ROLE_ADMIN, "role")
 _WHO = Optional(MEMBER_OR_ADMIN)
 _FLAG = Optional(FLAG)
 _REFUSED = (ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN)
+_SPEECH = (*_REFUSED, ErrorCode.MUTED)
 
 
 @command(0x0701, reply=Changed, errors=_REFUSED)
@@ -76,7 +77,7 @@ class SetRole:
     role: int = field(MEMBER_OR_ADMIN)
 
 
-@command(0x0703, reply=Changed, errors=(*_REFUSED, ErrorCode.NOT_MEMBER))
+@command(0x0703, reply=Changed, errors=(*_REFUSED, ErrorCode.NOT_MEMBER, ErrorCode.USER_DISABLED))
 class HandOver:
     """Make another member the owner; I become an admin. A group has exactly one owner at any time."""
 
@@ -148,16 +149,16 @@ class ListBans:
     after: int = field(USER_ID_OR_0, default=0)
 
 
-@command(0x0709, reply=Changed, errors=(*_REFUSED, ErrorCode.MESSAGE_REFUSED))
+@command(0x0709, reply=Changed, errors=(*_SPEECH, ErrorCode.SLOW_MODE, ErrorCode.MESSAGE_REFUSED))
 class SetNickname:
-    """Say how I am called in this group; an empty nickname is none."""
+    """Say how I am called in this group, once a minute at most; an empty nickname is none. Not for who may not speak."""
 
     client_id: bytes = field(CLIENT_ID)
     group_id: int = field(GROUP_ID)
     nickname: str = field(LABEL)
 
 
-@command(0x070A, reply=Changed, errors=(*_REFUSED, ErrorCode.MESSAGE_REFUSED))
+@command(0x070A, reply=Changed, errors=(*_SPEECH, ErrorCode.MESSAGE_REFUSED))
 class SetNotice:
     """Put up the group's notice (its announcement); an empty text takes it down. ShowGroup answers it."""
 
@@ -189,7 +190,8 @@ class InviteMade:
 class MakeInvite:
     """Make a code by which people join until `expires_at`, at most `max_uses` of them (0: any number).
 
-    It ends too when it is revoked, when I leave the group, and with the group.
+    It ends too when it is revoked, when I leave the group, and with the group; and it lets nobody in while I may not
+    invite people, or my account is disabled. A request to join that is rejected gives its use back.
     """
 
     client_id: bytes = field(CLIENT_ID)
@@ -241,10 +243,16 @@ class Entered:
         ErrorCode.GROUP_FULL,
         ErrorCode.TOO_MANY,
         ErrorCode.MESSAGE_REFUSED,
+        ErrorCode.SLOW_MODE,
+        ErrorCode.MUTED,
+        ErrorCode.USER_DISABLED,
     ),
 )
 class JoinGroup:
-    """Join a group by an invite's code. Where the group lets people in by approval, ask to join, with a word about me."""
+    """Join a group by an invite's code. Where the group lets people in by approval, ask to join, with a word about me.
+
+    Who left comes back a minute later at the earliest, and without a note while they are muted there.
+    """
 
     client_id: bytes = field(CLIENT_ID)
     code: str = field(CODE)
@@ -279,7 +287,14 @@ class ListJoinRequests:
 @command(
     0x0710,
     reply=Done,
-    errors=(*_REFUSED, ErrorCode.REQUEST_UNKNOWN, ErrorCode.BANNED, ErrorCode.GROUP_FULL, ErrorCode.TOO_MANY),
+    errors=(
+        *_REFUSED,
+        ErrorCode.REQUEST_UNKNOWN,
+        ErrorCode.BANNED,
+        ErrorCode.GROUP_FULL,
+        ErrorCode.USER_DISABLED,
+        ErrorCode.TOO_MANY,
+    ),
 )
 class DecideJoin:
     """Let somebody in who asked, or don't: then the request is gone, and they may ask again."""
@@ -290,7 +305,11 @@ class DecideJoin:
     accept: bool = field(FLAG)
 
 
-@command(0x0711, reply=GroupShown, errors=(ErrorCode.USER_UNKNOWN, ErrorCode.BLOCKED, ErrorCode.TOO_MANY))
+@command(
+    0x0711,
+    reply=GroupShown,
+    errors=(ErrorCode.USER_UNKNOWN, ErrorCode.BLOCKED, ErrorCode.USER_DISABLED, ErrorCode.TOO_MANY),
+)
 class OpenDirect:
     """The conversation of me and one other person: made if there is none. There is one for each pair, whoever starts it.
 
@@ -317,7 +336,10 @@ class RoleChanged(SequenceEvent):
 
 @event(0x0782)
 class OwnerChanged(SequenceEvent):
-    """`sender` made this member the owner and is an admin now (in the group's sequence)."""
+    """This member is the owner now, and who was is an admin (in the group's sequence).
+
+    `sender` was the owner, or is an operator of the server.
+    """
 
     member: Person = field(Struct(Person))
 

@@ -43,16 +43,27 @@ ROLE_NAMES = {ROLE_MEMBER: "member", ROLE_ADMIN: "admin", ROLE_OWNER: "owner"}
 
 @reply(0x0240)
 class GroupMade:
-    """The group exists, with me as its owner; `seq` is the head of its sequence."""
+    """The group exists, with me as its owner; `seq` is the head of its sequence.
+
+    Whom I may not simply add has an invitation instead (`invited`), and is in the group once they accept it.
+    """
 
     group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
+    invited: tuple[int, ...] = field(ListOf(USER_ID, MAX_GROUP_MEMBERS - 1), default=())
 
 
 @command(
     0x0201,
     reply=GroupMade,
-    errors=(ErrorCode.USER_UNKNOWN, ErrorCode.GROUP_FULL, ErrorCode.MESSAGE_REFUSED, ErrorCode.TOO_MANY),
+    errors=(
+        ErrorCode.USER_UNKNOWN,
+        ErrorCode.GROUP_FULL,
+        ErrorCode.BLOCKED,
+        ErrorCode.USER_DISABLED,
+        ErrorCode.MESSAGE_REFUSED,
+        ErrorCode.TOO_MANY,
+    ),
 )
 class MakeGroup:
     """Make a group of me and these people. `history` lets those who join later read what was said before."""
@@ -65,13 +76,22 @@ class MakeGroup:
 
 @reply(0x0241)
 class Changed:
-    """The change is stored, as the event with this sequence number."""
+    """The change is stored, as the event with this sequence number.
+
+    `invited` answers AddMembers: who has an invitation instead, because they left the group before or let not everybody
+    add them. Where all were invited `seq` is 0.
+    """
 
     group_id: int = field(GROUP_ID)
     seq: int = field(SEQ)
+    invited: tuple[int, ...] = field(ListOf(USER_ID, MAX_GROUP_MEMBERS - 1), default=())
 
 
-@command(0x0202, reply=Changed, errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN, ErrorCode.MESSAGE_REFUSED))
+@command(
+    0x0202,
+    reply=Changed,
+    errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN, ErrorCode.MUTED, ErrorCode.MESSAGE_REFUSED),
+)
 class RenameGroup:
     """Give a group another name."""
 
@@ -92,10 +112,15 @@ class RenameGroup:
         ErrorCode.BANNED,
         ErrorCode.APPROVAL_NEEDED,
         ErrorCode.TOO_MANY,
+        ErrorCode.BLOCKED,
+        ErrorCode.USER_DISABLED,
     ),
 )
 class AddMembers:
-    """Add people to a group: all of them, or (when one cannot be added) none."""
+    """Add people to a group: all of them, or (when one cannot be added) none.
+
+    Who left the group, or lets only some people add them (SetProfile), is invited instead: see Changed.
+    """
 
     client_id: bytes = field(CLIENT_ID)
     group_id: int = field(GROUP_ID)
@@ -212,7 +237,10 @@ class ShowGroup:
 
 @struct
 class Member:
-    """Somebody in a group: with a nickname there, or "", and muted until a time, or 0."""
+    """Somebody in a group: with a nickname there, or "", and muted until a time, or 0.
+
+    `disabled`: an operator disabled the account.
+    """
 
     user_id: int = field(USER_ID)
     name: str = field(NAME)
@@ -220,6 +248,7 @@ class Member:
     joined_at: int = field(TIME)
     nickname: str = field(LABEL, default="")
     muted_until: int = field(TIME, default=0)
+    disabled: bool = field(FLAG, default=False)
 
 
 @reply(0x0243)

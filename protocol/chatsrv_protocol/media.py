@@ -41,6 +41,7 @@ URL = String(0, 4096)
         ErrorCode.NOT_MEMBER,
         ErrorCode.MUTED,
         ErrorCode.BLOCKED,
+        ErrorCode.USER_DISABLED,
         ErrorCode.SLOW_MODE,
     ),
 )
@@ -97,7 +98,13 @@ class ListMedia:
 @command(
     0x0B04,
     reply=Changed,
-    errors=(ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN, ErrorCode.MEDIA_UNKNOWN, ErrorCode.NOT_A_PICTURE),
+    errors=(
+        ErrorCode.GROUP_UNKNOWN,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.MUTED,
+        ErrorCode.MEDIA_UNKNOWN,
+        ErrorCode.NOT_A_PICTURE,
+    ),
 )
 class SetAvatar:
     """Give a group a picture that I uploaded myself (0: none): the right to rename it. One that stands in a message is

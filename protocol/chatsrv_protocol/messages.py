@@ -148,6 +148,7 @@ class Sent:
         ErrorCode.NOT_MEMBER,
         ErrorCode.MUTED,
         ErrorCode.BLOCKED,
+        ErrorCode.USER_DISABLED,
         ErrorCode.SLOW_MODE,
     ),
 )

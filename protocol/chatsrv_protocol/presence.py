@@ -18,6 +18,7 @@ from chatsrv_protocol.fields import (
     NAME,
     TIME,
     USER_ID,
+    Integer,
     ListOf,
     Optional,
     Struct,
@@ -42,20 +43,28 @@ MAX_HERE: Final = 400
 
 @struct
 class Profile:
-    """How a user shows themselves. `avatar` is the id of a medium, or 0."""
+    """How a user shows themselves. `avatar` is the id of a medium, or 0; `disabled`: an operator disabled the account."""
 
     user_id: int = field(USER_ID)
     name: str = field(NAME)
     nickname: str = field(LABEL)
     avatar: int = field(MEDIA_ID_OR_0)
+    disabled: bool = field(FLAG, default=False)
+
+
+ADDED_BY_EVERYBODY, ADDED_BY_KNOWN, ADDED_BY_NOBODY = 1, 2, 3
+"""Who may put a user into groups: everybody, who shares a group or a conversation with them, nobody."""
+
+WHO_ADDS = Integer(ADDED_BY_EVERYBODY, ADDED_BY_NOBODY, "who_adds")
 
 
 @reply(0x0A40)
 class MyProfile:
-    """My profile, and whether I hide when I am there."""
+    """My profile, whether I hide when I am there, and who may add me to groups (1 everybody, 2 whom I know, 3 nobody)."""
 
     profile: Profile = field(Struct(Profile))
     hidden: bool = field(FLAG)
+    who_adds: int = field(WHO_ADDS, default=ADDED_BY_EVERYBODY)
 
 
 @command(0x0A01, reply=MyProfile, errors=(ErrorCode.MEDIA_UNKNOWN, ErrorCode.NOT_A_PICTURE, ErrorCode.MESSAGE_REFUSED))
@@ -63,12 +72,14 @@ class SetProfile:
     """Change my profile: what is given; nil leaves it as it is. An empty nickname, or avatar 0, is none.
     An avatar is a picture that I uploaded myself; one that stands in a message is copied, and has the id of the copy.
 
-    With nothing given it tells me what it is.
+    `who_adds` says who may put me into groups: 1 everybody, 2 who is in a group with me or to whom I wrote in a
+    conversation of two, 3 nobody. All others invite me. With nothing given it tells me what my profile is.
     """
 
     nickname: str | None = field(Optional(LABEL), default=None)
     avatar: int | None = field(Optional(MEDIA_ID_OR_0), default=None)
     hidden: bool | None = field(Optional(FLAG), default=None)
+    who_adds: int | None = field(Optional(WHO_ADDS), default=None)
 
 
 @reply(0x0A41)
@@ -89,9 +100,11 @@ class GetProfiles:
 
 @command(0x0A03, reply=Done, errors=(ErrorCode.USER_UNKNOWN, ErrorCode.TOO_MANY))
 class Block:
-    """Let somebody neither open nor write to a conversation of the two of us, or (`on` false) let them again.
+    """Keep somebody away from me, or (`on` false) let them again. They are told nothing until they try.
 
-    They are told nothing until they try. Groups of more people are not touched.
+    They neither open a conversation of the two of us nor change anything in it, add me to no group and invite me to none,
+    and call me by no mention. They do not see whether I am there, type or have read something. Nor do I of them. What
+    both of us read in a group stays as it is.
     """
 
     user_id: int = field(USER_ID)
@@ -169,6 +182,7 @@ class ProfileChanged:
 
     profile: Profile = field(Struct(Profile))
     hidden: bool = field(FLAG)
+    who_adds: int = field(WHO_ADDS, default=ADDED_BY_EVERYBODY)
 
 
 @event(0x0AC3)

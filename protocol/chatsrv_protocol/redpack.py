@@ -76,6 +76,7 @@ class PacketPrepared:
         ErrorCode.NOT_MEMBER,
         ErrorCode.MUTED,
         ErrorCode.BLOCKED,
+        ErrorCode.USER_DISABLED,
         ErrorCode.SLOW_MODE,
     ),
 )
@@ -135,6 +136,7 @@ class PacketSent:
         ErrorCode.MESSAGE_REFUSED,
         ErrorCode.MUTED,
         ErrorCode.BLOCKED,
+        ErrorCode.USER_DISABLED,
         ErrorCode.SLOW_MODE,
     ),
 )

@@ -1,11 +1,11 @@
 """What transaction scripts answer: named tuples, stored as JSON arrays of their fields under the client id of a command.
 
-A field is a number, a string, a boolean or None. A stored result outlives an upgrade: add fields at the end, with a
+A field is a number, a string, a boolean, None or a list of numbers. A stored result outlives an upgrade: add fields at the end, with a
 default, and change none.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 Reply: TypeAlias = tuple[object, ...]
@@ -31,6 +31,14 @@ class GroupChange(NamedTuple):
     seq: int
 
 
+class GroupAddition(NamedTuple):
+    """People were added to a group by event `seq` (0: nobody was), and those in `invited` are asked first."""
+
+    group_id: int
+    seq: int
+    invited: Sequence[int] = ()
+
+
 class DirectGroup(NamedTuple):
     """The group of a conversation of two."""
 
@@ -44,6 +52,16 @@ class GroupEntry(NamedTuple):
     name: str
     seq: int
     waiting: bool
+
+
+class GroupSuccession(NamedTuple):
+    """A group whose owner was disabled has this owner now; 0 and "" where nobody in it is enabled."""
+
+    group_id: int
+    name: str
+    members: int
+    owner_id: int
+    owner: str
 
 
 class StoredMessage(NamedTuple):

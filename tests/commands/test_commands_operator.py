@@ -12,7 +12,7 @@ from support.server_kit import PASSWORD, client_id, connect, enter
 from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.common import Ping
-from chatsrv_protocol.operator import Backup, EnableUser, ResetPassword
+from chatsrv_protocol.operator import AppointOwner, Backup, DissolveAnyGroup, EnableUser, ListAllGroups, ResetPassword
 from chatsrv_protocol.redpack import GrantMoney
 from chatsrv_protocol.registry import REFUSALS
 from chatsrv_protocol.session import Login, Resume, SessionOver
@@ -37,7 +37,15 @@ async def audited(server: TestServer) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(
-    "command", [Backup("never.sqlite3"), EnableUser("ann", False), ResetPassword("ann", "a new password")]
+    "command",
+    [
+        Backup("never.sqlite3"),
+        EnableUser("ann", False),
+        ResetPassword("ann", "a new password"),
+        ListAllGroups(),
+        AppointOwner(1, 1),
+        DissolveAnyGroup(1),
+    ],
 )
 async def test_nobody_else_may(command: Any, autojump_clock: object) -> None:
     async with open_test_server() as server:
@@ -52,9 +60,13 @@ async def test_nobody_else_may(command: Any, autojump_clock: object) -> None:
 
 async def test_every_command_for_operators_alone_is_audited(tmp_path: Path, autojump_clock: object) -> None:
     async with open_test_server(attrs.evolve(QUICK, data=tmp_path / "data")) as server:
-        ann, _ = await enter(server, "ann", "bob")
+        ann, bob = await enter(server, "ann", "bob")
         await promote(server, "ann")
+        home = await ann.make_group("home", bob)
         commands = {
+            "group_list": ListAllGroups(),
+            "group_owner": AppointOwner(home, bob.user_id),
+            "group_dissolve": DissolveAnyGroup(home),
             "backup": Backup("backup.sqlite3"),
             "user_disable": EnableUser("bob", False),
             "user_reset_password": ResetPassword("bob", "a new password"),

@@ -5,7 +5,7 @@ import pytest
 from support.governing_kit import Town, open_town
 from support.server_kit import client_id
 
-from chatsrv_protocol import governing, groups, sync
+from chatsrv_protocol import governing, groups, invitations, sync
 from chatsrv_protocol.groups import GroupRules
 from chatsrv_protocol.messages import Message, Send
 from chatsrv_storage.groups.models import FOREVER, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER
@@ -115,6 +115,7 @@ async def test_a_mute_ends_by_itself_and_outlasts_leaving(autojump_clock):
         assert (refusal.code, round(refusal.retry_after)) == ("muted", 60)
         await vera.do(groups.LeaveGroup(client_id(), group_id))
         await olga.do(groups.AddMembers(client_id(), group_id, (vera.user_id,)))
+        await vera.do(invitations.AcceptInvitation(client_id(), group_id))
         assert vera.take(groups.Added)[-1].group.muted_until == until
         assert await vera.code(Send(client_id(), group_id, "hm")) == "muted"
         member = (await olga.do(groups.ListMembers(group_id))).members[1]

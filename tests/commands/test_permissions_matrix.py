@@ -29,6 +29,7 @@ from chatsrv_protocol import (
     face_to_face,
     governing,
     groups,
+    invitations,
     media,
     messages,
     operator,
@@ -119,11 +120,12 @@ class Row:
 SILENCED: dict[str, Any] = {"muted": MUTED, "muted_admin": MUTED}
 FOR_ADMINS: dict[str, Any] = {"member": FORBIDDEN}
 NO_MEDIUM: dict[str, Any] = dict.fromkeys(("member", "admin", "owner"), "media_unknown")
+OPERATORS: dict[str, Any] = dict.fromkeys(("member", "admin", "owner", "gone"), "operator_only")
 FOR_OWNER: dict[str, Any] = {"member": FORBIDDEN, "admin": FORBIDDEN}
 
 ROWS = (
     # Groups and messages.
-    Row(groups.RenameGroup, lambda _: {"name": "elsewhere"}, **FOR_ADMINS),
+    Row(groups.RenameGroup, lambda _: {"name": "elsewhere"}, **FOR_ADMINS, muted_admin=MUTED),
     Row(groups.AddMembers, lambda world: {"members": (world.id_of("otto"),)}),
     Row(groups.RemoveMember, **FOR_ADMINS),
     Row(groups.LeaveGroup, owner="owner_must_stay"),
@@ -151,8 +153,8 @@ ROWS = (
     Row(governing.BanUser, **FOR_ADMINS),
     Row(governing.UnbanUser, lambda world: {"user_id": world.id_of("bert")}, **FOR_ADMINS),
     Row(governing.ListBans, **FOR_ADMINS),
-    Row(governing.SetNickname, lambda _: {"nickname": "x"}),
-    Row(governing.SetNotice, lambda _: {"text": "read me"}, **FOR_ADMINS),
+    Row(governing.SetNickname, lambda _: {"nickname": "x"}, **SILENCED),
+    Row(governing.SetNotice, lambda _: {"text": "read me"}, **FOR_ADMINS, muted_admin=MUTED),
     Row(governing.MakeInvite),
     Row(governing.RevokeInvite, lambda world: {"code": world.codes["olga"]}, **FOR_ADMINS),
     Row(governing.ListInvites),
@@ -180,7 +182,12 @@ ROWS = (
         **SILENCED,
     ),
     Row(media.ListMedia),
-    Row(media.SetAvatar, lambda _: {"media_id": 0}, **FOR_ADMINS),
+    Row(media.SetAvatar, lambda _: {"media_id": 0}, **FOR_ADMINS, muted_admin=MUTED),
+    # By an invitation, which nobody has here; and by an operator, whom nobody is.
+    Row(invitations.AcceptInvitation, **dict.fromkeys(("member", "admin", "owner", "gone"), "invite_unknown")),
+    Row(invitations.IgnoreInvitation, **dict.fromkeys(("member", "admin", "owner", "gone"), "invite_unknown")),
+    Row(operator.AppointOwner, **OPERATORS),
+    Row(operator.DissolveAnyGroup, **OPERATORS),
     # Presence.
     Row(presence.WhoIsHere),
     Row(presence.Typing),
@@ -221,6 +228,9 @@ ELSEWHERE: dict[type[Any], str] = {
     redpack.GrantMoney: "test_commands_redpack.py::test_only_an_operator_makes_money",
     redpack.Withdraw: "test_app_money.py::test_a_payout_is_asked_for_until_it_is_settled",
     governing.JoinGroup: "test_invites.py::test_codes_end",
+    invitations.ListInvitations: "test_consent.py::test_who_left_is_invited_and_comes_back_by_their_own_will",
+    invitations.ListAddedGroups: "test_consent.py::test_groups_one_was_put_into_are_listed_and_left",
+    invitations.LeaveGroups: "test_consent.py::test_groups_one_was_put_into_are_listed_and_left",
     governing.OpenDirect: "test_direct.py::test_what_is_refused",
     face_to_face.EnterCode: "test_face_to_face.py::test_only_the_place_admits",
     face_to_face.ShowLobby: "test_face_to_face.py::test_sweepers_over_connections_learn_no_name",
@@ -229,6 +239,7 @@ ELSEWHERE: dict[type[Any], str] = {
     media.MediaUrl: "test_commands_media.py::test_it_is_for_those_who_may_read_the_message",
     operator.Backup: "test_commands_operator.py::test_nobody_else_may",
     operator.EnableUser: "test_commands_operator.py::test_nobody_else_may",
+    operator.ListAllGroups: "test_commands_operator.py::test_nobody_else_may",
     operator.ResetPassword: "test_commands_operator.py::test_nobody_else_may",
     presence.SetProfile: "test_profiles.py::test_a_profile_changes_by_parts_and_reaches_my_devices",
     presence.GetProfiles: "test_bus_presence.py::test_strangers_and_who_hides_look_like_nobody",
@@ -433,6 +444,8 @@ async def test_a_conversation_of_two_has_no_government(autojump_clock):
             names = {field.name for field in attrs.fields(row.of)}
             if row.of not in HANDLERS or row.of not in governed:
                 continue
+            if row.of in (invitations.AcceptInvitation, invitations.IgnoreInvitation):
+                continue  # about an invitation, and nobody is invited into a conversation of two
             world = World(town, olga, group_id, codes={"olga": "x"})
             world.town.people.setdefault("bert", otto)
             world.town.people.setdefault("asta", otto)

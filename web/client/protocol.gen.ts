@@ -1,6 +1,13 @@
 // Generated from protocol/types.json by protocol/generate.py: do not edit.
 /** A 63-bit id, in decimal. */
 export type Id = string & { readonly unit: unique symbol };
+/** A group that this person put me into. */
+export interface AddedGroup {
+  group_id: Id; // group
+  name: string;
+  by: Person;
+  joined_at: number; // time
+}
 /** Who is kept out, until when, and who decided it. */
 export interface Ban {
   user_id: Id; // user
@@ -43,6 +50,13 @@ export interface GroupRules {
   mention_all: number; // role
   keep_edits: boolean;
 }
+/** A group that this person asks me to come into. */
+export interface Invitation {
+  group_id: Id; // group
+  name: string;
+  by: Person;
+  made_at: number; // time
+}
 /** A code that lets people in: who made it when, when it expires, how many may use it (0: any), how many did. */
 export interface Invite {
   code: string;
@@ -79,6 +93,7 @@ export interface Member {
   joined_at: number; // time
   nickname: string;
   muted_until: number; // time
+  disabled: boolean;
 }
 /** What some messages have besides their text. */
 export interface MessageExtra {
@@ -102,6 +117,13 @@ export interface Opening {
 export interface Origin {
   sender: string;
   sent_at: number; // time
+}
+/** A group of the server, and who owns it (nil: its owner's account is disabled). */
+export interface OwnedGroup {
+  group_id: Id; // group
+  name: string;
+  members: number; // count
+  owner: Person | null;
 }
 /** A packet as its message shows it; `client_seed` and `commitment` are what its sender has to compare. */
 export interface PacketHead {
@@ -149,12 +171,13 @@ export interface Preview {
   text: string;
   recalled: boolean;
 }
-/** How a user shows themselves. `avatar` is the id of a medium, or 0. */
+/** How a user shows themselves. `avatar` is the id of a medium, or 0; `disabled`: an operator disabled the account. */
 export interface Profile {
   user_id: Id; // user
   name: string;
   nickname: string;
   avatar: Id; // medium
+  disabled: boolean;
 }
 /** How far an answer brought me in one group: everything up to `last` was sent; `seq` is the group's head. */
 export interface Progress {
@@ -369,11 +392,13 @@ export interface ListMembers {
 export interface GroupMade {
   group_id: Id; // group
   seq: number; // seq
+  invited: Id[];
 }
 /** The change is stored, as the event with this sequence number. */
 export interface Changed {
   group_id: Id; // group
   seq: number; // seq
+  invited: Id[];
 }
 /** One group, and its notice with who put it up when (empty, "" and 0: there is none). */
 export interface GroupShown {
@@ -536,6 +561,29 @@ export interface EnableUser {
 export interface ResetPassword {
   name: string;
   password: string;
+}
+/** Which groups are there on this server? `after` is the last group id of the page before, or 0. */
+export interface ListAllGroups {
+  after?: Id; // group
+}
+/** Make a member of any group its owner; who was is an admin then. */
+export interface AppointOwner {
+  group_id: Id; // group
+  user_id: Id; // user
+}
+/** End a group of the server, as its owner could. */
+export interface DissolveAnyGroup {
+  group_id: Id; // group
+}
+/** The account is enabled or disabled: groups that its owner lost by it, each with the new one (nil: there is nobody). */
+export interface UserEnabled {
+  handed_over: OwnedGroup[];
+  more: boolean;
+}
+/** Groups by id; `more` says that others follow the last one. */
+export interface AllGroups {
+  groups: OwnedGroup[];
+  more: boolean;
 }
 /** Prepare a packet for a group: `total` cents in `count` shares. No money moves. */
 export interface PreparePacket {
@@ -756,7 +804,7 @@ export interface ListBans {
   group_id: Id; // group
   after?: Id; // user
 }
-/** Say how I am called in this group; an empty nickname is none. */
+/** Say how I am called in this group, once a minute at most; an empty nickname is none. Not for who may not speak. */
 export interface SetNickname {
   client_id: Uint8Array;
   group_id: Id; // group
@@ -807,6 +855,26 @@ export interface DecideJoin {
 export interface OpenDirect {
   user_id: Id; // user
 }
+/** Into which groups am I invited? Somebody tried to add me where that takes my consent. */
+export interface ListInvitations {
+}
+/** Come into a group by an invitation, as long as its maker may add people there. It is kept for 30 days. */
+export interface AcceptInvitation {
+  client_id: Uint8Array;
+  group_id: Id; // group
+}
+/** Take an invitation off my list. Nobody is told, and for 30 days nobody invites me into the group again. */
+export interface IgnoreInvitation {
+  group_id: Id; // group
+}
+/** Which groups did others put me into? `after` is the last group id of the page before, or 0. */
+export interface ListAddedGroups {
+  after?: Id; // group
+}
+/** Leave these groups, each by itself: what LeaveGroup does. To repeat it is harmless. */
+export interface LeaveGroups {
+  groups: Id[];
+}
 /** Who is banned now, by user id; `more` says that others follow the last one. */
 export interface Bans {
   bans: Ban[];
@@ -832,6 +900,20 @@ export interface JoinRequests {
   requests: JoinRequest[];
   more: boolean;
 }
+/** What I have not answered, the latest first. */
+export interface Invitations {
+  invitations: Invitation[];
+}
+/** Groups by id; `more` says that others follow the last one. */
+export interface AddedGroups {
+  groups: AddedGroup[];
+  more: boolean;
+}
+/** The groups that I left, and those that I did not (an owner stays; I was not in them). */
+export interface GroupsLeft {
+  left: Id[];
+  kept: Id[];
+}
 /** The group's rules are these now (in its sequence). */
 export interface RulesChanged {
   group_id: Id; // group
@@ -855,7 +937,7 @@ export interface RoleChanged {
   member: Person;
   role: number; // role
 }
-/** `sender` made this member the owner and is an admin now (in the group's sequence). */
+/** This member is the owner now, and who was is an admin (in the group's sequence). */
 export interface OwnerChanged {
   group_id: Id; // group
   seq: number; // seq
@@ -943,6 +1025,10 @@ export interface JoinDecided {
   group_id: Id; // group
   user_id: Id; // user
   accepted: boolean;
+}
+/** Somebody asks me to come into a group (personal; a hint: the list of invitations is the truth). */
+export interface Invited {
+  invitation: Invitation;
 }
 /** Give a text of mine other words. Nobody finds the old ones any more, but admins, if the group keeps edits. */
 export interface Edit {
@@ -1142,12 +1228,13 @@ export interface SetProfile {
   nickname?: string | null;
   avatar?: Id | null; // medium
   hidden?: boolean | null;
+  who_adds?: number | null; // who_adds
 }
 /** How do these people show themselves? Of people with whom I am in no group (a conversation of two is one), only */
 export interface GetProfiles {
   people: Id[];
 }
-/** Let somebody neither open nor write to a conversation of the two of us, or (`on` false) let them again. */
+/** Keep somebody away from me, or (`on` false) let them again. They are told nothing until they try. */
 export interface Block {
   user_id: Id; // user
   on?: boolean;
@@ -1167,10 +1254,11 @@ export interface WhoIsHere {
 export interface Typing {
   group_id: Id; // group
 }
-/** My profile, and whether I hide when I am there. */
+/** My profile, whether I hide when I am there, and who may add me to groups (1 everybody, 2 whom I know, 3 nobody). */
 export interface MyProfile {
   profile: Profile;
   hidden: boolean;
+  who_adds: number; // who_adds
 }
 /** The profiles asked for, in the order of the question; who does not exist is left out. */
 export interface Profiles {
@@ -1198,6 +1286,7 @@ export interface TypingNow {
 export interface ProfileChanged {
   profile: Profile;
   hidden: boolean;
+  who_adds: number; // who_adds
 }
 /** I block this person now, or no longer (personal). */
 export interface BlockChanged {
@@ -1276,8 +1365,11 @@ export interface Commands {
   CatchUp: { send: CatchUp; reply: CaughtUp };
   MarkRead: { send: MarkRead; reply: Done };
   Backup: { send: Backup; reply: Done };
-  EnableUser: { send: EnableUser; reply: Done };
+  EnableUser: { send: EnableUser; reply: UserEnabled };
   ResetPassword: { send: ResetPassword; reply: Done };
+  ListAllGroups: { send: ListAllGroups; reply: AllGroups };
+  AppointOwner: { send: AppointOwner; reply: Done };
+  DissolveAnyGroup: { send: DissolveAnyGroup; reply: Done };
   PreparePacket: { send: PreparePacket; reply: PacketPrepared };
   SendPacket: { send: SendPacket; reply: PacketSent };
   GrabPacket: { send: GrabPacket; reply: Grabbed };
@@ -1304,6 +1396,11 @@ export interface Commands {
   ListJoinRequests: { send: ListJoinRequests; reply: JoinRequests };
   DecideJoin: { send: DecideJoin; reply: Done };
   OpenDirect: { send: OpenDirect; reply: GroupShown };
+  ListInvitations: { send: ListInvitations; reply: Invitations };
+  AcceptInvitation: { send: AcceptInvitation; reply: Entered };
+  IgnoreInvitation: { send: IgnoreInvitation; reply: Done };
+  ListAddedGroups: { send: ListAddedGroups; reply: AddedGroups };
+  LeaveGroups: { send: LeaveGroups; reply: GroupsLeft };
   Edit: { send: Edit; reply: Changed };
   Recall: { send: Recall; reply: Changed };
   React: { send: React; reply: Changed };
@@ -1360,6 +1457,7 @@ export interface Events {
   NoticeChanged: NoticeChanged;
   JoinRequested: JoinRequested;
   JoinDecided: JoinDecided;
+  Invited: Invited;
   Edited: Edited;
   Recalled: Recalled;
   Reacted: Reacted;
@@ -1420,6 +1518,7 @@ export type ErrorCode =
   | "approval_needed"
   | "request_unknown"
   | "blocked"
+  | "user_disabled"
   | "media_unknown"
   | "media_off"
   | "not_a_picture"
@@ -1616,23 +1715,26 @@ export const RIGHTS = {
 } as const;
 /** One message or structure a line; protocol/typescript.py says how to read it. */
 export const TABLE = `
+0 AddedGroup group_id:i name:s by:Person joined_at:n
 0 Ban user_id:i name:s until:n by:s
 0 Group group_id:i name:s role:n members:n seq:n ordinal:n read_seq:n read_ordinal:n visible_from:n history:b mentions:n=0 quiet:b=false delivered_seq:n=0 last:?Preview=null kind:n=1 rules:GroupRules=0 nickname:s="" muted_until:n=0 avatar:i="0" own_above:n=0
 0 GroupRules invite:n=1 approval:b=false history:b=true mute_all:b=false slow_mode:n=0 max_members:n=500 pin:n=2 mention_all:n=2 keep_edits:b=true
+0 Invitation group_id:i name:s by:Person made_at:n
 0 Invite code:s made_by:Person made_at:n expires_at:n max_uses:n uses:n
 0 JoinRequest person:Person note:s made_at:n
 0 MediaHead id:i mime:s size:n name:s width:n=0 height:n=0 duration:n=0 blurhash:s="" preview:y="" waveform:y=""
-0 Member user_id:i name:s role:n joined_at:n nickname:s="" muted_until:n=0
+0 Member user_id:i name:s role:n joined_at:n nickname:s="" muted_until:n=0 disabled:b=false
 0 MessageExtra reply_to:?Quote=null mentions:*i=[] mention_all:b=false forwarded:?Origin=null edited_seq:n=0 edited_at:n=0 recalled:b=false
 0 Opening number:n user_id:i name:s cents:n opened_at:n
 0 Origin sender:s sent_at:n
+0 OwnedGroup group_id:i name:s members:n owner:?Person
 0 PacketHead packet_id:i total:n count:n mode:n receiver_id:i expires_at:n commitment:y client_seed:y
 0 Person user_id:i name:s
 0 PinnedMessage of:n seq:n pinned_by:s sender:s sent_at:n excerpt:s
 0 Position lat:n lon:n
 0 Presence user_id:i online:b seen_at:n
 0 Preview seq:n sender_id:i sender:s sent_at:n kind:n text:s recalled:b=false
-0 Profile user_id:i name:s nickname:s avatar:i
+0 Profile user_id:i name:s nickname:s avatar:i disabled:b=false
 0 Progress group_id:i last:n seq:n
 0 Quote of:n sender_id:i sender:s excerpt:s edited_seq:n=0
 0 Range group_id:i after:n
@@ -1671,8 +1773,8 @@ c1 Draining within:n
 205 LeaveGroup client_id:y group_id:i
 206 ShowGroup group_id:i
 207 ListMembers group_id:i after:i="0"
-240 GroupMade group_id:i seq:n
-241 Changed group_id:i seq:n
+240 GroupMade group_id:i seq:n invited:*i=[]
+241 Changed group_id:i seq:n invited:*i=[]
 242 GroupShown group:Group notice:s="" notice_by:s="" notice_at:n=0
 243 Members members:*Member more:b
 280 GroupCreated group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n name:s members:*Person
@@ -1695,6 +1797,11 @@ c1 Draining within:n
 501 Backup name:s
 502 EnableUser name:s enabled:b
 503 ResetPassword name:s password:s
+504 ListAllGroups after:i="0"
+505 AppointOwner group_id:i user_id:i
+506 DissolveAnyGroup group_id:i
+540 UserEnabled handed_over:*OwnedGroup more:b
+541 AllGroups groups:*OwnedGroup more:b
 601 PreparePacket client_id:y group_id:i total:n count:n mode:n=1 receiver_id:i="0"
 602 SendPacket client_id:y group_id:i packet_id:i client_seed:y greeting:s=""
 603 GrabPacket group_id:i packet_id:i
@@ -1733,11 +1840,19 @@ c1 Draining within:n
 70f ListJoinRequests group_id:i after:i="0"
 710 DecideJoin client_id:y group_id:i user_id:i accept:b
 711 OpenDirect user_id:i
+712 ListInvitations
+713 AcceptInvitation client_id:y group_id:i
+714 IgnoreInvitation group_id:i
+715 ListAddedGroups after:i="0"
+716 LeaveGroups groups:*i
 740 Bans bans:*Ban more:b
 741 InviteMade invite:Invite
 742 Invites invites:*Invite
 743 Entered group_id:i name:s seq:n waiting:b
 744 JoinRequests requests:*JoinRequest more:b
+745 Invitations invitations:*Invitation
+746 AddedGroups groups:*AddedGroup more:b
+747 GroupsLeft left:*i kept:*i
 780 RulesChanged group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n rules:GroupRules
 781 RoleChanged group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n member:Person role:n
 782 OwnerChanged group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n member:Person
@@ -1749,6 +1864,7 @@ c1 Draining within:n
 788 NoticeChanged group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n text:s
 7c0 JoinRequested group_id:i request:JoinRequest
 7c1 JoinDecided group_id:i user_id:i accepted:b
+7c2 Invited invitation:Invitation
 801 Edit client_id:y group_id:i of:n text:s mentions:?*i=null mention_all:?b=null
 802 Recall client_id:y group_id:i of:n
 803 React client_id:y group_id:i of:n emoji:s on:b=true
@@ -1778,20 +1894,20 @@ c1 Draining within:n
 940 InLobby code:s expires_at:n people:*Waiting
 9c0 LobbyChanged code:s came:*Waiting went:*i
 9c1 LobbyClosed code:s reason:s group_id:i="0"
-a01 SetProfile nickname:?s=null avatar:?i=null hidden:?b=null
+a01 SetProfile nickname:?s=null avatar:?i=null hidden:?b=null who_adds:?n=null
 a02 GetProfiles people:*i
 a03 Block user_id:i on:b=true
 a04 ListBlocked
 a05 WatchPresence people:*i
 a06 WhoIsHere group_id:i
 a07 Typing group_id:i
-a40 MyProfile profile:Profile hidden:b
+a40 MyProfile profile:Profile hidden:b who_adds:n=1
 a41 Profiles profiles:*Profile
 a42 Presences people:*Presence
 a43 Here people:*Person online:n
 ac0 PresenceChanged people:*Presence
 ac1 TypingNow group_id:i people:*Person
-ac2 ProfileChanged profile:Profile hidden:b
+ac2 ProfileChanged profile:Profile hidden:b who_adds:n=1
 ac3 BlockChanged person:Person on:b
 b01 SendMedia client_id:y group_id:i media_id:i caption:s="" extra:?SendExtra=null
 b02 MediaUrl media_id:i

@@ -132,8 +132,14 @@ class LocalBus:
         """The users who hear the group."""
         return list(dict.fromkeys(subscriber.user_id for subscriber in self._groups.get(group_id, ())))
 
-    def publish_droppable(self, group_id: int, blob: SharedFrames, but: int) -> None:
-        """Hand frames that may be lost to everybody who hears the group but one user, where nothing else waits."""
+    def publish_droppable(self, group_id: int, blob: SharedFrames, but: Collection[int]) -> None:
+        """Hand frames that may be lost to everybody who hears the group but these users, where nothing else waits."""
         for subscriber in self._groups.get(group_id, ()):
-            if subscriber.user_id != but:
+            if subscriber.user_id not in but:
+                subscriber.put_hint(blob)
+
+    def publish_droppable_to_user(self, user_id: int, blob: SharedFrames) -> None:
+        """Hand frames that may be lost to all connections of a user, where nothing else waits."""
+        for subscriber, attached in self._users.get(user_id, {}).items():
+            if attached is not None:
                 subscriber.put_hint(blob)

@@ -11,10 +11,14 @@ from chatsrv.commands.context import Request, Services
 from chatsrv.commands.registry import handles
 from chatsrv.commands.session import end_connections
 from chatsrv.config import Config
+from chatsrv.groups import Channels
 from chatsrv_protocol import operator as wire
 from chatsrv_protocol.common import Done
+from chatsrv_protocol.session import Person
 from chatsrv_storage.accounts import accounts, audit_log
 from chatsrv_storage.errors import BackupFailed, Refusal
+from chatsrv_storage.groups import oversight
+from chatsrv_storage.groups.transaction import Command, Script
 from chatsrv_storage.interface import SqlConnection, Storage
 
 _BACKUP_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -61,16 +65,70 @@ async def make_private_folder(folder: Path) -> None:
 
 
 @handles
-async def enable_user(request: Request, command: wire.EnableUser, *, storage: Storage) -> Done:
-    """Disable an account, or enable it again."""
+async def enable_user(
+    request: Request, command: wire.EnableUser, *, storage: Storage, channels: Channels
+) -> wire.UserEnabled:
+    """Disable an account, and hand its groups over; or enable it again. To repeat it hands over what is left."""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
 
     def change(conn: SqlConnection) -> tuple[int, list[int]]:
         operator = accounts.require_operator(conn, user_id)
         return accounts.set_enabled(conn, operator.name, command.name, command.enabled, now_ms)
 
+    actor = request.caller.actor
     end_connections(request, *await storage.write(change))
+    if command.enabled:
+        return wire.UserEnabled((), False)
+    key = accounts.name_key(command.name)
+    handed: list[wire.OwnedGroup] = []
+    for group_id in await request.read(lambda conn: oversight.ungoverned(conn, key)):
+        try:
+            reply = await channels.run(group_id, Command(actor, None, oversight.succeed))
+        except Refusal as refusal:
+            if refusal.code != "group_unknown":  # somebody governs it meanwhile
+                raise
+            continue
+        gid, name, members, owner_id, owner = reply
+        handed.append(wire.OwnedGroup(gid, name, members, Person(owner_id, owner) if owner_id else None))
+    return wire.UserEnabled(tuple(handed[: wire.GROUPS_PAGE]), len(handed) > wire.GROUPS_PAGE)
+
+
+@handles
+async def list_all_groups(request: Request, command: wire.ListAllGroups, *, storage: Storage) -> wire.AllGroups:
+    """The groups of the server. Looking at them is audited too."""
+    user_id, now_ms = request.caller.actor.user_id, request.now_ms
+
+    def look(conn: SqlConnection) -> list[oversight.OwnedGroup]:
+        operator = accounts.require_operator(conn, user_id)
+        audit_log.note(conn, now_ms, operator.name, "group_list", str(command.after))
+        return oversight.all_groups(conn, command.after, wire.GROUPS_PAGE + 1)
+
+    rows = await storage.write(look)
+    page = tuple(
+        wire.OwnedGroup(row.group_id, row.name, row.members, None if row.owner is None else Person(*row.owner))
+        for row in rows[: wire.GROUPS_PAGE]
+    )
+    return wire.AllGroups(page, len(rows) > wire.GROUPS_PAGE)
+
+
+async def _oversee(request: Request, channels: Channels, group_id: int, script: Script) -> Done:
+    """Change a group as an operator. The right is checked before a channel is started for any number a client may name."""
+    user_id = request.caller.actor.user_id
+    await request.read(lambda conn: accounts.require_operator(conn, user_id))
+    await channels.run(group_id, Command(request.caller.actor, None, script))
     return Done()
+
+
+@handles
+async def appoint_owner(request: Request, command: wire.AppointOwner, *, channels: Channels) -> Done:
+    """Make a member of a group its owner."""
+    return await _oversee(request, channels, command.group_id, oversight.appoint(command.user_id))
+
+
+@handles
+async def dissolve_any_group(request: Request, command: wire.DissolveAnyGroup, *, channels: Channels) -> Done:
+    """End a group."""
+    return await _oversee(request, channels, command.group_id, oversight.dissolve)
 
 
 @handles

@@ -19,7 +19,7 @@ from chatsrv_storage.messages import media
 
 
 def _shown(profile: StoredProfile) -> wire.Profile:
-    return wire.Profile(profile.user_id, profile.name, profile.nickname, profile.avatar)
+    return wire.Profile(profile.user_id, profile.name, profile.nickname, profile.avatar, profile.disabled)
 
 
 @handles
@@ -36,7 +36,7 @@ async def set_profile(
     user_id = request.caller.actor.user_id
     if command == wire.SetProfile():
         (mine,) = await request.read(lambda conn: profiles.profiles(conn, [user_id]))
-        return wire.MyProfile(_shown(mine), mine.hidden)
+        return wire.MyProfile(_shown(mine), mine.hidden, mine.who_adds)
 
     copy_id, now_ms = random_id(randomness), request.now_ms
 
@@ -44,13 +44,13 @@ async def set_profile(
         avatar = command.avatar
         if avatar and avatar != profiles.profiles(conn, [user_id])[0].avatar:
             avatar = media.own_picture(conn, user_id, avatar, copy_id, now_ms)
-        return profiles.set_profile(conn, user_id, command.nickname, avatar, command.hidden)
+        return profiles.set_profile(conn, user_id, command.nickname, avatar, command.hidden, command.who_adds)
 
     mine = await storage.write(change)
     if command.hidden is not None:
         presence.hide(user_id, mine.hidden)
-    bus.publish_to_user(user_id, SharedFrames(encode(wire.ProfileChanged(_shown(mine), mine.hidden)), 1))
-    return wire.MyProfile(_shown(mine), mine.hidden)
+    bus.publish_to_user(user_id, SharedFrames(encode(wire.ProfileChanged(_shown(mine), mine.hidden, mine.who_adds)), 1))
+    return wire.MyProfile(_shown(mine), mine.hidden, mine.who_adds)
 
 
 @handles
@@ -62,11 +62,14 @@ async def get_profiles(request: Request, command: wire.GetProfiles) -> wire.Prof
 
 
 @handles
-async def block(request: Request, command: wire.Block, *, storage: Storage, bus: LocalBus) -> Done:
+async def block(
+    request: Request, command: wire.Block, *, storage: Storage, presence: PresenceHub, bus: LocalBus
+) -> Done:
     """Block somebody or let them again, and tell my devices."""
     user_id = request.caller.actor.user_id
     name, changed = await storage.write(lambda conn: profiles.block(conn, user_id, command.user_id, command.on))
     if changed:
+        presence.block_changed(user_id, command.user_id, command.on)
         event = wire.BlockChanged(Person(command.user_id, name), command.on)
         bus.publish_to_user(user_id, SharedFrames(encode(event), 1))
     return Done()
@@ -91,15 +94,16 @@ async def watch_presence(request: Request, command: wire.WatchPresence, *, prese
 async def who_is_here(request: Request, command: wire.WhoIsHere, *, presence: PresenceHub) -> wire.Here:
     """Members who are there now."""
     user_id, group_id = request.caller.actor.user_id, command.group_id
-    here = presence.online_members(group_id, user_id)
-    shown = here[: wire.MAX_HERE]
+    online = presence.online_members(group_id, user_id)
 
-    def look(conn: SqlConnection) -> dict[int, str]:
+    def look(conn: SqlConnection) -> tuple[list[int], dict[int, str]]:
         require_reader(conn, user_id, group_id)
-        return names_of(conn, shown)
+        away = profiles.blocking(conn, user_id, online)
+        here = [each for each in online if each not in away]
+        return here, names_of(conn, here[: wire.MAX_HERE])
 
-    names = await request.read(look)
-    return wire.Here(tuple([Person(each, names[each]) for each in shown if each in names]), len(here))
+    here, names = await request.read(look)
+    return wire.Here(tuple([Person(each, names[each]) for each in here if each in names]), len(here))
 
 
 @handles

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import attrs
 
-from chatsrv_protocol import governing, groups
+from chatsrv_protocol import governing, groups, invitations
 from chatsrv_protocol.session import Person
 from chatsrv_storage.groups.models import EventData, EventRecord, Rules
 
@@ -42,8 +42,13 @@ def _requested(group_id: int, user_id: int, name: str, note: str, made_at: int) 
     return governing.JoinRequested(group_id, governing.JoinRequest(Person(user_id, name), note, made_at))
 
 
+def _invited(group_id: int, group: str, user_id: int, name: str, made_at: int) -> invitations.Invited:
+    return invitations.Invited(invitations.Invitation(group_id, group, Person(user_id, name), made_at))
+
+
 PERSONAL: dict[str, Callable[..., object]] = {
     "join_requested": _requested,
     "join_decided": governing.JoinDecided,
+    "invited": _invited,
 }
 """Makers of what only one user's devices are told."""

@@ -34,6 +34,7 @@ from chatsrv_protocol import (
 )
 from chatsrv_protocol.common import Draining, Ping, Refused
 from chatsrv_protocol.session import SessionOver
+from chatsrv_storage.accounts.profiles import blocked_by
 from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.groups.lifecycle import memberships
 from chatsrv_storage.groups.models import Actor
@@ -341,12 +342,16 @@ class ClientConnection:
         services.bus.register(self)
         try:
             while True:
-                version, group_ids = await services.storage.look_up(
-                    lambda conn: memberships(conn, actor.user_id, session_id)
+                changes = services.presence.block_changes
+                (version, group_ids), blocked = await services.storage.look_up(
+                    lambda conn: (memberships(conn, actor.user_id, session_id), blocked_by(conn, actor.user_id))
                 )
                 if self._ended is not None:
                     raise Refusal(self._ended, "the connection was ended meanwhile")
+                if services.presence.block_changes != changes:
+                    continue
                 if services.bus.version_of(actor.user_id) <= version:
+                    services.presence.set_blocks(actor.user_id, blocked)
                     services.bus.attach(self, group_ids)
                     return version
         except BaseException:

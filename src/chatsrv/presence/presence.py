@@ -47,6 +47,9 @@ class PresenceHub:
         self._storage = storage
         self._clock = clock
         self._hidden: dict[int, None] = {}
+        self._blocks: dict[int, dict[int, None]] = {}  # of users who are there and block anybody
+        self.block_changes = 0
+        """Grows with each change of anybody's blocks: what was read before it may be old."""
         self._told: dict[Subscriber, dict[int, bool]] = {}  # per connection: whom it watches, and as what it knows them
         self._watchers: dict[int, dict[Subscriber, None]] = {}
         self._seen: OrderedDict[int, int] = OrderedDict()
@@ -72,6 +75,7 @@ class PresenceHub:
 
     def user_offline(self, user_id: int) -> None:
         """The user's last connection is gone."""
+        self._blocks.pop(user_id, None)
         self._seen.pop(user_id, None)
         self._seen[user_id] = self._clock.now_ms()
         if len(self._seen) > MAX_SEEN:
@@ -92,6 +96,22 @@ class PresenceHub:
             self._work.set()
 
     # What commands ask.
+
+    def set_blocks(self, user_id: int, blocked: Sequence[int]) -> None:
+        """This user, who has a connection, blocks these people."""
+        if blocked:
+            self._blocks[user_id] = dict.fromkeys(blocked)
+
+    def block_changed(self, user_id: int, blocked_id: int, on: bool) -> None:
+        """The user blocks somebody or lets them again: watches between the two end."""
+        self.block_changes += 1
+        if not on:
+            self._blocks.get(user_id, {}).pop(blocked_id, None)
+            return
+        if self._bus.is_online(user_id):
+            self._blocks.setdefault(user_id, {})[blocked_id] = None
+        # As when one of them left a group: their watches are looked at again before anybody is told anything.
+        self.membership_lost(user_id)
 
     def is_online(self, user_id: int) -> bool:
         """Whether others may see the user as there."""
@@ -160,8 +180,19 @@ class PresenceHub:
     def _tell_typing(self, group_id: int, people: dict[int, Person], now: float) -> None:
         self._typing_told[group_id] = now
         self._typing_told.move_to_end(group_id)
+        # Who blocks one of them is told of the others alone, and who types alone is not told of it.
+        apart = {
+            user_id: tuple(person for each, person in people.items() if each not in self._blocks[user_id])
+            for user_id in self._bus.audience(group_id)
+            if user_id in self._blocks and not self._blocks[user_id].keys().isdisjoint(people)
+        }
+        for user_id, others in apart.items():
+            if others:
+                self._bus.publish_droppable_to_user(user_id, SharedFrames(encode(wire.TypingNow(group_id, others)), 1))
         blob = SharedFrames(encode(wire.TypingNow(group_id, tuple(people.values()))), 1)
-        self._bus.publish_droppable(group_id, blob, but=next(iter(people)) if len(people) == 1 else 0)
+        self._bus.publish_droppable(
+            group_id, blob, but=apart.keys() | (people.keys() if len(people) == 1 else set[int]())
+        )
 
     # The rounds.
 

@@ -25,14 +25,20 @@ class StoredProfile:
     nickname: str
     avatar: int
     hidden: bool
+    disabled: bool = False
+    who_adds: int = 1
+    """Who may put them into groups: see groups/consent.py; for themselves alone."""
 
 
 def profiles(conn: SqlConnection, user_ids: Sequence[int]) -> list[StoredProfile]:
     """The profiles of those who exist, in the order asked."""
     rows = conn.execute(
-        f"select id, name, nickname, avatar, hidden from person where id in ({marks(len(user_ids))})", tuple(user_ids)
+        f"select id, name, nickname, avatar, hidden, disabled, who_adds from person where id in ({marks(len(user_ids))})",
+        tuple(user_ids),
     )
-    found = {row[0]: StoredProfile(*row[:4], hidden=bool(row[4])) for row in rows}
+    found = {
+        row[0]: StoredProfile(*row[:4], hidden=bool(row[4]), disabled=bool(row[5]), who_adds=row[6]) for row in rows
+    }
     return [found[user_id] for user_id in dict.fromkeys(user_ids) if user_id in found]
 
 
@@ -52,7 +58,12 @@ def require_nickname(nickname: str) -> None:
 
 
 def set_profile(
-    conn: SqlConnection, user_id: int, nickname: str | None, avatar: int | None, hidden: bool | None
+    conn: SqlConnection,
+    user_id: int,
+    nickname: str | None,
+    avatar: int | None,
+    hidden: bool | None,
+    who_adds: int | None = None,
 ) -> StoredProfile:
     """Change what is given, and answer the whole."""
     require_nickname(nickname or "")
@@ -61,9 +72,9 @@ def set_profile(
             "bad_field", f"a nickname cannot be the name of somebody in a group of yours ('{other}')", "nickname"
         )
     conn.execute(
-        "update person set nickname = coalesce(?, nickname), avatar = coalesce(?, avatar), hidden = coalesce(?, hidden)"
-        " where id = ?",
-        (nickname, avatar, None if hidden is None else int(hidden), user_id),
+        "update person set nickname = coalesce(?, nickname), avatar = coalesce(?, avatar), hidden = coalesce(?, hidden),"
+        " who_adds = coalesce(?, who_adds) where id = ?",
+        (nickname, avatar, None if hidden is None else int(hidden), who_adds, user_id),
     )
     return profiles(conn, [user_id])[0]
 
@@ -74,12 +85,14 @@ def hidden_users(conn: SqlConnection) -> list[int]:
 
 
 def sharing(conn: SqlConnection, user_id: int, others: Sequence[int]) -> list[int]:
-    """Those of `others` who are in a group with this user, now."""
+    """Those of `others` who are in a group with this user now, and neither blocks the other: who may see who is there."""
     rows = conn.execute(
         f"select u.id from person u where u.id in ({marks(len(others))}) and exists (select 1 from group_member t"
         " cross join group_member m where m.group_id = t.group_id and m.user_id = ? and m.role > 0"
-        " and t.user_id = u.id and t.role > 0)",
-        (*others, user_id),
+        " and t.user_id = u.id and t.role > 0)"
+        " and not exists (select 1 from block b where b.user_id = u.id and b.blocked_id = ?)"
+        " and not exists (select 1 from block b where b.user_id = ? and b.blocked_id = u.id)",
+        (*others, user_id, user_id, user_id),
     )
     return [row[0] for row in rows]
 
@@ -108,6 +121,7 @@ def block(conn: SqlConnection, user_id: int, other_id: int, on: bool) -> tuple[s
     if count >= MAX_BLOCKED:
         raise Refusal("too_many", f"you block {count} people, and more is not possible: let somebody again first")
     conn.execute("insert into block values (?, ?)", key)
+    conn.execute("delete from invitation where user_id = ? and invited_by = ?", key)
     return name, True
 
 
@@ -117,6 +131,19 @@ def blocked(conn: SqlConnection, user_id: int) -> list[tuple[int, str]]:
         "select u.id, u.name from block b join person u on u.id = b.blocked_id where b.user_id = ? order by u.id",
         (user_id,),
     ).fetchall()
+
+
+def blocked_by(conn: SqlConnection, user_id: int) -> list[int]:
+    """The ids of those whom this user blocks."""
+    return [row[0] for row in conn.execute("select blocked_id from block where user_id = ?", (user_id,))]
+
+
+def blocking(conn: SqlConnection, user_id: int, others: Sequence[int]) -> set[int]:
+    """Those of `others` who block this user."""
+    rows = conn.execute(
+        f"select user_id from block where blocked_id = ? and user_id in ({marks(len(others))})", (user_id, *others)
+    )
+    return {row[0] for row in rows}
 
 
 def require_not_blocked(conn: SqlConnection, user_id: int, other_id: int) -> None:
@@ -129,12 +156,15 @@ def require_not_blocked(conn: SqlConnection, user_id: int, other_id: int) -> Non
         raise Refusal("blocked", "one of the two of you does not want to talk to the other", "user_id")
 
 
-def require_pair_not_blocked(conn: SqlConnection, group_id: int) -> None:
-    """Raise Refusal (blocked) for a conversation of two, one of whom blocks the other."""
+def require_pair_can_talk(conn: SqlConnection, group_id: int) -> None:
+    """Raise Refusal (blocked, user_disabled) for a conversation of two, one of whom blocks the other or is disabled."""
     row = conn.execute(
-        "select 1 from direct d join block b on (b.user_id = d.low and b.blocked_id = d.high)"
-        " or (b.user_id = d.high and b.blocked_id = d.low) where d.group_id = ?",
+        "select exists (select 1 from block b where (b.user_id = d.low and b.blocked_id = d.high)"
+        " or (b.user_id = d.high and b.blocked_id = d.low)),"
+        " exists (select 1 from person p where p.id in (d.low, d.high) and p.disabled <> 0) from direct d where d.group_id = ?",
         (group_id,),
     ).fetchone()
-    if row is not None:
+    if row is not None and row[0]:
         raise Refusal("blocked", "one of the two of you does not want to talk to the other")
+    if row is not None and row[1]:
+        raise Refusal("user_disabled", "the other one's account is disabled: nobody would read it")

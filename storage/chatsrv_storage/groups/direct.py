@@ -43,6 +43,8 @@ def reserve(conn: SqlConnection, user_id: int, other_id: int, group_id: int) -> 
     if other_id not in names_of(conn, (other_id,)):
         raise Refusal("user_unknown", f"there is no user with the id {other_id}", "user_id")
     require_not_blocked(conn, user_id, other_id)
+    if conn.execute("select 1 from person where id = ? and disabled <> 0", (other_id,)).fetchone() is not None:
+        raise Refusal("user_disabled", "this account is disabled", "user_id")
     low, high = sorted((user_id, other_id))
     conn.execute("insert into direct values (?, ?, ?) on conflict do nothing", (low, high, group_id))
     return conn.execute("select group_id from direct where low = ? and high = ?", (low, high)).fetchone()[0]
@@ -62,7 +64,7 @@ def open_direct(other_id: int) -> Script[DirectGroup]:
         found(turn, actor, title, Rules(history=True, max_members=2), DIRECT)
         turn.append(actor, "created", title, {"members": [[other_id, names[other_id]]]})
         called = {actor.user_id: names[other_id], other_id: names[actor.user_id]}
-        enter(turn, dict.fromkeys(called, ROLE_MEMBER), 0, called, added=[other_id])
+        enter(turn, dict.fromkeys(called, ROLE_MEMBER), 0, called, added_by=actor.user_id)
         return DirectGroup(turn.group_id)
 
     return Script(DirectGroup, script)

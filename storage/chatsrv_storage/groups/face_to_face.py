@@ -4,8 +4,8 @@ import attrs
 
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.lifecycle import found
-from chatsrv_storage.groups.membership import admit, enter
-from chatsrv_storage.groups.models import ROLE_OWNER, Actor, Rules
+from chatsrv_storage.groups.membership import admit, departure, enter
+from chatsrv_storage.groups.models import ROLE_MEMBER, ROLE_OWNER, Actor, Rules
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.replies import GroupEntry
@@ -28,7 +28,8 @@ def _over() -> Refusal:
 def join_by_code(code: RandomCode, name: str, max_members: int) -> Script[GroupEntry]:
     """Into the group of a code: made, with this name, by whoever comes first. Replies GroupEntry.
 
-    Raises Refusal: lobby_over (the time, a group that was dissolved or lets people in by approval now), group_full, banned.
+    Raises Refusal: lobby_over (the time, a group that was dissolved or lets people in by its
+    admins only now, somebody who was removed from it), group_full, banned.
     """
 
     def script(turn: GroupTransaction, actor: Actor) -> GroupEntry:
@@ -37,7 +38,7 @@ def join_by_code(code: RandomCode, name: str, max_members: int) -> Script[GroupE
         if turn.group is None:
             found(turn, actor, name, Rules(max_members=max_members))
             record = turn.append(actor, "created", name, {"members": []})
-            enter(turn, {actor.user_id: ROLE_OWNER}, 0, added=())
+            enter(turn, {actor.user_id: ROLE_OWNER}, 0)
             turn.conn.execute("insert into random_code values (?, ?, ?, ?)", attrs.astuple(code))
             return GroupEntry(turn.group_id, name, record.seq, False)
         row = turn.conn.execute(
@@ -47,6 +48,11 @@ def join_by_code(code: RandomCode, name: str, max_members: int) -> Script[GroupE
             raise _over()
         if turn.member(actor.user_id) is not None:
             return GroupEntry(turn.group_id, turn.group.name, turn.group.seq, False)
+        gone = departure(turn, actor.user_id)
+        if gone is not None and not gone.by_oneself:
+            raise Refusal("lobby_over", "you were removed from this group: ask an admin to add you")
+        if turn.group.rules.invite > ROLE_MEMBER:
+            raise Refusal("lobby_over", "only admins let people into this group now: ask one of them")
         if turn.group.rules.approval:
             raise Refusal("lobby_over", "this group lets people in by approval now: ask somebody in it for an invite")
         return GroupEntry(turn.group_id, turn.group.name, admit(turn, actor, [actor.user_id]).seq, False)

@@ -9,12 +9,15 @@ from chatsrv_storage import name_looks
 from chatsrv_storage.accounts.profiles import require_nickname
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.group_state import RULE_COLUMNS
-from chatsrv_storage.groups.membership import banned_until, close, part, person
-from chatsrv_storage.groups.models import BANNED, ROLE_ADMIN, ROLE_OWNER, Actor
+from chatsrv_storage.groups.membership import banned_until, close, part, person, require_enabled, withdraw_request
+from chatsrv_storage.groups.models import BANNED, ROLE_ADMIN, ROLE_OWNER, Actor, EventRecord
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.replies import GroupChange
+
+NICKNAME_EVERY_MS: Final = 60_000
+"""Between two changes of one's nickname in a group: each is a line that everybody reads."""
 
 
 def set_rules(changes: Mapping[str, int | bool], cap: int) -> Script[GroupChange]:
@@ -57,16 +60,25 @@ def hand_over(user_id: int) -> Script[GroupChange]:
 
     def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
         turn.require_over(actor, Operation.HAND_OVER, user_id)
-        _give_role(turn, actor.user_id, ROLE_ADMIN)
-        _give_role(turn, user_id, ROLE_OWNER)
-        # Nobody is above an owner, so nobody could lift it.
-        turn.conn.execute(
-            "update group_member set muted_until = 0 where group_id = ? and user_id = ?", (turn.group_id, user_id)
-        )
-        record = turn.append(actor, "owner", data={"member": person(turn, user_id)})
-        return GroupChange(turn.group_id, record.seq)
+        require_enabled(turn, (user_id,))
+        return GroupChange(turn.group_id, make_owner(turn, actor, user_id).seq)
 
     return Script(GroupChange, script)
+
+
+def make_owner(turn: GroupTransaction, actor: Actor, user_id: int) -> EventRecord:
+    """Make a member the owner; who was is an admin from here on. Nothing is checked here."""
+    owners = turn.conn.execute(
+        "select user_id from group_member where group_id = ? and role = ?", (turn.group_id, ROLE_OWNER)
+    ).fetchall()
+    for (owner,) in owners:
+        _give_role(turn, owner, ROLE_ADMIN)
+    _give_role(turn, user_id, ROLE_OWNER)
+    # Nobody is above an owner, so nobody could lift it.
+    turn.conn.execute(
+        "update group_member set muted_until = 0 where group_id = ? and user_id = ?", (turn.group_id, user_id)
+    )
+    return turn.append(actor, "owner", data={"member": person(turn, user_id)})
 
 
 def _give_role(turn: GroupTransaction, user_id: int, role: int) -> None:
@@ -127,7 +139,7 @@ def ban(user_id: int, until: int) -> Script[GroupChange]:
             " on conflict (group_id, user_id) do update set until = excluded.until, banned_by = excluded.banned_by",
             (turn.group_id, user_id, until, actor.user_id),
         )
-        turn.conn.execute("delete from join_request where group_id = ? and user_id = ?", (turn.group_id, user_id))
+        withdraw_request(turn, user_id)
         if target is not None:
             return part(turn, actor, user_id, BANNED, "banned", until=until)
         return GroupChange(turn.group_id, turn.append(actor, "banned", data={"member": banned, "until": until}).seq)
@@ -169,9 +181,17 @@ def set_nickname(nickname: str) -> Script[GroupChange]:
         require_nickname(nickname)
         if nickname and (other := name_looks.member_like(turn.conn, turn.group_id, actor.user_id, nickname)):
             raise Refusal("bad_field", f"a nickname cannot be the name of another member ('{other}')", "nickname")
+        place = (turn.group_id, actor.user_id)
+        (changed_at,) = turn.conn.execute(
+            "select nickname_at from group_member where group_id = ? and user_id = ?", place
+        ).fetchone()
+        since = turn.now_ms - changed_at
+        if 0 <= since < NICKNAME_EVERY_MS:
+            wait = (NICKNAME_EVERY_MS - since) / 1000
+            raise Refusal("slow_mode", "you changed your nickname here just now: wait a while", retry_after=wait)
         turn.conn.execute(
-            "update group_member set nickname = ? where group_id = ? and user_id = ?",
-            (nickname, turn.group_id, actor.user_id),
+            "update group_member set nickname = ?, nickname_at = ? where group_id = ? and user_id = ?",
+            (nickname, turn.now_ms, *place),
         )
         turn.invalidate_member(actor.user_id)
         return GroupChange(turn.group_id, turn.append(actor, "nickname", nickname).seq)

@@ -5,14 +5,19 @@ revoked, and learns no more than "no such invite" afterwards. Requests to join a
 are told one by one, and the table is the truth.
 """
 
+from typing import Final
+
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.membership import admit, banned_until, person
+from chatsrv_storage.groups.membership import admit, banned_until, departure, person, withdraw_request
 from chatsrv_storage.groups.models import FOREVER, ROLE_ADMIN, Actor, UserEvent
-from chatsrv_storage.groups.permissions import Operation, require_reader
+from chatsrv_storage.groups.permissions import Operation, allow, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.idempotency import Once, earlier_result
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.replies import GroupEntry, NoReply, StoredInvite
+
+REJOIN_AFTER_MS: Final = 60_000
+"""Who left a group does not come back by a code before that: otherwise going and coming would be a way to speak."""
 
 _GOOD = "expires_at > ? and (max_uses = 0 or uses < max_uses)"
 
@@ -24,7 +29,12 @@ def make_invite(code: str, expires_at: int, max_uses: int, most: int) -> Script[
         turn.require(actor, Operation.INVITE)
         if expires_at <= turn.now_ms:
             raise Refusal("bad_field", "this time is over by the server's clock", "expires_at")
-        turn.conn.execute(f"delete from invite where group_id = ? and not ({_GOOD})", (turn.group_id, turn.now_ms))
+        # A code that is used up gets a use back when a request by it is rejected.
+        turn.conn.execute(
+            f"delete from invite where group_id = ? and not ({_GOOD}) and (expires_at <= ?"
+            " or code not in (select code from join_request where group_id = invite.group_id))",
+            (turn.group_id, turn.now_ms, turn.now_ms),
+        )
         (good,) = turn.conn.execute("select count(*) from invite where group_id = ?", (turn.group_id,)).fetchone()
         if good >= most:
             raise Refusal("too_many", f"this group has {good} invites: revoke one first")
@@ -63,8 +73,9 @@ def invites(conn: SqlConnection, user_id: int, group_id: int, now_ms: int) -> li
     require_reader(conn, user_id, group_id, now_ms, Operation.MANAGE_INVITES if everybody else Operation.INVITE)
     rows = conn.execute(
         "select i.code, i.made_by, u.name, i.made_at, i.expires_at, i.max_uses, i.uses from invite i"
-        f" join person u on u.id = i.made_by where group_id = ? and (? <> 0 or i.made_by = ?) and {_GOOD}"
-        " order by i.made_at, i.code",
+        " join person u on u.id = i.made_by and u.disabled = 0 join chat_group g on g.id = i.group_id"
+        " join group_member m on m.group_id = i.group_id and m.user_id = i.made_by and m.role >= g.who_invites"
+        f" where i.group_id = ? and (? <> 0 or i.made_by = ?) and {_GOOD} order by i.made_at, i.code",
         (group_id, int(everybody), user_id, now_ms),
     )
     return [StoredInvite(*row) for row in rows]
@@ -95,14 +106,21 @@ def join(code: str, note: str, most: int) -> Script[GroupEntry]:
         group = turn.group
         if group is None or _leads_to(turn.conn, code, turn.now_ms) != turn.group_id:
             raise _unknown()
+        _require_maker(turn, code)
         if turn.member(actor.user_id) is not None:
             raise Refusal("already_member", "you are in this group already")
         until = banned_until(turn, actor.user_id)
         if until:
             wait = 0.0 if until == FOREVER else (until - turn.now_ms) / 1000
             raise Refusal("banned", "you are banned from this group", retry_after=wait)
+        gone = departure(turn, actor.user_id)
+        if gone is not None and gone.by_oneself and turn.now_ms - gone.at < REJOIN_AFTER_MS:
+            wait = (REJOIN_AFTER_MS - max(turn.now_ms - gone.at, 0)) / 1000
+            raise Refusal("slow_mode", "you left this group just now: come back in a while", retry_after=wait)
         if group.rules.approval:
-            if _ask(turn, actor, note, most):
+            if note and gone is not None and gone.muted_until > turn.now_ms:
+                raise Refusal("muted", "you are muted in this group: ask without a note", "note")
+            if _ask(turn, actor, note, most, code):
                 _use(turn, code)
             return GroupEntry(turn.group_id, group.name, 0, True)
         _use(turn, code)
@@ -111,11 +129,24 @@ def join(code: str, note: str, most: int) -> Script[GroupEntry]:
     return Script(GroupEntry, script)
 
 
+def _require_maker(turn: GroupTransaction, code: str) -> None:
+    """Raise Refusal (invite_unknown) where the maker of a code may no longer invite people."""
+    made_by, disabled = turn.conn.execute(
+        "select i.made_by, p.disabled from invite i join person p on p.id = i.made_by where i.code = ?", (code,)
+    ).fetchone()
+    try:
+        allow(Operation.INVITE, turn.group, turn.member(made_by), turn.now_ms)
+    except Refusal:
+        raise _unknown() from None
+    if disabled:
+        raise _unknown()
+
+
 def _use(turn: GroupTransaction, code: str) -> None:
     turn.conn.execute("update invite set uses = uses + 1 where code = ?", (code,))
 
 
-def _ask(turn: GroupTransaction, actor: Actor, note: str, most: int) -> bool:
+def _ask(turn: GroupTransaction, actor: Actor, note: str, most: int, code: str) -> bool:
     """Store the request, or its new note; tell the admins of a new one. Answers whether it is new."""
     known = turn.conn.execute(
         "update join_request set note = ? where group_id = ? and user_id = ? returning 1",
@@ -126,7 +157,10 @@ def _ask(turn: GroupTransaction, actor: Actor, note: str, most: int) -> bool:
     (waiting,) = turn.conn.execute("select count(*) from join_request where group_id = ?", (turn.group_id,)).fetchone()
     if waiting >= most:
         raise Refusal("too_many", f"{waiting} people wait to be let into this group: try again later")
-    turn.conn.execute("insert into join_request values (?, ?, ?, ?)", (turn.group_id, actor.user_id, note, turn.now_ms))
+    turn.conn.execute(
+        "insert into join_request (group_id, user_id, note, made_at, code) values (?, ?, ?, ?, ?)",
+        (turn.group_id, actor.user_id, note, turn.now_ms, code),
+    )
     _tell_admins(turn, "join_requested", turn.group_id, actor.user_id, actor.name, note, turn.now_ms)
     return True
 
@@ -157,16 +191,17 @@ def decide(user_id: int, *, accept: bool) -> Script[NoReply]:
 
     def script(turn: GroupTransaction, actor: Actor) -> NoReply:
         turn.require(actor, Operation.ADMIT)
-        asked = turn.conn.execute(
-            "delete from join_request where group_id = ? and user_id = ? returning 1", (turn.group_id, user_id)
-        ).fetchall()
-        if not asked:
+        place = (turn.group_id, user_id)
+        if turn.conn.execute("select 1 from join_request where group_id = ? and user_id = ?", place).fetchone() is None:
             raise Refusal("request_unknown", "this person does not ask to join", "user_id")
         person(turn, user_id)
         _tell_admins(turn, "join_decided", turn.group_id, user_id, accept)
         if accept:
-            admit(turn, actor, [user_id], asked=True)
+            # The use of the code stays counted: it let them in.
+            turn.conn.execute("delete from join_request where group_id = ? and user_id = ?", place)
+            admit(turn, actor, [user_id])
         else:
+            withdraw_request(turn, user_id)
             turn.add_effect(UserEvent(user_id, "join_decided", (turn.group_id, user_id, False)))
         return NoReply()
 

@@ -7,31 +7,36 @@ import attrs
 
 from chatsrv_names import title_problem
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups import group_list
+from chatsrv_storage.groups import consent, group_list
 from chatsrv_storage.groups.group_state import GroupState
-from chatsrv_storage.groups.membership import admit, close, enter, part, people
+from chatsrv_storage.groups.membership import admit, close, enter, part, people, require_newcomers
 from chatsrv_storage.groups.models import GROUP, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, Actor, GroupSummary, Rules
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
-from chatsrv_storage.replies import GroupChange
+from chatsrv_storage.replies import GroupAddition, GroupChange
 
 
-def make(name: str, members: Sequence[int], *, history: bool, max_members: int) -> Script[GroupChange]:
-    """Make the turn's group, owned by the actor, with these people. Replies GroupChange."""
+def make(name: str, members: Sequence[int], *, history: bool, max_members: int) -> Script[GroupAddition]:
+    """Make the turn's group, owned by the actor, with these people. Replies GroupAddition."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupAddition:
         if turn.group is not None:
             raise Refusal("internal", "a group with this id exists already")
         require_title(name)
         rules = Rules(history=history, max_members=max_members)
         found(turn, actor, name, rules)
         others = [user_id for user_id in dict.fromkeys(members) if user_id != actor.user_id]
-        record = turn.append(actor, "created", name, {"members": people(turn, others)})
-        enter(turn, {actor.user_id: ROLE_OWNER, **dict.fromkeys(others, ROLE_MEMBER)}, 0, added=others)
-        return GroupChange(turn.group_id, record.seq)
+        people(turn, others)
+        invited = consent.to_invite(turn, actor, others)
+        added = [user_id for user_id in others if user_id not in invited]
+        record = turn.append(actor, "created", name, {"members": people(turn, added)})
+        roles = {actor.user_id: ROLE_OWNER, **dict.fromkeys(added, ROLE_MEMBER)}
+        enter(turn, roles, 0, added_by=actor.user_id)
+        consent.invite(turn, actor, invited)
+        return GroupAddition(turn.group_id, record.seq, invited)
 
-    return Script(GroupChange, script)
+    return Script(GroupAddition, script)
 
 
 def require_title(name: str) -> None:
@@ -63,19 +68,24 @@ def rename(name: str) -> Script[GroupChange]:
     return Script(GroupChange, script)
 
 
-def add(members: Sequence[int]) -> Script[GroupChange]:
-    """Add people, all or none. Replies GroupChange."""
+def add(members: Sequence[int]) -> Script[GroupAddition]:
+    """Add people, or invite those who have to agree: all or none. Replies GroupAddition."""
 
-    def script(turn: GroupTransaction, actor: Actor) -> GroupChange:
+    def script(turn: GroupTransaction, actor: Actor) -> GroupAddition:
         group, mine = turn.require(actor, Operation.ADD)
         if group.rules.approval and mine.role < ROLE_ADMIN:
             raise Refusal("approval_needed", "admins let people into this group: give the person an invite")
         newcomers = list(dict.fromkeys(members))
         if not newcomers:
             raise Refusal("bad_field", "name at least one person to add", "members")
-        return GroupChange(turn.group_id, admit(turn, actor, newcomers).seq)
+        require_newcomers(turn, people(turn, newcomers))
+        invited = consent.to_invite(turn, actor, newcomers)
+        added = [user_id for user_id in newcomers if user_id not in invited]
+        seq = admit(turn, actor, added, actor.user_id).seq if added else 0
+        consent.invite(turn, actor, invited)
+        return GroupAddition(turn.group_id, seq, invited)
 
-    return Script(GroupChange, script)
+    return Script(GroupAddition, script)
 
 
 def remove(user_id: int) -> Script[GroupChange]:
@@ -137,12 +147,13 @@ def shown(conn: SqlConnection, user_id: int, group_id: int) -> tuple[GroupSummar
 
 def members(
     conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int
-) -> list[tuple[int, str, int, int, str, int]]:
-    """(id, name, role, joined at, nickname, muted until) of a page of members by id. Raises Refusal for a stranger."""
+) -> list[tuple[int, str, int, int, str, int, bool]]:
+    """(id, name, role, joined at, nickname, muted until, disabled) of a page of members by id. Raises Refusal for a stranger."""
     require_reader(conn, user_id, group_id)
-    return conn.execute(
-        "select m.user_id, u.name, m.role, m.joined_at, m.nickname, m.muted_until from group_member m"
+    rows = conn.execute(
+        "select m.user_id, u.name, m.role, m.joined_at, m.nickname, m.muted_until, u.disabled from group_member m"
         " join person u on u.id = m.user_id"
         " where m.group_id = ? and m.user_id > ? and m.role > 0 order by m.user_id limit ?",
         (group_id, after, limit),
-    ).fetchall()
+    )
+    return [(*row[:6], bool(row[6])) for row in rows]

@@ -7,6 +7,8 @@ starts anew, as a newcomer; only a mute outlasts that, since otherwise leaving w
 from collections.abc import Collection, Sequence
 from typing import Final
 
+import attrs
+
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.engine.bulk_sql import select_in
 from chatsrv_storage.errors import Refusal
@@ -45,28 +47,71 @@ def banned_until(turn: GroupTransaction, user_id: int) -> int:
     return 0 if row is None else row[0]
 
 
-def admit(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int], *, asked: bool = False) -> EventRecord:
-    """Let people in: all or none, with one event. `asked`: they want to come in, and do not count as added by others.
+def admit(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int], added_by: int = 0) -> EventRecord:
+    """Let people in: all or none, with one event; `added_by` put them in (0: they wanted to come).
 
-    Raises Refusal: already in, banned, unknown, no room, no group, in too many groups.
+    Raises Refusal: already in, banned, disabled, unknown, no room, no group, in too many groups.
     """
     group = turn.group
     if group is None or group.dissolved_at:
         raise group_unknown_error()
     named = people(turn, user_ids)
+    require_newcomers(turn, named)
+    require_enabled(turn, user_ids)
+    before = group.seq
+    record = turn.append(actor, "added", data={"members": named})
+    enter(turn, dict.fromkeys(user_ids, ROLE_MEMBER), 0 if group.rules.history else before, added_by=added_by)
+    for user_id in user_ids:
+        withdraw_request(turn, user_id)
+    turn.conn.executemany(
+        "delete from invitation where user_id = ? and group_id = ?", [(each, turn.group_id) for each in user_ids]
+    )
+    return record
+
+
+def require_newcomers(turn: GroupTransaction, named: Sequence[Sequence[Any]]) -> None:
+    """Raise Refusal (already_member, banned) where one of these people, as [id, name], cannot come in."""
     for user_id, name in named:
         if turn.member(user_id) is not None:
             raise Refusal("already_member", f"{name} is in the group already", "members")
         if banned_until(turn, user_id):
             raise Refusal("banned", f"{name} is banned from the group", "members")
-    before = group.seq
-    record = turn.append(actor, "added", data={"members": named})
-    added = [] if asked else [user_id for user_id in user_ids if user_id != actor.user_id]
-    enter(turn, dict.fromkeys(user_ids, ROLE_MEMBER), 0 if group.rules.history else before, added=added)
-    turn.conn.executemany(
-        "delete from join_request where group_id = ? and user_id = ?", [(turn.group_id, each) for each in user_ids]
-    )
-    return record
+
+
+def require_enabled(turn: GroupTransaction, user_ids: Sequence[int]) -> None:
+    """Raise Refusal (user_disabled) where the account of one of these is disabled."""
+    for (name,) in select_in(turn.conn, "select name from person where disabled <> 0 and id in", user_ids):
+        raise Refusal("user_disabled", f"the account of {name} is disabled", "members")
+
+
+def withdraw_request(turn: GroupTransaction, user_id: int) -> bool:
+    """Take back a request to join, and give its invite the use back; answers whether there was one."""
+    rows = turn.conn.execute(
+        "delete from join_request where group_id = ? and user_id = ? returning code", (turn.group_id, user_id)
+    ).fetchall()
+    for (code,) in rows:
+        turn.conn.execute("update invite set uses = uses - 1 where code = ? and uses > 0", (code,))
+    return bool(rows)
+
+
+@attrs.frozen(slots=True)
+class Departure:
+    """How somebody who was in the group went: by themselves or not, when, and until when they are muted."""
+
+    by_oneself: bool
+    at: int
+    muted_until: int
+
+
+def departure(turn: GroupTransaction, user_id: int) -> Departure | None:
+    """How this user left the turn's group; None for who is in it or never was."""
+    row = turn.conn.execute(
+        "select e.sender_id = m.user_id, e.sent_at, m.muted_until from group_member m"
+        " join message e on e.group_id = m.group_id and e.seq = m.left_seq"
+        " where m.group_id = ? and m.user_id = ? and m.role = 0",
+        (turn.group_id, user_id),
+    ).fetchone()
+    return None if row is None else Departure(bool(row[0]), row[1], row[2])
 
 
 def enter(
@@ -75,29 +120,40 @@ def enter(
     visible_from: int,
     names: dict[int, str] | None = None,
     *,
-    added: Collection[int],
+    added_by: int = 0,
 ) -> None:
     """Rows and effects for people who come in with the event at the head; their cursor stands right before it.
 
     For a group that is being made, or through `admit`: nothing is checked here but the room, and how many groups
-    they are in. `names` is what the group is called by each, where they differ; `added` are those whom others put in.
+    they are in. `names` is what the group is called by each, where they differ. `added_by` put everybody else in; 0:
+    they came by themselves.
     """
     group = turn.group
     assert group is not None
     if group.members + len(roles) > group.rules.max_members:
         raise Refusal("group_full", f"the group has {group.members} of at most {group.rules.max_members} members")
-    _count_groups(turn, roles, added)
+    _count_groups(turn, roles, [user_id for user_id in roles if added_by not in (0, user_id)])
     group.members += len(roles)
     turn.conn.execute("update chat_group set members = ? where id = ?", (group.members, turn.group_id))
     turn.conn.executemany(
         "insert into group_member (group_id, user_id, role, joined_at, visible_from, read_seq, read_ordinal,"
-        " joined_seq, version) values (?, ?, ?, ?, ?, ?, ?, ?, 0)"
+        " joined_seq, added_by, version) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
         " on conflict (group_id, user_id) do update set role = excluded.role,"
         " joined_at = excluded.joined_at, visible_from = excluded.visible_from, left_seq = 0, nickname = '',"
         " read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal, own_above = 0, quiet = 0, delivered_seq = 0,"
-        " joined_seq = excluded.joined_seq",
+        " joined_seq = excluded.joined_seq, added_by = excluded.added_by",
         [
-            (turn.group_id, user_id, role, turn.now_ms, visible_from, group.seq, group.ordinal, group.seq)
+            (
+                turn.group_id,
+                user_id,
+                role,
+                turn.now_ms,
+                visible_from,
+                group.seq,
+                group.ordinal,
+                group.seq,
+                0 if user_id == added_by else added_by,
+            )
             for user_id, role in roles.items()
         ],
     )
@@ -163,3 +219,4 @@ def close(turn: GroupTransaction) -> None:
         _take_out(turn, user_id, group.seq, DISSOLVED)
     turn.conn.execute("delete from invite where group_id = ?", (turn.group_id,))
     turn.conn.execute("delete from join_request where group_id = ?", (turn.group_id,))
+    turn.conn.execute("delete from invitation where group_id = ?", (turn.group_id,))

@@ -27,6 +27,7 @@ class Permission:
     speaks: it says something that everybody sees: not for who is muted, nor for members while only admins speak.
     paced:  it is a message: not before slow mode lets one speak again.
     over:   it is done to somebody whose role must be lower than one's own.
+    mutual: in a conversation of two, it is possible only while neither blocks the other and both accounts are enabled.
     """
 
     description: str
@@ -35,6 +36,7 @@ class Permission:
     blocked_by_mute: bool = False
     slow_mode_applies: bool = False
     needs_higher_role: bool = False
+    mutual: bool = False
 
 
 class Operation(Enum):
@@ -43,20 +45,30 @@ class Operation(Enum):
     READ = Permission("read messages, members, pins, reactions and receipts, and search", ROLE_MEMBER, direct=True)
     MARK = Permission("move one's own cursors and settings", ROLE_MEMBER, direct=True)
     SPEAK = Permission(
-        "send and forward messages here", ROLE_MEMBER, direct=True, blocked_by_mute=True, slow_mode_applies=True
+        "send and forward messages here",
+        ROLE_MEMBER,
+        direct=True,
+        blocked_by_mute=True,
+        slow_mode_applies=True,
+        mutual=True,
     )
-    REACT = Permission("react to a message", ROLE_MEMBER, direct=True, blocked_by_mute=True)
-    EDIT_OWN = Permission("edit one's own messages", ROLE_MEMBER, direct=True, blocked_by_mute=True)
-    RECALL_OWN = Permission("recall one's own messages", ROLE_MEMBER, direct=True)
+    REACT = Permission("react to a message", ROLE_MEMBER, direct=True, blocked_by_mute=True, mutual=True)
+    EDIT_OWN = Permission("edit one's own messages", ROLE_MEMBER, direct=True, blocked_by_mute=True, mutual=True)
+    RECALL_OWN = Permission("recall one's own messages", ROLE_MEMBER, direct=True, mutual=True)
     RECALL_OTHERS = Permission("recall a message of somebody with a lower role", ROLE_ADMIN, needs_higher_role=True)
     READ_EDITS = Permission("read what messages said before they were edited", ROLE_ADMIN)
-    PIN = Permission("pin messages and take pins away", "pin", direct=True)
+    PIN = Permission("pin messages and take pins away", "pin", direct=True, mutual=True)
     MENTION_ALL = Permission("mention everybody", "mention_all")
     SEND_PACKET = Permission(
-        "prepare and send red packets", ROLE_MEMBER, direct=True, blocked_by_mute=True, slow_mode_applies=True
+        "prepare and send red packets",
+        ROLE_MEMBER,
+        direct=True,
+        blocked_by_mute=True,
+        slow_mode_applies=True,
+        mutual=True,
     )
     OPEN_PACKET = Permission("grab, open and look at red packets", ROLE_MEMBER, direct=True)
-    NICKNAME = Permission("set one's own nickname", ROLE_MEMBER)
+    NICKNAME = Permission("set one's own nickname", ROLE_MEMBER, blocked_by_mute=True)
     LEAVE = Permission("leave", ROLE_MEMBER)
     ADD = Permission("add people", "invite")
     INVITE = Permission("make invites, and list and revoke one's own", "invite")
@@ -66,8 +78,8 @@ class Operation(Enum):
     MUTE = Permission("mute members and let them speak again", ROLE_ADMIN, needs_higher_role=True)
     BAN = Permission("ban people", ROLE_ADMIN, needs_higher_role=True)
     LIFT_BAN = Permission("list bans and lift them", ROLE_ADMIN)
-    RENAME = Permission("rename the group", ROLE_ADMIN)
-    NOTICE = Permission("put up and take down the notice", ROLE_ADMIN)
+    RENAME = Permission("rename the group", ROLE_ADMIN, blocked_by_mute=True)
+    NOTICE = Permission("put up and take down the notice", ROLE_ADMIN, blocked_by_mute=True)
     RULES = Permission("change the rules", ROLE_ADMIN)
     APPOINT = Permission("appoint and dismiss admins", ROLE_OWNER, needs_higher_role=True)
     HAND_OVER = Permission("hand the group over", ROLE_OWNER, needs_higher_role=True)

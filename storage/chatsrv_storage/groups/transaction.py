@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeAlias, cast
 
 import attrs
 
-from chatsrv_storage.accounts.profiles import require_pair_not_blocked
+from chatsrv_storage.accounts.profiles import require_pair_can_talk
 from chatsrv_storage.engine.bulk_sql import execute_rows
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
@@ -171,8 +171,8 @@ class GroupTransaction:
     def require(self, actor: Actor, operation: Operation = Operation.READ) -> tuple[GroupState, MemberState]:
         """The group and the actor's row in it, if they may do this. Raises Refusal."""
         group, member = allow(operation, self.group, self.member(actor.user_id), self.now_ms)
-        if group.kind == DIRECT and operation.value.blocked_by_mute:
-            require_pair_not_blocked(self.conn, self.group_id)
+        if group.kind == DIRECT and operation.value.mutual:
+            require_pair_can_talk(self.conn, self.group_id)
         return group, member
 
     def require_over(self, actor: Actor, operation: Operation, user_id: int) -> tuple[GroupState, MemberState]:

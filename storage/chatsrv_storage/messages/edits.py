@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from chatsrv_storage.accounts.profiles import blocking
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor, EventData, EventRecord, PartlyHidden
 from chatsrv_storage.groups.permissions import Operation, allow, least_role, require_reader
@@ -70,6 +71,9 @@ def _require_calls(
     for user_id in called:
         if user_id not in before.get("mentions", ()) and turn.member(user_id) is None:
             raise Refusal("not_member", "somebody mentioned is not in the group", "mentions")
+    # Who blocks the actor is not called anew; the text stays as it is.
+    deaf = blocking(turn.conn, actor.user_id, called) - set(before.get("mentions", ())) if called else set[int]()
+    called = [user_id for user_id in called if user_id not in deaf]
     if called:
         calls["mentions"] = called
     if mention_all:

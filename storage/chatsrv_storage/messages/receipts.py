@@ -36,6 +36,10 @@ _HAS = "max(m.delivered_seq, m.read_seq) >= ? and u.hidden = 0"
 """Whether a member has a message. Who is hidden shows in no receipt: it would tell when they are there."""
 
 
+_TELLS = "not exists (select 1 from block b where b.user_id = m.user_id and b.blocked_id = ?)"
+"""Who blocks the sender tells them neither that they have a message nor that they read it."""
+
+
 def receipts(
     conn: SqlConnection, user_id: int, group_id: int, of: int, after: int, limit: int
 ) -> tuple[list[tuple[int, str, bool]], tuple[int, int, int]]:
@@ -50,15 +54,15 @@ def receipts(
         raise Refusal("forbidden", "receipts are for the sender of a message", "of")
     others = (group_id, user_id, of)
     counts = conn.execute(
-        f"select count(*), coalesce(sum(case when {_HAS} then 1 else 0 end), 0),"
-        " coalesce(sum(case when m.read_seq >= ? and u.hidden = 0 then 1 else 0 end), 0)"
+        f"select count(*), coalesce(sum(case when {_HAS} and {_TELLS} then 1 else 0 end), 0),"
+        f" coalesce(sum(case when m.read_seq >= ? and u.hidden = 0 and {_TELLS} then 1 else 0 end), 0)"
         f" from group_member m{_OTHERS}",
-        (of, of, *others),
+        (of, user_id, of, user_id, *others),
     ).fetchone()
     rows = conn.execute(
         f"select m.user_id, u.name, m.read_seq >= ? from group_member m{_OTHERS}"
-        f" and {_HAS} and m.user_id > ? order by m.user_id limit ?",
-        (of, *others, of, after, limit),
+        f" and {_HAS} and {_TELLS} and m.user_id > ? order by m.user_id limit ?",
+        (of, *others, of, user_id, after, limit),
     ).fetchall()
     return [(row[0], row[1], bool(row[2])) for row in rows], counts
 

@@ -127,7 +127,7 @@ async def members(here: CommandContext, which: Which) -> None:
                 who.nickname,
                 ROLE_NAMES.get(who.role, ""),
                 clock(who.joined_at),
-                _muted(who.muted_until),
+                "disabled" if who.disabled else _muted(who.muted_until),
                 str(who.user_id),
             )
             for who in found
@@ -144,6 +144,7 @@ async def members(here: CommandContext, which: Which) -> None:
                 "group_id": str(one.group_id),
                 "nickname": who.nickname or None,
                 "muted_until": who.muted_until or None,
+                "disabled": who.disabled,
             }
         )
 
@@ -158,15 +159,26 @@ def _muted(until: int) -> str:
 @group.command("add")
 @online
 async def add(here: CommandContext, which: Which, users: Users) -> None:
-    """Add people to a group: all of them, or (when one cannot be added) none."""
+    """Add people to a group: all of them, or (when one cannot be added) none.
+
+    Who left it before, or does not let you add them, is invited: `chatsrv group invitations`.
+    """
     from chatsrv.cli.lookup import find_group, find_people
 
     async with here.session() as client:
         one = await find_group(here, client, which)
         people = await find_people(client, users)
         changed = await client.group(one.group_id).add_members([person.user_id for person in people])
-    names = [person.name for person in people]
-    here.out.say(f"added {', '.join(names)} to '{one.name}'", group_id=str(one.group_id), seq=changed.seq, added=names)
+    added = [person.name for person in people if person.user_id not in changed.invited]
+    invited = [person.name for person in people if person.user_id in changed.invited]
+    done = [f"{what} {', '.join(names)}" for what, names in (("added", added), ("invited", invited)) if names]
+    here.out.say(
+        f"{' and '.join(done)} to '{one.name}'",
+        group_id=str(one.group_id),
+        seq=changed.seq,
+        added=added,
+        invited=invited,
+    )
 
 
 @group.command("remove")
@@ -189,14 +201,98 @@ async def remove(here: CommandContext, which: Which, users: Users) -> None:
 
 @group.command("leave")
 @online
-async def leave(here: CommandContext, which: Which) -> None:
-    """Leave a group."""
+async def leave(
+    here: CommandContext,
+    which: Annotated[
+        str | None, typer.Argument(metavar="[G]", help="The group: its name or id.", show_default=False)
+    ] = None,
+    added: Annotated[
+        bool, typer.Option("--added", help="All groups that others put you into: `chatsrv group added`.")
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="USER", help="With --added: by this person.", show_default=False)
+    ] = None,
+) -> None:
+    """Leave a group, or all groups that others put you into."""
+    from chatsrv.cli.errors import usage
     from chatsrv.cli.lookup import find_group
 
+    if (which is None) == (not added) or (by is not None and not added):
+        raise usage("name a group, or --added for those that others put you into (--by USER: this person)")
+    if which is None:
+        await _leave_added(here, by)
+        return
     async with here.session() as client:
         one = await find_group(here, client, which)
         changed = await client.group(one.group_id).leave()
     here.out.say(f"you left '{one.name}'", group_id=str(one.group_id), seq=changed.seq)
+
+
+async def _leave_added(here: CommandContext, by: str | None) -> None:
+    from chatsrv.cli.lookup import fold
+
+    async with here.session() as client:
+        groups = [one for one in await client.groups.list_added() if by is None or fold(one.by.name) == fold(by)]
+        left, _ = await client.groups.leave([one.group_id for one in groups])
+    for one in groups:
+        done = one.group_id in left
+        sentence = f"you left '{one.name}'" if done else f"you are still in '{one.name}': its owner stays"
+        here.out.say(sentence, group_id=str(one.group_id), name=one.name, left=done)
+    if not groups and not here.out.json:
+        here.out.note("nobody put you into a group that you are in")
+
+
+@group.command("added")
+@online
+async def added(here: CommandContext) -> None:
+    """Show the groups that others put you into; `chatsrv group leave --added` leaves them."""
+    from chatsrv.cli.events import clock
+
+    async with here.session() as client:
+        groups = await client.groups.list_added()
+    for one in groups:
+        here.out.say(
+            f"{one.name}: by {one.by.name}, {clock(one.joined_at)}, id {one.group_id}",
+            group_id=str(one.group_id), name=one.name, by=one.by.name, joined_at=one.joined_at,
+        )  # fmt: skip
+    if not groups and not here.out.json:
+        here.out.note("nobody put you into a group that you are in")
+
+
+@group.command("invitations")
+@online
+async def invitations(
+    here: CommandContext,
+    accept: Annotated[
+        int | None, typer.Option("--accept", metavar="ID", min=1, help="Come into this group.", show_default=False)
+    ] = None,
+    ignore: Annotated[
+        int | None, typer.Option("--ignore", metavar="ID", min=1, help="Not this group.", show_default=False)
+    ] = None,
+) -> None:
+    """Show into which groups you are invited, accept an invitation, or ignore it."""
+    from chatsrv.cli.errors import usage
+    from chatsrv.cli.events import clock
+
+    if accept is not None and ignore is not None:
+        raise usage("choose between --accept and --ignore")
+    async with here.session() as client:
+        if accept is not None:
+            entered = await client.groups.accept_invitation(accept)
+            here.out.say(f"you are in '{entered.name}' now", group_id=str(accept), name=entered.name, seq=entered.seq)
+            return
+        if ignore is not None:
+            await client.groups.ignore_invitation(ignore)
+            here.out.say("the invitation is off your list", group_id=str(ignore), ignored=True)
+            return
+        found = await client.groups.list_invitations()
+    for one in found:
+        here.out.say(
+            f"{one.name}: by {one.by.name}, {clock(one.made_at)}, id {one.group_id}",
+            group_id=str(one.group_id), name=one.name, by=one.by.name, made_at=one.made_at,
+        )  # fmt: skip
+    if not found and not here.out.json:
+        here.out.note("you are invited into no group")
 
 
 @group.command("rename")

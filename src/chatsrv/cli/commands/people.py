@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from chatsrv_protocol.presence import MyProfile, Presence, Profile
     from chatsrv_protocol.session import Session
 
+ADDED_BY = ("everybody", "known", "nobody")
+"""The values of `who_adds` from 1 on, as one types them."""
+
 User = Annotated[str, typer.Argument(metavar="USER", help="Name of an account.", show_default=False)]
 
 
@@ -76,13 +79,25 @@ async def profile(
     hidden: Annotated[
         bool | None, typer.Option("--hide/--show", help="Whether others see when I am there.", show_default=False)
     ] = None,
+    added_by: Annotated[
+        str | None,
+        typer.Option(
+            "--added-by",
+            metavar="WHO",
+            help="Who may put me into groups: everybody, known (in a group or conversation with me) or nobody.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Show profiles, or change mine."""
     from chatsrv.cli.commands.media import upload
     from chatsrv.cli.errors import usage
     from chatsrv.cli.lookup import find_people
 
-    if users and any(value is not None for value in (avatar_file, nickname, avatar, hidden)):
+    if added_by is not None and added_by not in ADDED_BY:
+        raise usage(f"--added-by is one of {', '.join(ADDED_BY)}")
+    who_adds = None if added_by is None else ADDED_BY.index(added_by) + 1
+    if users and any(value is not None for value in (avatar_file, nickname, avatar, hidden, who_adds)):
         raise usage("you can change your own profile only: name nobody")
     if avatar is not None and avatar_file is not None:
         raise usage("choose between --avatar and --avatar-file")
@@ -90,7 +105,8 @@ async def profile(
         if avatar_file is not None:
             avatar = await upload(here.out, client, avatar_file, kind="image")
         if not users:
-            _show_mine(here, await client.people.set_profile(nickname=nickname, avatar=avatar, hidden=hidden))
+            mine = await client.people.set_profile(nickname=nickname, avatar=avatar, hidden=hidden, who_adds=who_adds)
+            _show_mine(here, mine)
             return
         people = await find_people(client, users)
         for found in await client.people.profiles([person.user_id for person in people]):
@@ -99,12 +115,16 @@ async def profile(
 
 def _show_mine(here: CommandContext, mine: "MyProfile") -> None:
     hides = "; you hide when you are there" if mine.hidden else ""
-    here.out.say(_sentence(mine.profile) + hides, **_record(mine.profile), hidden=mine.hidden)
+    who = ADDED_BY[mine.who_adds - 1]
+    known = "; only whom you know may put you into groups"
+    added = {"known": known, "nobody": "; nobody may put you into groups"}.get(who, "")
+    here.out.say(_sentence(mine.profile) + hides + added, **_record(mine.profile), hidden=mine.hidden, added_by=who)
 
 
 def _sentence(one: "Profile") -> str:
     called = f" is called '{one.nickname}'" if one.nickname else " has no nickname"
-    return f"{one.name}{called}" + (f", avatar {one.avatar}" if one.avatar else "")
+    disabled = ", the account is disabled" if one.disabled else ""
+    return f"{one.name}{called}" + (f", avatar {one.avatar}" if one.avatar else "") + disabled
 
 
 def _record(one: "Profile") -> dict[str, object]:
@@ -113,6 +133,7 @@ def _record(one: "Profile") -> dict[str, object]:
         "name": one.name,
         "nickname": one.nickname,
         "avatar": str(one.avatar) if one.avatar else None,
+        "disabled": one.disabled,
     }
 
 
@@ -164,7 +185,11 @@ async def block(
         str | None, typer.Argument(metavar="USER", help="Whom; nobody: list them.", show_default=False)
     ] = None,
 ) -> None:
-    """Let somebody no longer write to you in a conversation of two, or list whom you block."""
+    """Keep somebody away from you, or list whom you block.
+
+    They write nothing in your conversation of two, add you to no group, call you by no mention, and do not see whether
+    you are there, type or have read something. They are told nothing until they try.
+    """
     from chatsrv.cli.lookup import find_people
 
     async with here.session() as client:

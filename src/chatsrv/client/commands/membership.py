@@ -30,7 +30,7 @@ class MembershipCommands(GroupSubject):
         return await self._client.request(self._client.change(RenameGroup, self.group_id, name), Changed)
 
     async def add_members(self, members: Iterable[int]) -> Changed:
-        """Add users by id: all of them or none."""
+        """Add users by id: all of them or none. `invited` in the answer says who has to accept an invitation first."""
         return await self._client.request(self._client.change(AddMembers, self.group_id, tuple(members)), Changed)
 
     async def remove_member(self, user_id: int) -> Changed:

@@ -29,10 +29,18 @@ class PeopleCommands(Subject):
         return await self._client.request(SetProfile(), MyProfile)
 
     async def set_profile(
-        self, *, nickname: str | None = None, avatar: int | None = None, hidden: bool | None = None
+        self,
+        *,
+        nickname: str | None = None,
+        avatar: int | None = None,
+        hidden: bool | None = None,
+        who_adds: int | None = None,
     ) -> MyProfile:
-        """Change what is given; an empty nickname, or avatar 0, is none. My devices hear ProfileChanged."""
-        return await self._client.request(self._client.build(SetProfile, nickname, avatar, hidden), MyProfile)
+        """Change what is given; an empty nickname, or avatar 0, is none. My devices hear ProfileChanged.
+
+        `who_adds` says who may put me into groups (ADDED_BY_EVERYBODY, ADDED_BY_KNOWN, ADDED_BY_NOBODY).
+        """
+        return await self._client.request(self._client.build(SetProfile, nickname, avatar, hidden, who_adds), MyProfile)
 
     async def profiles(self, people: Sequence[int]) -> tuple[Profile, ...]:
         """The profiles of those who exist, in the order asked."""
