@@ -25,10 +25,18 @@ def test_profile(shell: Shell) -> None:
     assert (mine["name"], mine["nickname"], mine["avatar"], mine["hidden"]) == ("ann", "Ännchen", None, True)
     bob = shell.as_user("bob")
     (shown,) = bob.call("profile", "ann", "--json").records
-    assert shown == {"user_id": mine["user_id"], "name": "ann", "nickname": "", "avatar": None}, "a stranger"
+    assert shown == {"user_id": mine["user_id"], "name": "ann", "nickname": "", "avatar": None, "disabled": False}, (
+        "a stranger"
+    )
     shell.call("group", "create", "acquainted", "bob")
     (shown,) = bob.call("profile", "ann", "--json").records
-    assert shown == {"user_id": mine["user_id"], "name": "ann", "nickname": "Ännchen", "avatar": None}
+    assert shown == {
+        "user_id": mine["user_id"],
+        "name": "ann",
+        "nickname": "Ännchen",
+        "avatar": None,
+        "disabled": False,
+    }
     assert shell.call("profile", "--nickname", "", "--show").out == "ann has no nickname\n"
     assert "name nobody" in shell.call("profile", "bob", "--hide", code=2).err
     assert "medium" in shell.call("profile", "--avatar", "5", code=1).err

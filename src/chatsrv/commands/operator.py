@@ -98,7 +98,7 @@ async def list_all_groups(request: Request, command: wire.ListAllGroups, *, stor
     """The groups of the server. Looking at them is audited too."""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
 
-    def look(conn: SqlConnection) -> list[oversight.OwnedGroup]:
+    def look(conn: SqlConnection) -> list[oversight.GroupOwnership]:
         operator = accounts.require_operator(conn, user_id)
         audit_log.note(conn, now_ms, operator.name, "group_list", str(command.after))
         return oversight.all_groups(conn, command.after, wire.GROUPS_PAGE + 1)

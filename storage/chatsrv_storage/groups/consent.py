@@ -37,7 +37,7 @@ RECENT_MESSAGES: Final = 200
 
 
 @attrs.frozen(slots=True)
-class Invitation:
+class StoredInvitation:
     """A group that a user may enter because somebody in it asked them to."""
 
     group_id: int
@@ -137,7 +137,7 @@ def invite(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int]) -> Non
         turn.add_effect(UserEvent(user_id, "invited", data))
 
 
-def invitations(conn: SqlConnection, user_id: int, now_ms: int) -> list[Invitation]:
+def invitations(conn: SqlConnection, user_id: int, now_ms: int) -> list[StoredInvitation]:
     """The invitations that a user has not answered, the latest first; at most MAX_INVITATIONS."""
     rows = conn.execute(
         "select i.group_id, g.name, i.invited_by, p.name, i.made_at from invitation i join chat_group g on g.id = i.group_id"
@@ -145,7 +145,7 @@ def invitations(conn: SqlConnection, user_id: int, now_ms: int) -> list[Invitati
         " and g.dissolved_at = 0 order by i.made_at desc, i.group_id desc",
         (user_id, now_ms - INVITATION_MS),
     )
-    return [Invitation(*row) for row in rows]
+    return [StoredInvitation(*row) for row in rows]
 
 
 def _unknown() -> Refusal:

@@ -19,7 +19,7 @@ from chatsrv_storage.replies import GroupSuccession, NoReply
 
 
 @attrs.frozen(slots=True)
-class OwnedGroup:
+class GroupOwnership:
     """A group with its owner: (id, name), or None where their account is disabled."""
 
     group_id: int
@@ -28,7 +28,7 @@ class OwnedGroup:
     owner: tuple[int, str] | None
 
 
-def all_groups(conn: SqlConnection, after: int, limit: int) -> list[OwnedGroup]:
+def all_groups(conn: SqlConnection, after: int, limit: int) -> list[GroupOwnership]:
     """A page of the groups of the server by id, without conversations of two and those that were dissolved."""
     rows = conn.execute(
         "select g.id, g.name, g.members, p.id, p.name from chat_group g"
@@ -38,7 +38,7 @@ def all_groups(conn: SqlConnection, after: int, limit: int) -> list[OwnedGroup]:
         (ROLE_OWNER, after, GROUP, limit),
     )
     return [
-        OwnedGroup(group_id, name, members, None if owner_id is None else (owner_id, owner))
+        GroupOwnership(group_id, name, members, None if owner_id is None else (owner_id, owner))
         for group_id, name, members, owner_id, owner in rows
     ]
 
