@@ -229,10 +229,12 @@ async def leave(
 
 
 async def _leave_added(here: CommandContext, by: str | None) -> None:
-    from chatsrv.cli.lookup import fold
+    from chatsrv_names import name_key
 
     async with here.session() as client:
-        groups = [one for one in await client.groups.list_added() if by is None or fold(one.by.name) == fold(by)]
+        groups = [
+            one for one in await client.groups.list_added() if by is None or name_key(one.by.name) == name_key(by)
+        ]
         left, _ = await client.groups.leave([one.group_id for one in groups])
     for one in groups:
         done = one.group_id in left
