@@ -48,6 +48,7 @@ _WHO = Optional(MEMBER_OR_ADMIN)
 _FLAG = Optional(FLAG)
 _REFUSED = (ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN)
 _SPEECH = (*_REFUSED, ErrorCode.MUTED)
+_KEPT_OUT = (ErrorCode.BANNED, ErrorCode.GROUP_FULL, ErrorCode.USER_DISABLED, ErrorCode.TOO_MANY)
 
 
 @command(0x0701, reply=Changed, errors=_REFUSED)
@@ -239,13 +240,10 @@ class Entered:
     errors=(
         ErrorCode.INVITE_UNKNOWN,
         ErrorCode.ALREADY_MEMBER,
-        ErrorCode.BANNED,
-        ErrorCode.GROUP_FULL,
-        ErrorCode.TOO_MANY,
+        *_KEPT_OUT,
         ErrorCode.MESSAGE_REFUSED,
         ErrorCode.SLOW_MODE,
         ErrorCode.MUTED,
-        ErrorCode.USER_DISABLED,
     ),
 )
 class JoinGroup:
@@ -287,14 +285,7 @@ class ListJoinRequests:
 @command(
     0x0710,
     reply=Done,
-    errors=(
-        *_REFUSED,
-        ErrorCode.REQUEST_UNKNOWN,
-        ErrorCode.BANNED,
-        ErrorCode.GROUP_FULL,
-        ErrorCode.USER_DISABLED,
-        ErrorCode.TOO_MANY,
-    ),
+    errors=(*_REFUSED, ErrorCode.REQUEST_UNKNOWN, *_KEPT_OUT),
 )
 class DecideJoin:
     """Let somebody in who asked, or don't: then the request is gone, and they may ask again."""

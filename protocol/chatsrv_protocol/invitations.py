@@ -29,20 +29,20 @@ class Invitation:
     made_at: int = field(TIME)
 
 
-@reply(0x0745)
+@reply(0x0C40)
 class Invitations:
     """What I have not answered, the latest first."""
 
     invitations: tuple[Invitation, ...] = field(ListOf(Struct(Invitation), MAX_INVITATIONS))
 
 
-@command(0x0712, reply=Invitations)
+@command(0x0C01, reply=Invitations)
 class ListInvitations:
     """Into which groups am I invited? Somebody tried to add me where that takes my consent."""
 
 
 @command(
-    0x0713,
+    0x0C02,
     reply=Entered,
     errors=(
         ErrorCode.INVITE_UNKNOWN,
@@ -60,7 +60,7 @@ class AcceptInvitation:
     group_id: int = field(GROUP_ID)
 
 
-@command(0x0714, reply=Done, errors=(ErrorCode.INVITE_UNKNOWN,))
+@command(0x0C03, reply=Done, errors=(ErrorCode.INVITE_UNKNOWN,))
 class IgnoreInvitation:
     """Take an invitation off my list. Nobody is told, and for 30 days nobody invites me into the group again."""
 
@@ -77,7 +77,7 @@ class AddedGroup:
     joined_at: int = field(TIME)
 
 
-@reply(0x0746)
+@reply(0x0C41)
 class AddedGroups:
     """Groups by id; `more` says that others follow the last one."""
 
@@ -85,14 +85,14 @@ class AddedGroups:
     more: bool = field(FLAG)
 
 
-@command(0x0715, reply=AddedGroups)
+@command(0x0C04, reply=AddedGroups)
 class ListAddedGroups:
     """Which groups did others put me into? `after` is the last group id of the page before, or 0."""
 
     after: int = field(GROUP_ID_OR_0, default=0)
 
 
-@reply(0x0747)
+@reply(0x0C42)
 class GroupsLeft:
     """The groups that I left, and those that I did not (an owner stays; I was not in them)."""
 
@@ -100,14 +100,14 @@ class GroupsLeft:
     kept: tuple[int, ...] = field(ListOf(GROUP_ID, MAX_GROUPS_LEFT))
 
 
-@command(0x0716, reply=GroupsLeft)
+@command(0x0C05, reply=GroupsLeft)
 class LeaveGroups:
     """Leave these groups, each by itself: what LeaveGroup does. To repeat it is harmless."""
 
     groups: tuple[int, ...] = field(ListOf(GROUP_ID, MAX_GROUPS_LEFT))
 
 
-@event(0x07C2)
+@event(0x0CC0)
 class Invited:
     """Somebody asks me to come into a group (personal; a hint: the list of invitations is the truth)."""
 

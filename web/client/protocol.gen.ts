@@ -855,26 +855,6 @@ export interface DecideJoin {
 export interface OpenDirect {
   user_id: Id; // user
 }
-/** Into which groups am I invited? Somebody tried to add me where that takes my consent. */
-export interface ListInvitations {
-}
-/** Come into a group by an invitation, as long as its maker may add people there. It is kept for 30 days. */
-export interface AcceptInvitation {
-  client_id: Uint8Array;
-  group_id: Id; // group
-}
-/** Take an invitation off my list. Nobody is told, and for 30 days nobody invites me into the group again. */
-export interface IgnoreInvitation {
-  group_id: Id; // group
-}
-/** Which groups did others put me into? `after` is the last group id of the page before, or 0. */
-export interface ListAddedGroups {
-  after?: Id; // group
-}
-/** Leave these groups, each by itself: what LeaveGroup does. To repeat it is harmless. */
-export interface LeaveGroups {
-  groups: Id[];
-}
 /** Who is banned now, by user id; `more` says that others follow the last one. */
 export interface Bans {
   bans: Ban[];
@@ -899,20 +879,6 @@ export interface Entered {
 export interface JoinRequests {
   requests: JoinRequest[];
   more: boolean;
-}
-/** What I have not answered, the latest first. */
-export interface Invitations {
-  invitations: Invitation[];
-}
-/** Groups by id; `more` says that others follow the last one. */
-export interface AddedGroups {
-  groups: AddedGroup[];
-  more: boolean;
-}
-/** The groups that I left, and those that I did not (an owner stays; I was not in them). */
-export interface GroupsLeft {
-  left: Id[];
-  kept: Id[];
 }
 /** The group's rules are these now (in its sequence). */
 export interface RulesChanged {
@@ -1025,10 +991,6 @@ export interface JoinDecided {
   group_id: Id; // group
   user_id: Id; // user
   accepted: boolean;
-}
-/** Somebody asks me to come into a group (personal; a hint: the list of invitations is the truth). */
-export interface Invited {
-  invitation: Invitation;
 }
 /** Give a text of mine other words. Nobody finds the old ones any more, but admins, if the group keeps edits. */
 export interface Edit {
@@ -1339,6 +1301,44 @@ export interface AvatarSet {
   sent_at: number; // time
   media_id: Id; // medium
 }
+/** Into which groups am I invited? Somebody tried to add me where that takes my consent. */
+export interface ListInvitations {
+}
+/** Come into a group by an invitation, as long as its maker may add people there. It is kept for 30 days. */
+export interface AcceptInvitation {
+  client_id: Uint8Array;
+  group_id: Id; // group
+}
+/** Take an invitation off my list. Nobody is told, and for 30 days nobody invites me into the group again. */
+export interface IgnoreInvitation {
+  group_id: Id; // group
+}
+/** Which groups did others put me into? `after` is the last group id of the page before, or 0. */
+export interface ListAddedGroups {
+  after?: Id; // group
+}
+/** Leave these groups, each by itself: what LeaveGroup does. To repeat it is harmless. */
+export interface LeaveGroups {
+  groups: Id[];
+}
+/** What I have not answered, the latest first. */
+export interface Invitations {
+  invitations: Invitation[];
+}
+/** Groups by id; `more` says that others follow the last one. */
+export interface AddedGroups {
+  groups: AddedGroup[];
+  more: boolean;
+}
+/** The groups that I left, and those that I did not (an owner stays; I was not in them). */
+export interface GroupsLeft {
+  left: Id[];
+  kept: Id[];
+}
+/** Somebody asks me to come into a group (personal; a hint: the list of invitations is the truth). */
+export interface Invited {
+  invitation: Invitation;
+}
 /** What each command sends and how it is answered. */
 export interface Commands {
   Ping: { send: Ping; reply: Pong };
@@ -1396,11 +1396,6 @@ export interface Commands {
   ListJoinRequests: { send: ListJoinRequests; reply: JoinRequests };
   DecideJoin: { send: DecideJoin; reply: Done };
   OpenDirect: { send: OpenDirect; reply: GroupShown };
-  ListInvitations: { send: ListInvitations; reply: Invitations };
-  AcceptInvitation: { send: AcceptInvitation; reply: Entered };
-  IgnoreInvitation: { send: IgnoreInvitation; reply: Done };
-  ListAddedGroups: { send: ListAddedGroups; reply: AddedGroups };
-  LeaveGroups: { send: LeaveGroups; reply: GroupsLeft };
   Edit: { send: Edit; reply: Changed };
   Recall: { send: Recall; reply: Changed };
   React: { send: React; reply: Changed };
@@ -1428,6 +1423,11 @@ export interface Commands {
   MediaUrl: { send: MediaUrl; reply: MediaUrls };
   ListMedia: { send: ListMedia; reply: MediaPage };
   SetAvatar: { send: SetAvatar; reply: Changed };
+  ListInvitations: { send: ListInvitations; reply: Invitations };
+  AcceptInvitation: { send: AcceptInvitation; reply: Entered };
+  IgnoreInvitation: { send: IgnoreInvitation; reply: Done };
+  ListAddedGroups: { send: ListAddedGroups; reply: AddedGroups };
+  LeaveGroups: { send: LeaveGroups; reply: GroupsLeft };
 }
 /** What the server sends unasked, or as parts of an answer. */
 export interface Events {
@@ -1457,7 +1457,6 @@ export interface Events {
   NoticeChanged: NoticeChanged;
   JoinRequested: JoinRequested;
   JoinDecided: JoinDecided;
-  Invited: Invited;
   Edited: Edited;
   Recalled: Recalled;
   Reacted: Reacted;
@@ -1470,6 +1469,7 @@ export interface Events {
   ProfileChanged: ProfileChanged;
   BlockChanged: BlockChanged;
   AvatarSet: AvatarSet;
+  Invited: Invited;
 }
 /** Every code that `Refused.code` can be in this version. */
 export type ErrorCode =
@@ -1840,19 +1840,11 @@ c1 Draining within:n
 70f ListJoinRequests group_id:i after:i="0"
 710 DecideJoin client_id:y group_id:i user_id:i accept:b
 711 OpenDirect user_id:i
-712 ListInvitations
-713 AcceptInvitation client_id:y group_id:i
-714 IgnoreInvitation group_id:i
-715 ListAddedGroups after:i="0"
-716 LeaveGroups groups:*i
 740 Bans bans:*Ban more:b
 741 InviteMade invite:Invite
 742 Invites invites:*Invite
 743 Entered group_id:i name:s seq:n waiting:b
 744 JoinRequests requests:*JoinRequest more:b
-745 Invitations invitations:*Invitation
-746 AddedGroups groups:*AddedGroup more:b
-747 GroupsLeft left:*i kept:*i
 780 RulesChanged group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n rules:GroupRules
 781 RoleChanged group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n member:Person role:n
 782 OwnerChanged group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n member:Person
@@ -1864,7 +1856,6 @@ c1 Draining within:n
 788 NoticeChanged group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n text:s
 7c0 JoinRequested group_id:i request:JoinRequest
 7c1 JoinDecided group_id:i user_id:i accepted:b
-7c2 Invited invitation:Invitation
 801 Edit client_id:y group_id:i of:n text:s mentions:?*i=null mention_all:?b=null
 802 Recall client_id:y group_id:i of:n
 803 React client_id:y group_id:i of:n emoji:s on:b=true
@@ -1916,4 +1907,13 @@ b04 SetAvatar client_id:y group_id:i media_id:i
 b40 MediaUrls url:s thumbnail_url:s expires_at:n
 b41 MediaPage last:n more:b
 b80 AvatarSet group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n media_id:i
+c01 ListInvitations
+c02 AcceptInvitation client_id:y group_id:i
+c03 IgnoreInvitation group_id:i
+c04 ListAddedGroups after:i="0"
+c05 LeaveGroups groups:*i
+c40 Invitations invitations:*Invitation
+c41 AddedGroups groups:*AddedGroup more:b
+c42 GroupsLeft left:*i kept:*i
+cc0 Invited invitation:Invitation
 `;
