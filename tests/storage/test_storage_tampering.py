@@ -16,7 +16,7 @@ from chatsrv_storage.engine.check import check_folder
 
 NOT_COVERED = {
     # What people set for themselves or their groups, and what a restart or a look would set again.
-    "person": {"name_key", "version", "nickname", "avatar", "hidden", "added_day", "added_count"},
+    "person": {"name_key", "version", "nickname", "avatar", "hidden", "who_adds", "added_day", "added_count"},
     "session": {"*"},
     "login_address": {"*"},
     "chat_group": {
@@ -36,8 +36,9 @@ NOT_COVERED = {
             "quiet",
             "read_ordinal",
         ),
-        *("delivered_seq", "joined_seq", "read_seq", "own_above"),
+        *("delivered_seq", "joined_seq", "read_seq", "added_by", "nickname_at", "own_above"),
     },
+    "invitation": {"*"},
     "invite": {"*"},
     "pin": {"*"},
     "reaction": {"*"},
