@@ -1,7 +1,7 @@
 """What transaction scripts answer: named tuples, stored as JSON arrays of their fields under the client id of a command.
 
-A field is a number, a string, a boolean, None or a list of numbers. A stored result outlives an upgrade: add fields at the end, with a
-default, and change none.
+A field is a number, a string, a boolean, None or a list of numbers. A stored result outlives an upgrade: add fields at
+the end, with a default, and change none.
 """
 
 import json

@@ -1,6 +1,7 @@
 """What scripts answer survives being stored, in this version's form and in the forms that are in databases already."""
 
 import json
+from collections.abc import Sequence
 from typing import get_type_hints
 
 import pytest
@@ -14,7 +15,7 @@ CLASSES: list[type[Reply]] = [
     if isinstance(each, type) and issubclass(each, tuple) and each.__module__ == replies.__name__
 ]
 
-VALUES = {int: 2**62 + 1, str: "naïve \N{GRINNING FACE}", bool: True, int | None: None}
+VALUES = {int: 2**62 + 1, str: "naïve \N{GRINNING FACE}", bool: True, int | None: None, Sequence[int]: [3, 4]}
 
 
 @pytest.mark.parametrize("reply", CLASSES, ids=lambda each: each.__name__)
@@ -30,6 +31,8 @@ def test_a_stored_reply_comes_back_as_it_was(reply: type[Reply]) -> None:
     [
         (replies.NoReply, "[]"),
         (replies.GroupChange, "[5,7]"),
+        (replies.GroupAddition, "[5,7,[3,4]]"),
+        (replies.GroupSuccession, '[5,"home",3,4,"ann"]'),
         (replies.StoredMessage, "[5,7,9,3,1790000000000]"),
         (replies.GroupEntry, '[5,"home",7,false]'),
         (replies.StoredInvite, '["code",1,"ann",2,3,0,0]'),

@@ -18,8 +18,8 @@ async def make_group(request: Request, command: wire.MakeGroup, *, ids: Snowflak
     script = lifecycle.make(
         command.name, command.members, history=command.history, max_members=config.max_group_members
     )
-    made_id, seq, *invited = await request.change(group_id, command, script)
-    return wire.GroupMade(made_id, seq, tuple(invited[0]) if invited else ())
+    made = await request.change(group_id, command, script)
+    return wire.GroupMade(made.group_id, made.seq, tuple(made.invited))
 
 
 @handles
@@ -31,9 +31,8 @@ async def rename_group(request: Request, command: wire.RenameGroup) -> wire.Chan
 @handles
 async def add_members(request: Request, command: wire.AddMembers) -> wire.Changed:
     """More people."""
-    reply = await request.change(command.group_id, command, lifecycle.add(command.members))
-    group_id, seq, *invited = reply  # a result kept by an older version has no list
-    return wire.Changed(group_id, seq, tuple(invited[0]) if invited else ())
+    added = await request.change(command.group_id, command, lifecycle.add(command.members))
+    return wire.Changed(added.group_id, added.seq, tuple(added.invited))
 
 
 @handles

@@ -27,7 +27,7 @@ async def list_invitations(request: Request, command: wire.ListInvitations) -> w
 @handles
 async def accept_invitation(request: Request, command: wire.AcceptInvitation) -> Entered:
     """Let the caller into a group by an invitation."""
-    return Entered(*await request.change(command.group_id, command, consent.accept))
+    return Entered(*await request.change(command.group_id, command, consent.ACCEPT))
 
 
 @handles
@@ -57,7 +57,7 @@ async def leave_groups(request: Request, command: wire.LeaveGroups, *, channels:
     kept: list[int] = []
     for group_id in dict.fromkeys(command.groups):
         try:
-            await channels.run(group_id, Command(request.caller.actor, None, lifecycle.leave))
+            await channels.run(group_id, Command(request.caller.actor, None, lifecycle.LEAVE))
         except Refusal as refusal:
             if refusal.code not in ("group_unknown", "owner_must_stay", "forbidden"):
                 raise

@@ -20,6 +20,7 @@ from chatsrv_storage.errors import BackupFailed, Refusal
 from chatsrv_storage.groups import oversight
 from chatsrv_storage.groups.transaction import Command, Script
 from chatsrv_storage.interface import SqlConnection, Storage
+from chatsrv_storage.replies import NoReply
 
 _BACKUP_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -83,13 +84,13 @@ async def enable_user(
     handed: list[wire.OwnedGroup] = []
     for group_id in await request.read(lambda conn: oversight.ungoverned(conn, key)):
         try:
-            reply = await channels.run(group_id, Command(actor, None, oversight.succeed))
+            reply = await channels.run(group_id, Command(actor, None, oversight.SUCCEED))
         except Refusal as refusal:
             if refusal.code != "group_unknown":  # somebody governs it meanwhile
                 raise
             continue
-        gid, name, members, owner_id, owner = reply
-        handed.append(wire.OwnedGroup(gid, name, members, Person(owner_id, owner) if owner_id else None))
+        owner = Person(reply.owner_id, reply.owner) if reply.owner_id else None
+        handed.append(wire.OwnedGroup(reply.group_id, reply.name, reply.members, owner))
     return wire.UserEnabled(tuple(handed[: wire.GROUPS_PAGE]), len(handed) > wire.GROUPS_PAGE)
 
 
@@ -111,7 +112,7 @@ async def list_all_groups(request: Request, command: wire.ListAllGroups, *, stor
     return wire.AllGroups(page, len(rows) > wire.GROUPS_PAGE)
 
 
-async def _oversee(request: Request, channels: Channels, group_id: int, script: Script) -> Done:
+async def _oversee(request: Request, channels: Channels, group_id: int, script: Script[NoReply]) -> Done:
     """Change a group as an operator. The right is checked before a channel is started for any number a client may name."""
     user_id = request.caller.actor.user_id
     await request.read(lambda conn: accounts.require_operator(conn, user_id))
@@ -128,7 +129,7 @@ async def appoint_owner(request: Request, command: wire.AppointOwner, *, channel
 @handles
 async def dissolve_any_group(request: Request, command: wire.DissolveAnyGroup, *, channels: Channels) -> Done:
     """End a group."""
-    return await _oversee(request, channels, command.group_id, oversight.dissolve)
+    return await _oversee(request, channels, command.group_id, oversight.DISSOLVE)
 
 
 @handles

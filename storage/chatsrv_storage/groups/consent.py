@@ -173,7 +173,7 @@ def _accept(turn: GroupTransaction, actor: Actor) -> GroupEntry:
     return GroupEntry(turn.group_id, group.name, admit(turn, actor, [actor.user_id]).seq, False)
 
 
-accept: Final = Script(GroupEntry, _accept)
+ACCEPT: Final = Script(GroupEntry, _accept)
 """Come in by an invitation. Replies GroupEntry. Raises Refusal."""
 
 

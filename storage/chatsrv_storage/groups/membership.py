@@ -69,8 +69,8 @@ def admit(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int], added_b
     return record
 
 
-def require_newcomers(turn: GroupTransaction, named: Sequence[Sequence[Any]]) -> None:
-    """Raise Refusal (already_member, banned) where one of these people, as [id, name], cannot come in."""
+def require_newcomers(turn: GroupTransaction, named: Sequence[tuple[int, str]]) -> None:
+    """Raise Refusal (already_member, banned) where one of these people, as (id, name), cannot come in."""
     for user_id, name in named:
         if turn.member(user_id) is not None:
             raise Refusal("already_member", f"{name} is in the group already", "members")

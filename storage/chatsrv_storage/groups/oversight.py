@@ -88,7 +88,7 @@ def _dissolve(turn: GroupTransaction, actor: Actor) -> NoReply:
     return NoReply()
 
 
-dissolve: Final = Script(NoReply, _dissolve)
+DISSOLVE: Final = Script(NoReply, _dissolve)
 """End the group, as an operator. Replies NoReply."""
 
 
@@ -115,5 +115,5 @@ def _succeed(turn: GroupTransaction, actor: Actor) -> GroupSuccession:
     return GroupSuccession(turn.group_id, group.name, group.members, user_id, name)
 
 
-succeed: Final = Script(GroupSuccession, _succeed)
+SUCCEED: Final = Script(GroupSuccession, _succeed)
 """Replies GroupSuccession: the group with its new owner."""
