@@ -24,6 +24,7 @@ from chatsrv_protocol.governing import (
     UserUnbanned,
 )
 from chatsrv_protocol.groups import Added, Group, MemberRemoved, MembersAdded, Removed
+from chatsrv_protocol.invitations import Invited
 from chatsrv_protocol.messages import Message, MessageExtra
 from chatsrv_protocol.sync import CatchUp, ListGroups, Range, ReadMoved
 from model.truth import Account
@@ -36,6 +37,8 @@ def seen(event: Any) -> Any:
             return "Added", event.group.group_id
         case Removed():
             return "Removed", event.group_id
+        case Invited():
+            return "Invited", event.invitation.group_id
         case ReadMoved():
             return "ReadMoved", event.group_id, event.read_seq
         case QuietSet():

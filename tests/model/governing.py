@@ -24,6 +24,8 @@ from model.people import WHO, People
 from model.truth import ADMIN, MEMBER, OWNER, Group
 
 FOR = st.sampled_from([30_000, 150_000, FOREVER])
+NICKNAME_EVERY = 60_000
+"""Milliseconds between two nicknames of one member."""
 ROLES = st.sampled_from([MEMBER, ADMIN])
 RULES = st.fixed_dictionaries(
     {},
@@ -124,7 +126,7 @@ class Governing(People):
         device = self._usable(device)
         mine = device.account.user_id
         reply = self._ask(device, SetNotice(self._new_id(device), group.group_id, text))
-        if (refusal := group.refusal(mine, ADMIN)) is not None:
+        if (refusal := group.silenced(mine, self._now()[0], ADMIN)) is not None:
             assert reply == refusal
         else:
             group.notice = text
@@ -133,11 +135,14 @@ class Governing(People):
     @rule(device=devices, group=groups, nickname=st.sampled_from(["", "boss"]))
     def set_nickname(self, device: Device, group: Group, nickname: str) -> None:
         device = self._usable(device)
-        mine = device.account.user_id
+        mine, (now_ms, _) = device.account.user_id, self._now()
         reply = self._ask(device, SetNickname(self._new_id(device), group.group_id, nickname))
-        if (refusal := group.refusal(mine)) is not None:
+        if (refusal := group.silenced(mine, now_ms)) is not None:
             assert reply == refusal
+        elif 0 <= now_ms - group.nickname_at.get(mine, 0) < NICKNAME_EVERY:
+            assert reply == "slow_mode"
         else:
+            group.nickname_at[mine] = now_ms
             group.members[mine].nickname = nickname
             self._changed(group, reply, "NicknameChanged", mine, nickname)
 

@@ -10,7 +10,7 @@ from chatsrv_protocol.groups import GroupRules
 from model.base import devices, groups
 from model.device import Device
 from model.people import People
-from model.truth import ATTEMPTS, GRACE, OWNER, WINDOW, Account, Group, Lobby
+from model.truth import ATTEMPTS, GRACE, MEMBER, OWNER, WINDOW, Account, Group, Lobby
 
 PLACES = (None, Position(31_230_000, 121_470_000), Position(39_900_000, 116_400_000))
 """On this network, in Shanghai, and in Beijing."""
@@ -100,6 +100,9 @@ class Lobbies(People):
             assert reply == "lobby_over"
             return multiple()
         elif mine not in group.members:
+            if mine in group.removed or group.rules.invite > MEMBER:
+                assert reply == "lobby_over"
+                return multiple()
             if group.bans.get(mine, 0) > wall:
                 assert reply == "banned"
                 return multiple()

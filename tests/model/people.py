@@ -10,6 +10,7 @@ from hypothesis.stateful import initialize, multiple, rule
 from support.server_kit import Client, RefusedError, connect
 
 from chatsrv_protocol.groups import AddMembers, GroupRules, LeaveGroup, MakeGroup, RemoveMember, RenameGroup
+from chatsrv_protocol.invitations import AcceptInvitation
 from model.base import MAX_ACCOUNTS, MAX_DEVICES, Base, devices, groups
 from model.device import Device
 from model.truth import ADMIN, MEMBER, OWNER, Account, Group, Membership
@@ -100,6 +101,9 @@ class People(Base):
     def _enter(self, group: Group, user_id: int, role: int, visible_from: int) -> None:
         """Somebody came in with the event at the head, and has not read it."""
         group.members[user_id] = Membership(role, visible_from, len(group.log))
+        group.left.discard(user_id)
+        group.removed.discard(user_id)
+        group.invited.pop(user_id, None)
         self._tell([user_id], ("Added", group.group_id))
 
     def _admit(self, group: Group, actor: int, user_id: int) -> int:
@@ -120,8 +124,26 @@ class People(Base):
             assert reply == "already_member"
         elif group.bans.get(theirs, 0) > self._now()[0]:
             assert reply == "banned"
+        elif theirs in group.left:
+            assert (reply.seq, reply.invited) == (0, (theirs,))
+            if theirs not in group.invited:
+                self._tell([theirs], ("Invited", group.group_id))
+            group.invited[theirs] = mine
         else:
-            assert reply.seq == self._admit(group, mine, theirs)
+            assert (reply.seq, reply.invited) == (self._admit(group, mine, theirs), ())
+
+    @rule(device=devices, group=groups)
+    def accept(self, device: Device, group: Group) -> None:
+        """An invitation lets in while the one who made it may add people."""
+        device = self._usable(device)
+        mine = device.account.user_id
+        reply = self._ask(device, AcceptInvitation(self._new_id(device), group.group_id))
+        if mine not in group.invited or group.refusal(group.invited[mine], group.rules.invite) is not None:
+            assert reply == "invite_unknown"
+        elif group.bans.get(mine, 0) > self._now()[0]:
+            assert reply == "banned"
+        else:
+            assert reply.seq == self._admit(group, mine, mine)
 
     @rule(device=devices, group=groups, who=WHO)
     def remove(self, device: Device, group: Group, who: int) -> None:
@@ -148,6 +170,7 @@ class People(Base):
     def _part(self, group: Group, actor: int, user_id: int, reply: Any, kind: str, detail: Any) -> None:
         """Somebody is out, before the event that says so."""
         del group.members[user_id]
+        (group.left if actor == user_id else group.removed).add(user_id)
         self._tell([user_id], ("Removed", group.group_id))
         self._changed(group, reply, kind, actor, detail)
 
@@ -156,7 +179,7 @@ class People(Base):
         device = self._usable(device)
         mine = device.account.user_id
         reply = self._ask(device, RenameGroup(self._new_id(device), group.group_id, name))
-        if (refusal := group.refusal(mine, ADMIN)) is not None:
+        if (refusal := group.silenced(mine, self._now()[0], ADMIN)) is not None:
             assert reply == refusal
         else:
             group.name = name

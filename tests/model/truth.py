@@ -60,6 +60,13 @@ class Group:
     bans: dict[int, int] = attrs.field(factory=dict)
     spoke_at: dict[int, int] = attrs.field(factory=dict)
     notice: str = ""
+    nickname_at: dict[int, int] = attrs.field(factory=dict)
+    left: set[int] = attrs.field(factory=set)
+    """Who left by themselves: they are invited, and not added."""
+    removed: set[int] = attrs.field(factory=set)
+    """Whom others took out: a face-to-face code does not let them in again."""
+    invited: dict[int, int] = attrs.field(factory=dict)
+    """Who is invited by whom."""
 
     def event(self, seq: int, visible_from: int) -> tuple[int, int, str, int, Any]:
         """An event as a fetch answers it now to who may read from there: what it points at is as it is now."""
@@ -115,9 +122,9 @@ class Group:
             return "forbidden"
         return None if over is None or over in self.members else "not_member"
 
-    def silenced(self, mine: int, now_ms: int, *, paced: bool = False) -> str | None:
-        """Why somebody may not speak."""
-        if (refusal := self.refusal(mine)) is not None:
+    def silenced(self, mine: int, now_ms: int, least: int = MEMBER, *, paced: bool = False) -> str | None:
+        """Why somebody may not speak, by a message or by what takes the role `least`."""
+        if (refusal := self.refusal(mine, least)) is not None:
             return refusal
         is_admin = self.members[mine].role >= ADMIN
         if self.muted.get(mine, 0) > now_ms or (self.rules.mute_all and not is_admin):
