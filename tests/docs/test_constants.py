@@ -13,6 +13,10 @@ from chatsrv_redpack import PacketLimits
 ROOT = Path(__file__).parent.parent.parent
 
 SAME = (
+    ("chatsrv_protocol.invitations:MAX_INVITATIONS", "chatsrv_storage.groups.consent:MAX_INVITATIONS"),
+    ("chatsrv_protocol.presence:ADDED_BY_EVERYBODY", "chatsrv_storage.groups.consent:ADDED_BY_EVERYBODY"),
+    ("chatsrv_protocol.presence:ADDED_BY_KNOWN", "chatsrv_storage.groups.consent:ADDED_BY_KNOWN"),
+    ("chatsrv_protocol.presence:ADDED_BY_NOBODY", "chatsrv_storage.groups.consent:ADDED_BY_NOBODY"),
     ("chatsrv_protocol.limits:MAX_EXCERPT", "chatsrv_storage.messages.message_content:EXCERPT"),
     ("chatsrv_protocol.limits:MAX_PREVIEW", "chatsrv_storage.groups.group_list:PREVIEW"),
     ("chatsrv_protocol.limits:MAX_PINS", "chatsrv_storage.messages.reactions_pins:MAX_PINS"),
