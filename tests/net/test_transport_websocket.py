@@ -4,19 +4,20 @@ import base64
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
 import trio
+import trio.testing
 import trio_websocket
-from support.server_kit import Client, dialled, port_of, raw, until
+from support.server_kit import Client, WebSocketPipe, dialled, port_of, raw, until
 
 from chatsrv import open_server
 from chatsrv.app import Server
 from chatsrv.commands.hooks import Hooks, TextContext, TextKind
 from chatsrv.net import connection
-from chatsrv.testing import QUICK
+from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv.transport import websocket
 from chatsrv_protocol import limits
 from chatsrv_protocol.common import Ping, Pong
@@ -299,3 +300,85 @@ async def test_leaving_says_goodbye_in_websocket() -> None:
             await client.ask(Logout())
             await wait_closed(client, 1001)
         await until(lambda: server.connections == 0)
+
+
+@asynccontextmanager
+async def over_memory(
+    server: TestServer,
+) -> AsyncGenerator[tuple[Client, trio_websocket.WebSocketConnection, trio.Nursery]]:
+    """A logged-in client of trio-websocket on a stream in memory, and the nursery in which its library reads."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as of_server, trio.open_nursery() as of_client:
+
+        async def accept() -> None:
+            transport = await websocket.accept_websocket(
+                of_server, theirs, "127.0.0.1", encrypted=True, origins=(), trusted_proxies=()
+            )
+            server.server.connect(transport)
+
+        of_server.start_soon(accept)
+        opened = await trio_websocket.wrap_client_stream(
+            of_client, cast("trio.SocketStream", ours), "x", "/", subprotocols=[limits.SUBPROTOCOL]
+        )
+        client = Client(WebSocketPipe(opened))
+        await client.register("ann")
+        try:
+            yield client, opened, of_client
+        finally:
+            of_client.cancel_scope.cancel()
+            of_server.cancel_scope.cancel()
+
+
+HEARTBEAT = attrs.evolve(QUICK, heartbeat=30.0)
+
+
+async def test_a_tab_that_was_hidden_for_ten_minutes_keeps_its_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_test_server(HEARTBEAT) as server, over_memory(server) as (client, _, _):
+        await trio.sleep(600)  # the page's own timers sleep: only the browser answers pings
+        assert isinstance(await client.ask(Ping()), Pong)
+
+
+async def test_pings_of_a_client_count_as_hearing(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket.WebSocketTransport, "ping", lambda _self: None)
+    async with open_test_server(HEARTBEAT) as server, over_memory(server) as (client, opened, _):
+        for _ in range(20):
+            await trio.sleep(29)
+            await opened.ping()
+        assert isinstance(await client.ask(Ping()), Pong)
+
+
+async def test_pongs_do_not_add_up_over_days(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "MAX_UNFINISHED_BYTES", 1500)
+    async with open_test_server(HEARTBEAT) as server, over_memory(server) as (client, _, _):
+        await trio.sleep(6 * 3600)
+        assert isinstance(await client.ask(Ping()), Pong)
+
+
+async def test_a_websocket_that_answers_no_pings_is_cut_after_two_heartbeats(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_test_server(HEARTBEAT) as server, over_memory(server) as (_, _, of_client):
+        of_client.cancel_scope.cancel()
+        await trio.sleep(80)
+        assert server.server.connections == 0
+
+
+async def test_a_silent_websocket_is_pinged_over_a_real_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    pings: list[float] = []
+    send = websocket.WebSocketTransport.ping
+
+    def counted(self: websocket.WebSocketTransport) -> None:
+        pings.append(self.heard_at)
+        send(self)
+
+    monkeypatch.setattr(websocket.WebSocketTransport, "ping", counted)
+    async with listening(heartbeat=1.0) as server, dialled(server.urls[0]) as ann:
+        await ann.register("ann")
+        await until(lambda: len(set(pings)) >= 3)  # the third is sent only where the second was answered
+        assert isinstance(await ann.ask(Ping()), Pong)

@@ -66,6 +66,8 @@ export class Connection {
   private clockOffset = 0;
   private lastHeard = 0;
   private lastSent = 0;
+  /** When something was said first since something was heard; 0: nothing was. */
+  private awaitingSince = 0;
   private failures = 0;
   private retryTimer = 0;
   private beatTimer = 0;
@@ -156,6 +158,7 @@ export class Connection {
     if (!socket) return Promise.reject(new ConnectionLost("not connected"));
     const { requestId, answer } = this.requests.open();
     this.lastSent = Date.now();
+    this.awaitingSince ||= this.lastSent;
     try {
       socket.send(encodeCommand(name, requestId, body));
     } catch (error) {
@@ -173,6 +176,7 @@ export class Connection {
   private open(): void {
     this.setState("connecting");
     this.lastHeard = Date.now();
+    this.awaitingSince = 0;
     const current = (): boolean => this.socket === socket;
     const socket = this.options.dial({
       opened: () => {
@@ -231,7 +235,9 @@ export class Connection {
     this.options.timers.cancel(this.beatTimer);
     this.beatTimer = this.options.timers.after(Math.min(5000, heartbeat / 4), () => {
       if (this.state !== "online") return;
-      if (Date.now() - this.lastHeard > 2 * heartbeat) return this.reconnect();
+      // A hidden page's timers may come late: silence is a loss only if it was asked for an answer long ago.
+      const isAwaiting = this.awaitingSince > 0 && Date.now() - this.awaitingSince > heartbeat;
+      if (isAwaiting && Date.now() - this.lastHeard > 2 * heartbeat) return this.reconnect();
       if (Date.now() - this.lastSent > heartbeat * 0.7) this.request("Ping", {}).catch(ignoreLoss);
       this.beat(heartbeat);
     });
@@ -257,6 +263,7 @@ export class Connection {
 
   private receive(data: Uint8Array): void {
     this.lastHeard = Date.now();
+    this.awaitingSince = 0;
     let frames: Frame[];
     try {
       frames = decode(data);

@@ -18,7 +18,7 @@ from chatsrv.commands.costs import AMOUNTS, COSTS
 from chatsrv.commands.operator import log_audit_head
 from chatsrv.commands.table import HANDLERS, OPERATOR_COMMANDS
 from chatsrv.commands.texts import ASKED_BY_HANDLER, check_command
-from chatsrv.transport.interface import Transport
+from chatsrv.transport.interface import Pinging, Transport
 from chatsrv.transport.outbox import Flusher, Outbox
 from chatsrv_protocol import (
     NEED_DATA,
@@ -67,8 +67,8 @@ class ClientConnection:
     """The server's side of one connection. `run` is its life; everything else may be called by anybody at any time."""
 
     __slots__ = (
-        "_bad_frames", "_ended", "_leaving", "_meter", "_nursery", "_outbox", "_protocol", "_room", "_scope", "_services",
-        "_transport", "_unanswered", "_unanswered_bytes", "actor", "last_read_at", "may_register", "page", "put_event",
+        "_bad_frames", "_ended", "_leaving", "_meter", "_nursery", "_outbox", "_pinging", "_protocol", "_room", "_scope",
+        "_services", "_transport", "_unanswered", "_unanswered_bytes", "actor", "last_read_at", "may_register", "page", "put_event",
         "session_id",
     )  # fmt: skip
 
@@ -79,6 +79,7 @@ class ClientConnection:
         self._transport = transport
         self._outbox = Outbox(transport, flusher, self._start, self.cut, services.config.drain_timeout)
         self.put_event: Final = self._outbox.put_event  # one call less for each member that hears an event
+        self._pinging = transport if isinstance(transport, Pinging) else None
         self._protocol = ProtocolConnection(Role.SERVER)
         self._unanswered: dict[int, int] = {}  # bytes by request id
         self._unanswered_bytes = 0
@@ -112,6 +113,16 @@ class ClientConnection:
     def awaiting_client(self) -> bool:
         """The server waits for what the client says next: if nothing comes, it is silent."""
         return not self._unanswered and not self._outbox.over_read_limit
+
+    @property
+    def last_heard_at(self) -> float:
+        """When anything came of the client: a frame, or (over WebSocket) a Ping or Pong."""
+        return self.last_read_at if self._pinging is None else max(self.last_read_at, self._pinging.heard_at)
+
+    def ping(self) -> None:
+        """Ask the client for a sign of life, where its transport has a way to."""
+        if self._pinging is not None and self._ended is None:
+            self._pinging.ping()
 
     @property
     def subscriber(self) -> Subscriber:

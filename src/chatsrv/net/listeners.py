@@ -262,13 +262,20 @@ class Acceptor:
             leave(transport.peer)
 
     async def sweep(self) -> None:
-        """Cut connections that were silent for two heartbeats, forever: one task for all."""
+        """Ping WebSockets that were silent for a heartbeat, cut connections that were for two; forever, for all.
+
+        A browser lets the timers of a hidden tab run once a minute, so its page cannot keep the heartbeat; but it answers pings.
+        """
         heartbeat = self._services.config.heartbeat
         while True:
             await trio.sleep(heartbeat / 2)
-            silent_since = trio.current_time() - 2 * heartbeat
+            now = trio.current_time()
             for number, connection in enumerate(list(self.connections)):
-                if connection.user_id and connection.last_read_at < silent_since and connection.awaiting_client:
-                    connection.end_silent()
+                silent_seconds = now - connection.last_heard_at
+                if connection.user_id and silent_seconds >= heartbeat and connection.awaiting_client:
+                    if silent_seconds > 2 * heartbeat:
+                        connection.end_silent()
+                    else:
+                        connection.ping()
                 if number % 1000 == 999:
                     await trio.lowlevel.checkpoint()

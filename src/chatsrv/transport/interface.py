@@ -1,6 +1,6 @@
 """What a connection needs of its transport: reading, two ways of writing, and where the peer is."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from chatsrv.bus import SharedFrames
 
@@ -14,6 +14,20 @@ class FrameSink(Protocol):
 
     async def wait_empty(self) -> None:
         """Wait until everything is written, or the connection is over."""
+        ...
+
+
+@runtime_checkable
+class Pinging(Protocol):
+    """A transport with pings of its own, beside the frames it carries."""
+
+    @property
+    def heard_at(self) -> float:
+        """When the last byte came, on Trio's clock."""
+        ...
+
+    def ping(self) -> None:
+        """Ask the peer's transport for a sign of life, without waiting for it."""
         ...
 
 

@@ -32,6 +32,9 @@ MESSAGE: Final = cast("Callable[[SharedFrames], bytes]", attrgetter("websocket")
 MAX_UNFINISHED_BYTES = 2 * limits.MAX_WEBSOCKET_MESSAGE + READ_BYTES
 """Bytes read since a message was taken: empty fragments and pings escape the library's own bound on a message."""
 
+PING: Final = b"\x89\x00"
+"""A whole Ping without a payload, as a server sends it."""
+
 CLOSING = 1.0
 """Seconds for a peer that sent text to answer our Close."""
 
@@ -52,6 +55,7 @@ class _OutboxStream(trio.abc.Stream):
         self._outbox: FrameSink | None = None
         self._opened = False
         self._unfinished = 0
+        self.heard_at = trio.current_time()
 
     def use(self, outbox: FrameSink) -> None:
         self._outbox = outbox
@@ -61,6 +65,11 @@ class _OutboxStream(trio.abc.Stream):
 
     def message_taken(self) -> None:
         self._unfinished = 0
+
+    def put_raw(self, data: bytes) -> None:
+        """Write a frame of the library's kind, in order; nothing before there is an outbox."""
+        if self._outbox is not None:
+            self._outbox.put_raw(data)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if self._outbox is None:
@@ -78,6 +87,7 @@ class _OutboxStream(trio.abc.Stream):
             data = bytes(await self.raw.receive_some(max_bytes))
         if not data and not self._opened:
             raise HandshakeRefused("closed in the middle of it")  # the library would wait for the rest
+        self.heard_at = trio.current_time()
         self._unfinished += len(data)
         if self._unfinished > MAX_UNFINISHED_BYTES:
             raise trio.BrokenResourceError("more bytes than any message may have, and no message")
@@ -104,6 +114,19 @@ class WebSocketTransport:
     def use(self, outbox: FrameSink) -> None:
         """From here on the library's own frames go through the outbox."""
         self._stream.use(outbox)
+
+    @property
+    def heard_at(self) -> float:
+        """When the last byte came, on Trio's clock: of a frame, or of a Ping or Pong that the library keeps to itself."""
+        return self._stream.heard_at
+
+    def ping(self) -> None:
+        """Send a Ping to a client that was silent: its library or browser answers, though its own timers may sleep.
+
+        What it may send between two messages is counted anew, so that its Pongs do not add up over days.
+        """
+        self._stream.message_taken()
+        self._stream.put_raw(PING)
 
     def try_write(self, data: bytes) -> int:
         """One non-blocking write to a plain socket; never under TLS."""
