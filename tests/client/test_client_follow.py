@@ -10,9 +10,10 @@ from client.test_client_fake_server import NOW, TOKEN, FakeServer, collect, fake
 
 from chatsrv.client import Restored, open_client
 from chatsrv_protocol import UnknownEvent
+from chatsrv_protocol.conversation import Delivered
 from chatsrv_protocol.groups import Added, Removed
 from chatsrv_protocol.messages import Message
-from chatsrv_protocol.sync import CatchUp, CaughtUp, ListGroups, Progress, ReadMoved
+from chatsrv_protocol.sync import CatchUp, CaughtUp, ListGroups, Progress, Range, ReadMoved
 
 __all__ = ["fake"]
 
@@ -327,3 +328,33 @@ async def test_a_storm_of_everything(seed: int, autojump_clock: Any, fake: FakeS
             nursery.cancel_scope.cancel()
     for group_id, events in fake.groups.items():
         assert seqs(got, group_id) == list(range(2, len(events) + 1))
+
+
+async def test_it_says_what_it_has_once_a_second_at_most(autojump_clock: Any, fake: FakeServer) -> None:
+    fake.join(5)
+    fake.join(6)
+    async with open_client(fake.dial, token=TOKEN) as client:
+        began = trio.current_time()
+        for _ in range(50):
+            fake.say(5)
+            fake.say(6)
+            await trio.sleep(0.1)
+        await collect(client)
+        await trio.sleep(2)
+        reports = fake.asked(Delivered)
+        assert 5 <= len(reports) <= trio.current_time() - began
+        latest = {mark.group_id: mark.after for report in reports for mark in report.marks}
+        assert latest == {5: 51, 6: 51}
+        await trio.sleep(60)
+        assert len(fake.asked(Delivered)) == len(reports), "nothing is said again"
+
+
+async def test_what_a_lost_connection_did_not_report_the_next_one_does(autojump_clock: Any, fake: FakeServer) -> None:
+    fake.join(5)
+    async with open_client(fake.dial, token=TOKEN) as client:
+        fake.say(5)
+        await trio.sleep(0.5)
+        fake.cut()
+        await collect(client, 30)
+        await trio.sleep(30)
+        assert fake.asked(Delivered)[-1].marks == (Range(5, 2),)

@@ -176,6 +176,7 @@ class ClientSession:
                 failure = error
             else:
                 nursery.start_soon(self._follow, link)
+                nursery.start_soon(self._report_deliveries, link)
                 nursery.start_soon(self._leave_when_told, link)
                 self.opened.set()
                 await link.lost.wait()
@@ -230,6 +231,11 @@ class ClientSession:
         await link.logged_in.wait()
         if self.follower is not None:
             await self.follower.run(link)
+
+    async def _report_deliveries(self, link: ServerConnection) -> None:
+        await link.logged_in.wait()
+        if self.follower is not None:
+            await self.follower.deliveries.run(link)
 
     async def _leave_when_told(self, link: ServerConnection) -> None:
         """A server that stops wants us gone within a time: go at a random moment of it, with nothing unanswered."""

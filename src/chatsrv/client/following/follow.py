@@ -16,6 +16,7 @@ from chatsrv.client.connection.pending_request import CommandReply, PendingReque
 from chatsrv.client.errors import LinkLost, is_code
 from chatsrv.client.events import Restored
 from chatsrv.client.following.buffer import Buffer
+from chatsrv.client.following.delivery_report import DeliveryReport
 from chatsrv.client.following.position import GapInAnswer, ReadPosition
 from chatsrv_protocol import BY_NUMBER, ErrorCode, UnknownEvent, is_sequence_event, limits
 from chatsrv_protocol.common import Draining, Lagging, Refused
@@ -59,6 +60,7 @@ class Follower:
 
     def __init__(self, buffer: Buffer, start: Start) -> None:
         self.buffer = buffer
+        self.deliveries = DeliveryReport()
         self.listed = trio.Event()  # the first time, or it never will be
         self._listed_once = False
         self._start = start
@@ -128,6 +130,7 @@ class Follower:
         room, held = self.buffer.room, position.held
         if position.live(event.seq, event, room=room, hold=room and self._held < MAX_HELD):
             self.buffer.put(event)
+            self.deliveries.note(group_id, position.taken)
         self._held += position.held - held
         if position.behind:
             self._mark_behind(group_id)
@@ -298,6 +301,8 @@ class Follower:
             for event in position.fetched(asked[group_id], by_group[group_id], progress.last, progress.seq):
                 self.buffer.put(event)
             self._held += position.held - held
+            if position.taken != taken:
+                self.deliveries.note(group_id, position.taken)
             moved = moved or position.taken != taken or not position.behind
             if position.behind:
                 self._behind[group_id] = None
