@@ -26,7 +26,7 @@ from chatsrv_protocol.common import Done, Ping, Pong, Refused
 from chatsrv_protocol.errors import ProtocolError
 from chatsrv_protocol.fields import Boolean, Bytes, FieldType, Integer, ListOf, Optional, String, Struct, holds_ids
 from chatsrv_protocol.framing import FrameSplitter
-from chatsrv_protocol.registry import is_event
+from chatsrv_protocol.registry import is_command, is_event
 from chatsrv_protocol.session import Hello, LoggedIn, Logout, Register, Resume, Welcome
 
 Json = dict[str, Any]
@@ -262,7 +262,10 @@ def _bodies() -> list[tuple[str, bytes, ErrorCode, int, str | None]]:
 
 
 def invalid() -> list[Json]:
-    """Bodies that are no message, with the error that answers them."""
+    """Bodies that are no message, with the error that answers them, and the end they come from.
+
+    The error is that of the end that hears it. A server answers everything that only servers send with `unknown_type`.
+    """
     return [
         {
             "name": name,
@@ -271,9 +274,20 @@ def invalid() -> list[Json]:
             "fatal": code is ErrorCode.FRAME_BROKEN,
             "request_id": request_id,
             "field": at,
+            "from": _sender(body, code),
         }
         for name, body, code, request_id, at in _bodies()
     ]
+
+
+def _sender(body: bytes, code: ErrorCode) -> str:
+    """From which end a body that is no message comes: either, where nothing says what it would be."""
+    if code is ErrorCode.FRAME_BROKEN:
+        return "either"
+    number = unpack(body)[0]
+    if not 0 <= number < 2**16:
+        return "either"
+    return "client" if is_command(number) else "server"
 
 
 def framing() -> list[Json]:

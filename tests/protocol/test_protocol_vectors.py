@@ -90,6 +90,7 @@ def test_invalid(vector):
     error = caught.value.error
     assert (error.code, error.fatal, error.field) == (vector["code"], vector["fatal"], vector["field"])
     assert caught.value.request_id == vector["request_id"]
+    assert vector["from"] in ("client", "server", "either")
 
 
 @named("framing.json")
