@@ -3,7 +3,6 @@ import { type Event, type Frame, isSequenceEvent, type UnknownEvent } from "./co
 import type { Connection } from "./connection.ts";
 import { ConnectionLost, RefusedError } from "./errors.ts";
 import type { Group, Id, Message } from "./protocol.gen.ts";
-import { OwnTimers, type Timers } from "./timers.ts";
 
 export type SequenceEvent = Extract<Event, { body: { group_id: Id; seq: number; sent_at: number } }>;
 export type AnyEvent = Event | UnknownEvent;
@@ -24,8 +23,6 @@ const MAX_GAP = 1000;
 /** Events held back above a gap, in each group. */
 const MAX_HELD = 500;
 const PAGE = 200;
-/** Between two reports of what this device has: the specification asks for one a second at most. */
-const DELIVERED_MS = 1000;
 const PREVIEW_CHARACTERS = 60;
 
 interface Follower {
@@ -37,12 +34,10 @@ interface Follower {
 export class Sync {
   groups = new Map<Id, Group>();
   private followers = new Map<Id, Follower>();
-  private delivered = new Map<Id, number>();
 
   constructor(
     private connection: Connection,
     private sink: Sink,
-    private timers: Timers = new OwnTimers(),
   ) {}
 
   /** Deliver every event of a group above `last` from now on. */
@@ -138,22 +133,7 @@ export class Sync {
     else if (event.name === "Recalled" && group.last?.seq === event.body.of) change.last = { ...group.last, text: "", recalled: true };
     else if (event.name === "Edited" && group.last?.seq === event.body.of) change.last = { ...group.last, text: cut(event.body.text) };
     this.replace(group_id, change);
-    if (seq === group.seq + 1) this.noteDelivered(group_id, seq);
     return true;
-  }
-
-  private noteDelivered(groupId: Id, seq: number): void {
-    if (!this.delivered.size) this.timers.after(DELIVERED_MS, () => this.reportDelivered());
-    this.delivered.set(groupId, seq);
-  }
-
-  /** Tell the server what came to this device, for the receipts of those who sent it. */
-  private reportDelivered(): void {
-    const marks = [...this.delivered].slice(0, PAGE).map(([group_id, after]) => ({ group_id, after }));
-    this.delivered.clear();
-    this.connection.request("Delivered", { marks }).catch((error: unknown) => {
-      if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error; // said with the next event
-    });
   }
 
   private callsMe(message: Message): boolean {

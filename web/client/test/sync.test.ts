@@ -6,7 +6,7 @@ import { type AnyEvent, Sync } from "../sync.ts";
 import { connect, FakeServer, ManualTimers, settle } from "./fake_server.ts";
 
 const GROUP = "7" as Id;
-const group = (seq: number): Partial<Group> => ({ group_id: GROUP, name: "g", role: 1, members: 2, seq, ordinal: seq, read_seq: 0, read_ordinal: 0, visible_from: 0, history: true });
+const group = (seq: number): Partial<Group> => ({ group_id: GROUP, name: "g", role: 1, members: 2, seq, ordinal: seq, read_seq: 0, read_ordinal: 0, own_above: 0, visible_from: 0, history: true });
 const message = (seq: number) => ({ group_id: GROUP, seq, id: String(100 + seq), ordinal: seq, sender_id: "2", sender: "bob", sent_at: 0, kind: 1, text: `m${seq}` });
 
 function start(head: number) {

@@ -60,7 +60,7 @@ export const sync = new Sync(connection, {
   personalEvent: (event) => {
     for (const listener of personalListeners) listener(event);
   },
-}, timers);
+});
 
 /** Frames are taken once per drawing, so that a flood costs one rendering each. */
 let queue: Frame[] = [];
