@@ -62,7 +62,7 @@ def fill(path: Path, groups: int, messages: int, *, mentions: int = 0) -> None:
             [(group_id, user_id, START_MS, messages // 2 + 1, messages // 2) for user_id in (ME, *OTHERS)],
         )
         conn.executemany(
-            "insert into mention values (?, ?, ?)",
+            "insert into mention (user_id, group_id, seq) values (?, ?, ?)",
             [(0 if place == 0 else ME, group_id, head - place) for place in range(mentions)],
         )
     conn.execute("commit")
