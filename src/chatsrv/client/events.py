@@ -21,6 +21,7 @@ from chatsrv_protocol.governing import (
     UserUnbanned,
 )
 from chatsrv_protocol.groups import Added, GroupCreated, GroupRenamed, MemberRemoved, MembersAdded, Removed
+from chatsrv_protocol.invitations import Invited
 from chatsrv_protocol.media import AvatarSet
 from chatsrv_protocol.messages import Message
 from chatsrv_protocol.presence import BlockChanged, PresenceChanged, ProfileChanged, TypingNow
@@ -98,6 +99,7 @@ PersonalEvent: TypeAlias = (
     | WalletChanged
     | JoinRequested
     | JoinDecided
+    | Invited
     | QuietSet
     | LobbyChanged
     | LobbyClosed
