@@ -27,7 +27,7 @@ from chatsrv_protocol.session import (
     SessionOver,
     Welcome,
 )
-from chatsrv_protocol.sync import CatchUp, CaughtUp, Groups, History, ListGroups, MarkRead, Page, Progress
+from chatsrv_protocol.sync import CatchUp, CaughtUp, Groups, History, ListGroups, MarkRead, Page, Progress, ReadMoved
 
 ME, NAME, TOKEN, NOW = 7, "ann", b"t" * 32, 1_790_000_000_000
 
@@ -197,6 +197,7 @@ class FakeServer:
                     self.effects[command.client_id] = Sent(event.group_id, event.seq, event.id, event.ordinal, NOW)
                 return self.effects[command.client_id]
             case MarkRead():
+                self.tell(ReadMoved(command.group_id, command.seq, command.seq))
                 return Done()
             case ListGroups():
                 listed = [self.view(group_id) for group_id in sorted({**self.visible, **self.left})]
