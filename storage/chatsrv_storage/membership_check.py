@@ -21,7 +21,8 @@ _CURSORS: Final = (
     (
         "select m.group_id, m.user_id from group_member m join chat_group g on g.id = m.group_id"
         " where m.read_ordinal > g.ordinal or m.read_ordinal > m.read_seq"
-        " or min(m.read_seq, m.delivered_seq, m.joined_seq, m.left_seq, m.visible_from, m.read_ordinal, m.own_above) < 0"
+        " or min(m.read_seq, m.delivered_seq, m.joined_seq, m.left_seq, m.visible_from, m.read_ordinal) < 0"
+        " or m.own_above < 0"
         " or m.own_above > g.ordinal - m.read_ordinal and m.role > 0",
         "group {}: a cursor of member {} counts more than there is, or less than nothing",
     ),

@@ -15,6 +15,7 @@ def test_a_conversation_by_command_line(tmp_path: Path) -> None:
         ann.call("send", "home", "红包 for all")  # #3
         assert bo.call("unread").out.splitlines()[-1] == "1 unread"
         assert bo.call("reply", "home", "3", "thanks", "--mention", "ann").out == "#4 in 'home'\n"
+        bo.call("read", "home")
         (group,) = [one for one in ann.call("unread", "--json").records if one["name"] == "home"]
         assert (group["unread"], group["mentions"], group["last"]["text"]) == (1, 1, "thanks")
         assert ann.call("read", "home").out == "'home': nothing unread\n"

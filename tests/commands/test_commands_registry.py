@@ -63,7 +63,7 @@ async def mistakes_a_service(request: Request, command: Ping, *, clock: Config) 
         (takes_no_request, "it must take a Request and a command"),
         (takes_more, "it must take a Request and a command"),
         (names_no_service, "no service 'database'"),
-        (mistakes_a_service, "no service 'clock' of type <class 'chatsrv.config.Config'>"),
+        (mistakes_a_service, f"no service 'clock' of type {Config}"),
     ],
 )
 def test_a_handler_that_does_not_fit_is_refused(handler: Callable[..., Awaitable[object]], problem: str) -> None:

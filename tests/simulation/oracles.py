@@ -224,6 +224,7 @@ async def every_packet_comes_to_an_end(world: World) -> None:
             " where p.packet_id = r.id) from redpack r"
         ).fetchall()
 
+    await trio.sleep(LONGEST_WAIT + 5)
     world.clock.jump_ms += AN_HOUR_MS  # whoever was sending a packet when the clock was put forward has sent it by now
     await trio.sleep(LONGEST_WAIT + 5)
     for packet_id, state, total, refunded, paid in await world.look(at_an_end):

@@ -160,7 +160,9 @@ class Packets(RuleBasedStateMachine):
     @rule(user=st.integers(1, PEOPLE - 1))
     def leave_or_return(self, user: int) -> None:
         if user in self.members:
-            assert self.one(user, lifecycle.LEAVE) is not None
+            assert (
+                self.one(0, lifecycle.remove(self.people[user].user_id)) is not None
+            )  # who leaves is not just added again
             self.members.discard(user)
         else:
             assert self.one(0, lifecycle.add((self.people[user].user_id,))) is not None

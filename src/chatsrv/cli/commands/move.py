@@ -9,8 +9,10 @@ from chatsrv.cli.commands.data_folder import is_dsn, shown
 from chatsrv.cli.errors import USAGE, Failure
 from chatsrv.cli.online import Json
 
-From = Annotated[str, typer.Argument(metavar="FROM", help="A data folder, or postgresql://…", show_default=False)]
-To = Annotated[str, typer.Argument(metavar="TO", help="The other: an empty one, or a new folder.", show_default=False)]
+From = Annotated[str, typer.Argument(metavar="SOURCE", help="A data folder, or postgresql://…", show_default=False)]
+To = Annotated[
+    str, typer.Argument(metavar="TARGET", help="The other: an empty one, or a new folder.", show_default=False)
+]
 
 
 def move(ctx: typer.Context, source: From, target: To, json: Json = False) -> None:
