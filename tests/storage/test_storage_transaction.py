@@ -112,7 +112,8 @@ async def test_a_refused_id_leaves_no_gap(desk: Desk) -> None:
 async def test_runs_of_messages_between_other_commands(desk: Desk) -> None:
     outcomes = await desk.run(
         desk.post(ANN, "a"), desk.do(ANN, lifecycle.rename("away")), desk.post(BOB, "b"),
-        desk.do(ANN, lifecycle.remove(BOB.user_id)), desk.post(BOB, "not any more"), desk.do(ANN, lifecycle.add([BOB.user_id])), desk.post(BOB, "back"),
+        desk.do(ANN, lifecycle.remove(BOB.user_id)), desk.post(BOB, "not any more"),
+        desk.do(ANN, lifecycle.add([BOB.user_id])), desk.post(BOB, "back"),
     )  # fmt: skip
     assert kinds(outcomes) == [
         [GROUP, 2], [GROUP, 3], [GROUP, 4], [GROUP, 5], "group_unknown", [GROUP, 6], [GROUP, 7],
