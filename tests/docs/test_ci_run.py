@@ -22,6 +22,8 @@ def run_ci(tmp_path: Path, body: str) -> "subprocess.CompletedProcess[str]":
     (copy / "test_one.py").write_text(f"def test_one():\n    {body}\n")
     (copy / "Makefile").write_text(MAKEFILE.format(tests=copy, python=sys.executable, flags="$(PYTEST_FLAGS)"))
     env = {**os.environ, "CI_STEPS": "first test", "CI_LOG": str(tmp_path / "log"), "PYTHON": sys.executable}
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTEST_FLAGS"):  # of the make that runs this test
+        env.pop(name, None)
     env["PATH"] = f"{_tool(tmp_path, 'apt-get')}:{env['PATH']}"
     return subprocess.run(["bash", ".ci/run"], cwd=copy, env=env, capture_output=True, text=True, timeout=60)
 
