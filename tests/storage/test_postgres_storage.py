@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from chatsrv_storage.errors import (
 from chatsrv_storage.interface import Storage, open_storage
 from chatsrv_storage.money import ledger
 from chatsrv_storage.postgres import migrate
-from chatsrv_storage.postgres.driver import PostgresConnection, numbered
+from chatsrv_storage.postgres.driver import ROWS_AT_A_TIME, PostgresConnection, numbered
+from chatsrv_storage.postgres.lane import Lane
 from chatsrv_storage.postgres.storage import open_postgres
 
 pytestmark = pytest.mark.usefixtures("postgres")
@@ -119,7 +120,7 @@ async def test_jobs_share_a_transaction_and_refusals_hurt_only_themselves(dsn: s
 
 async def test_a_query_sees_one_snapshot_and_a_search_has_a_deadline(dsn: str) -> None:
     def slow(conn: SqlConnection) -> None:
-        conn.execute("select pg_sleep(60)")
+        conn.execute("select pg_sleep(60)").fetchone()
 
     async with open_postgres(dsn, search_seconds=0.05) as storage:
         await storage.write(add("one"))
@@ -195,6 +196,84 @@ async def test_the_next_holder_of_a_lane_begins_above_what_was_reserved(dsn: str
         assert time_of(again) >= time_of(first) + 60_000
         rows = await storage.read(lambda conn: conn.execute("select number, epoch, node from lane").fetchall())
         assert rows == [(0, 2, "two")], "given back, so taken at once"
+
+
+async def test_one_server_at_a_time_has_the_database_over_breaks_of_its_connection(dsn: str) -> None:
+    async with open_postgres(dsn, exclusive=True) as storage:
+        with pytest.raises(DatabaseUnusable, match="Another server runs"):
+            async with open_postgres(dsn, exclusive=True):
+                pass
+        async with open_postgres(dsn) as beside:  # a command of the operator
+            await beside.write(add("a"))
+        (pid,) = await storage.write(lambda conn: conn.execute("select pg_backend_pid()").fetchone())
+        with psycopg.connect(dsn, autocommit=True) as other:
+            other.execute("select pg_terminate_backend(%s, 5000)", [pid])
+        await storage.write(add("b"))
+        with pytest.raises(DatabaseUnusable):
+            async with open_postgres(dsn, exclusive=True):
+                pass
+    async with open_postgres(dsn, exclusive=True) as storage:
+        assert await storage.read(notes) == ["a", "b"]
+
+
+async def test_a_job_that_asks_too_much_hurts_only_itself(dsn: str) -> None:
+    """psycopg names such an error like a lost connection: the batch must not be run again for it, nor be refused."""
+
+    def too_long(conn: SqlConnection) -> None:
+        conn.execute("select cast(? as tsvector)", ("x" * 3_000,)).fetchall()
+
+    def waits_for_a_lock(conn: SqlConnection) -> None:
+        conn.execute("set local lock_timeout = 50")
+        conn.execute("lock table note in access exclusive mode")
+
+    with psycopg.connect(dsn) as other:
+        async with open_postgres(dsn) as storage:
+            other.execute("lock table note in row exclusive mode")
+            results = await together(
+                lambda: storage.write(add("a")),
+                lambda: storage.write(too_long),
+                lambda: storage.write(waits_for_a_lock),
+                lambda: storage.write(add("b")),
+            )
+            assert [type(result) for result in results] == [
+                int, psycopg.errors.ProgramLimitExceeded, psycopg.errors.LockNotAvailable, int,
+            ]  # fmt: skip
+            assert sorted(await storage.read(notes)) == ["a", "b"]
+
+
+async def test_a_batch_that_is_refused_its_locks_runs_again_on_the_same_connection(dsn: str) -> None:
+    """A deadlock while the groups are locked leaves no transaction open in which nothing more is taken."""
+    async with open_postgres(dsn) as storage:
+        await storage.write(add("a"))
+        failed = [True]
+        real = Lane.begin
+
+        def refused_once(self: Lane, group_ids: Sequence[int]) -> None:
+            real(self, group_ids)
+            if failed:
+                failed.clear()
+                self.connection().execute("do $$ begin raise exception using errcode = '40P01'; end $$")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Lane, "begin", refused_once)
+            assert isinstance(await storage.write(add("b")), int)
+        assert await storage.read(notes) == ["a", "b"]
+
+
+async def test_what_reads_a_table_as_a_whole_fetches_it_piece_by_piece(dsn: str) -> None:
+    rows = 2 * ROWS_AT_A_TIME + 1
+
+    def read_some(conn: SqlConnection) -> tuple[int, int]:
+        scanned = iter(conn.execute("select number from note order by number"))
+        first = next(scanned)[0]
+        conn.execute("select 1 from note where number = ?", (first,)).fetchone()  # between two pieces
+        return first, sum(1 for _ in scanned) + 1
+
+    async with open_postgres(dsn) as storage:
+        await storage.write(
+            lambda conn: conn.executemany("insert into note (body) values (?)", [("x",)] * rows) and None
+        )
+        assert await storage.read(read_some) == (1, rows)
 
 
 async def test_two_nodes_never_spend_a_cent_twice(dsn: str) -> None:

@@ -29,5 +29,5 @@ def open_configured_storage(
 async def _database(config: Config, pace: Pace) -> AsyncGenerator[Storage]:
     """The storage in PostgreSQL, and the node's own folder: media that are in no bucket, backups, the operators' socket."""
     with nullcontext() if config.data is None else hold_folder(config.data):
-        async with open_storage(config.database, pace=pace) as storage:
+        async with open_storage(config.database, pace=pace, exclusive=True) as storage:
             yield storage

@@ -42,13 +42,6 @@ class Snowflake:
             if floor_ms - EPOCH_MS > self._ms:
                 self._ms, self._counter = floor_ms - EPOCH_MS, 0
 
-    def observe(self, snowflake: int) -> None:
-        """Rise above an id that another node gave out, whatever the clock says (a hybrid clock, Kulkarni 2014)."""
-        with self._lock:
-            ms = snowflake >> (_NODE_BITS + _COUNTER_BITS)
-            if ms >= self._ms:
-                self._ms, self._counter = ms + 1, 0
-
     @property
     def latest_ms(self) -> int:
         """The time in the latest id, in milliseconds since 1970: what has to be reserved."""

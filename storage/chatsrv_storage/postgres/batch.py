@@ -105,8 +105,9 @@ class LaneRunner:
         """Run the jobs in one transaction. Raises psycopg.Error where nothing of them is stored."""
         self.busy_since = time.monotonic()
         try:
-            connection = lane.begin([group_id for job in jobs if (group_id := _group_of(job)) is not None])
+            connection = lane.connection()
             try:
+                lane.begin([group_id for job in jobs if (group_id := _group_of(job)) is not None])
                 outcomes = run_jobs(connection, jobs, severity, self.report)
             except BaseException:
                 if connection.in_transaction and not connection.is_broken:

@@ -17,7 +17,7 @@ def check_database(dsn: str, checks: Sequence[Check]) -> list[str]:
     What SQLite's own `integrity_check` looks for is PostgreSQL's to find (`pg_amcheck`, data checksums).
     """
     try:
-        connection = PostgresConnection(dsn)
+        connection = PostgresConnection(dsn, scans=True)
         try:
             _require_version(connection, dsn)
             connection.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

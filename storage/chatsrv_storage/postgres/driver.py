@@ -1,5 +1,6 @@
 """A psycopg connection as jobs know one: the same statements as SQLite's, numbered, and arrays for many rows."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -16,6 +17,12 @@ from chatsrv_storage.engine.shared import SharedConnection
 
 PREPARED_MAX: Final = 1_000
 """Statements that the server keeps prepared for a connection: there are some 350."""
+
+ROWS_AT_A_TIME: Final = 1_000
+"""Rows of a scan that are fetched together."""
+
+KEEPALIVES: Final = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+"""So that PostgreSQL lets go of the locks of a machine that died within a minute; by itself it takes two hours."""
 
 CONNECT_SECONDS: Final = 5
 """How long one attempt to connect may take."""
@@ -37,8 +44,12 @@ class _WholeNumber(Loader):
 class PostgresConnection(SharedConnection):
     """One connection, used by one thread at a time. Whoever opens it closes it. Transactions are the caller's."""
 
-    def __init__(self, dsn: str) -> None:
-        """Connect. Raises psycopg.OperationalError where that is not possible."""
+    def __init__(self, dsn: str, *, scans: bool = False) -> None:
+        """Connect. Raises psycopg.OperationalError where that is not possible.
+
+        scans: a query without parameters, which reads a table as a whole, keeps its rows in the server and fetches them
+               piece by piece; else all of them are in memory at once. It needs a transaction.
+        """
         self.raw = psycopg.connect(
             dsn,
             autocommit=True,
@@ -46,11 +57,13 @@ class PostgresConnection(SharedConnection):
             prepare_threshold=2,
             connect_timeout=CONNECT_SECONDS,
             application_name="chatsrv",
+            options=KEEPALIVES,
         )
         self.raw.prepared_max = PREPARED_MAX
         self.raw.adapters.register_dumper(int, Int8Dumper)  # else each width of an integer prepares its own statement
         self.raw.adapters.register_loader("numeric", _WholeNumber)
         self._columns: dict[str, dict[str, str]] = {}
+        self._scans = itertools.count() if scans else None
 
     @property
     def in_transaction(self) -> bool:
@@ -72,6 +85,8 @@ class PostgresConnection(SharedConnection):
         """Run one statement. Raises psycopg.Error."""
         text, names = numbered(sql)
         values = [params[name] for name in names] if isinstance(params, Mapping) else params
+        if self._scans is not None and not values and sql.startswith("select "):
+            return _Scan(self.raw, f"scan{next(self._scans)}", text)
         return cast("Cursor", self.raw.execute(text, values or None))
 
     def executemany(self, sql: str, rows: Iterable[Parameters], /) -> Cursor:
@@ -126,6 +141,29 @@ class PostgresConnection(SharedConnection):
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back."""
         self.raw.close()
+
+
+class _Scan:
+    """The rows of a query, fetched as they are asked for; PostgreSQL lets go of what is left at the transaction's end."""
+
+    def __init__(self, raw: psycopg.Connection[Row], name: str, query: bytes) -> None:
+        raw.execute(f"declare {name} no scroll cursor for ".encode() + query)
+        self._raw = raw
+        self._fetch = f"fetch forward {ROWS_AT_A_TIME} from {name}".encode()
+        self._rows = self._all()
+
+    def _all(self) -> Iterator[Row]:
+        while rows := self._raw.execute(self._fetch, prepare=False).fetchall():
+            yield from rows
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._rows
+
+    def fetchone(self) -> Row | None:
+        return next(self._rows, None)
+
+    def fetchall(self) -> list[Row]:
+        return list(self._rows)
 
 
 def _type_of(column: Sequence[SqlValue]) -> str:

@@ -14,6 +14,9 @@ REPEAT: Final = (errors.DeadlockDetected, errors.SerializationFailure)
 """Two transactions wanted what the other had: PostgreSQL took one back, and it can be run again."""
 
 _FULL: Final = (errors.DiskFull, errors.ConfigurationLimitExceeded)
+_GONE: Final = ("08", "57P", "25006", "53300")
+"""Connection exceptions, a server that stops or starts, a transaction that may only read, and too many connections."""
+
 _SECRET = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
 
@@ -22,10 +25,16 @@ class LaneLost(psycopg.OperationalError):
 
 
 def is_disconnected(error: BaseException) -> bool:
-    """Whether the connection, the server or its being the primary is gone: another connection may do better."""
-    return isinstance(
-        error, psycopg.OperationalError | errors.ReadOnlySqlTransaction | psycopg.InterfaceError
-    ) and not (isinstance(error, (*_FULL, *REPEAT, errors.QueryCanceled, LaneLost)))
+    """Whether the connection, the server or its being the primary is gone: another connection may do better.
+
+    By the class of PostgreSQL's error code: psycopg calls a text that is too long for an index an OperationalError as well.
+    """
+    if not isinstance(error, psycopg.Error) or isinstance(error, LaneLost):
+        return False
+    state = error.sqlstate
+    if state is None:  # psycopg's own: the socket is gone
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return state.startswith(_GONE)
 
 
 def severity(error: BaseException) -> ErrorSeverity:

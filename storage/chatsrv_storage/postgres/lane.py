@@ -23,13 +23,16 @@ import psycopg
 from chatsrv_storage.engine.snowflake import MAX_NODE, Snowflake
 from chatsrv_storage.errors import DatabaseUnusable
 from chatsrv_storage.postgres.driver import PostgresConnection
-from chatsrv_storage.postgres.errors import LaneLost
+from chatsrv_storage.postgres.errors import LaneLost, place_of
 
 RESERVED_MS: Final = 60_000
 """For how long ahead ids are reserved by each transaction: far longer than one may take."""
 
 ABANDONED_SECONDS: Final = 60
 """A lane that nobody counted up for so long, by the database's clock, is anybody's."""
+
+_SERVER_LOCK: Final = int.from_bytes(b"chatsrv2")
+"""The advisory lock of the one server: two would not tell each other what they store."""
 
 RETRY_SECONDS: Final = 0.1
 """Between two attempts to connect."""
@@ -54,23 +57,41 @@ _COUNT: Final = (
 class Lane:
     """One writer's place in the database. Used by one thread; made and closed by the storage."""
 
-    def __init__(self, dsn: str, node: str) -> None:
+    def __init__(self, dsn: str, node: str, *, exclusive: bool = False) -> None:
+        """`exclusive`: nobody else who asks for it too may have the database, as long as the connection lives."""
         self.ids = Snowflake()
         self.number = -1
         self._dsn = dsn
         self._node = node
+        self._exclusive = exclusive
         self._epoch = 0
         self._batch = 0
         self._connection: PostgresConnection | None = None
 
     def connection(self) -> PostgresConnection:
-        """The connection, made again where it broke. Raises psycopg.OperationalError."""
+        """The connection, made again where it broke. Raises psycopg.OperationalError, and DatabaseUnusable at first."""
         if self._connection is None or self._connection.is_broken:
             self.disconnect()
             self._connection = PostgresConnection(self._dsn)
+            if self._exclusive:
+                self._exclude_others(self._connection)
             if self.number < 0:
                 self._take(self._connection)
         return self._connection
+
+    def _exclude_others(self, connection: PostgresConnection) -> None:
+        """Have the database for this server alone. Raises DatabaseUnusable, and OperationalError after a break."""
+        row = connection.raw.execute("select pg_try_advisory_lock($1)", [_SERVER_LOCK]).fetchone()
+        assert row is not None
+        if row[0]:
+            return
+        self.disconnect()
+        if self.number >= 0:  # PostgreSQL does not know yet that our last connection is gone
+            raise psycopg.OperationalError("the lock of the last connection is still held")
+        raise DatabaseUnusable(
+            f"Another server runs on the database {place_of(self._dsn)}, and there can be one at a time."
+            " If its machine died, PostgreSQL notices within a minute."
+        )
 
     def disconnect(self) -> None:
         """Give the connection up; the lane stays ours."""
@@ -103,13 +124,12 @@ class Lane:
         self.number, self._epoch, self._batch, reserved = row
         self.ids.move(self.number, max(reserved, self.ids.latest_ms))
 
-    def begin(self, group_ids: Sequence[int]) -> PostgresConnection:
-        """Begin a transaction: count the lane up, and lock these groups in one order. Two round trips for all.
+    def begin(self, group_ids: Sequence[int]) -> None:
+        """Begin a transaction: count the lane up, and lock these groups in one order. One round trip for all.
 
-        Raises LaneLost, psycopg.Error.
+        Raises LaneLost, psycopg.Error, with the transaction open.
         """
-        connection = self.connection()
-        raw = connection.raw
+        raw = self.connection().raw
         with raw.pipeline():
             raw.execute("BEGIN")
             counted = raw.execute(_COUNT, [self.number, self._epoch, self.ids.latest_ms + RESERVED_MS])
@@ -121,7 +141,6 @@ class Lane:
         if row is None:
             raise LaneLost(f"lane {self.number} was taken over by another node")
         self._batch = row[0]
-        return connection
 
     def was_committed(self) -> bool | None:
         """Whether the transaction under way when the connection broke is stored; None where another holds the lane by now.

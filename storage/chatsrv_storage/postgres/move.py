@@ -21,10 +21,8 @@ from chatsrv_storage.engine.migrate import load_migrations, schema_version
 from chatsrv_storage.engine.migrate import migrate as migrate_folder
 from chatsrv_storage.errors import DatabaseUnusable, FolderUnusable
 from chatsrv_storage.postgres import migrate
-from chatsrv_storage.postgres.driver import PostgresConnection
+from chatsrv_storage.postgres.driver import ROWS_AT_A_TIME, PostgresConnection
 from chatsrv_storage.postgres.errors import place_of, unusable
-
-ROWS_AT_A_TIME: Final = 1_000
 
 _OWN: Final = frozenset({"search", "search_group", "search_garbage", "lane", "schema_version"})
 """Tables of one database alone, and the index that is made again."""
@@ -39,7 +37,7 @@ def to_database(folder: Path, dsn: str, checks: Sequence[Check]) -> dict[str, in
     Blocks. Raises FolderError for either place, and MoveFailed.
     """
     try:
-        connection = PostgresConnection(dsn)
+        connection = PostgresConnection(dsn, scans=True)
         try:
             migrate.migrate(connection, dsn)
             with watch_folder(folder) as place, explained(place.database):
@@ -74,7 +72,7 @@ def to_folder(dsn: str, folder: Path, checks: Sequence[Check]) -> dict[str, int]
     if (folder / DATABASE_NAME).exists():
         raise FolderUnusable(f"{folder} holds a server's data already. Name a new folder.")
     try:
-        source = PostgresConnection(dsn)
+        source = PostgresConnection(dsn, scans=True)
         try:
             source.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             with hold_folder(folder) as place, explained(place.database):
@@ -133,13 +131,7 @@ def _tables(connection: Driver) -> list[tuple[str, list[str], list[str]]]:
 
 
 def _rows(connection: Driver, table: str, columns: list[str], key: list[str]) -> Iterator[Row]:
-    sql = f"select {', '.join(columns)} from {table} order by {', '.join(key)}"
-    if isinstance(connection, PostgresConnection):
-        with connection.raw.cursor(name="moving") as cursor:  # at the server: else all of a table is in memory
-            cursor.itersize = ROWS_AT_A_TIME
-            yield from cursor.execute(sql.encode())
-    else:
-        yield from connection.execute(sql)
+    yield from connection.execute(f"select {', '.join(columns)} from {table} order by {', '.join(key)}")
 
 
 def _copy(source: Driver, target: Driver) -> dict[str, int]:

@@ -9,7 +9,7 @@ import trio
 
 from chatsrv_storage.engine.batch import storage_failed
 from chatsrv_storage.engine.jobs import Job
-from chatsrv_storage.errors import QueryTooLong, StorageFull, StorageUnavailable
+from chatsrv_storage.errors import QueryTooLong, StorageFull, StorageUnavailable, TooManyWaiting
 from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import is_disconnected, severity
 from chatsrv_storage.postgres.worker import OwningWorker, run
@@ -32,7 +32,7 @@ class SnapshotReader:
         """The connection. Raises psycopg.OperationalError."""
         if self._connection is None or self._connection.is_broken:
             self.close()
-            self._connection = PostgresConnection(self._dsn)
+            self._connection = PostgresConnection(self._dsn, scans=True)
             self._connection.raw.execute(f"set statement_timeout = {self._milliseconds}".encode())
         return self._connection
 
@@ -79,10 +79,15 @@ class PooledReader:
         return value
 
 
+def explain_search(error: Exception) -> Exception:
+    """As `explain`, for what has a deadline by the user's own choice of words."""
+    return QueryTooLong() if isinstance(error, psycopg.errors.QueryCanceled) else explain(error)
+
+
 def explain(error: Exception) -> Exception:
     """What the caller of a query gets: a refusal, StorageFailed (the storage must stop), or its own error (a bug's)."""
     if isinstance(error, psycopg.errors.QueryCanceled):
-        return QueryTooLong()
+        return TooManyWaiting()
     if isinstance(error, psycopg.errors.DiskFull):
         return StorageFull()
     if isinstance(error, psycopg.Error) and not _writes(error):

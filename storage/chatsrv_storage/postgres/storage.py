@@ -25,7 +25,7 @@ from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import unusable
 from chatsrv_storage.postgres.lane import Lane
 from chatsrv_storage.postgres.migrate import migrate
-from chatsrv_storage.postgres.readers import PooledReader, SnapshotReader, explain
+from chatsrv_storage.postgres.readers import PooledReader, SnapshotReader, explain, explain_search
 from chatsrv_storage.postgres.worker import CallingWorker, OwningWorker, ThreadWorker, run
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class PostgresStorage:
         self._waiting = WaitingJobs()
         self._writer = GroupCommitWriter(lane, self._waiting, runner, pace)
         self._readers = ReaderPool([PooledReader(worker) for worker in readers], explain)
-        self._searcher = ReaderPool([PooledReader(searcher)], explain, SEARCH_WAIT_SECONDS)
+        self._searcher = ReaderPool([PooledReader(searcher)], explain_search, SEARCH_WAIT_SECONDS)
         self.write = self._writer.write
 
     @property
@@ -137,10 +137,12 @@ async def open_postgres(
     inline: bool = False,
     pace: Pace = after_turns,
     node: str | None = None,
+    exclusive: bool = False,
 ) -> AsyncGenerator[PostgresStorage]:
     """Open the storage in a database, and bring its schema up to date.
 
     node:   what the lane's row calls its holder, by default the machine's name and the process.
+    exclusive: refuse where another storage was opened so: servers do, since two would not hear of each other's messages.
     inline: run everything in the calling thread (tests).
     Raises DatabaseUnusable, SchemaTooNew. Leaving waits for the jobs in line, even when cancelled.
     """
@@ -163,7 +165,7 @@ async def open_postgres(
         set_up()
     else:
         await trio.to_thread.run_sync(set_up)
-    lane = worker(Lane(dsn, node or f"{socket.gethostname()}:{os.getpid()}"), "chatsrv lane")
+    lane = worker(Lane(dsn, node or f"{socket.gethostname()}:{os.getpid()}", exclusive=exclusive), "chatsrv lane")
     pool = [worker(SnapshotReader(dsn), f"chatsrv reader {place}") for place in range(readers)]
     searcher = worker(SnapshotReader(dsn, search_seconds), "chatsrv search")
     storage = PostgresStorage(lane, LaneRunner(), pool, searcher, pace)
