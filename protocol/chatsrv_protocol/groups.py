@@ -190,9 +190,10 @@ class Group:
 
     Unread is `ordinal` − `read_ordinal` − `own_above`: the messages above my cursor without my own. I may read events after
     `visible_from`. `role`: 1 member, 2 admin, 3 owner; 0 says that I am no longer in it, and the other fields are those at
-    that moment. `mentions` counts the messages above `read_seq` that call me (or everybody), up to 100; `quiet` says that I
-    want the group counted apart; `delivered_seq` is how far any device of mine said it has it; `last` is the last message,
-    if I may read it. `kind` is 1, or 2 for a conversation of two, whose name is the other's; `nickname` and `muted_until`
+    that moment. `mentions` counts the messages above `read_seq` that call me (or everybody), up to 100, without those of
+    people whom I block; `quiet` says that I want the group counted apart; `delivered_seq` is how far any device of mine
+    said it has it; `last` is the last message, if I may read it.
+    `kind` is 1, or 2 for a conversation of two, whose name is the other's; `nickname` and `muted_until`
     are mine. `avatar` is the medium that is its picture, or 0.
     """
 

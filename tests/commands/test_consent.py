@@ -267,3 +267,24 @@ async def test_a_disabled_owner_leaves_a_governed_group(autojump_clock):
         assert await op.code(operator.DissolveAnyGroup(pair)) == "group_unknown"
         assert await bob.code(sync.History(by_member)) == "group_unknown"
         assert await town.problems() == []
+
+
+async def test_who_is_blocked_calls_nobody_by_calling_everybody(autojump_clock):
+    async with open_town("ann", "mal", "bob") as town:
+        ann, mal, bob = (town[name] for name in ("ann", "mal", "bob"))
+        home = await bob.make_group(ann, mal)
+        await bob.do(governing.SetRole(client_id(), home, mal.user_id, groups.ROLE_ADMIN))
+        await ann.do(presence.Block(mal.user_id))
+        everybody = messages.SendExtra(mention_all=True)
+        of = (await mal.do(messages.Send(client_id(), home, "plain"))).seq
+        await mal.do(messages.Send(client_id(), home, "@all spam", everybody))
+        await mal.do(conversation.Edit(client_id(), home, of, "@all spam", mention_all=True))
+
+        async def called(who) -> int:
+            (group,) = [each for each in (await who.do(sync.ListGroups())).groups if each.group_id == home]
+            return group.mentions
+
+        assert (await called(ann), await called(bob)) == (0, 2)
+        await ann.do(presence.Block(mal.user_id, False))
+        await mal.do(messages.Send(client_id(), home, "@all sorry", everybody))
+        assert await called(ann) >= 1

@@ -19,6 +19,7 @@ MOST_MENTIONS: Final = 100
 _MENTIONS: Final = (
     "(select count(*) from (select 1 from mention n where n.user_id = {} and n.group_id = m.group_id and n.seq > m.read_seq"
     " and n.sender_id <> m.user_id"
+    " and not exists (select 1 from block b where b.user_id = m.user_id and b.blocked_id = n.sender_id)"
     " and (n.message_seq = 0 or n.message_seq > m.visible_from)"
     f" limit {MOST_MENTIONS}) as counted)"
 )
