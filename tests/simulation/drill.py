@@ -11,14 +11,6 @@ from typing import Final
 import trio
 
 from chatsrv.commands.table import HANDLERS
-from chatsrv_protocol.invitations import (
-    AcceptInvitation,
-    IgnoreInvitation,
-    LeaveGroups,
-    ListAddedGroups,
-    ListInvitations,
-)
-from chatsrv_protocol.operator import AppointOwner, DissolveAnyGroup, ListAllGroups
 from chatsrv_protocol.session import ResumeHere
 from simulation import network
 from simulation.devices import Person
@@ -29,20 +21,7 @@ from simulation.world import AIMED, ALL_FAULTS, World
 OF_A_BROWSER: Final = frozenset((ResumeHere,))
 """What needs a cookie in the handshake of a WebSocket, which no stream in memory has; tests/http/test_web_session.py has it."""
 
-WITHOUT_AN_OPERATION: Final = frozenset(
-    (
-        *(AcceptInvitation, IgnoreInvitation, ListInvitations, LeaveGroups, ListAddedGroups),
-        *(AppointOwner, DissolveAnyGroup, ListAllGroups),
-    )
-)
-"""What no device of the simulation asks for yet: tests/commands/test_consent.py has them, and the model of tests/model."""
-
-COMMANDS: Final = (
-    *sorted(
-        command.__name__ for command in HANDLERS if command not in OF_A_BROWSER and command not in WITHOUT_AN_OPERATION
-    ),
-    *REQUESTS,
-)
+COMMANDS: Final = (*sorted(command.__name__ for command in HANDLERS if command not in OF_A_BROWSER), *REQUESTS)
 """Everything else that a client can ask: a new command of the server is one that has to be met."""
 
 LATENCY: Final = 0.3

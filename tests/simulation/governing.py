@@ -70,6 +70,22 @@ async def _dissolve(device: Device, client: Client) -> None:
         await client.group(device.one_of(device.town.groups[:-4])).dissolve()
 
 
+async def _accept(device: Device, client: Client) -> None:
+    """Come in where I am asked to; else try a group of the town."""
+    waiting = await client.groups.list_invitations()
+    await client.groups.accept_invitation(waiting[0].group_id if waiting else device.group())
+
+
+async def _ignore(device: Device, client: Client) -> None:
+    waiting = await client.groups.list_invitations()
+    await client.groups.ignore_invitation(waiting[-1].group_id if waiting else device.group())
+
+
+async def _dissolve_any(device: Device, client: Client) -> None:
+    if len(device.town.groups) > 6 or device.flip(0.1):
+        await client.operator.dissolve_any_group(device.one_of(device.town.groups[:-4]))
+
+
 async def _direct(device: Device, client: Client) -> None:
     group = await client.groups.open_direct(device.somebody())
     if group.group_id not in device.town.groups:
@@ -112,6 +128,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "asking": Operation(0.3, lambda device, client: client.group(device.group()).join_requests()),
     "decide": Operation(1, _decide),
     "dissolve": Operation(0.3, _dissolve),
+    "invitations": Operation(0.3, lambda _, client: client.groups.list_invitations()),
+    "accept": Operation(1, _accept),
+    "ignore": Operation(0.3, _ignore),
+    "added": Operation(0.3, lambda _, client: client.groups.list_added()),
+    "leave_many": Operation(0.3, lambda device, client: client.groups.leave([device.group()])),
+    "all_groups": Operation(0.3, lambda _, client: client.operator.list_all_groups()),
+    "appoint": Operation(0.3, lambda device, client: client.operator.appoint_owner(device.group(), device.somebody())),
+    "dissolve_any": Operation(0.2, _dissolve_any),
     "direct": Operation(0.7, _direct),
     "face_to_face": Operation(0.7, _face_to_face),
     "groups": Operation(1, lambda _, client: client.groups.list()),

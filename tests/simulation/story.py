@@ -174,7 +174,7 @@ async def _tell(world: World, seconds: float, watch: Watch, *, drilled: bool) ->
             with trio.fail_after(oracles.PATIENCE * 3):
                 await oracles.at_the_end(world, town, people)
                 await media_oracles.at_the_end(world, town, people)
-                await oracles.every_packet_comes_to_an_end(world)
+                await oracles.every_packet_comes_to_an_end(world, town)
         with trio.fail_after(oracles.PATIENCE):
             await oracles.nothing_is_left_over(world, idle)
         world.finish()
