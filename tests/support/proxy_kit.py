@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ HOST = "chat.example"
 
 BACKEND = "127.0.0.1:7080"
 """The server's address in all configurations."""
+
+START_SECONDS = 60
 
 ATTEMPTS = 5
 """Starts, since a port that was free may be taken by somebody else meanwhile."""
@@ -207,8 +210,7 @@ def _caddy_public(files: Files) -> tuple[list[str], str]:
 
 
 def _caddy_home(files: Files) -> tuple[list[str], str]:
-    command, _ = _caddy(files, "Caddyfile.home", "")
-    return command, "certificate obtained successfully"  # by its own authority, a moment after it serves
+    return _caddy(files, "Caddyfile.home", "")
 
 
 STARTERS: dict[str, Callable[[Files], tuple[list[str], str]]] = {
@@ -235,10 +237,28 @@ def open_proxy(kind: str, folder: Path, url: str, certificates: Certificates) ->
             if not started:
                 continue
             root = place / "data" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-            yield Proxy(kind, files.ports, root if kind == "caddy at home" else certificates.authority)
+            proxy = Proxy(kind, files.ports, root if kind == "caddy at home" else certificates.authority)
+            _wait_for_tls(proxy)
+            yield proxy
             return
     logs = [(folder / f"{program}-{attempt}" / "log").read_text() for attempt in range(ATTEMPTS)]
     pytest.fail(f"{program} does not start: {logs}")
+
+
+def _wait_for_tls(proxy: Proxy) -> None:
+    """Until a handshake for the name succeeds: Caddy makes its certificate some time after it says that it serves."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", proxy.ports.https), timeout=START_SECONDS) as raw,
+                proxy.tls().wrap_socket(raw, server_hostname=HOST),
+            ):
+                return
+        except OSError as error:  # an SSLError is one, and so is an authority that is not written yet
+            if time.monotonic() > deadline:
+                pytest.fail(f"no TLS at {proxy.netloc}: {error}")
+        time.sleep(0.05)
 
 
 @contextmanager
