@@ -39,7 +39,7 @@ UNMETERED_BOUNDS: Final[dict[type[object], str]] = {
     governing.ListInvites: "the bound on invites of a group",
     governing.ListJoinRequests: "a page of rows by key",
     invitations.ListInvitations: "100 invitations of a user",
-    invitations.ListAddedGroups: "a page of 200 groups",
+    invitations.ListAddedGroups: "a page of 100 groups",
     conversation.ListReceipts: "a page of 200 rows, and the members of one group, which are bounded",
     conversation.ListReactions: "a page of 200 rows",
     conversation.ListPins: "the bound on pins of a group",

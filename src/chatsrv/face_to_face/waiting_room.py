@@ -2,7 +2,7 @@
 
 Lobbies live in memory by the monotonic clock. A restart forgets who waits, but not the codes whose groups exist. What is
 told is what changed: a lobby of 500 would otherwise cost 500 lists of 500 at each arrival. A change is told at once,
-or within `MIN_UPDATE_INTERVAL_SECONDS` of the one before.
+or within `MIN_UPDATE_INTERVAL_MS` of the one before.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from chatsrv_storage.groups import face_to_face
 from chatsrv_storage.groups.face_to_face import RandomCode
 from chatsrv_storage.interface import Storage
 
-MIN_UPDATE_INTERVAL_SECONDS: Final = 200
+MIN_UPDATE_INTERVAL_MS: Final = 200
 """Milliseconds between two LobbyChanged of a lobby."""
 
 GRACE: Final = 10_000
@@ -192,14 +192,14 @@ class WaitingRoom:
         for lobby in [
             each
             for each in self._changes
-            if self._told_at.get(each, now - MIN_UPDATE_INTERVAL_SECONDS) + MIN_UPDATE_INTERVAL_SECONDS <= now
+            if self._told_at.get(each, now - MIN_UPDATE_INTERVAL_MS) + MIN_UPDATE_INTERVAL_MS <= now
         ]:
             self._tell_changes(lobby, self._changes.pop(lobby))
             if lobby.guests:
                 self._told_at[lobby] = now
             else:
                 self._told_at.pop(lobby, None)
-        moments = [self._told_at[lobby] + MIN_UPDATE_INTERVAL_SECONDS for lobby in self._changes]
+        moments = [self._told_at[lobby] + MIN_UPDATE_INTERVAL_MS for lobby in self._changes]
         moments += self._absent.values()
         end = self.lobbies.next_end
         return ended, min(moments, default=end) if end is None else min([*moments, end])
