@@ -27,7 +27,7 @@ from chatsrv_storage.errors import (
 )
 from chatsrv_storage.interface import Storage, open_storage
 from chatsrv_storage.money import ledger
-from chatsrv_storage.postgres import migrate
+from chatsrv_storage.postgres import batch, migrate
 from chatsrv_storage.postgres.driver import ROWS_AT_A_TIME, PostgresConnection, numbered
 from chatsrv_storage.postgres.lane import Lane
 from chatsrv_storage.postgres.storage import open_postgres
@@ -169,6 +169,36 @@ async def test_the_outcome_of_a_commit_without_an_answer_is_found_out(
         results = await together(lambda: storage.write(add("a")), lambda: storage.write(add("b")))
         assert all(isinstance(result, int) for result in results)
         assert sorted(await storage.read(notes)) == ["a", "b"], "each exactly once"
+
+
+async def test_a_storage_closes_though_nobody_tells_the_outcome(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database goes in COMMIT and does not come back: the caller hears that nothing is known, and nothing waits for ever."""
+
+    def gone(*_: object) -> None:
+        raise psycopg.OperationalError("the database is not there")
+
+    asked = trio.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    def asks(_: Lane) -> None:
+        token.run_sync_soon(asked.set)
+        gone()
+
+    monkeypatch.setattr(PostgresConnection, "commit", gone)
+    monkeypatch.setattr(Lane, "was_committed", asks)
+    monkeypatch.setattr(batch, "CLOSING_SECONDS", 0.2)
+    results: list[list[Any]] = []
+
+    async def write(storage: Storage) -> None:
+        results.append(await together(lambda: storage.write(add("doubtful"))))
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery, open_postgres(dsn) as storage:
+            storage.report_to(lambda _sentence, _error: None)
+            nursery.start_soon(write, storage)
+            await asked.wait()
+            assert not results, "nobody is told anything before it is known"
+    assert isinstance(results[0][0], StorageFailed)
 
 
 async def test_a_lane_that_was_taken_over_stores_nothing_and_is_replaced(dsn: str) -> None:

@@ -13,6 +13,7 @@
 A job may so run more than once. It changes nothing but the database, and a group's turn begins anew each time.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -44,8 +45,12 @@ REFUSE_SECONDS: Final = 2.0
 """So long a batch waits for a database that is not there before its callers are refused; nothing of it was stored."""
 
 
+CLOSING_SECONDS: Final = 10.0
+"""So long a storage that closes asks for the outcome of a COMMIT, of a database that is not there."""
+
+
 class CommitUnknown(Exception):
-    """The connection broke in COMMIT, and the lane was taken over before we could ask: nobody can say what is stored."""
+    """The connection broke in COMMIT, and nobody could be asked what is stored: the lane is another's, or we are closing."""
 
 
 class LaneRunner:
@@ -55,8 +60,13 @@ class LaneRunner:
         self.report: Report = report_to_logging
         self.full = False
         """Whether the latest transaction that wrote something was refused for a full disk."""
+        self._give_up_at = math.inf
         self.busy_since: float | None = None
         """When the transaction under way began, by `time.monotonic`: whoever watches it may cut the connection."""
+
+    def close(self) -> None:
+        """From now on nothing is waited for longer than CLOSING_SECONDS; called in the Trio thread."""
+        self._give_up_at = time.monotonic() + CLOSING_SECONDS
 
     @property
     def checkpoint_due(self) -> bool:
@@ -133,7 +143,7 @@ class LaneRunner:
             self.busy_since = None
 
     def _was_committed(self, lane: Lane) -> bool:
-        """Ask until somebody answers. Raises CommitUnknown."""
+        """Ask until somebody answers, or the storage has to close. Raises CommitUnknown."""
         while True:
             try:
                 committed = lane.was_committed()
@@ -141,6 +151,8 @@ class LaneRunner:
                 if not is_disconnected(error):
                     raise
                 lane.disconnect()
+                if time.monotonic() > self._give_up_at:
+                    raise CommitUnknown("the database did not come back before the storage closed") from error
                 self.busy_since = time.monotonic()
                 wait_before_retry()
                 continue

@@ -116,7 +116,11 @@ class PostgresStorage:
                 self._lane.owned.cut()
 
     async def aclose(self) -> None:
-        """Finish the jobs in line, give the lane back and close all connections; call it shielded."""
+        """Finish the jobs in line, give the lane back and close all connections; call it shielded.
+
+        A database that is not there is waited for at most CLOSING_SECONDS.
+        """
+        self._runner.close()
         await self._writer.aclose()
         self._closing.set()
         self._readers.close()
