@@ -119,6 +119,7 @@ class Pin:
     reply=Sent,
     errors=(
         *_POINTS_AT,
+        ErrorCode.MEDIA_UNKNOWN,
         ErrorCode.FORBIDDEN,
         ErrorCode.MESSAGE_REFUSED,
         ErrorCode.MUTED,

@@ -166,7 +166,8 @@ class Message(SequenceEvent):
     """Something said (in the group's sequence). `packet` is there for the kind redpack, whose greeting is the text.
 
     `kind`: 1 text, 2 image, 3 audio, 4 video, 5 file, 6 redpack, 7 notice (kept for the server); of others show the text.
-    `media` is there for the kinds image, audio, video and file, whose caption is the text, until the message is recalled.
+    `media` is there for the kinds image, audio, video and file, whose caption is the text, until the message is recalled or
+    who uploaded the medium deletes it (then `media` is nil, and the message is not `recalled`).
     """
 
     kind: int = field(MESSAGE_KIND)

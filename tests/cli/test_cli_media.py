@@ -70,6 +70,37 @@ def test_urls_for_a_browser(ann: Shell, tmp_path: Path) -> None:
     assert "no such medium" in ann.call("media", "url", "123", code=1).err
 
 
+def test_what_takes_room_and_deleting_it(ann: Shell, tmp_path: Path) -> None:
+    assert "you have uploaded nothing" in ann.call("media", "usage").err
+    for name, data in (("a.txt", b"1" * 2000), ("b.txt", b"1" * 2000), ("c.txt", b"22")):
+        (tmp_path / name).write_bytes(data)
+        ann.call("send", "home", "--file", str(tmp_path / name), "--caption", name)
+    taken, *uploads = ann.call("media", "usage", "--json").records
+    assert taken["stored"] == 2002 < taken["quota"]
+    assert [(each["size"], each["messages"], each["kind"], each["copies"]) for each in uploads] == [
+        (2000, 1, "file", True),
+        (2000, 1, "file", True),
+        (2, 1, "file", False),
+    ]
+    assert {each["name"] for each in uploads[:2]} == {"a.txt", "b.txt"}
+    shown = ann.call("media", "usage", "--all").out
+    assert shown.startswith("2.0 kB of ")
+    assert "2.0 kB*" in shown
+    assert "they count once" in shown
+    assert "say --yes" in ann.call("media", "delete", uploads[0]["id"], code=2).err
+    assert ann.call("media", "delete", "-y", *(each["id"] for each in uploads[:2])).out == "".join(
+        f"deleted {each['id']}\n" for each in uploads[:2]
+    )
+    assert [each.get("name") for each in ann.call("media", "usage", "--json").records] == [None, "c.txt"]
+    assert "no such medium" in ann.call("media", "get", uploads[0]["id"], code=1).err
+    history = ann.call("history", "home").out
+    assert "[file that was deleted] a.txt" in history
+    assert "[file c.txt, 2 B" in history
+    assert "a.txt" not in ann.call("media", "list", "home").out
+    bob = ann.register("bob")
+    assert "no such medium" in bob.call("media", "delete", "-y", uploads[2]["id"], code=1).err
+
+
 def test_pictures_of_a_person_and_a_group(ann: Shell, tmp_path: Path) -> None:
     picture, sound = tmp_path / "p.png", tmp_path / "s.wav"
     picture.write_bytes(support.media_files.picture())

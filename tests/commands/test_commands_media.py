@@ -9,9 +9,19 @@ from support.http_kit import Person, open_http
 from chatsrv_protocol.conversation import Forward, Recall
 from chatsrv_protocol.governing import BanUser
 from chatsrv_protocol.groups import Group, RemoveMember, ShowGroup
-from chatsrv_protocol.media import AvatarSet, ListMedia, MediaUrl, SendMedia, SetAvatar
+from chatsrv_protocol.media import (
+    AvatarSet,
+    DeleteMedium,
+    ListMedia,
+    MediaUrl,
+    OwnMediaUsage,
+    SendMedia,
+    SetAvatar,
+    ShowMediaUsage,
+)
 from chatsrv_protocol.messages import FILE, IMAGE, Message, SendExtra, Sent
-from chatsrv_protocol.presence import SetProfile
+from chatsrv_protocol.presence import GetProfiles, ProfileChanged, SetProfile
+from chatsrv_storage.messages import media
 
 
 def client_id() -> bytes:
@@ -132,3 +142,85 @@ async def test_a_recalled_picture_is_nobodys_avatar() -> None:
         assert await may_fetch(eve, mine)
         assert not await may_fetch(bob, picture)
         assert not await may_fetch(eve, picture)
+
+
+async def test_what_takes_how_much_of_ones_room() -> None:
+    async with open_http("ann", "bob") as (_, ann, bob):
+        group_id = await ann.chat.make_group("g", bob.chat)
+        small, large = await ann.medium(b"12345", "small.txt"), await ann.medium(b"x" * 50, "large.txt")
+        again = await ann.medium(b"x" * 50, "again.txt")
+        await send(ann, group_id, small)
+        await send(bob, group_id, small)
+        await ann.chat.ask(SetProfile(avatar=await ann.medium(support.media_files.picture(), "me.png")))
+        usage: OwnMediaUsage = await ann.chat.ask(ShowMediaUsage())
+        sizes = {each.name: each.size for each in usage.media}
+        assert usage.stored == sum(sizes.values()) - sizes["again.txt"], "the same bytes of the same person count once"
+        assert (usage.announced, usage.more) == (0, False)
+        assert usage.quota > usage.stored
+        assert max(sizes, key=lambda name: sizes[name]) == usage.media[0].name == "me.png"
+        found = {each.id: (each.name, each.messages, each.avatar, each.copies, each.kind) for each in usage.media}
+        assert found[small] == ("small.txt", 2, False, False, FILE)
+        assert found[large] == ("large.txt", 0, False, True, FILE)
+        assert found[again] == ("again.txt", 0, False, True, FILE)
+        assert [entry for entry in found.values() if entry[2]] == [("me.png", 0, True, False, IMAGE)]
+        after = await ann.chat.ask(ShowMediaUsage(usage.media[0].size, usage.media[0].id))
+        assert after.media == usage.media[1:]
+        assert (await bob.chat.ask(ShowMediaUsage())).media == ()
+
+
+async def test_a_deleted_upload_is_gone_for_everybody_and_its_messages_stay() -> None:
+    async with open_http("ann", "bob", "eve") as (server, ann, bob, eve):
+        first = await ann.chat.make_group("first", bob.chat)
+        second = await bob.chat.make_group("second", eve.chat)
+        medium = await ann.medium(support.media_files.picture(), "beach.png")
+        sent = await send(ann, first, medium, "look")
+        await bob.chat.ask(Forward(client_id(), second, first, sent.seq))
+        url = (await eve.chat.ask(MediaUrl(medium))).url
+        assert await bob.chat.refused(DeleteMedium(medium)) == "media_unknown", "he may read it, but it is not his"
+        assert await bob.chat.refused(DeleteMedium(12345)) == "media_unknown"
+
+        await ann.chat.ask(DeleteMedium(medium))
+        for person in (ann, bob, eve):
+            assert not await may_fetch(person, medium)
+            assert await person.chat.refused(MediaUrl(medium)) == "media_unknown"
+        assert (await eve.http.get(url)).status_code == 404
+        for person, group_id, caption in ((ann, first, "look"), (bob, first, "look"), (eve, second, "look")):
+            (shown,) = [event for event in await person.chat.history(group_id) if isinstance(event, Message)]
+            assert (shown.kind, shown.text, shown.media) == (IMAGE, caption, None)
+            assert shown.extra is None or not shown.extra.recalled
+            assert [message.media for message in await listed(person, group_id)] == [None]
+        assert await bob.chat.refused(Forward(client_id(), second, first, sent.seq)) == "media_unknown"
+        assert await ann.chat.refused(SendMedia(client_id(), first, medium)) == "media_unknown"
+        assert (await ann.chat.ask(ShowMediaUsage())).media == ()
+        await ann.chat.ask(DeleteMedium(medium))
+        storage = server.services.storage
+        assert await storage.read(media.check) == []
+        await ann.chat.ask(Recall(client_id(), first, sent.seq))
+        assert await storage.read(media.check) == []
+        assert await storage.read(lambda conn: conn.execute("select count(*) from media_thumbnail").fetchone()) == (0,)
+
+
+async def test_a_deleted_picture_is_no_avatar() -> None:
+    async with open_http("ann", "bob") as (_, ann, bob):
+        group_id = await ann.chat.make_group("g", bob.chat)
+        picture = await ann.medium(support.media_files.picture())
+        await ann.chat.ask(SetAvatar(client_id(), group_id, picture))
+        await bob.chat.event(AvatarSet)
+        await ann.chat.ask(SetProfile(avatar=picture))
+        await ann.chat.event(ProfileChanged)
+        await ann.chat.ask(DeleteMedium(picture))
+        assert (await ann.chat.event(ProfileChanged)).profile.avatar == 0
+        assert (await bob.chat.event(AvatarSet)).media_id == 0
+        assert (await bob.chat.ask(ShowGroup(group_id))).group.avatar == 0
+        assert (await bob.chat.ask(GetProfiles((ann.user_id,)))).profiles[0].avatar == 0
+
+
+async def test_who_left_deletes_what_they_sent() -> None:
+    async with open_http("ann", "bob") as (_, ann, bob):
+        group_id = await bob.chat.make_group("g", ann.chat)
+        medium = await ann.medium(b"mine", "mine.txt")
+        await send(ann, group_id, medium)
+        await bob.chat.ask(RemoveMember(client_id(), group_id, ann.user_id))
+        await ann.chat.ask(DeleteMedium(medium))
+        assert not await may_fetch(bob, medium)
+        assert [message.media for message in await listed(bob, group_id)] == [None]

@@ -237,6 +237,8 @@ ELSEWHERE: dict[type[Any], str] = {
     face_to_face.LeaveLobby: "test_face_to_face.py::test_leaving_moving_and_being_gone_are_told",
     face_to_face.EnterGroup: "test_face_to_face.py::test_who_is_banned_or_comes_to_a_group_that_is_gone_stays_out",
     media.MediaUrl: "test_commands_media.py::test_it_is_for_those_who_may_read_the_message",
+    media.ShowMediaUsage: "test_commands_media.py::test_what_takes_how_much_of_ones_room",
+    media.DeleteMedium: "test_commands_media.py::test_a_deleted_upload_is_gone_for_everybody_and_its_messages_stay",
     operator.Backup: "test_commands_operator.py::test_nobody_else_may",
     operator.EnableUser: "test_commands_operator.py::test_nobody_else_may",
     operator.ListAllGroups: "test_commands_operator.py::test_nobody_else_may",

@@ -1,12 +1,15 @@
 """Pictures and files: chosen, pasted, dropped, sent and looked at."""
 
 import base64
+import io
 import re
 from pathlib import Path
 
 from playwright.sync_api import Route, expect
 from support.media_files import picture
 from support.page_kit import Town, wait_for
+
+from chatsrv import Client
 
 PUT = """([kind, name, bytes]) => {
     const transfer = new DataTransfer();
@@ -95,3 +98,22 @@ def test_pasted_dropped_and_chosen_pictures_all_arrive_when_enter_comes_at_once(
     ]
     bob.sees("look")
     expect(ann.page.get_by_role("progressbar")).to_have_count(0)
+
+
+def test_a_deleted_file_is_said_to_be_deleted(town: Town):
+    async def send_and_delete(client: Client) -> None:
+        (summary,) = await client.groups.list()
+        group = client.group(summary.group_id)
+        media_id = await client.media.upload(io.BytesIO(picture()), name="beach.png")
+        await group.send_media(media_id, "our beach")
+        await client.media.delete(media_id)
+        await group.send("done")
+
+    ann, bob = town.person("ann19"), town.person("bob19")
+    town.group(ann, "Beaches", bob)
+    town.program("ann19", send_and_delete)
+    bob.open("Beaches")
+    bob.sees("done")
+    row = bob.page.get_by_role("article").filter(has_text="our beach")
+    expect(row).to_contain_text("The file was deleted")
+    expect(row.get_by_role("button", name="Picture: beach.png")).to_have_count(0)

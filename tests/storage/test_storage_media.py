@@ -13,7 +13,7 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import lifecycle
 from chatsrv_storage.groups.models import Actor
 from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction
-from chatsrv_storage.messages import media
+from chatsrv_storage.messages import media, own_media
 from chatsrv_storage.messages.edits import recall, say
 from chatsrv_storage.messages.media import Medium, StoredUpload
 
@@ -119,6 +119,56 @@ def test_a_migration_takes_avatars_of_others_uploads_away(conn: Any) -> None:
     for statement in migration.statements():
         conn.execute(statement)
     assert conn.execute("select avatar from chat_group").fetchall() == [(0,)]
+
+
+def test_what_is_deleted_makes_room_once_its_bytes_may_go(conn: Any) -> None:
+    """Else uploads and deletions in turn would fill the disk, since the bytes of a day stay."""
+    add(conn, 1, size=600, quota=1000)
+    run(conn, 1, say("", 0, (), mention_all=False, media_id=1))
+    own_media.delete(conn, 1, 1, NOW)
+    assert media.used_bytes(conn, 1, NOW) == 600
+    with pytest.raises(Refusal, match="no room"):
+        add(conn, 2, size=600, quota=1000, sha256="b" * 64)
+    later = NOW + DAY + 1
+    assert media.used_bytes(conn, 1, later) == 0
+    assert media.still_used(conn, ["a" * 64]) == [], "the store may drop the bytes"
+    assert media.unused(conn, later) == [], "a message refers to it"
+    run(conn, 1, recall(2, 10**9))
+    assert media.unused(conn, later) == [1]
+
+
+def test_equal_bytes_of_somebody_else_stay(conn: Any) -> None:
+    add(conn, 1)
+    add(conn, 2, user_id=2)
+    own_media.delete(conn, 1, 1, NOW)
+    assert media.thumbnail(conn, "a" * 64) == b"webp"
+    assert media.still_used(conn, ["a" * 64]) == ["a" * 64]
+    assert media.readable(conn, 2, 2).id == 2
+
+
+def test_an_upload_by_the_same_key_is_a_new_one_after_its_deletion(conn: Any) -> None:
+    first = media.begin_upload(conn, upload(1, key="k"), 1000, 9, NOW)
+    media.add(conn, medium(1), None, first, 1000, NOW)
+    own_media.delete(conn, 1, 1, NOW)
+    assert media.upload_by_key(conn, 1, "k") is None
+    assert media.begin_upload(conn, upload(2, key="k"), 1000, 9, NOW).id == upload(2).id
+
+
+def test_pages_of_own_uploads_by_size(conn: Any) -> None:
+    for number in range(1, 8):
+        add(conn, number, size=100 * (number % 3 + 1), sha256=f"{number:064x}")
+    add(conn, 8, user_id=2, size=900)
+    own_media.delete(conn, 1, 7, NOW)
+    seen: list[tuple[int, int]] = []
+    before = None
+    while True:
+        found = own_media.usage(conn, 1, NOW, before, 2)
+        seen += [(each.size, each.id) for each in found.page]
+        if not found.more:
+            break
+        before = seen[-1]
+    assert seen == [(300, 5), (300, 2), (200, 4), (200, 1), (100, 6), (100, 3)]
+    assert (found.stored, found.announced) == (1200 + 200, 0), "and what was deleted within the day"
 
 
 def test_unfinished_uploads_are_few(conn: Any) -> None:

@@ -118,6 +118,18 @@ export interface Origin {
   sender: string;
   sent_at: number; // time
 }
+/** One of my uploads: how many messages carry it (counted to 1,000), whether it is my or a group's `avatar`, and whether */
+export interface OwnMedium {
+  id: Id; // medium
+  kind: number; // message_kind
+  mime: string;
+  size: number; // bytes
+  name: string;
+  uploaded_at: number; // time
+  messages: number; // count
+  avatar: boolean;
+  copies: boolean;
+}
 /** A group of the server, and who owns it (nil: its owner's account is disabled). */
 export interface OwnedGroup {
   group_id: Id; // group
@@ -1279,6 +1291,15 @@ export interface SetAvatar {
   group_id: Id; // group
   media_id: Id; // medium
 }
+/** What takes how much of my room for media? Below this size and id (0 and 0: from the largest on). */
+export interface ShowMediaUsage {
+  size?: number; // bytes
+  before?: Id; // medium
+}
+/** Delete an upload of mine, for everybody, wherever it was sent or forwarded. To repeat it changes nothing. */
+export interface DeleteMedium {
+  media_id: Id; // medium
+}
 /** Where the bytes of a medium, and of its thumbnail (empty: it has none), can be fetched until `expires_at`. */
 export interface MediaUrls {
   url: string;
@@ -1288,6 +1309,14 @@ export interface MediaUrls {
 /** The end of a list of media: the `Message` events came before it, the latest first. */
 export interface MediaPage {
   last: number; // seq
+  more: boolean;
+}
+/** How many bytes of my `quota` are taken: `stored` by uploads, the same bytes once, and `announced` by uploads under way. */
+export interface OwnMediaUsage {
+  quota: number; // bytes
+  stored: number; // bytes
+  announced: number; // bytes
+  media: OwnMedium[];
   more: boolean;
 }
 /** The group has another picture, or (0) none (in the group's sequence). */
@@ -1423,6 +1452,8 @@ export interface Commands {
   MediaUrl: { send: MediaUrl; reply: MediaUrls };
   ListMedia: { send: ListMedia; reply: MediaPage };
   SetAvatar: { send: SetAvatar; reply: Changed };
+  ShowMediaUsage: { send: ShowMediaUsage; reply: OwnMediaUsage };
+  DeleteMedium: { send: DeleteMedium; reply: Done };
   ListInvitations: { send: ListInvitations; reply: Invitations };
   AcceptInvitation: { send: AcceptInvitation; reply: Entered };
   IgnoreInvitation: { send: IgnoreInvitation; reply: Done };
@@ -1727,6 +1758,7 @@ export const TABLE = `
 0 MessageExtra reply_to:?Quote=null mentions:*i=[] mention_all:b=false forwarded:?Origin=null edited_seq:n=0 edited_at:n=0 recalled:b=false
 0 Opening number:n user_id:i name:s cents:n opened_at:n
 0 Origin sender:s sent_at:n
+0 OwnMedium id:i kind:n mime:s size:n name:s uploaded_at:n messages:n avatar:b copies:b
 0 OwnedGroup group_id:i name:s members:n owner:?Person
 0 PacketHead packet_id:i total:n count:n mode:n receiver_id:i expires_at:n commitment:y client_seed:y
 0 Person user_id:i name:s
@@ -1904,8 +1936,11 @@ b01 SendMedia client_id:y group_id:i media_id:i caption:s="" extra:?SendExtra=nu
 b02 MediaUrl media_id:i
 b03 ListMedia group_id:i before:n=0 limit:n=200
 b04 SetAvatar client_id:y group_id:i media_id:i
+b05 ShowMediaUsage size:n=0 before:i="0"
+b06 DeleteMedium media_id:i
 b40 MediaUrls url:s thumbnail_url:s expires_at:n
 b41 MediaPage last:n more:b
+b42 OwnMediaUsage quota:n stored:n announced:n media:*OwnMedium more:b
 b80 AvatarSet group_id:i seq:n id:i ordinal:n sender_id:i sender:s sent_at:n media_id:i
 c01 ListInvitations
 c02 AcceptInvitation client_id:y group_id:i

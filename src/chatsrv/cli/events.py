@@ -15,7 +15,7 @@ from chatsrv_protocol import UnknownEvent
 from chatsrv_protocol.fields import holds_ids
 from chatsrv_protocol.governing import FOREVER
 from chatsrv_protocol.groups import ROLE_NAMES
-from chatsrv_protocol.messages import KIND_NAMES, Message
+from chatsrv_protocol.messages import AUDIO, FILE, IMAGE, KIND_NAMES, VIDEO, Message
 
 _ALWAYS: Final = frozenset(("id", "seq", "group_id", "sender", "sent_at", "kind", "text"))
 
@@ -138,11 +138,14 @@ def _role(role: int) -> str:
     return f"an {name}" if name[0] in "aeio" else f"a {name}"
 
 
+_WITH_MEDIA: Final = frozenset({IMAGE, AUDIO, VIDEO, FILE})
+
+
 def medium_of(message: Message) -> str:
     """What a message's medium is, behind the word for its kind: `photo.jpg, 400x300, 12.3 KB, #1234`."""
     head = message.media
     if head is None:
-        return ""
+        return " that was deleted" if message.kind in _WITH_MEDIA else ""
     facts = [f" {head.name}"]
     if head.width:
         facts.append(f"{head.width}x{head.height}")

@@ -22,6 +22,11 @@ def _shown(profile: StoredProfile) -> wire.Profile:
     return wire.Profile(profile.user_id, profile.name, profile.nickname, profile.avatar, profile.disabled)
 
 
+def profile_changed(mine: StoredProfile) -> wire.ProfileChanged:
+    """What the devices of a user hear when their own profile changes."""
+    return wire.ProfileChanged(_shown(mine), mine.hidden, mine.who_adds)
+
+
 @handles
 async def set_profile(
     request: Request,
@@ -49,7 +54,7 @@ async def set_profile(
     mine = await storage.write(change)
     if command.hidden is not None:
         presence.hide(user_id, mine.hidden)
-    bus.publish_to_user(user_id, SharedFrames(encode(wire.ProfileChanged(_shown(mine), mine.hidden, mine.who_adds)), 1))
+    bus.publish_to_user(user_id, SharedFrames(encode(profile_changed(mine)), 1))
     return wire.MyProfile(_shown(mine), mine.hidden, mine.who_adds)
 
 

@@ -1,9 +1,9 @@
 """Media: rows of what was uploaded, the messages they stand in, and who may fetch them.
 
 Who may fetch a medium follows, at the moment of fetching, from where it stands: a message that one may read (a member
-now, and not from before one's history), the avatar of a group one is in or of any user, or one's own upload. Recall
-and removal end it without a row per reader. What stands nowhere for a day is swept; the bytes follow in a sweep of
-their own, since equal content may be uploaded at that very moment.
+now, and not from before one's history), the avatar of a group one is in or of any user, or one's own upload. Recall,
+removal and deletion (own_media.py) end it without a row per reader. What stands nowhere for a day is swept; the bytes
+follow in a sweep of their own, since equal content may be uploaded at that very moment.
 """
 
 import json
@@ -20,7 +20,7 @@ from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.idempotency import KEEP_MS
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.messages.history import SELECT, record_of
-from chatsrv_storage.messages.message_content import RECALLED, resolve_references
+from chatsrv_storage.messages.message_content import RECALLED, is_there, resolve_references
 from chatsrv_storage.replies import GroupChange
 
 UNUSED_MS: Final = 24 * 3600 * 1000
@@ -92,7 +92,8 @@ def _medium(row: tuple[Any, ...]) -> Medium:
 def readable(conn: SqlConnection, user_id: int, media_id: int, field: str = "media_id") -> Medium:
     """The medium, for somebody who may fetch it now. Raises Refusal."""
     row = conn.execute(
-        f"select {_COLUMNS} from media d where d.id = :id and ({_MAY_READ})", {"id": media_id, "user": user_id}
+        f"select {_COLUMNS} from media d where d.id = :id and d.deleted_at = 0 and ({_MAY_READ})",
+        {"id": media_id, "user": user_id},
     ).fetchone()
     if row is None:
         raise unknown(field)
@@ -112,7 +113,7 @@ def described(medium: Medium) -> EventData:
 
 def note_use(conn: SqlConnection, media_id: int, group_id: int, seq: int) -> None:
     """A message refers to this medium. Raises Refusal where it is gone meanwhile."""
-    if conn.execute("select 1 from media where id = ?", (media_id,)).fetchone() is None:
+    if not is_there(conn, media_id):
         raise unknown()
     conn.execute("insert into media_use values (?, ?, ?)", (media_id, group_id, seq))
 
@@ -125,7 +126,10 @@ def forget_use(conn: SqlConnection, group_id: int, seq: int) -> None:
 def listed(
     conn: SqlConnection, user_id: int, group_id: int, before: int, limit: int, max_bytes: int
 ) -> tuple[list[EventRecord], bool]:
-    """(messages of a group that carry media, the latest first; whether others follow). Raises Refusal for a stranger."""
+    """(messages of a group that carry media, the latest first; whether others follow). Raises Refusal for a stranger.
+
+    Those whose medium was deleted are among them, so that a page costs no more than its rows.
+    """
     _, member = require_reader(conn, user_id, group_id)
     places = conn.execute(
         "select seq from media_use where group_id = ? and seq > ? and seq < ? order by seq desc limit ?",
@@ -142,19 +146,32 @@ def listed(
     return records, False
 
 
-def used_bytes(conn: SqlConnection, user_id: int, now_ms: int) -> int:
-    """What counts towards a user's quota: what they uploaded, the same bytes once, and the announced size of what is under
-    way.
-    """
+_COUNTS: Final = "(deleted_at = 0 or created_at > ?)"
+"""What is deleted counts until its bytes may be swept, or uploads and deletions in turn would fill the disk."""
+
+
+def stored_bytes(conn: SqlConnection, user_id: int, now_ms: int) -> int:
+    """The bytes of a user's uploads that count towards their quota, the same bytes once."""
     (stored,) = conn.execute(
-        "select coalesce(sum(d.size), 0) from (select max(size) as size from media where uploader_id = ? group by sha256) d",
-        (user_id,),
+        "select coalesce(sum(d.size), 0) from"
+        f" (select max(size) as size from media where uploader_id = ? and {_COUNTS} group by sha256) d",
+        (user_id, now_ms - UNUSED_MS),
     ).fetchone()
-    (coming,) = conn.execute(
+    return stored
+
+
+def announced_bytes(conn: SqlConnection, user_id: int, now_ms: int) -> int:
+    """The announced sizes of a user's uploads that are under way."""
+    (announced,) = conn.execute(
         "select coalesce(sum(size), 0) from media_upload where user_id = ? and media_id is null and expires_at > ?",
         (user_id, now_ms),
     ).fetchone()
-    return stored + coming
+    return announced
+
+
+def used_bytes(conn: SqlConnection, user_id: int, now_ms: int) -> int:
+    """What counts towards a user's quota: what they uploaded, and what they announced."""
+    return stored_bytes(conn, user_id, now_ms) + announced_bytes(conn, user_id, now_ms)
 
 
 def over_quota() -> Refusal:
@@ -227,7 +244,8 @@ def add(
         return by_id(conn, media_id)
     conn.execute("delete from media_upload where id = ?", (upload.id,))  # it counts by its medium from here on
     had = conn.execute(
-        "select 1 from media where uploader_id = ? and sha256 = ? limit 1", (medium.uploader_id, medium.sha256)
+        f"select 1 from media where uploader_id = ? and sha256 = ? and {_COUNTS} limit 1",
+        (medium.uploader_id, medium.sha256, now_ms - UNUSED_MS),
     ).fetchone()
     if used_bytes(conn, medium.uploader_id, now_ms) + (0 if had else medium.size) > quota:
         raise over_quota()
@@ -242,14 +260,15 @@ def add(
 def _insert(conn: SqlConnection, medium: Medium) -> None:
     facts = json.dumps(medium.facts, ensure_ascii=False, separators=(",", ":"))
     conn.execute(
-        f"insert into media values ({', '.join('?' * 9)})",
+        "insert into media (id, uploader_id, sha256, size, kind, mime, name, facts, created_at)"
+        f" values ({', '.join('?' * 9)})",
         (*attrs.astuple(medium)[:7], facts, medium.created_at),
     )
 
 
 def by_id(conn: SqlConnection, media_id: int) -> Medium:
     """The medium, whoever asks: for the server's own use. Raises Refusal where it is gone."""
-    row = conn.execute(f"select {_COLUMNS} from media d where d.id = ?", (media_id,)).fetchone()
+    row = conn.execute(f"select {_COLUMNS} from media d where d.id = ? and d.deleted_at = 0", (media_id,)).fetchone()
     if row is None:
         raise unknown()
     return _medium(row)
@@ -330,9 +349,9 @@ def drop_expired(conn: SqlConnection, now_ms: int) -> list[str]:
 
 
 def still_used(conn: SqlConnection, digests: Sequence[str]) -> list[str]:
-    """Which of these contents some medium has."""
+    """Which of these contents some medium has that is not deleted."""
     rows = conn.execute(
-        f"select distinct sha256 from media where sha256 in ({marks(len(digests))})", digests
+        f"select distinct sha256 from media where deleted_at = 0 and sha256 in ({marks(len(digests))})", digests
     ).fetchall()
     return [row[0] for row in rows]
 

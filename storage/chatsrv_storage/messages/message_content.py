@@ -88,15 +88,24 @@ def hidden_from(conn: SqlConnection, group_id: int, of: int) -> frozenset[int]:
     return frozenset(user_id for (user_id,) in rows)
 
 
+def is_there(conn: SqlConnection, media_id: int) -> bool:
+    """Whether a medium exists and was not deleted by who uploaded it."""
+    return conn.execute("select 1 from media where id = ? and deleted_at = 0", (media_id,)).fetchone() is not None
+
+
 def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: int) -> EventRecord:
     """A record with what it points to: the excerpt of a message that it answers, the text that an edit gave.
 
     Of a message that is not visible to who reads (up to `visible_from`), an edit and a quote bring nothing but its seq. If
-    the author of a quote chose to keep the excerpt for everybody, it stays until the message is edited.
+    the author of a quote chose to keep the excerpt for everybody, it stays until the message is edited. A medium that was
+    deleted is left out.
     """
     data = record.data
     if data is None:
         return record
+    if "media" in data and not is_there(conn, data["media"]["id"]):
+        data = {key: value for key, value in data.items() if key != "media"}
+        record = attrs.evolve(record, data=data)
     if record.kind == "edited":
         if data["of"] <= visible_from:
             return attrs.evolve(record, data={**data, "edited": [record.seq, 0]})

@@ -11,6 +11,9 @@ import { SystemLine } from "./system_line.tsx";
 
 const NOBODY = "0" as Id;
 
+/** Image, audio, video, file: without a medium it was deleted by who uploaded it. */
+const WITH_MEDIA: ReadonlySet<number> = new Set([2, 3, 4, 5]);
+
 /** What a person can do with a row; the conversation's view says how. */
 export interface RowActions {
   openPacket(packetId: Id): void;
@@ -93,6 +96,7 @@ function Bubble({ row, isMine, actions }: { row: MessageRow; isMine: boolean; ac
           </button>
         )}
         {row.media && <MediaBox media={row.media} kind={row.messageKind} onOpen={() => actions.openMedia(row)} />}
+        {!row.media && WITH_MEDIA.has(row.messageKind) && <p class="recalled">{say.mediaDeleted}</p>}
         {row.text && <StrangerText text={row.text} />}
         <footer class="bubble-foot">
           {calls(row, me.value?.user_id ?? NOBODY) && (

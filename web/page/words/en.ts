@@ -23,6 +23,7 @@ export const en = {
   draft: "Draft:",
   you: "You",
   recalled: "This message was taken back",
+  mediaDeleted: "The file was deleted",
   quoteHidden: "A message from before you joined",
   edited: "edited",
   newMessages: "New messages",

@@ -23,6 +23,7 @@ export const zh: Words = {
   draft: "草稿：",
   you: "你",
   recalled: "消息已撤回",
+  mediaDeleted: "文件已被删除",
   quoteHidden: "你加入之前的消息",
   edited: "已编辑",
   newMessages: "以下为新消息",

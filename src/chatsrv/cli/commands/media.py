@@ -177,6 +177,84 @@ async def url(here: CommandContext, media_id: MediaId) -> None:
         here.out.line(urls.thumbnail_url)
 
 
+PAGES_AT_MOST: Final = 1000
+"""Answers that `media usage --all` asks for: 50,000 uploads."""
+
+
+@media.command("usage")
+@online
+async def usage(
+    here: CommandContext,
+    all_: Annotated[bool, typer.Option("--all", help="List all uploads, not only the 50 largest.")] = False,
+) -> None:
+    """Show how much of your room for media is taken, and by which uploads, the largest first.
+
+    The same bytes count once. What you delete within a day of its upload makes room when that day is over.
+    """
+    from chatsrv.cli.events import clock, record_of, size_of
+    from chatsrv_protocol.messages import KIND_NAMES
+
+    async with here.session() as client:
+        found = await client.media.usage()
+        uploads = list(found.media)
+        more = found.more
+        for _ in range(PAGES_AT_MOST if all_ else 0):
+            if not more:
+                break
+            page = await client.media.usage(size=uploads[-1].size, before=uploads[-1].id)
+            uploads += page.media
+            more = page.more
+    taken = {"quota": found.quota, "stored": found.stored, "announced": found.announced}
+    if here.out.json:
+        here.out.record(taken)
+        for each in uploads:
+            here.out.record({**record_of(each), "kind": KIND_NAMES.get(each.kind, str(each.kind))})
+        return
+    under_way = f", {size_of(found.announced)} for uploads under way" if found.announced else ""
+    here.out.line(f"{size_of(found.stored)} of {size_of(found.quota)} taken{under_way}")
+    here.out.table(
+        ("id", "kind", "size", "when", "in", "name"),
+        [
+            (
+                str(each.id),
+                KIND_NAMES.get(each.kind, "file"),
+                size_of(each.size) + ("*" if each.copies else ""),
+                clock(each.uploaded_at),
+                "picture" if each.avatar else str(each.messages),
+                each.name,
+            )
+            for each in uploads
+        ],
+        empty="you have uploaded nothing",
+    )
+    if any(each.copies for each in uploads):
+        here.out.line("* the same bytes as another upload of yours: they count once")
+    if more:
+        here.out.line("there are more: --all lists them")
+
+
+@media.command("delete")
+@online
+async def delete(
+    here: CommandContext,
+    media_ids: Annotated[
+        list[int], typer.Argument(metavar="ID…", help="The ids of your uploads.", show_default=False, min=1)
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether you are sure.")] = False,
+) -> None:
+    """Delete uploads of yours, for everybody and wherever they were sent: the messages stay, without them."""
+    from chatsrv.cli.errors import usage
+
+    if not yes:
+        if not sys.stdin.isatty():
+            raise usage("say --yes to delete without being asked")
+        typer.confirm(f"Delete {len(media_ids)} of your uploads for everybody?", abort=True, err=True)
+    async with here.session() as client:
+        for media_id in dict.fromkeys(media_ids):
+            await client.media.delete(media_id)
+            here.out.say(f"deleted {media_id}", id=str(media_id))
+
+
 def half_blocks(head: "MediaHead | None", columns: int = PREVIEW_COLUMNS) -> "Text | None":
     """The small picture that a message carries, for a terminal with colours: two pixels a character, the upper one in
     the foreground. None where there is none, or it cannot be read.

@@ -13,7 +13,8 @@ import trio
 
 from chatsrv.client.commands.base import Subject
 from chatsrv.client.transfers.http_access import Progress, Source
-from chatsrv_protocol.media import MediaUrl, MediaUrls
+from chatsrv_protocol.common import Done
+from chatsrv_protocol.media import DeleteMedium, MediaUrl, MediaUrls, OwnMediaUsage, ShowMediaUsage
 
 
 class MediaCommands(Subject):
@@ -50,6 +51,20 @@ class MediaCommands(Subject):
         urls = await self._client.request(MediaUrl(media_id), MediaUrls)
         whole = [access.base + url if url.startswith("/") else url for url in (urls.url, urls.thumbnail_url)]
         return attrs.evolve(urls, url=whole[0], thumbnail_url=whole[1])
+
+    async def usage(self, *, size: int = 0, before: int = 0) -> OwnMediaUsage:
+        """How many bytes of my quota are taken, and a page of my uploads, the largest first.
+
+        For the next page give `size` and `before`, size and id of the last upload of this one. Raises RequestRefused.
+        """
+        return await self._client.request(self._client.build(ShowMediaUsage, size, before), OwnMediaUsage)
+
+    async def delete(self, media_id: int) -> None:
+        """Delete an upload of mine, for everybody and wherever it was sent; to repeat it changes nothing.
+
+        Messages that carry it stay, without it. Raises RequestRefused where it is not mine.
+        """
+        await self._client.request(self._client.build(DeleteMedium, media_id), Done)
 
     async def download(
         self,
