@@ -12,7 +12,6 @@ import pytest
 import trio
 from support.postgres_kit import require_postgres, serving_postgres, shared_postgres
 
-from chatsrv_redpack import Account, AccountKind, Posting, Transfer, TransferKind
 from chatsrv_storage.engine.jobs import SqlConnection
 from chatsrv_storage.engine.migrate import load_migrations
 from chatsrv_storage.engine.snowflake import time_of
@@ -26,7 +25,6 @@ from chatsrv_storage.errors import (
     StorageUnavailable,
 )
 from chatsrv_storage.interface import Storage, open_storage
-from chatsrv_storage.money import ledger
 from chatsrv_storage.postgres import batch, migrate
 from chatsrv_storage.postgres.driver import ROWS_AT_A_TIME, PostgresConnection, numbered
 from chatsrv_storage.postgres.lane import Lane
@@ -304,34 +302,6 @@ async def test_what_reads_a_table_as_a_whole_fetches_it_piece_by_piece(dsn: str)
             lambda conn: conn.executemany("insert into note (body) values (?)", [("x",)] * rows) and None
         )
         assert await storage.read(read_some) == (1, rows)
-
-
-async def test_two_nodes_never_spend_a_cent_twice(dsn: str) -> None:
-    """Each reads a balance and writes what it makes of it: without a lock two of them would spend the same money."""
-    start, rounds = 1_000, 40
-
-    def move(
-        number: int, kind: TransferKind, giver: Account, receiver: Account, cents: int
-    ) -> Callable[[SqlConnection], int]:
-        transfer = Transfer(number, kind, (Posting(giver, -cents), Posting(receiver, cents)), 1)
-        return lambda conn: len(ledger.post(conn, transfer))
-
-    wallet = Account(AccountKind.WALLET, 7)
-
-    def pay(number: int) -> Callable[[SqlConnection], int]:
-        return move(number, TransferKind.SEND, wallet, Account(AccountKind.ESCROW, number), 30)
-
-    async with open_postgres(dsn) as one, open_postgres(dsn) as two:
-        await one.write(move(1, TransferKind.GRANT, Account(AccountKind.ISSUER, 0), wallet, start))
-        nodes: list[Storage] = [one, two]
-        results = await together(
-            *[lambda n=n: nodes[n % 2].write(pay(10 + n)) for n in range(rounds)],
-        )
-        paid = sum(result == 2 for result in results)
-        assert {type(result) for result in results if result != 2} == {Refusal}
-        assert paid == start // 30
-        assert await one.read(lambda conn: ledger.balance_of(conn, wallet)) == start - 30 * paid
-        assert list(await two.read(lambda conn: list(ledger.check(conn)))) == []
 
 
 async def test_a_database_that_is_gone_refuses_and_comes_back() -> None:

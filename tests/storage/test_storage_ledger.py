@@ -17,7 +17,7 @@ from chatsrv_storage.money import ledger
 @pytest.fixture
 def books(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     conn = sqlite3.connect(tmp_path / "books.sqlite3", isolation_level=None)
-    for migration in load_migrations()[:2]:
+    for migration in load_migrations():
         conn.executescript(migration.sql)
     ledger.post(conn, grant(1, 7, 1000, 5))
     yield conn
@@ -103,7 +103,7 @@ def test_a_row_and_its_checksum_stay_what_they_were(books: sqlite3.Connection) -
         ("update transfer set cents = 999", "checksum"),
         ("delete from transfer", "wallet:7"),
         ("update transfer set at = 6", "checksum"),
-        ("insert into account values ('wallet', 12, 5)", "wallet:12"),
+        ("insert into account values ('wallet', 12, 5, 0)", "wallet:12"),
     ],
 )
 def test_an_audit_names_what_is_wrong(books: sqlite3.Connection, damage: str, word: str) -> None:
@@ -123,5 +123,5 @@ def test_a_balance_that_its_transfers_do_not_make_is_named(books: sqlite3.Connec
     books.execute("update account set balance = -5 where kind = 'issuer'")
     assert len(ledger.wrong_balances(books)) == 3
     assert len(ledger.wrong_balances(books, 1)) == 1
-    books.execute("insert into account values ('wallet', 12, 5)")
+    books.execute("insert into account values ('wallet', 12, 5, 0)")
     assert (len(ledger.wrong_balances(books)), len(ledger.wrong_balances(books, 9))) == (3, 4)

@@ -42,6 +42,16 @@ class Snowflake:
             if floor_ms - EPOCH_MS > self._ms:
                 self._ms, self._counter = floor_ms - EPOCH_MS, 0
 
+    def observe(self, snowflake: int) -> None:
+        """Give out nothing below this id from now on: what another node gave out, whose clock may be ahead of ours.
+
+        So ids rise along whatever is locked while its latest id is observed and the next is taken (a hybrid clock).
+        """
+        with self._lock:
+            latest = self._ms << (_NODE_BITS + _COUNTER_BITS) | self._node << _COUNTER_BITS | self._counter
+            if snowflake > latest:
+                self._ms, self._counter = (snowflake >> (_NODE_BITS + _COUNTER_BITS)) + 1, 0
+
     @property
     def latest_ms(self) -> int:
         """The time in the latest id, in milliseconds since 1970: what has to be reserved."""

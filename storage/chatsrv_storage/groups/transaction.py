@@ -132,7 +132,7 @@ class Preloaded:
 class GroupTransaction:
     """What a script works with: the connection, the group's state, the time, and `append`."""
 
-    __slots__ = ("_effects", "_known", "_members", "conn", "group", "group_id", "ids", "limits", "now_ms")
+    __slots__ = ("_effects", "_known", "_last_id", "_members", "conn", "group", "group_id", "ids", "limits", "now_ms")
 
     def __init__(
         self,
@@ -149,6 +149,7 @@ class GroupTransaction:
         self.ids = ids
         self.limits = limits
         self._effects: list[Effect] = []
+        self._last_id = 0
         self._known = known
         self._members: dict[int, MemberState | None] = {} if known is None else known.members[group_id]
         self.group = group_state(conn, group_id) if known is None else known.groups[group_id]
@@ -202,7 +203,8 @@ class GroupTransaction:
         """The next event of the sequence, for a run that writes all of its own together by `insert`."""
         group = self.group
         assert group is not None, "a group has to be made before it has events"
-        record_id = self.ids.next(self.now_ms)  # first: an id that is refused must not leave a gap in the sequence
+        # First: an id that is refused must not leave a gap in the sequence.
+        record_id = self._last_id = self.ids.next(self.now_ms)
         if counts and group.rules.slow_mode:
             self._note_sent(actor.user_id)
         group.seq += 1
@@ -288,12 +290,14 @@ class GroupTransaction:
             else:
                 outcomes.extend(cast("type[Batched]", kind).run_all(self, list(run)))
         if self.group is not None and (self.group.seq, self.group.ordinal) != before:
-            head = (self.group.seq, self.group.ordinal, self.group.last_seq, self.group_id)
+            head = (self.group.seq, self.group.ordinal, self.group.last_seq, self._last_id, self.group_id)
             if self._known is not None:
                 self._known.heads.append(head)
             else:
                 self.conn.execute(
-                    "update chat_group set seq = ?, ordinal = ?, last_seq = max(last_seq, ?) where id = ?", head
+                    "update chat_group set seq = ?, ordinal = ?, last_seq = max(last_seq, ?),"
+                    " last_id = max(last_id, ?) where id = ?",
+                    head,
                 )
         return outcomes
 

@@ -105,6 +105,7 @@ def _write(conn: SqlConnection, known: Preloaded) -> None:
         ") v where group_member.group_id = v.column2 and group_member.user_id = v.column3",
     )  # fmt: skip
     execute_rows(
-        conn, "update chat_group set seq = v.column1, ordinal = v.column2, last_seq = max(last_seq, v.column3) from (",
-        known.heads, ") v where chat_group.id = v.column4",
+        conn, "update chat_group set seq = v.column1, ordinal = v.column2, last_seq = max(last_seq, v.column3),"
+        " last_id = max(last_id, v.column4) from (",
+        known.heads, ") v where chat_group.id = v.column5",
     )  # fmt: skip

@@ -11,11 +11,15 @@ from chatsrv_redpack import Account, AccountKind, InvalidError, RefusedError, Tr
 from chatsrv_redpack.ledger import apply
 from chatsrv_storage.engine.bulk_sql import execute_rows
 from chatsrv_storage.engine.shared import lock_accounts
+from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection, SqlValue
 
 _INSERT = "insert into transfer values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_ADD = " on conflict (kind, id) do update set balance = account.balance + excluded.balance"
+_ADD = (
+    " on conflict (kind, id) do update set balance = account.balance + excluded.balance,"
+    " last_id = max(account.last_id, excluded.last_id)"
+)
 
 
 def _row(transfer: Transfer) -> tuple[SqlValue, ...]:
@@ -39,9 +43,26 @@ def balance_of(conn: SqlConnection, account: Account) -> int:
     return 0 if row is None else row[0]
 
 
+def next_id(conn: SqlConnection, ids: Snowflake, now_ms: int, *accounts: Account) -> int:
+    """The id of a transfer between these accounts, above those of all their transfers, of whatever node.
+
+    An audit replays transfers in the order of their ids: what comes into an account has to be before what leaves it.
+    """
+    ids.observe(_lock(conn, accounts))
+    return ids.next(now_ms)
+
+
+def _lock(conn: SqlConnection, accounts: Sequence[Account]) -> int:
+    return lock_accounts(conn, [(account.kind.value, account.id) for account in accounts])
+
+
 def post(conn: SqlConnection, transfer: Transfer) -> dict[Account, int]:
-    """Store a transfer and the two balances it makes, which are answered. Raises Refusal where one may not be so."""
-    lock_accounts(conn, [(account.kind.value, account.id) for account in (transfer.giver, transfer.receiver)])
+    """Store a transfer and the two balances it makes, which are answered. Raises Refusal where one may not be so.
+
+    Its id comes from `next_id`. Raises ValueError where it is below one of the same account.
+    """
+    if _lock(conn, (transfer.giver, transfer.receiver)) >= transfer.id:
+        raise ValueError(f"transfer {transfer.id} has an id below an earlier one of the same account")
     before = {account: balance_of(conn, account) for account in (transfer.giver, transfer.receiver)}
     try:
         after = apply(before, transfer)
@@ -49,8 +70,9 @@ def post(conn: SqlConnection, transfer: Transfer) -> dict[Account, int]:
         raise Refusal(refused.code, refused.message, refused.field) from None
     conn.execute(_INSERT, _row(transfer))
     conn.executemany(
-        "insert into account values (?, ?, ?) on conflict (kind, id) do update set balance = excluded.balance",
-        [(account.kind.value, account.id, cents) for account, cents in after.items()],
+        "insert into account values (?, ?, ?, ?)"
+        " on conflict (kind, id) do update set balance = excluded.balance, last_id = excluded.last_id",
+        [(account.kind.value, account.id, cents, transfer.id) for account, cents in after.items()],
     )
     return after
 
@@ -58,19 +80,22 @@ def post(conn: SqlConnection, transfer: Transfer) -> dict[Account, int]:
 def post_shares(conn: SqlConnection, transfers: Sequence[Transfer]) -> None:
     """Store many transfers out of escrows, which hold them all: the caller has drawn no more than was in each."""
     execute_rows(conn, "insert into transfer", [_row(transfer) for transfer in transfers])
-    received: dict[tuple[str, int], int] = {}  # summed: PostgreSQL takes no account twice in one statement
-    for transfer in transfers:
-        account = transfer.receiver.kind.value, transfer.receiver.id
-        received[account] = received.get(account, 0) + transfer.cents
-    execute_rows(conn, "insert into account", [(*account, cents) for account, cents in received.items()], _ADD)
     paid: dict[int, int] = {}
     for transfer in transfers:
         assert transfer.giver.kind is AccountKind.ESCROW
         paid[transfer.giver.id] = paid.get(transfer.giver.id, 0) + transfer.cents
+    latest = max((transfer.id for transfer in transfers), default=0)
     execute_rows(
-        conn, "update account set balance = balance - v.column2 from (", list(paid.items()),
+        conn, "update account set balance = balance - v.column2, last_id = max(last_id, v.column3) from (",
+        [(escrow, cents, latest) for escrow, cents in paid.items()],
         ") v where kind = 'escrow' and id = v.column1",
     )  # fmt: skip
+    received: dict[tuple[str, int], int] = {}  # summed: PostgreSQL takes no account twice in one statement
+    for transfer in transfers:
+        account = transfer.receiver.kind.value, transfer.receiver.id
+        received[account] = received.get(account, 0) + transfer.cents
+    rows = [(*account, cents, latest) for account, cents in sorted(received.items())]
+    execute_rows(conn, "insert into account", rows, _ADD)  # after escrows, by id: in the order of all locks of accounts
 
 
 def statement(conn: SqlConnection, user_id: int, before: int, limit: int) -> list[tuple[int, str, int, int, int]]:

@@ -25,6 +25,7 @@ from chatsrv_redpack import (
     prepare,
     send,
 )
+from chatsrv_redpack.ledger import escrow, wallet
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows, select_in
 from chatsrv_storage.errors import Refusal
@@ -218,7 +219,7 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Packe
             settled = send(
                 prepared,
                 client_seed=client_seed,
-                transfer_id=turn.ids.next(turn.now_ms),
+                transfer_id=ledger.next_id(conn, turn.ids, turn.now_ms, wallet(actor.user_id), escrow(packet_id)),
                 now_ms=turn.now_ms,
                 limits=limits,
             )
@@ -313,8 +314,10 @@ def expire_packet(packet_id: int) -> Script[ExpiredPacket]:
         packet, _, _ = load(turn.conn, turn.group_id, packet_id)
         if packet.state is not PacketState.LIVE or turn.now_ms < packet.expires_ms:
             return ExpiredPacket(None)
+        accounts = escrow(packet_id), wallet(packet.sender_id)
+        transfer_id = ledger.next_id(turn.conn, turn.ids, turn.now_ms, *accounts)
         try:
-            settled = expire(packet, transfer_id=turn.ids.next(turn.now_ms), now_ms=turn.now_ms)
+            settled = expire(packet, transfer_id=transfer_id, now_ms=turn.now_ms)
         except RedpackError as error:
             raise refused_by(error) from None
         balances = ledger.post(turn.conn, settled.transfer)

@@ -11,7 +11,7 @@ import attrs
 
 from chatsrv_redpack import grant, reverse, settle, withdraw
 from chatsrv_redpack.checks import MAX_MS
-from chatsrv_redpack.ledger import wallet
+from chatsrv_redpack.ledger import ISSUER, pending, wallet
 from chatsrv_storage.accounts import audit_log
 from chatsrv_storage.accounts.accounts import by_id, by_name, require_operator
 from chatsrv_storage.engine.snowflake import Snowflake
@@ -44,7 +44,7 @@ def grant_money(
         account = by_name(conn, name)
         if account is None:
             raise Refusal("user_unknown", f"there is no account named '{name}'", "name")
-        transfer_id = ids.next(now_ms)
+        transfer_id = ledger.next_id(conn, ids, now_ms, ISSUER, wallet(account.user_id))
         balances = ledger.post(conn, grant(transfer_id, account.user_id, cents, now_ms))
         audit_log.note(
             conn, now_ms, operator.name, "wallet_grant", account.name, f"{cents} cents, transfer {transfer_id}"
@@ -64,7 +64,7 @@ def withdraw_money(
         account = by_id(conn, user_id)
         if account is None or account.disabled:
             raise Refusal("session_ended", "this account is disabled")
-        transfer_id = ids.next(now_ms)
+        transfer_id = ledger.next_id(conn, ids, now_ms, wallet(user_id))
         balances = ledger.post(conn, withdraw(transfer_id, user_id, cents, now_ms))
         conn.execute(
             "insert into payout (id, user_id, cents, state, next_try_at) values (?, ?, ?, 'pending', ?)",
@@ -109,7 +109,7 @@ def conclude(conn: SqlConnection, withdrawal_id: int, ids: Snowflake, now_ms: in
     if row is None:
         return None
     user_id, cents = row
-    transfer_id = ids.next(now_ms)
+    transfer_id = ledger.next_id(conn, ids, now_ms, pending(withdrawal_id), ISSUER if paid else wallet(user_id))
     transfer = (
         settle(transfer_id, withdrawal_id, cents, now_ms)
         if paid

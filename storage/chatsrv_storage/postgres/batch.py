@@ -126,6 +126,7 @@ class LaneRunner:
             if not connection.in_transaction:
                 raise TransactionLost("a job ended its transaction")
             try:
+                lane.reserve_ids()
                 connection.commit()
             except psycopg.Error as error:
                 if is_disconnected(error):

@@ -121,6 +121,18 @@ class PostgresConnection(SharedConnection):
         assert row is not None
         yield from row[0] or ()
 
+    def lock_accounts(self, accounts: Sequence[tuple[str, int]]) -> int:
+        """See shared.lock_accounts. One round trip."""
+        kinds, ids = map(list, zip(*accounts, strict=True))
+        given = "(select * from unnest($1::text[], $2::bigint[])"
+        with self.raw.pipeline():
+            insert = f"insert into account select kind, id, 0 from {given}) as given (kind, id) on conflict do nothing"
+            self.raw.execute(insert, [kinds, ids])
+            locked = self.raw.execute(
+                f"select last_id from account where (kind, id) in {given}) order by kind, id for update", [kinds, ids]
+            )
+        return max(last_id for (last_id,) in locked.fetchall())
+
     def _types(self, before: str, columns: Sequence[Sequence[SqlValue]]) -> list[str]:
         """The type of each column: of the table for an insert, since a column may be nothing but NULL; else of its values."""
         match = _INTO.match(before)

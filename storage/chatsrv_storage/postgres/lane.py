@@ -50,8 +50,9 @@ _MAKE: Final = (
 )
 _COUNT: Final = (
     "update lane set batch = batch + 1, seen_at = now(), reserved_until = max(reserved_until, $3)"
-    " where number = $1 and epoch = $2 returning batch"
+    " where number = $1 and epoch = $2 returning batch, reserved_until"
 )
+_RESERVE: Final = "update lane set reserved_until = $2 where number = $1"
 
 
 class Lane:
@@ -66,6 +67,7 @@ class Lane:
         self._exclusive = exclusive
         self._epoch = 0
         self._batch = 0
+        self._reserved_ms = 0
         self._connection: PostgresConnection | None = None
 
     def connection(self) -> PostgresConnection:
@@ -127,20 +129,34 @@ class Lane:
     def begin(self, group_ids: Sequence[int]) -> None:
         """Begin a transaction: count the lane up, and lock these groups in one order. One round trip for all.
 
-        Raises LaneLost, psycopg.Error, with the transaction open.
+        Ids that are given out from now on are above those of the groups. Raises LaneLost, psycopg.Error, with the
+        transaction open.
         """
         raw = self.connection().raw
+        locked = None
         with raw.pipeline():
             raw.execute("BEGIN")
             counted = raw.execute(_COUNT, [self.number, self._epoch, self.ids.latest_ms + RESERVED_MS])
             if group_ids:
-                raw.execute(
-                    "select id from chat_group where id = any($1) order by id for no key update", [sorted(group_ids)]
+                locked = raw.execute(
+                    "select last_id from chat_group where id = any($1) order by id for no key update",
+                    [sorted(group_ids)],
                 )
         row = counted.fetchone()
         if row is None:
             raise LaneLost(f"lane {self.number} was taken over by another node")
-        self._batch = row[0]
+        self._batch, self._reserved_ms = row
+        if locked is not None:
+            for (last_id,) in locked:
+                self.ids.observe(last_id)
+
+    def reserve_ids(self) -> None:
+        """Store, with the transaction under way, until when its ids are: they jump ahead after those of another node.
+
+        Raises psycopg.Error.
+        """
+        if self.ids.latest_ms > self._reserved_ms:
+            self.connection().raw.execute(_RESERVE, [self.number, self.ids.latest_ms + RESERVED_MS])
 
     def was_committed(self) -> bool | None:
         """Whether the transaction under way when the connection broke is stored; None where another holds the lane by now.
