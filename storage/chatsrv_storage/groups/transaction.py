@@ -294,11 +294,7 @@ class GroupTransaction:
             if self._known is not None:
                 self._known.heads.append(head)
             else:
-                self.conn.execute(
-                    "update chat_group set seq = ?, ordinal = ?, last_seq = max(last_seq, ?),"
-                    " last_id = max(last_id, ?) where id = ?",
-                    head,
-                )
+                self.conn.execute(_WRITE_HEAD, head)
         return outcomes
 
     def _one(self, command: AnyCommand) -> Outcome:
@@ -382,6 +378,9 @@ class GroupTransaction:
         return Accepted(stored_message(record), (record,))
 
 
+_WRITE_HEAD: Final = (
+    "update chat_group set seq = ?, ordinal = ?, last_seq = max(last_seq, ?), last_id = max(last_id, ?) where id = ?"
+)
 _MOVE_CURSOR: Final = (
     "update group_member set read_seq = ?, read_ordinal = ?, own_above = ? where group_id = ? and user_id = ?"
 )
