@@ -184,10 +184,6 @@ class GroupTransaction:
             raise Refusal("not_member", "this person is not in the group", "user_id")
         return group, target
 
-    def require_speaker(self, actor: Actor) -> tuple[GroupState, MemberState]:
-        """As `require`, for who may send a message now. Raises Refusal."""
-        return self.require(actor, Operation.SPEAK)
-
     def append(
         self, actor: Actor, kind: str, text: str = "", data: EventData | None = None, *, counts: bool = False
     ) -> EventRecord:
@@ -371,7 +367,7 @@ class GroupTransaction:
             earlier = result_in(known.results.get((once.user_id, once.client_id)), once, self.now_ms, StoredMessage)
         if earlier is not None:
             return Accepted(earlier)
-        self.require_speaker(post.actor)
+        self.require(post.actor, Operation.SPEAK)
         if not post.text or post.text.isspace():
             raise Refusal("text_empty", "a message needs some text", "text")
         record = self.next_record(post.actor, "text", post.text, counts=True)

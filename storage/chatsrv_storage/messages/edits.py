@@ -44,7 +44,7 @@ def say(
     """
 
     def script(turn: GroupTransaction, actor: Actor) -> StoredMessage:
-        _, member = turn.require_speaker(actor)
+        _, member = turn.require(actor, Operation.SPEAK)
         kind = "text"
         data: EventData = {}
         if media_id is None:
@@ -124,7 +124,7 @@ def forward(from_group: int, of: int) -> Script[StoredMessage]:
     """Say a message of any group of the actor's again in the turn's group. Replies StoredMessage."""
 
     def script(turn: GroupTransaction, actor: Actor) -> StoredMessage:
-        turn.require_speaker(actor)
+        turn.require(actor, Operation.SPEAK)
         _, there = require_reader(turn.conn, actor.user_id, from_group)
         target = find(turn.conn, from_group, of, there.visible_from)
         if target.kind not in FORWARDABLE:
