@@ -93,7 +93,7 @@ class MessageExtra:
     """What some messages have besides their text.
 
     `edited_seq` is the event that gave it the words it has now, at `edited_at` (0: the first). A recalled message has no
-    text and nothing else here.
+    text and nothing else here. To those who block the sender `mention_all` is false, here and in `Edited`.
     """
 
     reply_to: Quote | None = field(Optional(Struct(Quote)), default=None)

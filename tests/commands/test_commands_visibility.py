@@ -18,6 +18,7 @@ from chatsrv_protocol import BY_NUMBER, encode
 from chatsrv_protocol import conversation as wire
 from chatsrv_protocol.groups import AddMembers, SequenceEvent
 from chatsrv_protocol.messages import MessageExtra, Quote, Send, SendExtra
+from chatsrv_protocol.presence import Block
 from chatsrv_protocol.registry import is_event
 from chatsrv_protocol.sync import CatchUp, ListGroups, Range
 
@@ -167,6 +168,34 @@ async def test_an_edit_that_calls_everybody_calls_nobody_who_may_not_read(autoju
         await ann.ask(wire.Edit(client_id(), group_id, of, SECRET, (), False))
         [listed] = [each for each in (await cy.ask(ListGroups())).groups if each.group_id == group_id]
         assert listed.mentions == 0
+
+
+@pytest.mark.parametrize("edited", [False, True])
+async def test_a_call_of_everybody_and_a_quote_are_for_each_what_they_may_see(
+    edited: bool, autojump_clock: Any
+) -> None:
+    """Four members: who may see the quoted message or not, and who blocks the author or not."""
+    async with open_test_server() as server:
+        ann, cy, bo, _, _ = await _table(server)
+        [dan, eve] = await enter(server, "dan", "eve")
+        later = await ann.make_group("later", cy, dan, history=False)
+        of = (await ann.say(later, SECRET)).seq
+        await ann.add(later, bo, eve)
+        for client in (dan, eve):
+            await client.ask(Block(ann.user_id))
+        for client in (cy, bo, dan, eve):
+            await client.settle()
+        if edited:
+            await ann.ask(wire.Edit(client_id(), later, of, LATER, (), True))
+        else:
+            await ann.ask(Send(client_id(), later, "see", SendExtra(of, mention_all=True)))
+        for client, visible, called in ((cy, True, True), (bo, False, True), (dan, True, False), (eve, False, False)):
+            live, fetched, caught_up = await _last(client, later)
+            assert live == fetched == caught_up
+            if edited:
+                assert (live.text, live.mention_all) == ((LATER, called) if visible else ("", False))
+            else:
+                assert (_excerpt(live), live.extra.mention_all) == (SECRET if visible else "", called)
 
 
 def _excerpt(message: Any) -> str:

@@ -285,6 +285,19 @@ async def test_who_is_blocked_calls_nobody_by_calling_everybody(autojump_clock):
             return group.mentions
 
         assert (await called(ann), await called(bob)) == (0, 2)
+
+        async def calls(who) -> list[bool]:
+            live = [event for event in who.take(messages.Message, conversation.Edited) if event.group_id == home]
+            await who.do(sync.History(home))
+            fetched = [event for event in who.streamed if isinstance(event, messages.Message) and event.extra]
+            edits = [event.mention_all for event in live if isinstance(event, conversation.Edited)]
+            extras = [event.extra for event in (*live, *fetched) if isinstance(event, messages.Message)]
+            return edits + [extra.mention_all for extra in extras if extra]
+
+        assert (await calls(ann), await calls(bob)) == ([False] * 2, [True] * 4), (
+            "the edit and the message live, both as they are"
+        )
         await ann.do(presence.Block(mal.user_id, False))
+        assert await calls(ann) == [True, True], "the past is read as one stands to its author now"
         await mal.do(messages.Send(client_id(), home, "@all sorry", everybody))
         assert await called(ann) >= 1

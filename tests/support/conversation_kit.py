@@ -12,7 +12,7 @@ from chatsrv_storage.engine.migrate import load_migrations
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import lifecycle
-from chatsrv_storage.groups.models import Actor, EventRecord, PartlyHidden
+from chatsrv_storage.groups.models import Actor, EventRecord, VariedRecord
 from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction, Post
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.messages import history, search
@@ -74,7 +74,7 @@ class Storage:
             for effect in outcome.effects if isinstance(outcome, Accepted) else ():
                 if isinstance(effect, EventRecord):
                     self.told(group_id, event_of(effect))
-                elif isinstance(effect, PartlyHidden):
+                elif isinstance(effect, VariedRecord):
                     self.told(group_id, event_of(effect.record))
                 else:
                     self.told_one(effect.user_id, personal_event_of(effect))

@@ -1,6 +1,6 @@
 """The audiences of one node: which connections each user has, and which connections hear each group."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from chatsrv.bus.interface import PresenceObserver, SharedFrames, Subscriber
@@ -99,12 +99,10 @@ class LocalBus:
         for put_event in self._groups.get(group_id, _NOBODY).values():
             put_event(blob)
 
-    def publish_split(
-        self, group_id: int, blob: SharedFrames, hidden_from: Collection[int], blank: SharedFrames
-    ) -> None:
-        """Hand frames to everybody who hears the group; to these users `blank` in their place."""
+    def publish_split(self, group_id: int, blob: SharedFrames, variants: Mapping[int, SharedFrames]) -> None:
+        """Hand frames to everybody who hears the group; to the users in `variants` theirs in their place."""
         for subscriber, put_event in self._groups.get(group_id, _NOBODY).items():
-            put_event(blank if subscriber.user_id in hidden_from else blob)
+            put_event(variants.get(subscriber.user_id, blob))
 
     def publish_to_user(self, user_id: int, blob: SharedFrames) -> None:
         """Hand frames to all connections of a user."""

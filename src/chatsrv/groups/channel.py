@@ -27,8 +27,8 @@ from chatsrv_storage.groups.models import (
     MemberJoined,
     MemberLeft,
     MembershipLimits,
-    PartlyHidden,
     UserEvent,
+    VariedRecord,
 )
 from chatsrv_storage.groups.transaction import DEFAULT_LIMITS, Accepted, AnyCommand, Batched, Command, Outcome
 from chatsrv_storage.interface import Storage
@@ -283,8 +283,8 @@ class Channels:
                     size += len(frame)
                     continue
                 flush()
-                if isinstance(effect, PartlyHidden):
-                    self._publish_partly_hidden(group_id, effect)
+                if isinstance(effect, VariedRecord):
+                    self._publish_varied(group_id, effect)
                     continue
                 if isinstance(effect, MemberJoined):
                     self.bus.join(effect.user_id, group_id, effect.version)
@@ -294,10 +294,12 @@ class Channels:
                     self.bus.publish_to_user(effect.user_id, SharedFrames(frame, 1))
         flush()
 
-    def _publish_partly_hidden(self, group_id: int, effect: PartlyHidden) -> None:
-        frame, blank = self._encoded(event_of, effect.record), self._encoded(event_of, effect.blank)
-        if frame and blank:
-            self.bus.publish_split(group_id, SharedFrames(frame, 1), effect.hidden_from, SharedFrames(blank, 1))
+    def _publish_varied(self, group_id: int, effect: VariedRecord) -> None:
+        frame = self._encoded(event_of, effect.record)
+        others = [(users, self._encoded(event_of, record)) for users, record in effect.variants]
+        if frame and all(other for _, other in others):
+            variants = {user_id: SharedFrames(other, 1) for users, other in others for user_id in users}
+            self.bus.publish_split(group_id, SharedFrames(frame, 1), variants)
 
     def _encoded(self, make: Callable[[E], object], effect: E) -> bytes:
         """The event of an effect as a frame; nothing where it cannot be made."""

@@ -52,12 +52,13 @@ class EventRecord:
 
 
 @attrs.frozen(slots=True)
-class PartlyHidden:
-    """An event about a message that is not visible to some members: they get `blank`, which has its place and says nothing."""
+class VariedRecord:
+    """An event that some members get otherwise, in its place: a message that is not visible to them, or by somebody whom
+    they block. `variants` are for disjoint sets of users; everybody else gets `record`.
+    """
 
     record: EventRecord
-    blank: EventRecord
-    hidden_from: frozenset[int]
+    variants: tuple[tuple[frozenset[int], EventRecord], ...]
 
 
 @attrs.frozen(slots=True)
@@ -164,7 +165,7 @@ class UserEvent:
     data: tuple[object, ...]
 
 
-Effect = EventRecord | PartlyHidden | MemberJoined | MemberLeft | CursorMoved | UserEvent
+Effect = EventRecord | VariedRecord | MemberJoined | MemberLeft | CursorMoved | UserEvent
 """What follows from a change, in the order in which the audience has to learn of it."""
 
 

@@ -35,7 +35,7 @@ from chatsrv_storage.groups.models import (
     MemberJoined,
     MemberLeft,
     MembershipLimits,
-    PartlyHidden,
+    VariedRecord,
     dump,
     message_checksum,
 )
@@ -230,7 +230,7 @@ class GroupTransaction:
         """Let somebody learn of this, in its place among the effects of the command."""
         self._effects.append(effect)
 
-    def replace_effect(self, record: EventRecord, shown: EventRecord | PartlyHidden) -> None:
+    def replace_effect(self, record: EventRecord, shown: EventRecord | VariedRecord) -> None:
         """Show the audience `shown` where `record`, as it is stored, only points to something."""
         self._effects[self._effects.index(record)] = shown
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from chatsrv_storage.accounts.profiles import blocking
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.models import Actor, EventData, EventRecord, PartlyHidden
+from chatsrv_storage.groups.models import Actor, EventData, EventRecord, VariedRecord
 from chatsrv_storage.groups.permissions import Operation, allow, least_role, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script, stored_message
 from chatsrv_storage.interface import SqlConnection
@@ -15,6 +15,7 @@ from chatsrv_storage.messages.message_content import (
     TargetMessage,
     find,
     hidden_from,
+    members_blocking,
     resolve_references,
     rewrite,
 )
@@ -149,8 +150,9 @@ def _said(
     record = turn.append(actor, kind, text, data, counts=True)
     if data is not None and "media" in data:
         media.note_use(turn.conn, data["media"]["id"], turn.group_id, record.seq)
-    if data is not None and "reply" in data:
-        _show(turn, record, data["reply"], hidden_from(turn.conn, turn.group_id, data["reply"]))
+    if data is not None and ("reply" in data or "all" in data):
+        of = data.get("reply", 0)
+        _show(turn, record, of, hidden_from(turn.conn, turn.group_id, of) if of else frozenset(), data)
     turn.conn.executemany(
         "insert into mention (user_id, group_id, seq, sender_id) values (?, ?, ?, ?)",
         [(user_id, turn.group_id, record.seq, actor.user_id) for user_id in called],
@@ -159,11 +161,19 @@ def _said(
     return stored_message(record)
 
 
-def _show(turn: GroupTransaction, record: EventRecord, of: int, hidden: frozenset[int]) -> None:
-    """Tell the audience of an event that speaks of the message `of`, with nothing of it for those it is hidden from."""
-    shown = resolve_references(turn.conn, record, 0)
-    blank = resolve_references(turn.conn, record, of) if hidden else shown
-    turn.replace_effect(record, shown if blank == shown else PartlyHidden(shown, blank, hidden))
+def _show(turn: GroupTransaction, record: EventRecord, of: int, hidden: frozenset[int], calls: EventData) -> None:
+    """Tell the audience of an event that speaks of the message `of`, with nothing of it for those it is `hidden` from, and
+    with no call of everybody for those who block its sender.
+    """
+    deaf = members_blocking(turn.conn, turn.group_id, record.sender_id) if "all" in calls else frozenset[int]()
+    shown = resolve_references(turn.conn, record, 0, 0)
+    variants: list[tuple[frozenset[int], EventRecord]] = []
+    for users, visible_from in ((hidden - deaf, of), (deaf - hidden, 0), (hidden & deaf, of)):
+        if users:  # all of them get the same
+            variant = resolve_references(turn.conn, record, visible_from, min(users))
+            if variant != shown:
+                variants.append((users, variant))
+    turn.replace_effect(record, VariedRecord(shown, tuple(variants)) if variants else shown)
 
 
 def edit(
@@ -202,7 +212,7 @@ def edit(
             )
         rewrite(turn.conn, target, text, {**kept, **calls, "edited": [record.seq, turn.now_ms]})
         search.replace(turn.conn, turn.group_id, of, text)
-        _show(turn, record, of, hidden)
+        _show(turn, record, of, hidden, calls)
         return GroupChange(turn.group_id, record.seq)
 
     return Script(GroupChange, script)

@@ -55,7 +55,7 @@ def page(
         record = record_of(row)
         size += 128 + len(row[8]) * 3
         if row[9] is not None:
-            record = resolve_references(conn, record, member.visible_from)
+            record = resolve_references(conn, record, member.visible_from, user_id)
             size += len(row[9]) * 3 + (len(record.text) - len(row[8]) + EXCERPT) * 3
         if len(records) == limit or (records and size > max_bytes):
             more = True

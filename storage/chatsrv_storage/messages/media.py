@@ -142,7 +142,7 @@ def listed(
         size += 128 + len(row[8]) * 3 + len(row[9] or "") * 3
         if len(records) == limit or (records and size > max_bytes):
             return records, True
-        records.append(resolve_references(conn, record_of(row), member.visible_from))
+        records.append(resolve_references(conn, record_of(row), member.visible_from, user_id))
     return records, False
 
 

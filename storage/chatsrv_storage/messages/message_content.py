@@ -88,23 +88,42 @@ def hidden_from(conn: SqlConnection, group_id: int, of: int) -> frozenset[int]:
     return frozenset(user_id for (user_id,) in rows)
 
 
+def blocks(conn: SqlConnection, user_id: int, other_id: int) -> bool:
+    """Whether a user blocks another one."""
+    row = conn.execute("select 1 from block where user_id = ? and blocked_id = ?", (user_id, other_id)).fetchone()
+    return row is not None
+
+
+def members_blocking(conn: SqlConnection, group_id: int, user_id: int) -> frozenset[int]:
+    """The members of a group who block a user."""
+    rows = conn.execute(
+        "select m.user_id from group_member m where m.group_id = ? and m.role > 0"
+        " and exists (select 1 from block b where b.user_id = m.user_id and b.blocked_id = ?)",
+        (group_id, user_id),
+    )
+    return frozenset(member_id for (member_id,) in rows)
+
+
 def is_there(conn: SqlConnection, media_id: int) -> bool:
     """Whether a medium exists and was not deleted by who uploaded it."""
     return conn.execute("select 1 from media where id = ? and deleted_at = 0", (media_id,)).fetchone() is not None
 
 
-def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: int) -> EventRecord:
+def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: int, reader_id: int) -> EventRecord:
     """A record with what it points to: the excerpt of a message that it answers, the text that an edit gave.
 
     Of a message that is not visible to who reads (up to `visible_from`), an edit and a quote bring nothing but its seq. If
     the author of a quote chose to keep the excerpt for everybody, it stays until the message is edited. A medium that was
-    deleted is left out.
+    deleted is left out. Who is blocked calls nobody by calling everybody: to `reader_id` (0: anybody) such a call is none.
     """
     data = record.data
     if data is None:
         return record
     if "media" in data and not is_there(conn, data["media"]["id"]):
         data = {key: value for key, value in data.items() if key != "media"}
+        record = attrs.evolve(record, data=data)
+    if "all" in data and blocks(conn, reader_id, record.sender_id):
+        data = {key: value for key, value in data.items() if key != "all"}
         record = attrs.evolve(record, data=data)
     if record.kind == "edited":
         if data["of"] <= visible_from:
@@ -113,6 +132,8 @@ def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: i
         # After a recall the message no longer says that it was edited: what this event gave it is nothing.
         edited_seq, edited_at = now.get("edited", (record.seq, 0))
         calls = {key: now[key] for key in ("mentions", "all") if key in now}
+        if "all" in calls and blocks(conn, reader_id, record.sender_id):
+            del calls["all"]
         return attrs.evolve(record, text=text, data={**data, **calls, "edited": [edited_seq, edited_at]})
     if "reply" in data:
         sender_id, sender, excerpt, now = _now(conn, record.group_id, data["reply"], EXCERPT)

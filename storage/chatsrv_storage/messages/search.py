@@ -123,5 +123,5 @@ def find(
         size += 128 + len(record.text) * 3
         if len(found) == limit or (found and size > max_bytes):
             return found, True
-        found.append(resolve_references(conn, record, visible_from[in_group]))
+        found.append(resolve_references(conn, record, visible_from[in_group], user_id))
     return found, False
