@@ -3,12 +3,18 @@
 No rights, no storage, no codec, no bounds, no slow readers. A connection's first frame names its group; what it sends
 then becomes an event of the same size, which goes to all of the group, an ack before it to the sender. `turn` joins
 what arrived in one turn of the loop into one write per member; `each` makes one write per message and member.
+`durable` first stores what a turn brought: one INSERT and COMMIT, with the fsync of `synchronous=FULL`, in a thread.
 """
 
 import os
+import queue
+import sqlite3
 import struct
 import sys
+import tempfile
+import threading
 import time
+from pathlib import Path
 
 import trio
 
@@ -23,22 +29,54 @@ NAME = b"\xa9user00000"
 class Member:
     """One connection."""
 
-    __slots__ = ("acks", "socket")
+    __slots__ = ("socket",)
 
     def __init__(self, socket: trio.socket.SocketType) -> None:
         self.socket = socket
-        self.acks: list[bytes] = []
+
+
+class Log:
+    """A table to which a thread appends: the least that a durable message takes with SQLite. `append` waits for the fsync."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._work: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._token = trio.lowlevel.current_trio_token()
+        self._stored = trio.lowlevel.ParkingLot()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    async def append(self, data: bytes) -> None:
+        """Store a row."""
+        self._work.put(data)
+        await self._stored.park()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._work.put(None)
+
+    def _run(self) -> None:
+        conn = sqlite3.connect(self._path, isolation_level=None)
+        conn.execute("pragma journal_mode = wal").fetchall()
+        conn.execute("pragma synchronous = full")
+        conn.execute("create table log (number integer primary key, data blob not null)")
+        while (data := self._work.get()) is not None:
+            conn.execute("begin immediate")
+            conn.execute("insert into log (data) values (?)", (data,))
+            conn.execute("commit")
+            self._token.run_sync_soon(self._stored.unpark)
+        conn.close()
 
 
 class Floor:
     """The groups, what waits for each, and the one task that writes."""
 
-    def __init__(self, each: bool) -> None:
+    def __init__(self, each: bool, log: Log | None) -> None:
         self.each = each
+        self.log = log
         self.groups: dict[int, dict[Member, None]] = {}
         self.pending: dict[int, list[bytes]] = {}
         self.seqs: dict[int, int] = {}
-        self.acking: dict[Member, None] = {}
+        self.acking: dict[Member, list[bytes]] = {}
         self.parked = trio.lowlevel.ParkingLot()
 
     async def serve(self, stream: trio.SocketStream) -> None:
@@ -76,13 +114,12 @@ class Floor:
             _EVENT.size - 4 + len(text), b"\x9b\xcd\x03\x80\x00", b"\xcf", group_id, b"\xce", seq, b"\xcf",
             seq, b"\xce", seq, b"\xcf", 1 << 62, NAME, b"\xcf", now, b"\x01",
         )  # fmt: skip
-        member.acks.append(
+        self.acking.setdefault(member, []).append(
             _ACK.pack(
                 _ACK.size - 4, b"\x97\xcd\x03\x40", b"\xce", int.from_bytes(frame[9:13], "big"), b"\xcf", group_id,
                 b"\xce", seq, b"\xcf", seq, b"\xce", seq, b"\xcf", now,
             )
         )  # fmt: skip
-        self.acking[member] = None
         if not self.pending:
             self.parked.unpark()
         self.pending.setdefault(group_id, []).append(event + text)
@@ -94,12 +131,13 @@ class Floor:
                 await self.parked.park()
             pending, self.pending = self.pending, {}
             acking, self.acking = self.acking, {}
+            if self.log is not None:
+                await self.log.append(b"".join(event for events in pending.values() for event in events))
             for group_id, events in pending.items():
                 for blob in events if self.each else [b"".join(events)]:
                     for member in self.groups[group_id]:
-                        if member in acking:
-                            del acking[member]
-                            acks, member.acks = member.acks, []
+                        acks = acking.pop(member, None)
+                        if acks is not None:
                             await write(member.socket, b"".join(acks) + blob)
                         else:
                             await write(member.socket, blob)
@@ -124,9 +162,10 @@ async def write(socket: trio.socket.SocketType, data: bytes) -> None:
             return
 
 
-async def main(each: bool) -> None:
-    """Serve until the parent closes our standard input."""
-    floor = Floor(each)
+async def main(each: bool, folder: Path | None) -> None:
+    """Serve until the parent closes our standard input; store first in a database in the folder, if there is one."""
+    log = None if folder is None else Log(folder / "log.sqlite3")
+    floor = Floor(each, log)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(floor.broadcast)
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=4096)
@@ -137,6 +176,8 @@ async def main(each: bool) -> None:
                 for _ in range(line.count(b"\n")):
                     say(usage())
         nursery.cancel_scope.cancel()
+    if log is not None:
+        log.close()
 
 
 if __name__ == "__main__":
@@ -144,4 +185,5 @@ if __name__ == "__main__":
     sys.setswitchinterval(0.0005)
     first = hear_line()
     if first is not None:
-        trio.run(main, bool(first["each"]))
+        with tempfile.TemporaryDirectory(prefix="chatsrv-bench-") as name:
+            trio.run(main, bool(first["each"]), Path(name) if first.get("durable") else None)

@@ -15,6 +15,14 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+PACKAGES = ("src", "storage", "protocol", "redpack")
+
+
+def environment(checkout: Path) -> dict[str, str]:
+    """The environment of a program that imports the packages of this checkout, whichever is installed."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(checkout / name) for name in PACKAGES)}
+
+
 class ChildFailed(Exception):
     """A child process ended or fell silent."""
 
@@ -22,10 +30,16 @@ class ChildFailed(Exception):
 class Child:
     """A process that answers each line with a line. Leaving the block ends it."""
 
-    def __init__(self, module: str, job: Mapping[str, Any]) -> None:
+    def __init__(self, module: str, job: Mapping[str, Any], checkout: Path = ROOT) -> None:
+        """Start the module, of this checkout or of another one of the project, and tell it its job."""
         self.module = module
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, bufsize=0
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=checkout,
+            env=environment(checkout),
+            bufsize=0,
         )
         self._received = bytearray()
         self.tell(job)

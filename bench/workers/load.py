@@ -104,15 +104,46 @@ class Load:
         self.acks.append((reply[2], reply[3], number))
         self.ack_times.append((due, now))
 
+    def poller(self, alarm: Alarm) -> select.epoll:
+        """What wakes this process: its members' sockets and the alarm."""
+        poller = select.epoll()
+        poller.register(alarm.fd, select.EPOLLIN | select.EPOLLET)
+        for fd in self.by_fd:
+            poller.register(fd, select.EPOLLIN)
+        return poller
+
+    def receive(self, ready: list[tuple[int, int]]) -> None:
+        """Read what came for these members. Raises WrongStream."""
+        clock = time.monotonic_ns
+        by_fd = self.by_fd
+        for fd, _mask in ready:
+            member = by_fd.get(fd)
+            if member is None:
+                continue
+            try:
+                data = member.link.recv()
+            except BlockingIOError:
+                continue
+            now = clock()
+            if not data:
+                raise WrongStream(f"the server closed the connection of member {member.place}")
+            if member.sender:
+                for reply in member.take(data):
+                    self.replied(member, reply, now)
+            else:
+                stream = member.stream
+                if member.at == stream.last_at and data == stream.last:
+                    member.at += len(data)
+                else:
+                    member.at = stream.accept(member.at, data)
+            member.arrivals.append(now)
+            member.arrivals.append(member.at)
+
     def run(self, start_ns: int, warm_up: float, seconds: float) -> dict[str, Any]:
         """Talk from `start_ns` on, measure after the warm-up, stop, and wait until everything arrived."""
         clock = time.monotonic_ns
-        by_fd = self.by_fd
         alarm = Alarm()
-        poller = select.epoll()
-        poller.register(alarm.fd, select.EPOLLIN | select.EPOLLET)
-        for fd in by_fd:
-            poller.register(fd, select.EPOLLIN)
+        poller = self.poller(alarm)
         begin_ns = start_ns + int(warm_up * 1e9)
         end_ns = begin_ns + int(seconds * 1e9)
         give_up = end_ns + SETTLE_SECONDS * _TICK
@@ -145,28 +176,7 @@ class Load:
                     break
             if self.dirty:
                 self.flush()
-            for fd, _mask in poller.poll(0.01 if self.dirty or now >= end_ns else 0.2, 1024):
-                member = by_fd.get(fd)
-                if member is None:
-                    continue
-                try:
-                    data = member.link.recv()
-                except BlockingIOError:
-                    continue
-                now = clock()
-                if not data:
-                    raise WrongStream(f"the server closed the connection of member {member.place}")
-                if member.sender:
-                    for reply in member.take(data):
-                        self.replied(member, reply, now)
-                else:
-                    stream = member.stream
-                    if member.at == stream.last_at and data == stream.last:
-                        member.at += len(data)
-                    else:
-                        member.at = stream.accept(member.at, data)
-                member.arrivals.append(now)
-                member.arrivals.append(member.at)
+            self.receive(poller.poll(0.01 if self.dirty or now >= end_ns else 0.2, 1024))
         return self.result(marks, begin_ns, end_ns)
 
     def deliveries(self) -> int:

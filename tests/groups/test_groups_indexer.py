@@ -6,7 +6,7 @@ import attrs
 import trio
 import trio.testing
 
-from chatsrv.groups.indexer import FULL_DISK_WAIT, PAUSE, SETTLE, Indexer
+from chatsrv.groups.indexer import FULL_DISK_WAIT, INDEX_BATCH_ROWS, PAUSE, SETTLE, Indexer
 from chatsrv.log import quiet_log
 from chatsrv_storage.errors import StorageFull
 
@@ -75,7 +75,7 @@ async def test_what_is_left_over_follows_after_a_pause(nursery: trio.Nursery, au
 async def test_many_groups_follow_after_a_pause(nursery: trio.Nursery, autojump_clock: object) -> None:
     jobs = Jobs()
     indexer = start(jobs, nursery)
-    for group_id in range(120):
+    for group_id in range(2 * INDEX_BATCH_ROWS + 1):
         indexer.changed(group_id)
     await trio.sleep(SETTLE + 10 * PAUSE)
     assert len(jobs.times) == 3

@@ -100,6 +100,39 @@ def test_the_index_comes_on_in_steps_and_says_how_far():
     assert texts(storage, ann, "last") == ["word last"]
 
 
+class CountingConnection:
+    """Counts the statements of a job."""
+
+    def __init__(self, conn):
+        self._conn = conn
+        self.statements = 0
+
+    def execute(self, sql, params=(), /):
+        self.statements += 1
+        return self._conn.execute(sql, params)
+
+    def executemany(self, sql, rows, /):
+        self.statements += 1
+        return self._conn.executemany(sql, rows)
+
+
+def test_a_job_takes_as_many_statements_for_fifty_groups_as_for_one():
+    storage = Storage()
+    ann = storage.person("ann")
+    homes = [storage.group(ann) for _ in range(50)]
+    counts = []
+    for some in (homes[:1], homes[1:]):
+        for home in some:
+            storage.post(home, ann, "a word")
+        conn = CountingConnection(storage.conn)
+        assert search.index(conn, some, 1000) == []
+        counts.append(conn.statements)
+    assert len(texts(storage, ann, "word", limit=100)) == 50
+    # Many rows are cut into pieces of powers of two: 49 are three.
+    assert counts[0] <= 6, counts
+    assert counts[1] <= 3 * counts[0], counts
+
+
 def test_pages_go_on_where_the_last_one_ended():
     storage = Storage()
     ann = storage.person("ann")

@@ -4,10 +4,11 @@ Each database has an index of its own (search_fts5.py, search_tsvector.py); what
 is the same for both.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
 
-from chatsrv_storage.engine.bulk_sql import marks
+from chatsrv_storage.engine.bulk_sql import execute_rows, marks, query_rows, select_in
+from chatsrv_storage.engine.jobs import Row
 from chatsrv_storage.engine.shared import SharedConnection
 from chatsrv_storage.groups.models import EventRecord
 from chatsrv_storage.groups.permissions import require_reader
@@ -15,13 +16,13 @@ from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.messages import search_fts5, search_tsvector
 from chatsrv_storage.messages.history import SELECT, record_of
 from chatsrv_storage.messages.message_content import SAID, resolve_references
-from chatsrv_storage.messages.search_words import phrases_of
+from chatsrv_storage.messages.search_words import Document, phrases_of
 
 
 class TextIndex(Protocol):
     """What each database's module offers. A group is (its number in the index, its id)."""
 
-    def put(self, conn: SqlConnection, group: tuple[int, int], texts: Sequence[tuple[int, str]]) -> None: ...
+    def put(self, conn: SqlConnection, documents: Sequence[Document]) -> None: ...
     def remove(self, conn: SqlConnection, group: tuple[int, int], seq: int) -> None: ...
     def purge(self, conn: SqlConnection, pages: int = ...) -> bool: ...
     def latest(
@@ -41,35 +42,75 @@ def behind(conn: SqlConnection) -> list[int]:
     return [row[0] for row in rows]
 
 
-def index(conn: SqlConnection, group_ids: Iterable[int], limit: int) -> list[int]:
-    """Index at most `limit` events of these groups; answers the groups that are not done."""
-    left = list(group_ids)
-    while left and limit > 0:
-        group_id = left[0]
-        number, indexed_seq = _place(conn, group_id)
-        rows = conn.execute(
-            "select seq, kind, text from message where group_id = ? and seq > ? order by seq limit ?",
-            (group_id, indexed_seq, limit),
-        ).fetchall()
-        texts = [(seq, text) for seq, kind, text in rows if text and kind in SAID]
-        _index_of(conn).put(conn, (number, group_id), texts)
-        if rows:
-            conn.execute("update search_group set indexed_seq = ? where number = ?", (rows[-1][0], number))
-        if len(rows) == limit:
-            break
-        limit -= len(rows)
-        left.pop(0)
+def index(conn: SqlConnection, group_ids: Sequence[int], limit: int) -> list[int]:
+    """Index at most `limit` events of these groups; answers the groups that are not done.
+
+    Six statements, however many groups they are: with a few for each group, indexing was a twelfth of the CPU of
+    a server whose messages come one by one in 1,000 groups.
+    """
+    groups = _positions(conn, group_ids)
+    ranges: list[tuple[int, int, int]] = []  # (group, indexed up to, up to here now)
+    left: list[int] = []
+    for group in groups:
+        count = min(group.head - group.indexed_seq, limit)
+        if count > 0:
+            ranges.append((group.id, group.indexed_seq, group.indexed_seq + count))
+            limit -= count
+        if group.indexed_seq + count < group.head:
+            left.append(group.id)
+    numbers = {group.id: group.number for group in groups}
+    _index_of(conn).put(
+        conn,
+        [
+            Document(numbers[group_id], group_id, seq, text)
+            for group_id, seq, kind, text in query_rows(conn, _RANGES, ranges, _EVENTS)
+            if text and kind in SAID
+        ],
+    )
+    execute_rows(
+        conn, "update search_group set indexed_seq = v.column1 from (",
+        sorted((up_to, numbers[group_id]) for group_id, _, up_to in ranges),
+        ") v where search_group.number = v.column2",
+    )  # fmt: skip
     return left
 
 
-def _place(conn: SqlConnection, group_id: int) -> tuple[int, int]:
-    """(number, indexed up to) of a group, which gets its number here."""
-    row = conn.execute("select number, indexed_seq from search_group where group_id = ?", (group_id,)).fetchone()
-    if row is None:
-        row = conn.execute(
-            "insert into search_group (group_id, indexed_seq) values (?, 0) returning number, indexed_seq", (group_id,)
-        ).fetchone()
-    return row
+_RANGES: Final = "with asked (group_id, after, up_to) as ("
+_EVENTS: Final = (
+    ") select json_group_array(json_array(m.group_id, m.seq, m.kind, m.text)) from asked a"
+    " join message m on m.group_id = a.group_id and m.seq > a.after and m.seq <= a.up_to"
+)
+"""The events of all ranges."""
+
+
+class _Position(NamedTuple):
+    """How far the index is in a group, whose last event is `head`."""
+
+    id: int
+    head: int
+    number: int
+    indexed_seq: int
+
+
+def _positions(conn: SqlConnection, group_ids: Sequence[int]) -> list[_Position]:
+    """How far the index is in each of these groups, in their order. A group gets its number here."""
+
+    def read(ids: Sequence[int]) -> dict[int, Row]:
+        return {row[0]: row for row in select_in(conn, _POSITIONS, ids)}
+
+    rows = read(group_ids)
+    new = [group_id for group_id, row in rows.items() if row[2] is None]
+    if new:
+        rows_of_new = [(group_id, 0) for group_id in sorted(new)]
+        execute_rows(conn, "insert into search_group (group_id, indexed_seq)", rows_of_new, " on conflict do nothing")
+        rows |= read(new)
+    return [_Position(*rows[group_id]) for group_id in group_ids if group_id in rows]
+
+
+_POSITIONS: Final = (
+    "select g.id, g.seq, s.number, s.indexed_seq from chat_group g"
+    " left join search_group s on s.group_id = g.id where g.id in"
+)
 
 
 def _indexed(conn: SqlConnection, group_id: int, seq: int) -> tuple[int, int] | None:
@@ -91,7 +132,7 @@ def replace(conn: SqlConnection, group_id: int, seq: int, text: str) -> None:
     if group is not None:
         index = _index_of(conn)
         index.remove(conn, group, seq)
-        index.put(conn, group, [(seq, text)])
+        index.put(conn, [Document(*group, seq, text)])
 
 
 def purge(conn: SqlConnection) -> bool:

@@ -8,8 +8,9 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from chatsrv_storage.engine.bulk_sql import execute_rows
 from chatsrv_storage.interface import SqlConnection
-from chatsrv_storage.messages.search_words import words_of
+from chatsrv_storage.messages.search_words import Document, words_of
 
 MAX_GROUPS: Final = 1000
 """Groups of one person that a search over all of them looks into: those joined last."""
@@ -23,11 +24,12 @@ SMALL_BATCH_ROWS: Final = 2000
 _SHIFT: Final = 32
 
 
-def put(conn: SqlConnection, group: tuple[int, int], texts: Sequence[tuple[int, str]]) -> None:
-    """Index messages (seq, text) of a group (number, id)."""
-    conn.executemany(
-        "replace into search (rowid, body) values (?, ?)",  # so that whatever was half done can be done again
-        [(group[0] << _SHIFT | seq, words_of(text)) for seq, text in texts],
+def put(conn: SqlConnection, documents: Sequence[Document]) -> None:
+    """Index messages."""
+    execute_rows(
+        conn,
+        "replace into search (rowid, body)",  # so that whatever was half done can be done again
+        [(each.group_number << _SHIFT | each.seq, words_of(each.text)) for each in documents],
     )
 
 

@@ -7,8 +7,9 @@ both databases find the same.
 from collections.abc import Sequence
 from typing import Final
 
+from chatsrv_storage.engine.bulk_sql import execute_rows
 from chatsrv_storage.interface import SqlConnection
-from chatsrv_storage.messages.search_words import parts_of, words_of
+from chatsrv_storage.messages.search_words import Document, parts_of, words_of
 
 _LONGEST: Final = 256
 """Characters of a word that count: PostgreSQL takes 2,046 bytes."""
@@ -29,12 +30,13 @@ def query_of(phrases: Sequence[str]) -> str:
     return " & ".join(f"({phrase})" for phrase in asked if phrase)
 
 
-def put(conn: SqlConnection, group: tuple[int, int], texts: Sequence[tuple[int, str]]) -> None:
-    """Index messages (seq, text) of a group (number, id)."""
-    conn.executemany(
-        "insert into search values (?, ?, cast(? as tsvector))"
+def put(conn: SqlConnection, documents: Sequence[Document]) -> None:
+    """Index messages."""
+    execute_rows(
+        conn,
+        "insert into search (group_id, seq, words)",
+        [(each.group_id, each.seq, vector_of(each.text)) for each in documents],
         " on conflict (group_id, seq) do update set words = excluded.words",
-        [(group[1], seq, vector_of(text)) for seq, text in texts],
     )
 
 

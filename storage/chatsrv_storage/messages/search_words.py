@@ -7,7 +7,7 @@ part of a sentence is found.
 
 import re
 import unicodedata
-from typing import Final
+from typing import Final, NamedTuple
 
 from chatsrv_storage.errors import Refusal
 
@@ -27,6 +27,15 @@ _SEPARATE = re.compile(
 _PART = re.compile(r"[^\W_]+")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
+
+
+class Document(NamedTuple):
+    """A message as both indexes take it; `group_number` is the group's number in the index."""
+
+    group_number: int
+    group_id: int
+    seq: int
+    text: str
 
 
 def words_of(text: str) -> str:

@@ -1,0 +1,133 @@
+"""A load process that talks in phases, so that several servers can take turns within one run (bench/scenarios/turns.py).
+
+Between the phases everything that was said has arrived and been acked, and the connections stay. In a phase some
+members may say more than messages: Pings, as many a second as heartbeats would bring, and `Delivered`, each member
+once a second.
+"""
+
+import gc
+import select
+import sys
+import time
+from typing import Any, Final
+
+from bench.workers.control import hear_line, raise_file_limit, say
+from bench.workers.load import SETTLE_SECONDS, Alarm, Load
+from bench.workers.streams import Member, WrongStream
+from bench.workers.wire import SENT
+from chatsrv_protocol import encode
+from chatsrv_protocol.common import Ping
+from chatsrv_protocol.conversation import Delivered, Range
+
+FIRST_HINT: Final = 1 << 30
+"""Request ids of what is not a message; those of messages are far below."""
+
+
+class PhasedLoad(Load):
+    """All members of one server or floor."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        super().__init__(job)
+        self.hints = 0
+        self.hints_open = 0
+        self.seqs: dict[int, int] = {}  # the last that was acked, by group
+        self.alarm = Alarm()
+        self.epoll = self.poller(self.alarm)
+
+    def replied(self, member: Member, reply: list[Any], now: int) -> None:
+        """An answer, of a message or of a hint."""
+        if reply[1] >= FIRST_HINT:
+            self.hints_open -= 1
+            return
+        super().replied(member, reply, now)
+        if reply[0] == SENT:
+            self.seqs[reply[2]] = reply[3]
+
+    def hint(self, *, delivered: bool) -> None:
+        """The next member says Ping, or what it has."""
+        member = self.members[self.hints % len(self.members)]
+        request_id = FIRST_HINT + self.hints
+        self.hints += 1
+        command: object = Ping()
+        if delivered:
+            group_id = member.stream.group_id
+            seq = self.seqs.get(group_id)
+            if seq is None:
+                return
+            command = Delivered((Range(group_id, seq),))
+        self.hints_open += 1
+        member.queue.append(encode(command, request_id))
+        self.dirty[member] = None
+
+    def phase(self, order: dict[str, Any], poller: select.epoll) -> dict[str, Any]:
+        """Talk for a while and wait until all of it arrived: how much it was, and the latencies of its acks."""
+        clock = time.monotonic_ns
+        self.window = order["window"]
+        interval = int(1e9 / order["rate"]) if order["rate"] else 0
+        hint_rate = len(self.members) if order["delivered"] else order["pings"]
+        hint_interval = int(1e9 / hint_rate) if hint_rate else 0
+        self.listen_to_all(bool(hint_rate))
+        first_ack = len(self.ack_times)
+        before = self.deliveries()
+        start = due = hint_due = clock()
+        end = start + int(order["seconds"] * 1e9)
+        while True:
+            now = clock()
+            if now < end:
+                while hint_interval and hint_due <= now:
+                    self.hint(delivered=order["delivered"])
+                    hint_due += hint_interval
+                if interval:
+                    while due <= now:
+                        self.post(due)
+                        due += interval
+                    self.alarm.set(min(due, end))
+                else:
+                    for _ in range(self.window - self.in_flight):
+                        self.post(now)
+            elif not self.in_flight and not self.hints_open and self.all_there(self.said):
+                break
+            elif now > end + SETTLE_SECONDS * 1_000_000_000:
+                raise WrongStream(self.missing())
+            if self.dirty:
+                self.flush()
+            self.receive(poller.poll(0.002 if hint_interval or self.dirty or now >= end else 0.2, 1024))
+        took = sorted(at - due for due, at in self.ack_times[first_ack:])
+        return {
+            "seconds": (clock() - start) / 1e9,
+            "messages": len(took),
+            "deliveries": self.deliveries() - before,
+            "p50_ms": took[len(took) // 2] / 1e6,
+            "p99_ms": took[len(took) * 99 // 100] / 1e6,
+            "error": None,
+        }
+
+    def listen_to_all(self, on: bool) -> None:
+        """Whether members that never talk may get answers too."""
+        talking = dict.fromkeys(self.senders)
+        for member in self.members:
+            member.sender = on or member in talking
+
+
+def main() -> None:
+    """Connect, say so, talk as often as told; at the end prove that nothing was lost, doubled or out of order."""
+    job = hear_line()
+    assert job is not None
+    load = PhasedLoad(job)
+    say({"connected": len(load.members)})
+    gc.disable()
+    began = time.monotonic_ns()
+    try:
+        while (order := hear_line()) is not None:
+            if "seconds" not in order:
+                say({"delivery": load.check(began, time.monotonic_ns()).summary(), "error": None})
+            else:
+                say(load.phase(order, load.epoll))
+    except WrongStream as wrong:
+        say({"error": str(wrong)})
+
+
+if __name__ == "__main__":
+    raise_file_limit()
+    sys.setswitchinterval(0.1)
+    main()
