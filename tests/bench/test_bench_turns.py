@@ -1,0 +1,47 @@
+"""Servers and floors that take turns: everybody's proof holds, and each figure is divided by the first one's."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from bench.scenarios.turns import Cell, Who, keep, run, summary, table
+
+CELL = Cell(groups=2, members=3, senders=2, window=4, rate=0.0, seconds=0.2, rounds=1, bytes=64)
+
+
+def test_a_server_takes_turns_with_both_floors(tmp_path: Path) -> None:
+    everybody = [
+        Who.read(text) for text in ("server", "server,delivered,name=d", "server,pings=50,name=p", "floor", "durable")
+    ]
+    result = run(everybody, CELL)
+    rows = summary(result)
+    assert [row["who"] for row in rows] == ["server", "d", "p", "floor", "durable"]
+    assert all(row["cpu_us_per_message"] > 0 and row["p99_ms"] >= row["p50_ms"] > 0 for row in rows)
+    assert rows[0]["cpu_us_per_message_ratio"] == 1.0
+    assert len(result["deliveries"]) == 3  # a process each for the server and the two floors
+    assert table(result, rows).count("\n| ") == 6
+    for _ in range(2):
+        keep(tmp_path / "figures.csv", result, rows)
+    with (tmp_path / "figures.csv").open(newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert len(kept) == 10
+    assert kept[0]["who"] == "server"
+    assert kept[0]["commit"]
+    assert float(kept[0]["fsync_ms"]) > 0
+
+
+def test_each_ratio_is_the_median_of_its_rounds() -> None:
+    def turn(cpu: float) -> dict[str, float]:
+        return {"cpu_us_per_message": cpu, "cpu_us_per_delivery": 1, "messages_per_second": 1, "p50_ms": 1, "p99_ms": 1}
+
+    turns = {"a": [turn(1), turn(10), turn(100)], "b": [turn(2), turn(10), turn(300)]}
+    first, second = summary({"turns": turns})
+    assert first["cpu_us_per_message"] == second["cpu_us_per_message"] == 10
+    assert second["cpu_us_per_message_ratio"] == 2
+
+
+@pytest.mark.parametrize("text", ["redis", "server,speed=high"])
+def test_nobody_unknown_takes_part(text: str) -> None:
+    with pytest.raises(SystemExit, match="what is"):
+        Who.read(text)
