@@ -26,7 +26,10 @@ _KINDS: Final = [
         ("wait for I/O (epoll)", r"get_events|epoll"),
         ("COMMIT (with its fsync)", r"_run_alone \(chatsrv_storage/batch.py|run_batch"),
         ("checkpoint", r"\(chatsrv_storage/connection"),
-        ("flush pass, pace", r"(_pass|run|_let_go|_turns) \(chatsrv/transport/outbox"),
+        (
+            "flush pass, batch trigger",
+            r"(write_pass|run) \(chatsrv/transport/outbox|\(chatsrv_storage/engine/batch_trigger",
+        ),
         ("outbox put", r"\(chatsrv/transport/outbox|put_event \(chatsrv/net"),
         ("bus", r"\(chatsrv/bus"),
         ("WebSocket", r"trio_websocket|wsproto|chatsrv/transport/websocket"),

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import trio
 
 from chatsrv_storage.engine.batch import Report
+from chatsrv_storage.engine.batch_trigger import BatchTrigger
 from chatsrv_storage.engine.connection import JobConnection, Synchronous
 from chatsrv_storage.engine.fair_queue import SERVER, Caller
 from chatsrv_storage.engine.inline import open_inline
@@ -21,7 +22,6 @@ from chatsrv_storage.engine.migrate import Migration, load_migrations
 from chatsrv_storage.engine.reader_pool import SEARCH_SECONDS
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.engine.threaded import open_threaded
-from chatsrv_storage.engine.writer import Pace, after_turns
 from chatsrv_storage.errors import DatabaseUnusable, StorageFailed
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ def open_storage(
     readers: int = 2,
     search_seconds: float = SEARCH_SECONDS,
     inline: bool = False,
-    pace: Pace = after_turns,
+    trigger: BatchTrigger | None = None,
     exclusive: bool = False,
     migrations: Sequence[Migration] | None = None,
     factory: type[JobConnection] = JobConnection,
@@ -125,7 +125,7 @@ def open_storage(
     readers:     threads that read beside the one that writes, at least 1, besides one for searches; with `inline` there is none.
     search_seconds: deadline of a search once it runs; not with `inline`.
     inline:      run jobs in the calling thread (tests, simulations).
-    pace:        calls what it is given when the next transaction had better start (writer.py); not with `inline`.
+    trigger:     says when the next transaction starts (batch_trigger.py); not with `inline`.
     exclusive:   with a DSN: refuse where another was opened so. A folder is always one storage's alone.
     migrations, factory, connect_to: for tests. Another schema; a faulty connection class; with `inline`, whatever
                  opens a connection.
@@ -141,7 +141,7 @@ def open_storage(
             raise DatabaseUnusable(missing) from error
 
         return open_postgres(
-            place, readers=readers, search_seconds=search_seconds, inline=inline, pace=pace, exclusive=exclusive
+            place, readers=readers, search_seconds=search_seconds, inline=inline, trigger=trigger, exclusive=exclusive
         )
     migrations = load_migrations() if migrations is None else migrations
     if inline:
@@ -152,19 +152,19 @@ def open_storage(
         synchronous=synchronous,
         readers=readers,
         search_seconds=search_seconds,
-        pace=pace,
+        trigger=trigger,
         factory=factory,
     )
 
 
 @asynccontextmanager
 async def open_memory_storage(
-    inline: bool = True, *, pace: Pace = after_turns, migrations: Sequence[Migration] | None = None
+    inline: bool = True, *, trigger: BatchTrigger | None = None, migrations: Sequence[Migration] | None = None
 ) -> AsyncGenerator[Storage]:
     """A storage that is gone afterwards: a temporary folder, no fsync (a `:memory:` database has one connection)."""
     with tempfile.TemporaryDirectory(prefix="chatsrv-") as folder:
         opened = open_storage(
-            Path(folder), synchronous="OFF", readers=1, inline=inline, pace=pace, migrations=migrations
+            Path(folder), synchronous="OFF", readers=1, inline=inline, trigger=trigger, migrations=migrations
         )
         async with opened as storage:
             yield storage
@@ -172,10 +172,10 @@ async def open_memory_storage(
 
 __all__ = [
     "SERVER",
+    "BatchTrigger",
     "Caller",
     "Cursor",
     "Job",
-    "Pace",
     "Parameters",
     "Report",
     "Row",

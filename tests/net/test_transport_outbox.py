@@ -16,6 +16,7 @@ from chatsrv_protocol import encode, limits
 from chatsrv_protocol.codec import decode
 from chatsrv_protocol.common import Lagging, Pong, Refused
 from chatsrv_protocol.framing import FrameSplitter
+from chatsrv_storage.engine.batch_trigger import BatchTrigger
 
 BATCH = limits.MAX_BATCH_BYTES
 PLENTY = 1 << 40
@@ -91,6 +92,7 @@ class Bench:
 
     nursery: trio.Nursery
     flusher: Flusher
+    trigger: BatchTrigger = attrs.field(factory=BatchTrigger)
     cuts: list[tuple[int, str]] = attrs.field(factory=list)
 
     def outbox(self, socket: Socket, number: int = 0, drain: float = 30) -> Outbox:
@@ -102,10 +104,11 @@ class Bench:
 
 @pytest.fixture
 async def bench(nursery: trio.Nursery) -> Bench:
-    flusher = Flusher(PLENTY)
+    trigger = BatchTrigger()
+    flusher = Flusher(PLENTY, trigger)
     nursery.start_soon(flusher.run)
     await trio.testing.wait_all_tasks_blocked()
-    return Bench(nursery, flusher)
+    return Bench(nursery, flusher, trigger)
 
 
 def frames(size: int, events: int = 1) -> SharedFrames:
@@ -418,7 +421,7 @@ async def test_a_transaction_waits_until_what_the_last_one_led_to_is_written(
         written.append(sum(socket.writes for socket in sockets))
         started.set()
 
-    bench.flusher.when_written(start)
+    bench.trigger.request(start)
     for outbox in outboxes:  # as a channel does that was woken by the commit
         outbox.put(b"x")
     await started.wait()
@@ -427,7 +430,7 @@ async def test_a_transaction_waits_until_what_the_last_one_led_to_is_written(
 
 async def test_a_transaction_starts_soon_where_nothing_is_said(bench: Bench, autojump_clock: object) -> None:
     started = trio.Event()
-    bench.flusher.when_written(started.set)
+    bench.trigger.request(started.set)
     assert not started.is_set()
     await started.wait()
 
@@ -439,7 +442,7 @@ async def test_a_transaction_waits_for_two_passes_at_most(bench: Bench, autojump
     first, second = (bench.outbox(socket) for socket in sockets)
     turns = 0
     first.put(b"x")
-    bench.flusher.when_written(started.set)
+    bench.trigger.request(started.set)
     while not started.is_set():
         (first, second)[turns % 2].put(b"x")
         await trio.lowlevel.checkpoint()
@@ -448,14 +451,15 @@ async def test_a_transaction_waits_for_two_passes_at_most(bench: Bench, autojump
 
 
 async def test_a_transaction_waits_for_no_flusher_that_has_ended(autojump_clock: object) -> None:
-    flusher = Flusher(PLENTY)
+    trigger = BatchTrigger()
+    flusher = Flusher(PLENTY, trigger)
     waiting, late = trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
         bench = Bench(nursery, flusher)
         nursery.start_soon(flusher.run)
         await trio.testing.wait_all_tasks_blocked()
         outboxes = [bench.outbox(Socket(window=PLENTY)) for _ in range(50 * WRITES_PER_TURN)]
-        flusher.when_written(waiting.set)
+        trigger.request(waiting.set)
         for outbox in outboxes:
             outbox.put(b"x")
         for _ in range(10):
@@ -463,5 +467,5 @@ async def test_a_transaction_waits_for_no_flusher_that_has_ended(autojump_clock:
         assert not waiting.is_set()
         nursery.cancel_scope.cancel()
     await waiting.wait()
-    flusher.when_written(late.set)
+    trigger.request(late.set)
     await late.wait()

@@ -7,27 +7,27 @@ from typing import Final
 from chatsrv.config import Config
 from chatsrv_storage.engine.connection import Synchronous
 from chatsrv_storage.engine.folder import hold_folder
-from chatsrv_storage.interface import Pace, Storage, open_memory_storage, open_storage
+from chatsrv_storage.interface import BatchTrigger, Storage, open_memory_storage, open_storage
 
 _SYNCHRONOUS: Final[dict[str, Synchronous]] = {"full": "FULL", "normal": "NORMAL", "off": "OFF"}
 
 
 def open_configured_storage(
-    config: Config, opened: AbstractAsyncContextManager[Storage] | None, pace: Pace
+    config: Config, opened: AbstractAsyncContextManager[Storage] | None, trigger: BatchTrigger
 ) -> AbstractAsyncContextManager[Storage]:
     """The storage of a server; `opened` is one that its caller chose. Entering raises FolderError."""
     if opened is not None:
         return opened
     if config.database:
-        return _database(config, pace)
+        return _database(config, trigger)
     if config.data is None:
-        return open_memory_storage(inline=False, pace=pace)
-    return open_storage(config.data, synchronous=_SYNCHRONOUS[config.durability], pace=pace)
+        return open_memory_storage(inline=False, trigger=trigger)
+    return open_storage(config.data, synchronous=_SYNCHRONOUS[config.durability], trigger=trigger)
 
 
 @asynccontextmanager
-async def _database(config: Config, pace: Pace) -> AsyncGenerator[Storage]:
+async def _database(config: Config, trigger: BatchTrigger) -> AsyncGenerator[Storage]:
     """The storage in PostgreSQL, and the node's own folder: media that are in no bucket, backups, the operators' socket."""
     with nullcontext() if config.data is None else hold_folder(config.data):
-        async with open_storage(config.database, pace=pace, exclusive=True) as storage:
+        async with open_storage(config.database, trigger=trigger, exclusive=True) as storage:
             yield storage

@@ -47,7 +47,7 @@ from chatsrv.transport.outbox import Flusher
 from chatsrv_storage.engine.folder import folder_risk
 from chatsrv_storage.errors import FolderDamaged, StorageFailed
 from chatsrv_storage.groups.models import MembershipLimits
-from chatsrv_storage.interface import Storage
+from chatsrv_storage.interface import BatchTrigger, Storage
 from chatsrv_storage.money import ledger
 
 REGISTRATIONS_PER_MINUTE = 30
@@ -173,9 +173,10 @@ async def _open_server(
     opened: AbstractAsyncContextManager[Storage] | None,
 ) -> AsyncGenerator[Server]:
     tls = tls_context(config)
-    flusher = Flusher(config.outbox_budget)
+    trigger = BatchTrigger()
+    flusher = Flusher(config.outbox_budget, trigger)
     async with (
-        open_configured_storage(config, opened, flusher.when_written) as storage,
+        open_configured_storage(config, opened, trigger) as storage,
         _listening(config) as listeners,
         AsyncExitStack() as stack,
         _one_error() as of_block,

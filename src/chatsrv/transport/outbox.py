@@ -19,51 +19,37 @@ from chatsrv.bus import SharedFrames
 from chatsrv.transport.interface import Transport
 from chatsrv_protocol import encode, limits
 from chatsrv_protocol.common import Lagging
+from chatsrv_storage.engine.batch_trigger import BatchTrigger
 
 WRITES_PER_TURN: Final = 100
 """Direct writes before the flusher lets others run: about 1 ms."""
-
-MOST_PASSES: Final = 2
-"""Passes that a transaction waits for."""
-
-TURNS_TO_SPEAK: Final = 1
-"""Scheduler turns after which those who were woken have marked what they have to say."""
-
-TURNS_TO_HEAR: Final = 2
-"""Scheduler turns after the last write in which whoever got an answer may speak again."""
 
 PAUSE_READING: Final = limits.MAX_PAGE_BYTES
 """While more than this waits to be written, the connection's requests are not read."""
 
 
 class Flusher:
-    """Writes what is waiting, and keeps the sum of all outboxes within its budget."""
+    """Writes what is waiting, and keeps the sum of all outboxes within its budget.
 
-    def __init__(self, budget: int) -> None:
+    `trigger` is the storage's: its task is ours, so that batches start between passes (batch_trigger.py).
+    """
+
+    def __init__(self, budget: int, trigger: BatchTrigger | None = None) -> None:
         self.budget = budget
         self.waiting = 0
         self._dirty: list[Outbox] = []
         self._full: dict[Outbox, None] = {}
-        self._parked = trio.lowlevel.ParkingLot()
-        self._running = False
-        self._go: Callable[[], None] | None = None
+        self._trigger = trigger or BatchTrigger()
 
-    def when_written(self, go: Callable[[], None]) -> None:
-        """Call `go` in a later turn: once what is about to be said is written, as far as the sockets take it.
-
-        For the storage, which had better not start a transaction before (writer.py); one at a time. At most two passes
-        are waited for, so nobody is held up by those who always have something to say.
-        """
-        if self._running:
-            self._go = go
-            self._parked.unpark()
-        else:
-            trio.lowlevel.current_trio_token().run_sync_soon(go)
+    @property
+    def is_pending(self) -> bool:
+        """Whether an outbox has something to write."""
+        return bool(self._dirty)
 
     def mark_dirty(self, outbox: "Outbox") -> None:
         """This outbox has something to write, and had nothing before."""
         if not self._dirty:
-            self._parked.unpark()
+            self._trigger.wake()
         self._dirty.append(outbox)
 
     def cut_largest(self) -> None:
@@ -82,42 +68,15 @@ class Flusher:
 
     async def run(self) -> None:
         """Write, forever. Once this is cancelled nobody waits for it any more."""
-        self._running = True
-        try:
-            while True:
-                if self._go is not None:
-                    await self._let_go()
-                elif not self._dirty:
-                    await self._parked.park()
-                await self._pass()
-        finally:
-            self._running = False
-            if self._go is not None:
-                self._go()
+        await self._trigger.run(self)
 
-    async def _pass(self) -> None:
+    async def write_pass(self) -> None:
         """Write each outbox that is marked by now."""
         dirty, self._dirty = self._dirty, []
         for number, outbox in enumerate(dirty, 1):
             outbox.flush()
             if number % WRITES_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()
-
-    async def _let_go(self) -> None:
-        """Whoever was woken marks what they have to say, it is written, whoever got an answer may speak again: go on."""
-        await _turns(TURNS_TO_SPEAK)
-        if self._dirty:
-            for _ in range(MOST_PASSES):
-                await self._pass()
-            await _turns(TURNS_TO_HEAR)
-        go, self._go = self._go, None
-        assert go is not None
-        go()
-
-
-async def _turns(count: int) -> None:
-    for _ in range(count):
-        await trio.lowlevel.checkpoint()
 
 
 def _over(_reason: str) -> None:

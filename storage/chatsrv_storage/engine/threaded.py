@@ -11,6 +11,7 @@ import trio
 from chatsrv_storage.engine import id_reservation
 from chatsrv_storage.engine.backup import write_backup
 from chatsrv_storage.engine.batch import Report
+from chatsrv_storage.engine.batch_trigger import BatchTrigger
 from chatsrv_storage.engine.bridge import BridgedConnection, open_bridged
 from chatsrv_storage.engine.connection import JobConnection, Synchronous, configure_reader, configure_writer, connect
 from chatsrv_storage.engine.fair_queue import SERVER, Caller
@@ -28,7 +29,7 @@ from chatsrv_storage.engine.reader_pool import (
     query_error,
 )
 from chatsrv_storage.engine.snowflake import Snowflake
-from chatsrv_storage.engine.writer import BatchRunner, GroupCommitWriter, Pace, after_turns
+from chatsrv_storage.engine.writer import BatchRunner, GroupCommitWriter
 from chatsrv_storage.errors import StorageFailed
 
 T = TypeVar("T")
@@ -44,14 +45,14 @@ class ThreadedStorage:
         readers: Sequence[Reader],
         searcher: Reader,
         by_key: KeyReader,
-        pace: Pace,
+        trigger: BatchTrigger | None,
     ) -> None:
         self._folder = folder
         self._writer_connection = writer
         self._reader_connections = [reader.connection for reader in (*readers, searcher)]
         self._waiting = WaitingJobs()
         self._runner = BatchRunner(folder.is_full)
-        self._writer = GroupCommitWriter(writer, self._waiting, self._runner, pace)
+        self._writer = GroupCommitWriter(writer, self._waiting, self._runner, trigger)
         explain = partial(query_error, disk_is_full=folder.is_full)
         self._readers = ReaderPool(readers, explain)
         self._searcher = ReaderPool([searcher], explain, SEARCH_WAIT_SECONDS)
@@ -139,7 +140,7 @@ async def open_threaded(
     synchronous: Synchronous,
     readers: int,
     search_seconds: float = SEARCH_SECONDS,
-    pace: Pace = after_turns,
+    trigger: BatchTrigger | None = None,
     factory: type[JobConnection] = JobConnection,
 ) -> AsyncGenerator[ThreadedStorage]:
     """Open a storage with `readers` + 2 threads; a cancel of the block still finishes the jobs in the line."""
@@ -167,7 +168,7 @@ async def open_threaded(
                 connection = connect(folder.database, read_only=True, factory=factory)
                 by_key = KeyReader(connection, folder.is_full)
                 configure_reader(connection)
-            storage = ThreadedStorage(folder, opened[0], pool[:-1], pool[-1], by_key, pace)
+            storage = ThreadedStorage(folder, opened[0], pool[:-1], pool[-1], by_key, trigger)
             yield storage
         finally:
             with trio.CancelScope(shield=True):

@@ -7,16 +7,12 @@ while a batch is at work is the next batch. (group_commit.py measured 29–48 th
 There is no writer task. The caller that finds the writer idle asks for a batch, and so does the callback that ends one
 after it woke its callers: a lone job costs one hop to the database thread and one wake-up.
 
-A batch does not start as soon as it could: whoever opens the storage sets the pace. Trio's thread and the database's
-share the GIL; where both have something to do, they take it from each other at every system call and every step of a
-statement. So what the last batch led to is done first (acks, fan-out), and what has arrived meanwhile joins the batch: a
-server waits until its outboxes are written and whoever was acked may have spoken again. Against a start at once that
-takes two fifths off what a message costs (docs/performance.md).
+A batch does not start as soon as it could: a BatchTrigger says when (batch_trigger.py).
 """
 
 import sqlite3
 from collections.abc import Callable
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import outcome
 import trio
@@ -31,6 +27,7 @@ from chatsrv_storage.engine.batch import (
     run_batch,
     storage_failed,
 )
+from chatsrv_storage.engine.batch_trigger import BatchTrigger
 from chatsrv_storage.engine.connection import Checkpointer
 from chatsrv_storage.engine.job_queue import Entry, WaitingJobs
 from chatsrv_storage.engine.jobs import Driver, Job
@@ -40,21 +37,6 @@ T = TypeVar("T")
 ConnectionT = TypeVar("ConnectionT")
 OwnedT_co = TypeVar("OwnedT_co", covariant=True)
 UsedT_contra = TypeVar("UsedT_contra", contravariant=True)
-
-TURNS: Final = 3
-"""One for the callers of the last batch, one for what they had to say, one for what was waiting to be read."""
-
-Pace: TypeAlias = Callable[[Callable[[], None]], None]
-"""Calls what it is given, once, in a later turn: when what the last batch led to is done. It is never called twice at
-a time."""
-
-
-def after_turns(start: Callable[[], None], turns: int = TURNS) -> None:
-    """The pace of a storage that knows nothing of what its callers have to do."""
-    if turns > 1:
-        trio.lowlevel.current_trio_token().run_sync_soon(after_turns, start, turns - 1)
-    else:
-        trio.lowlevel.current_trio_token().run_sync_soon(start)
 
 
 class Worker(Protocol[OwnedT_co]):
@@ -131,12 +113,12 @@ class GroupCommitWriter(Generic[ConnectionT]):
         worker: Worker[ConnectionT],
         waiting: WaitingJobs,
         runner: Runner[ConnectionT],
-        pace: Pace = after_turns,
+        trigger: BatchTrigger | None = None,
     ) -> None:
         self._worker = worker
         self._waiting = waiting
         self._runner = runner
-        self._pace = pace
+        self._trigger = trigger or BatchTrigger()
         self._at_work: list[Entry] | None = None
         self._idle = trio.Event()
         self._idle.set()
@@ -163,7 +145,7 @@ class GroupCommitWriter(Generic[ConnectionT]):
         """Ask for a batch, if anybody waits: until it starts, a job can be withdrawn."""
         if self._waiting:
             self._at_work = []
-            self._pace(self._start)
+            self._trigger.request(self._start)
         else:
             self._rest()
 

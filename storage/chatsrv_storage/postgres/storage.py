@@ -13,12 +13,13 @@ import psycopg
 import trio
 
 from chatsrv_storage.engine.batch import Report
+from chatsrv_storage.engine.batch_trigger import BatchTrigger
 from chatsrv_storage.engine.fair_queue import SERVER, Caller
 from chatsrv_storage.engine.job_queue import WaitingJobs
 from chatsrv_storage.engine.jobs import Job
 from chatsrv_storage.engine.reader_pool import SEARCH_SECONDS, SEARCH_WAIT_SECONDS, ReaderPool
 from chatsrv_storage.engine.snowflake import Snowflake
-from chatsrv_storage.engine.writer import GroupCommitWriter, Pace, after_turns
+from chatsrv_storage.engine.writer import GroupCommitWriter
 from chatsrv_storage.errors import BackupFailed, StorageFailed
 from chatsrv_storage.postgres.batch import LaneRunner
 from chatsrv_storage.postgres.driver import PostgresConnection
@@ -51,14 +52,14 @@ class PostgresStorage:
         runner: LaneRunner,
         readers: list[OwningWorker[SnapshotReader]],
         searcher: OwningWorker[SnapshotReader],
-        pace: Pace,
+        trigger: BatchTrigger | None,
     ) -> None:
         self._lane = lane
         self._runner = runner
         self._workers = [*readers, searcher]
         self._closing = threading.Event()
         self._waiting = WaitingJobs()
-        self._writer = GroupCommitWriter(lane, self._waiting, runner, pace)
+        self._writer = GroupCommitWriter(lane, self._waiting, runner, trigger)
         self._readers = ReaderPool([PooledReader(worker) for worker in readers], explain)
         self._searcher = ReaderPool([PooledReader(searcher)], explain_search, SEARCH_WAIT_SECONDS)
         self.write = self._writer.write
@@ -139,7 +140,7 @@ async def open_postgres(
     readers: int = 2,
     search_seconds: float = SEARCH_SECONDS,
     inline: bool = False,
-    pace: Pace = after_turns,
+    trigger: BatchTrigger | None = None,
     node: str | None = None,
     exclusive: bool = False,
 ) -> AsyncGenerator[PostgresStorage]:
@@ -172,7 +173,7 @@ async def open_postgres(
     lane = worker(Lane(dsn, node or f"{socket.gethostname()}:{os.getpid()}", exclusive=exclusive), "chatsrv lane")
     pool = [worker(SnapshotReader(dsn), f"chatsrv reader {place}") for place in range(readers)]
     searcher = worker(SnapshotReader(dsn, search_seconds), "chatsrv search")
-    storage = PostgresStorage(lane, LaneRunner(), pool, searcher, pace)
+    storage = PostgresStorage(lane, LaneRunner(), pool, searcher, trigger)
     try:
         try:
             await run(lane, Lane.connection)
