@@ -30,7 +30,7 @@ MAX_PASSES: Final = 2
 """Passes of the output that a batch waits for: nobody is held up by those who always have something to say."""
 
 
-class Output(Protocol):
+class BatchOutput(Protocol):
     """What the callers of a batch have to say, and the pass that writes it."""
 
     @property
@@ -64,7 +64,7 @@ class BatchTrigger:
         """The output has something to write, and had nothing before."""
         self._parked.unpark()
 
-    async def run(self, output: Output) -> None:
+    async def run(self, output: BatchOutput) -> None:
         """Write what is put out, and start batches in between, forever. Once cancelled, batches start without output."""
         self._running = True
         try:
@@ -79,7 +79,7 @@ class BatchTrigger:
             self._running = False
             self._call_start()
 
-    async def _lead_to_start(self, output: Output) -> None:
+    async def _lead_to_start(self, output: BatchOutput) -> None:
         """Whoever was woken speaks, it is written, and whoever got an answer may speak again."""
         await _turns(TURNS_TO_SPEAK)
         if output.is_pending:
