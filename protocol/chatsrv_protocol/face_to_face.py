@@ -91,10 +91,21 @@ class LeaveLobby:
 
 
 @command(
-    0x0904, reply=Entered, errors=(ErrorCode.LOBBY_OVER, ErrorCode.GROUP_FULL, ErrorCode.BANNED, ErrorCode.TOO_MANY)
+    0x0904,
+    reply=Entered,
+    errors=(
+        ErrorCode.LOBBY_OVER,
+        ErrorCode.GROUP_FULL,
+        ErrorCode.BANNED,
+        ErrorCode.TOO_MANY,
+        ErrorCode.SLOW_MODE,
+    ),
 )
 class EnterGroup:
-    """Enter the group of the lobby I wait in. The first to do so makes it, and is its owner; the answer is the same."""
+    """Enter the group of the lobby I wait in. The first to do so makes it, and is its owner; the answer is the same.
+
+    Who left it comes back a minute later at the earliest.
+    """
 
     client_id: bytes = field(CLIENT_ID)
 

@@ -22,7 +22,7 @@ from chatsrv_protocol.face_to_face import (
     ShowLobby,
 )
 from chatsrv_protocol.governing import BanUser, DissolveGroup
-from chatsrv_protocol.groups import Added, GroupCreated, ListMembers, MembersAdded
+from chatsrv_protocol.groups import Added, GroupCreated, LeaveGroup, ListMembers, MembersAdded
 from chatsrv_protocol.presence import SetProfile
 
 PATIENT = attrs.evolve(QUICK, heartbeat=100_000.0)
@@ -254,6 +254,21 @@ async def test_who_is_banned_or_comes_to_a_group_that_is_gone_stays_out(autojump
         assert await bob.refused(EnterGroup(client_id())) == "banned"
         await ann.ask(DissolveGroup(client_id(), made.group_id))
         assert await cat.refused(EnterGroup(client_id())) == "lobby_over"
+
+
+async def test_who_left_comes_back_a_minute_later(autojump_clock):
+    """Going and coming would be a way to speak, for a muted person too."""
+    async with open_test_server(PATIENT) as server:
+        ann, bob = [await come(server, name) for name in ("ann", "bob")]
+        for one in (ann, bob):
+            await one.ask(EnterCode("1234"))
+        made = await ann.ask(EnterGroup(client_id()))
+        await bob.ask(EnterGroup(client_id()))
+        await bob.ask(LeaveGroup(client_id(), made.group_id))
+        await bob.ask(EnterCode("1234"))
+        assert await bob.refused(EnterGroup(client_id())) == "slow_mode"
+        await trio.sleep(60)
+        assert (await bob.ask(EnterGroup(client_id()))).group_id == made.group_id
 
 
 async def test_a_restart_keeps_the_code_of_a_group_and_its_end(autojump_clock, tmp_path):

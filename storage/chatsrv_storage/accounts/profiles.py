@@ -146,14 +146,14 @@ def blocking(conn: SqlConnection, user_id: int, others: Sequence[int]) -> set[in
     return {row[0] for row in rows}
 
 
-def require_not_blocked(conn: SqlConnection, user_id: int, other_id: int) -> None:
+def require_not_blocked(conn: SqlConnection, user_id: int, other_id: int, field: str = "user_id") -> None:
     """Raise Refusal (blocked) where one of the two does not want to talk to the other."""
     row = conn.execute(
         "select 1 from block where (user_id = ? and blocked_id = ?) or (user_id = ? and blocked_id = ?)",
         (user_id, other_id, other_id, user_id),
     ).fetchone()
     if row is not None:
-        raise Refusal("blocked", "one of the two of you does not want to talk to the other", "user_id")
+        raise Refusal("blocked", "one of the two of you does not want to talk to the other", field)
 
 
 def require_pair_can_talk(conn: SqlConnection, group_id: int) -> None:

@@ -4,7 +4,7 @@ import attrs
 
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.lifecycle import found
-from chatsrv_storage.groups.membership import admit, departure, enter
+from chatsrv_storage.groups.membership import admit, departure, enter, require_rejoin_pause
 from chatsrv_storage.groups.models import ROLE_MEMBER, ROLE_OWNER, Actor, Rules
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
@@ -29,7 +29,7 @@ def join_by_code(code: RandomCode, name: str, max_members: int) -> Script[GroupE
     """Into the group of a code: made, with this name, by whoever comes first. Replies GroupEntry.
 
     Raises Refusal: lobby_over (the time, a group that was dissolved or lets people in by its
-    admins only now, somebody who was removed from it), group_full, banned.
+    admins only now, somebody who was removed from it), group_full, banned, slow_mode (who left it just now).
     """
 
     def script(turn: GroupTransaction, actor: Actor) -> GroupEntry:
@@ -51,6 +51,7 @@ def join_by_code(code: RandomCode, name: str, max_members: int) -> Script[GroupE
         gone = departure(turn, actor.user_id)
         if gone is not None and not gone.by_oneself:
             raise Refusal("lobby_over", "you were removed from this group: ask an admin to add you")
+        require_rejoin_pause(turn, gone)
         if turn.group.rules.invite > ROLE_MEMBER:
             raise Refusal("lobby_over", "only admins let people into this group now: ask one of them")
         if turn.group.rules.approval:

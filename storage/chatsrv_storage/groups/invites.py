@@ -5,19 +5,21 @@ revoked, and learns no more than "no such invite" afterwards. Requests to join a
 are told one by one, and the table is the truth.
 """
 
-from typing import Final
-
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.membership import admit, banned_until, departure, person, withdraw_request
+from chatsrv_storage.groups.membership import (
+    admit,
+    banned_until,
+    departure,
+    person,
+    require_rejoin_pause,
+    withdraw_request,
+)
 from chatsrv_storage.groups.models import FOREVER, ROLE_ADMIN, Actor, UserEvent
 from chatsrv_storage.groups.permissions import Operation, allow, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.idempotency import Once, earlier_result
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.replies import GroupEntry, NoReply, StoredInvite
-
-REJOIN_AFTER_MS: Final = 60_000
-"""Who left a group does not come back by a code before that: otherwise going and coming would be a way to speak."""
 
 _GOOD = "expires_at > ? and (max_uses = 0 or uses < max_uses)"
 
@@ -114,9 +116,7 @@ def join(code: str, note: str, most: int) -> Script[GroupEntry]:
             wait = 0.0 if until == FOREVER else (until - turn.now_ms) / 1000
             raise Refusal("banned", "you are banned from this group", retry_after=wait)
         gone = departure(turn, actor.user_id)
-        if gone is not None and gone.by_oneself and turn.now_ms - gone.at < REJOIN_AFTER_MS:
-            wait = (REJOIN_AFTER_MS - max(turn.now_ms - gone.at, 0)) / 1000
-            raise Refusal("slow_mode", "you left this group just now: come back in a while", retry_after=wait)
+        require_rejoin_pause(turn, gone)
         if group.rules.approval:
             if note and gone is not None and gone.muted_until > turn.now_ms:
                 raise Refusal("muted", "you are muted in this group: ask without a note", "note")

@@ -19,6 +19,9 @@ from chatsrv_storage.replies import GroupChange
 
 _DAY_MS: Final = 24 * 3600 * 1000
 
+REJOIN_AFTER_MS: Final = 60_000
+"""Who left a group does not come back by themselves before that: otherwise going and coming would be a way to speak."""
+
 MAX_PEOPLE_BYTES: Final = 60 * 1024
 """What the people of one event may take: a frame of the wire holds 64 KiB, and 499 names of 32 emoji have 68."""
 
@@ -78,10 +81,10 @@ def require_newcomers(turn: GroupTransaction, named: Sequence[tuple[int, str]]) 
             raise Refusal("banned", f"{name} is banned from the group", "members")
 
 
-def require_enabled(turn: GroupTransaction, user_ids: Sequence[int]) -> None:
+def require_enabled(turn: GroupTransaction, user_ids: Sequence[int], field: str = "members") -> None:
     """Raise Refusal (user_disabled) where the account of one of these is disabled."""
     for (name,) in select_in(turn.conn, "select name from person where disabled <> 0 and id in", user_ids):
-        raise Refusal("user_disabled", f"the account of {name} is disabled", "members")
+        raise Refusal("user_disabled", f"the account of {name} is disabled", field)
 
 
 def withdraw_request(turn: GroupTransaction, user_id: int) -> bool:
@@ -112,6 +115,16 @@ def departure(turn: GroupTransaction, user_id: int) -> Departure | None:
         (turn.group_id, user_id),
     ).fetchone()
     return None if row is None else Departure(bool(row[0]), row[1], row[2])
+
+
+def require_rejoin_pause(turn: GroupTransaction, gone: Departure | None) -> None:
+    """Raise Refusal (slow_mode) for somebody who left the turn's group themselves less than REJOIN_AFTER_MS ago.
+
+    It holds wherever one comes back by one's own act alone. Who is added, admitted or invited anew comes by that of others.
+    """
+    if gone is not None and gone.by_oneself and turn.now_ms - gone.at < REJOIN_AFTER_MS:
+        wait = (REJOIN_AFTER_MS - max(turn.now_ms - gone.at, 0)) / 1000
+        raise Refusal("slow_mode", "you left this group just now: come back in a while", retry_after=wait)
 
 
 def enter(

@@ -27,8 +27,10 @@ from chatsrv_redpack import (
 )
 from chatsrv_redpack.ledger import escrow, wallet
 from chatsrv_storage.accounts.accounts import names_of
+from chatsrv_storage.accounts.profiles import require_not_blocked
 from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows, select_in
 from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.membership import require_enabled
 from chatsrv_storage.groups.models import Actor, EventData
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
@@ -138,8 +140,8 @@ def prepare_packet(
     def script(turn: GroupTransaction, actor: Actor) -> PacketCommitment:
         turn.require(actor, Operation.SEND_PACKET)
         conn = turn.conn
-        if receiver_id is not None and turn.member(receiver_id) is None:
-            raise Refusal("not_member", "the one the packet is for is not in the group", "receiver_id")
+        if receiver_id is not None:
+            _require_receiver(turn, actor, receiver_id)
         try:
             prepared = prepare(
                 packet_id=packet_id,
@@ -178,6 +180,15 @@ def prepare_packet(
     return Script(PacketCommitment, script)
 
 
+def _require_receiver(turn: GroupTransaction, actor: Actor, receiver_id: int) -> None:
+    """Refuse a packet for somebody who is not in the group, does not want to hear from the sender, or is disabled."""
+    if turn.member(receiver_id) is None:
+        raise Refusal("not_member", "the one the packet is for is not in the group", "receiver_id")
+    if receiver_id != actor.user_id:
+        require_not_blocked(turn.conn, actor.user_id, receiver_id, "receiver_id")
+        require_enabled(turn, (receiver_id,), "receiver_id")
+
+
 def drop_prepared(conn: SqlConnection, sender_id: int, packet_id: int) -> None:
     """Delete a preparation of this sender, whose packet can be sent no longer; nothing where there is none."""
     conn.execute("delete from redpack_prepared where id = ? and sender_id = ?", (packet_id, sender_id))
@@ -214,8 +225,8 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Packe
             fields: EventData = dict(zip(_PREPARED, row, strict=True))
             fields["mode"] = Mode(row[4])
             prepared = Prepared(**fields)
-            if prepared.receiver_id is not None and turn.member(prepared.receiver_id) is None:
-                raise Refusal("not_member", "the one the packet is for is no longer in the group")
+            if prepared.receiver_id is not None:
+                _require_receiver(turn, actor, prepared.receiver_id)
             settled = send(
                 prepared,
                 client_seed=client_seed,
