@@ -113,6 +113,8 @@ def open_storage(
     search_seconds: float = SEARCH_SECONDS,
     inline: bool = False,
     trigger: BatchTrigger | None = None,
+    node: str = "",
+    lanes: int | None = None,
     exclusive: bool = False,
     migrations: Sequence[Migration] | None = None,
     factory: type[JobConnection] = JobConnection,
@@ -126,6 +128,8 @@ def open_storage(
     search_seconds: deadline of a search once it runs; not with `inline`.
     inline:      run jobs in the calling thread (tests, simulations).
     trigger:     says when the next transaction starts (batch_trigger.py); not with `inline`.
+    node:        with a DSN: the name by which other servers know this one; "" for what is no server.
+    lanes:       with a DSN: connections that write; None for as many as was measured best.
     exclusive:   with a DSN: refuse where another was opened so. A folder is always one storage's alone.
     migrations, factory, connect_to: for tests. Another schema; a faulty connection class; with `inline`, whatever
                  opens a connection.
@@ -135,13 +139,20 @@ def open_storage(
     """
     if isinstance(place, str):
         try:
-            from chatsrv_storage.postgres.storage import open_postgres
+            from chatsrv_storage.postgres.storage import LANES, open_postgres
         except ImportError as error:
             missing = "A database in PostgreSQL needs more to be installed: pip install 'chatsrv[cluster]'"
             raise DatabaseUnusable(missing) from error
 
         return open_postgres(
-            place, readers=readers, search_seconds=search_seconds, inline=inline, trigger=trigger, exclusive=exclusive
+            place,
+            readers=readers,
+            search_seconds=search_seconds,
+            inline=inline,
+            trigger=trigger,
+            node=node,
+            lanes=LANES if lanes is None else lanes,
+            exclusive=exclusive,
         )
     migrations = load_migrations() if migrations is None else migrations
     if inline:

@@ -276,11 +276,12 @@ async def test_a_batch_that_is_refused_its_locks_runs_again_on_the_same_connecti
         failed = [True]
         real = Lane.begin
 
-        def refused_once(self: Lane, group_ids: Sequence[int]) -> None:
-            real(self, group_ids)
+        def refused_once(self: Lane, wait_for: Sequence[int], skip: Sequence[int]) -> set[int]:
+            held = real(self, wait_for, skip)
             if failed:
                 failed.clear()
                 self.connection().execute("do $$ begin raise exception using errcode = '40P01'; end $$")
+            return held
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Lane, "begin", refused_once)

@@ -18,6 +18,7 @@ from chatsrv_protocol import session as wire
 from chatsrv_protocol.common import Done, Ping, Pong
 from chatsrv_storage.accounts import accounts, sessions
 from chatsrv_storage.accounts.accounts import UserAccount
+from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor
@@ -146,6 +147,7 @@ async def _new_session(request: Request, account: UserAccount, device: str) -> w
     now_ms = request.now_ms
 
     def create(conn: SqlConnection) -> list[int]:
+        lock_people(conn, [account.user_id])  # another node may be setting the password
         current = accounts.by_id(conn, account.user_id)
         if current is None or current.disabled or current.password_hash != account.password_hash:
             raise Refusal(ErrorCode.BAD_CREDENTIALS, "the name or the password is wrong")
@@ -259,6 +261,7 @@ async def change_password(
     password_hash = await passwords.hash(command.new)
 
     def change(conn: SqlConnection) -> list[int]:
+        lock_people(conn, [user_id])
         # The hashes took a while: meanwhile somebody may have ended this session or set another password, to keep out
         # just who is asking here.
         current = accounts.by_id(conn, user_id)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import attrs
 
-from chatsrv_names import account_name_problem, name_key
+from chatsrv_names import account_name_problem, name_key, skeleton
 from chatsrv_storage import name_looks
 from chatsrv_storage.accounts import audit_log, login_addresses
 from chatsrv_storage.engine.bulk_sql import marks
+from chatsrv_storage.engine.shared import lock_name, lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.row_checksums import seal
@@ -38,6 +39,7 @@ def register(
     key = name_key(name)
     if vouched and (not key or any(character.isspace() for character in name)):
         raise Refusal("bad_field", "an account's name needs a character that can be seen, and has no spaces", "name")
+    lock_name(conn, "look", skeleton(name))  # names that are not the same, and look so
     if conn.execute("select 1 from person where name_key = ?", (key,)).fetchone() is not None:
         raise Refusal("name_taken", f"the name '{name}' is taken: choose another", "name")
     if not vouched and (problem := account_name_problem(name)):
@@ -83,6 +85,7 @@ def names_of(conn: SqlConnection, user_ids: Sequence[int]) -> dict[int, str]:
 
 def set_password(conn: SqlConnection, user_id: int, password_hash: str, keep_session: int) -> list[int]:
     """Set a password and end the user's sessions but `keep_session` (0: all); answers the ids of those ended."""
+    lock_people(conn, [user_id])
     conn.execute("update person set password_hash = ? where id = ?", (password_hash, user_id))
     seal(conn, "person", user_id)
     return _end_sessions(conn, user_id, keep_session)
@@ -121,6 +124,7 @@ def set_operator(conn: SqlConnection, actor: str, name: str, operator: bool, now
 def set_enabled(conn: SqlConnection, actor: str, name: str, enabled: bool, now_ms: int) -> tuple[int, list[int]]:
     """Disable an account or enable it again, audited; answers its id and the sessions that ended."""
     account = _require(conn, name)
+    lock_people(conn, [account.user_id])  # or a login that is under way had a session afterwards
     conn.execute("update person set disabled = ? where id = ?", (int(not enabled), account.user_id))
     seal(conn, "person", account.user_id)
     audit_log.note(conn, now_ms, actor, "user_enable" if enabled else "user_disable", account.name)

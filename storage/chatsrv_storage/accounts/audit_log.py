@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 
+from chatsrv_storage.engine.shared import lock_name
 from chatsrv_storage.interface import SqlConnection
 
 
@@ -13,6 +14,7 @@ def _chain(before: bytes, *fields: object) -> bytes:
 
 def note(conn: SqlConnection, now_ms: int, actor: str, action: str, subject: str, detail: str = "") -> None:
     """Add a row: who did what to whom. Part of the transaction of what it describes."""
+    lock_name(conn, "audit")
     last = conn.execute("select id, chain from audit order by id desc limit 1").fetchone()
     number, before = (last[0] + 1, last[1]) if last is not None else (1, b"")
     chain = _chain(before, number, now_ms, actor, action, subject, detail)

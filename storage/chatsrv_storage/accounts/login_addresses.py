@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from chatsrv_storage.accounts.sessions import IDLE_MS
+from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.interface import SqlConnection
 
 MAX_PER_USER: Final = 20
@@ -15,6 +16,7 @@ KEEP_MS: Final = IDLE_MS
 
 def save(conn: SqlConnection, used: Sequence[tuple[int, str]], now_ms: int) -> None:
     """Note that these users (by id) logged in from these addresses now."""
+    lock_people(conn, dict(used))
     enabled = {
         user_id
         for user_id in dict(used)
@@ -23,7 +25,7 @@ def save(conn: SqlConnection, used: Sequence[tuple[int, str]], now_ms: int) -> N
     conn.executemany(
         "insert into login_address (user_id, address, seen_at) values (?, ?, ?) "
         "on conflict (user_id, address) do update set seen_at = excluded.seen_at",
-        [(user_id, address, now_ms) for user_id, address in used if user_id in enabled],
+        [(user_id, address, now_ms) for user_id, address in sorted(used) if user_id in enabled],
     )
     conn.executemany(
         "delete from login_address where user_id = ? and address in "

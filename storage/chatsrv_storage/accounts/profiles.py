@@ -9,6 +9,7 @@ from chatsrv_names import title_problem
 from chatsrv_storage import name_looks
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.engine.bulk_sql import marks
+from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection
 
@@ -67,6 +68,7 @@ def set_profile(
 ) -> StoredProfile:
     """Change what is given, and answer the whole."""
     require_nickname(nickname or "")
+    lock_people(conn, [user_id])
     if nickname and (other := name_looks.acquaintance_like(conn, user_id, nickname)):
         raise Refusal(
             "bad_field", f"a nickname cannot be the name of somebody in a group of yours ('{other}')", "nickname"
@@ -112,6 +114,7 @@ def block(conn: SqlConnection, user_id: int, other_id: int, on: bool) -> tuple[s
     if name is None or other_id == user_id:
         raise Refusal("user_unknown", "there is no other user with this id", "user_id")
     key = user_id, other_id
+    lock_people(conn, key)  # of the other one too: they may be adding this user to a group
     if (conn.execute("select 1 from block where user_id = ? and blocked_id = ?", key).fetchone() is not None) == on:
         return name, False
     if not on:

@@ -5,6 +5,7 @@ from typing import Final
 
 import attrs
 
+from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection
 
@@ -31,7 +32,11 @@ def token_hash(token: bytes) -> bytes:
 
 
 def create(conn: SqlConnection, session_id: int, user_id: int, token: bytes, device: str, now_ms: int) -> list[int]:
-    """A new session; answers the ids of those that gave way to it."""
+    """A new session; answers the ids of those that gave way to it.
+
+    Whoever looks before whether the user may log in locks the user first (lock_people).
+    """
+    lock_people(conn, [user_id])
     rows = conn.execute(
         "select id from session where user_id = ? order by seen_at desc limit ? offset ?",
         (user_id, 1 << 40, MAX_PER_USER - 1),

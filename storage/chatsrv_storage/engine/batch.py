@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from functools import partial
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 from outcome import Error, Outcome, Value
@@ -82,6 +82,14 @@ class BatchResult:
     failure: StorageFailed | None = None
 
 
+class Deferred(Exception):
+    """The job was not run: another node has what it needs. Its caller is not told, and it is in the next batch."""
+
+
+DEFERRED: Final[AnyOutcome] = Error(Deferred())
+"""The outcome of such a job."""
+
+
 def judge(error: BaseException, disk_is_full: Callable[[], bool]) -> ErrorSeverity:
     """Sort an exception raised inside a job or by a statement of ours; asks `disk_is_full` only when in doubt."""
     if not isinstance(error, sqlite3.Error):
@@ -123,11 +131,19 @@ def run_batch(
     return BatchResult(outcomes)
 
 
-def run_jobs(connection: Driver, jobs: Sequence[AnyJob], sort: Judge, report: Report) -> list[AnyOutcome]:
-    """Run the jobs in the open transaction, each in its savepoint. Raises where the whole transaction is beyond saving."""
+def run_jobs(
+    connection: Driver, jobs: Sequence[AnyJob], sort: Judge, report: Report, *, least_together: int = 2
+) -> list[AnyOutcome]:
+    """Run the jobs in the open transaction, each in its savepoint. Raises where the whole transaction is beyond saving.
+
+    `least_together`: how many neighbours of a kind are worth the call for all of them.
+    """
     outcomes: list[AnyOutcome] = []
     for together, run in groupby(jobs, key=_together):
-        outcomes += _run_run(connection, together, list(run), sort, report)
+        neighbours = list(run)
+        if len(neighbours) < least_together:
+            together = None
+        outcomes += _run_run(connection, together, neighbours, sort, report)
     return outcomes
 
 
@@ -143,7 +159,7 @@ def _run_run(
     report: Report,
 ) -> list[AnyOutcome]:
     """Run jobs of one kind: in one call where they offer it. If that fails, nothing of it is kept, and each runs alone."""
-    if together is not None and len(jobs) > 1:
+    if together is not None:
         whole = _run_in_savepoint(connection, lambda conn: together(conn, jobs), sort)
         if isinstance(whole, Value):
             return [Value(value) for value in whole.value]

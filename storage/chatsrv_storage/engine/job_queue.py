@@ -14,7 +14,7 @@ import attrs
 import trio
 from outcome import Error, Outcome
 
-from chatsrv_storage.engine.batch import BatchResult, storage_failed
+from chatsrv_storage.engine.batch import DEFERRED, BatchResult, storage_failed
 from chatsrv_storage.engine.jobs import Job
 from chatsrv_storage.errors import StorageFailed
 
@@ -36,6 +36,8 @@ class Entry:
     job: Job[Any]
     task: trio.lowlevel.Task | None = None
     outcome: Outcome[Any] | None = None
+    deferred: bool = False
+    """Whether it was in a batch already, which could not have what it needs: now it is waited for."""
 
 
 class WaitingJobs:
@@ -46,10 +48,11 @@ class WaitingJobs:
         self.failure: StorageFailed | None = None
         self._room = trio.Semaphore(MAX_WAITING)
         self._entries: dict[Entry, None] = {}  # in order of arrival; a dict, since leaving is cheap
+        self._deferred: list[Entry] = []  # they have begun, so that they cannot leave, and are first in the next batch
         self.closed = False
 
     def __bool__(self) -> bool:
-        return bool(self._entries)
+        return bool(self._entries or self._deferred)
 
     async def enter(self, job: Job[Any]) -> Entry:
         """Wait for a place and take it. A cancel leaves nothing behind.
@@ -89,6 +92,7 @@ class WaitingJobs:
     def take(self) -> list[Entry]:
         """The next batch, in order of arrival; none of it can be withdrawn any more."""
         entries = self._entries
+        deferred, self._deferred = self._deferred, []
         if len(entries) <= MAX_BATCH:
             batch = list(entries)
             entries.clear()
@@ -101,21 +105,27 @@ class WaitingJobs:
             begin = getattr(entry.job, "on_batch_start", None)  # BatchAware; isinstance would cost a microsecond
             if begin is not None:
                 begin()
-        return batch
+        return deferred + batch
 
     def settle(self, batch: Sequence[Entry], result: BatchResult) -> None:
         """Give each of the batch its outcome; with a failure, fail the line as well."""
         if result.failure is not None:
             self.fail(result.failure)
         for entry, each in zip(batch, result.outcomes, strict=True):
-            _settle(entry, each)
+            if each is not DEFERRED:
+                _settle(entry, each)
+            elif self.failure is not None:
+                _settle(entry, Error(self._failed_again()))
+            else:
+                entry.deferred = True
+                self._deferred.append(entry)
 
     def fail(self, failure: StorageFailed) -> None:
         """Refuse everything from now on. The first failure is the one that is kept."""
         if self.failure is None:
             self.failure = failure
         self.failed.set()
-        while self._entries:
+        while self:
             for entry in self.take():
                 _settle(entry, Error(self._failed_again()))
 

@@ -52,7 +52,7 @@ class ThreadedStorage:
         self._reader_connections = [reader.connection for reader in (*readers, searcher)]
         self._waiting = WaitingJobs()
         self._runner = BatchRunner(folder.is_full)
-        self._writer = GroupCommitWriter(writer, self._waiting, self._runner, trigger)
+        self._writer = GroupCommitWriter([writer], self._waiting, [self._runner], trigger)
         explain = partial(query_error, disk_is_full=folder.is_full)
         self._readers = ReaderPool(readers, explain)
         self._searcher = ReaderPool([searcher], explain, SEARCH_WAIT_SECONDS)

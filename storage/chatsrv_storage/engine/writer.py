@@ -4,14 +4,15 @@ A reply therefore means committed, every mutation shares its fsync with whoever 
 does not hurt its neighbours. Batching comes from back-pressure alone: no timer holds a lone job back, and what arrives
 while a batch is at work is the next batch. (group_commit.py measured 29–48 thousand durable rows/s at 100 writers.)
 
-There is no writer task. The caller that finds the writer idle asks for a batch, and so does the callback that ends one
+There is no writer task. The caller that finds a worker idle asks for a batch, and so does the callback that ends one
 after it woke its callers: a lone job costs one hop to the database thread and one wake-up.
 
 A batch does not start as soon as it could: a BatchTrigger says when (batch_trigger.py).
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import outcome
@@ -106,20 +107,23 @@ class Runner(Protocol[UsedT_contra]):
 
 
 class GroupCommitWriter(Generic[ConnectionT]):
-    """Runs jobs on a worker's connection. Made and closed by the storage that owns the worker."""
+    """Runs jobs on the connections of one worker or several. Made and closed by the storage that owns the workers.
+
+    With several a batch may start while the one before it waits for its COMMIT. Two batches have no job of the same caller.
+    """
 
     def __init__(
         self,
-        worker: Worker[ConnectionT],
+        workers: Sequence[Worker[ConnectionT]],
         waiting: WaitingJobs,
-        runner: Runner[ConnectionT],
+        runners: Sequence[Runner[ConnectionT]],
         trigger: BatchTrigger | None = None,
     ) -> None:
-        self._worker = worker
         self._waiting = waiting
-        self._runner = runner
         self._trigger = trigger or BatchTrigger()
-        self._at_work: list[Entry] | None = None
+        self._requested = False
+        self._free = list(zip(workers, runners, strict=True))
+        self._lanes = len(self._free)
         self._idle = trio.Event()
         self._idle.set()
 
@@ -130,53 +134,63 @@ class GroupCommitWriter(Generic[ConnectionT]):
         A cancel while the job waits withdraws it; once its transaction runs, the true outcome is returned or raised.
         """
         entry = await self._waiting.enter(job)
-        if self._at_work is None:
-            self._soon()
+        self._soon()
         return await self._waiting.result(entry)
 
     async def aclose(self) -> None:
-        """Refuse new jobs and wait for those in the line; call it shielded. The worker stays open."""
+        """Refuse new jobs and wait for those in the line; call it shielded. The workers stay open."""
         self._waiting.close()
-        if self._at_work is not None:
+        if self._requested or len(self._free) < self._lanes:
             self._idle = trio.Event()
             await self._idle.wait()
 
     def _soon(self) -> None:
-        """Ask for a batch, if anybody waits: until it starts, a job can be withdrawn."""
-        if self._waiting:
-            self._at_work = []
+        """Ask for a batch, if anybody waits and a worker is free: until it starts, a job can be withdrawn."""
+        if self._requested:
+            return
+        if self._waiting and self._free:
+            self._requested = True
             self._trigger.request(self._start)
-        else:
-            self._rest()
-
-    def _rest(self) -> None:
-        self._at_work = None
-        self._idle.set()
+        elif len(self._free) == self._lanes:
+            self._idle.set()
 
     def _start(self) -> None:
-        batch = self._at_work = self._waiting.take()
+        self._requested = False
+        batch = self._waiting.take()
         if batch:
-            self._worker.submit(lambda connection: self._runner.run(connection, batch), self._finished)
-        else:
-            self._rest()
+            lane = self._free.pop(0)
+            worker, runner = lane
+            worker.submit(lambda connection: runner.run(connection, batch), partial(self._finished, lane, batch))
+        self._soon()
 
-    def _finished(self, result: outcome.Outcome[BatchResult]) -> None:
-        batch = self._at_work
-        assert batch is not None
+    def _finished(
+        self,
+        lane: tuple[Worker[ConnectionT], Runner[ConnectionT]],
+        batch: Sequence[Entry],
+        result: outcome.Outcome[BatchResult],
+    ) -> None:
         # The runner never raises; should the thread die, its outcome is unknown, and that is fatal.
         answers = fatal(batch, result.error) if isinstance(result, outcome.Error) else result.unwrap()
         self._waiting.settle(batch, answers)
-        if self._waiting.failure is None and self._runner.checkpoint_due:
+        worker, runner = lane
+        if self._waiting.failure is None and runner.checkpoint_due:
             # After the callers were told: their commit is durable without it, and it takes two more fsyncs.
-            self._at_work = []
-            self._worker.submit(self._runner.checkpoint, self._checkpointed)
+            worker.submit(runner.checkpoint, partial(self._checkpointed, lane))
         else:
-            self._soon()
+            self._rest(lane)
 
-    def _checkpointed(self, result: outcome.Outcome[StorageFailed | None]) -> None:
+    def _checkpointed(
+        self,
+        lane: tuple[Worker[ConnectionT], Runner[ConnectionT]],
+        result: outcome.Outcome[StorageFailed | None],
+    ) -> None:
         failure = storage_failed(result.error) if isinstance(result, outcome.Error) else result.unwrap()
         if failure is not None:
             self._waiting.fail(failure)
+        self._rest(lane)
+
+    def _rest(self, lane: tuple[Worker[ConnectionT], Runner[ConnectionT]]) -> None:
+        self._free.insert(0, lane)  # the first is used most: its prepared statements are warm, and its batches are full
         self._soon()
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.accounts.profiles import require_not_blocked
+from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.lifecycle import found
 from chatsrv_storage.groups.membership import enter
@@ -42,6 +43,7 @@ def reserve(conn: SqlConnection, user_id: int, other_id: int, group_id: int) -> 
         raise Refusal("bad_field", "a conversation of two takes somebody else", "user_id")
     if other_id not in names_of(conn, (other_id,)):
         raise Refusal("user_unknown", f"there is no user with the id {other_id}", "user_id")
+    lock_people(conn, (user_id, other_id))
     require_not_blocked(conn, user_id, other_id)
     if conn.execute("select 1 from person where id = ? and disabled <> 0", (other_id,)).fetchone() is not None:
         raise Refusal("user_disabled", "this account is disabled", "user_id")

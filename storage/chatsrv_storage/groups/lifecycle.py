@@ -6,6 +6,7 @@ from typing import Final
 import attrs
 
 from chatsrv_names import title_problem
+from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import consent, group_list
 from chatsrv_storage.groups.group_state import GroupState
@@ -27,6 +28,7 @@ def make(name: str, members: Sequence[int], *, history: bool, max_members: int) 
         rules = Rules(history=history, max_members=max_members)
         found(turn, actor, name, rules)
         others = [user_id for user_id in dict.fromkeys(members) if user_id != actor.user_id]
+        lock_people(turn.conn, (actor.user_id, *others))  # whom they block, and who may add them
         people(turn, others)
         invited = consent.to_invite(turn, actor, others)
         added = [user_id for user_id in others if user_id not in invited]
@@ -79,6 +81,7 @@ def add(members: Sequence[int]) -> Script[GroupAddition]:
         if not newcomers:
             raise Refusal("bad_field", "name at least one person to add", "members")
         require_newcomers(turn, people(turn, newcomers))
+        lock_people(turn.conn, (actor.user_id, *newcomers))
         invited = consent.to_invite(turn, actor, newcomers)
         added = [user_id for user_id in newcomers if user_id not in invited]
         seq = admit(turn, actor, added, actor.user_id).seq if added else 0

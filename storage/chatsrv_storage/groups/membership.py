@@ -11,6 +11,7 @@ import attrs
 
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.engine.bulk_sql import select_in
+from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import DISSOLVED, LEFT, REMOVED, ROLE_MEMBER, Actor, EventRecord
 from chatsrv_storage.groups.permissions import group_unknown_error
@@ -60,6 +61,7 @@ def admit(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int], added_b
         raise group_unknown_error()
     named = people(turn, user_ids)
     require_newcomers(turn, named)
+    lock_people(turn.conn, user_ids)
     require_enabled(turn, user_ids)
     before = group.seq
     record = turn.append(actor, "added", data={"members": named})
@@ -145,6 +147,7 @@ def enter(
     assert group is not None
     if group.members + len(roles) > group.rules.max_members:
         raise Refusal("group_full", f"the group has {group.members} of at most {group.rules.max_members} members")
+    lock_people(turn.conn, roles)
     _count_groups(turn, roles, [user_id for user_id in roles if added_by not in (0, user_id)])
     group.members += len(roles)
     turn.conn.execute("update chat_group set members = ? where id = ?", (group.members, turn.group_id))

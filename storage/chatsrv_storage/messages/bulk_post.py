@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows
 from chatsrv_storage.engine.jobs import BulkRunner
+from chatsrv_storage.engine.shared import pipelined
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.groups.group_state import GROUP_COLUMNS, GROUP_WIDTH, MEMBER_COLUMNS, MemberState, group_of
 from chatsrv_storage.groups.models import MembershipLimits
@@ -98,14 +99,15 @@ def _known(conn: SqlConnection, jobs: Sequence[GroupJob]) -> Preloaded:
 
 def _write(conn: SqlConnection, known: Preloaded) -> None:
     """Write what the turns left."""
-    execute_rows(conn, "insert into idempotency", known.new_results)
-    execute_rows(conn, "insert into message", known.new_messages)
-    execute_rows(
-        conn, "update group_member set own_above = v.column1 from (", known.own_above,
-        ") v where group_member.group_id = v.column2 and group_member.user_id = v.column3",
-    )  # fmt: skip
-    execute_rows(
-        conn, "update chat_group set seq = v.column1, ordinal = v.column2, last_seq = max(last_seq, v.column3),"
-        " last_id = max(last_id, v.column4) from (",
-        known.heads, ") v where chat_group.id = v.column5",
-    )  # fmt: skip
+    with pipelined(conn):
+        execute_rows(conn, "insert into idempotency", known.new_results)
+        execute_rows(conn, "insert into message", known.new_messages)
+        execute_rows(
+            conn, "update group_member set own_above = v.column1 from (", known.own_above,
+            ") v where group_member.group_id = v.column2 and group_member.user_id = v.column3",
+        )  # fmt: skip
+        execute_rows(
+            conn, "update chat_group set seq = v.column1, ordinal = v.column2, last_seq = max(last_seq, v.column3),"
+            " last_id = max(last_id, v.column4) from (",
+            known.heads, ") v where chat_group.id = v.column5",
+        )  # fmt: skip

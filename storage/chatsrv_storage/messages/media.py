@@ -13,6 +13,7 @@ from typing import Any, Final
 import attrs
 
 from chatsrv_storage.engine.bulk_sql import marks
+from chatsrv_storage.engine.shared import lock_media, lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor, EventData, EventRecord
 from chatsrv_storage.groups.permissions import Operation, require_reader
@@ -181,6 +182,7 @@ def over_quota() -> Refusal:
 
 def begin_upload(conn: SqlConnection, upload: StoredUpload, quota: int, most: int, now_ms: int) -> StoredUpload:
     """Store an upload that begins, or answer the one with the same key. Raises Refusal: quota, too many at once."""
+    lock_people(conn, [upload.user_id])
     if upload.key is not None:
         earlier = upload_by_key(conn, upload.user_id, upload.key)
         if earlier is not None:
@@ -234,6 +236,7 @@ def add(
 
     Twice for one upload (a repetition that overtook the first): the first one's medium.
     """
+    lock_people(conn, [medium.uploader_id])
     sent_sha256 = upload.sha256 or medium.sha256
     earlier = None if upload.key is None else upload_by_key(conn, upload.user_id, upload.key)
     if earlier is not None and earlier.id != upload.id and earlier.sha256 != sent_sha256:
@@ -281,6 +284,7 @@ def own_picture(conn: SqlConnection, user_id: int, media_id: int, copy_id: int, 
     """
     if not media_id:
         return 0
+    lock_media(conn, [media_id])
     medium = readable(conn, user_id, media_id)
     if medium.kind != "image":
         raise Refusal("not_a_picture", "an avatar has to be a picture", "media_id")
@@ -322,6 +326,7 @@ def unused(conn: SqlConnection, now_ms: int) -> list[int]:
 def remove_unused(conn: SqlConnection, media_ids: Sequence[int]) -> int:
     """Drop those of these media that still stand nowhere; answers how many."""
     gone: list[tuple[str]] = []
+    lock_media(conn, media_ids)
     for media_id in media_ids:
         used = conn.execute(
             "select 1 where exists (select 1 from media_use where media_id = ?)"

@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from chatsrv_storage.engine.shared import lock_media, lock_people
 from chatsrv_storage.groups.models import Actor
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
@@ -68,6 +69,8 @@ def delete(conn: SqlConnection, user_id: int, media_id: int, now_ms: int) -> tup
 
     Once more: what is still to be done. Raises Refusal: somebody else's is like none.
     """
+    lock_people(conn, [user_id])
+    lock_media(conn, [media_id])
     row = conn.execute("select sha256 from media where id = ? and uploader_id = ?", (media_id, user_id)).fetchone()
     if row is None:
         raise unknown()

@@ -99,12 +99,30 @@ def _positions(conn: SqlConnection, group_ids: Sequence[int]) -> list[_Position]
         return {row[0]: row for row in select_in(conn, _POSITIONS, ids)}
 
     rows = read(group_ids)
+    if _lock(conn, list(rows)):
+        rows = read(list(rows))
     new = [group_id for group_id, row in rows.items() if row[2] is None]
     if new:
         rows_of_new = [(group_id, 0) for group_id in sorted(new)]
         execute_rows(conn, "insert into search_group (group_id, indexed_seq)", rows_of_new, " on conflict do nothing")
         rows |= read(new)
     return [_Position(*rows[group_id]) for group_id in group_ids if group_id in rows]
+
+
+def _lock(conn: SqlConnection, group_ids: Sequence[int]) -> bool:
+    """Have the index of these groups alone until the transaction ends; whether that had to be waited for.
+
+    Who edits or recalls a message holds the lock of its group, and who indexes does not: else words that are read before
+    a recall would be in the index after it.
+    """
+    if not isinstance(conn, SharedConnection):
+        return False
+    keys = sorted(group_ids)
+    execute_rows(
+        conn, "insert into search_group (group_id, indexed_seq)", [(key, 0) for key in keys], " on conflict do nothing"
+    )
+    conn.lock_rows("search_group", keys)
+    return True
 
 
 _POSITIONS: Final = (
@@ -115,6 +133,7 @@ _POSITIONS: Final = (
 
 def _indexed(conn: SqlConnection, group_id: int, seq: int) -> tuple[int, int] | None:
     """The group of a message that is in the index; None where the background job has not come to it."""
+    _lock(conn, [group_id])
     row = conn.execute("select number, indexed_seq from search_group where group_id = ?", (group_id,)).fetchone()
     return None if row is None or seq > row[1] else (row[0], group_id)
 

@@ -29,6 +29,7 @@ from chatsrv_redpack.ledger import escrow, wallet
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.accounts.profiles import require_not_blocked
 from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows, select_in
+from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.membership import require_enabled
 from chatsrv_storage.groups.models import Actor, EventData
@@ -156,6 +157,7 @@ def prepare_packet(
             )
         except RedpackError as error:
             raise refused_by(error) from None
+        lock_people(conn, [actor.user_id])  # how many they have prepared in other groups
         conn.execute(
             "insert into redpack_prepared values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (

@@ -14,6 +14,7 @@ from chatsrv_redpack.checks import MAX_MS
 from chatsrv_redpack.ledger import ISSUER, pending, wallet
 from chatsrv_storage.accounts import audit_log
 from chatsrv_storage.accounts.accounts import by_id, by_name, require_operator
+from chatsrv_storage.engine.shared import lock_payout, lock_people
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once, run_once
@@ -61,6 +62,7 @@ def withdraw_money(
 
     def script() -> MoneyWithdrawal:
         # It may have been disabled while this waited for its turn, to keep out just who is asking.
+        lock_people(conn, [user_id])
         account = by_id(conn, user_id)
         if account is None or account.disabled:
             raise Refusal("session_ended", "this account is disabled")
@@ -103,6 +105,7 @@ def try_later(conn: SqlConnection, withdrawal_id: int, next_try_at: int) -> None
 
 def conclude(conn: SqlConnection, withdrawal_id: int, ids: Snowflake, now_ms: int, *, paid: bool) -> int | None:
     """Settle or reverse a payout, once; answers the user's balance, or None where it was concluded before."""
+    lock_payout(conn, withdrawal_id)
     row = conn.execute(
         "select user_id, cents from payout where id = ? and state = 'pending'", (withdrawal_id,)
     ).fetchone()

@@ -3,6 +3,8 @@
     what happened                             what is done
     ----------------------------------------  -----------------------------------------------------------------
     a job's Refusal, or a bug in it           as on SQLite: it is rolled back alone (engine/batch.py)
+    another node has a job's group            it is in the next batch, which waits for the group
+    a key that another node stored meanwhile  the job is run again, and finds it
     disk full                                 StorageFull for that job, or for the batch at COMMIT
     deadlock                                  the batch is run again; the second time job by job
     the connection broke before COMMIT        the batch is run again on a new one, or refused after REFUSE_SECONDS
@@ -22,6 +24,7 @@ import psycopg
 from outcome import Error
 
 from chatsrv_storage.engine.batch import (
+    DEFERRED,
     AnyOutcome,
     BatchResult,
     Report,
@@ -33,7 +36,9 @@ from chatsrv_storage.engine.batch import (
 from chatsrv_storage.engine.job_queue import Entry
 from chatsrv_storage.engine.jobs import AnyJob
 from chatsrv_storage.errors import StorageFailed, StorageFull, StorageUnavailable
+from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import (
+    CONFLICT,
     REPEAT,
     LaneLost,
     is_disconnected,
@@ -44,6 +49,9 @@ from chatsrv_storage.postgres.lane import Lane, wait_before_retry
 REFUSE_SECONDS: Final = 2.0
 """So long a batch waits for a database that is not there before its callers are refused; nothing of it was stored."""
 
+
+CONFLICT_RUNS: Final = 5
+"""So often a job is run again in its transaction, for a row that another node stored meanwhile; then it is the job's error."""
 
 CLOSING_SECONDS: Final = 10.0
 """So long a storage that closes asks for the outcome of a COMMIT, of a database that is not there."""
@@ -79,46 +87,60 @@ class LaneRunner:
         return None
 
     def run(self, connection: Lane, entries: list[Entry], /) -> BatchResult:
-        """Run the entries' jobs in one transaction, or in several where neighbours disturb each other. Never raises."""
-        jobs: list[AnyJob] = [entry.job for entry in entries]
+        """Run the entries' jobs in one transaction, or in several where neighbours disturb each other. Never raises.
+
+        Those whose group another node has at the moment are deferred, once: then the group is waited for.
+        """
         try:
-            outcomes = self._until_known(connection, jobs)
+            outcomes = self._until_known(connection, entries)
             self.full = any(isinstance(each, Error) and isinstance(each.error, StorageFull) for each in outcomes)
             return BatchResult(outcomes)
         except BaseException as error:  # noqa: BLE001  (each caller gets it)
-            return fatal(jobs, error)
+            return fatal(entries, error)
 
-    def _until_known(self, lane: Lane, jobs: Sequence[AnyJob]) -> list[AnyOutcome]:
+    def beat(self, lane: Lane) -> None:
+        """Say that the lane's holder lives. Never raises: a database that is not there is the next batch's business."""
+        self.busy_since = time.monotonic()
+        try:
+            lane.beat()
+        except LaneLost as error:
+            self.report("a lane was taken over by another node, and is replaced", error)
+            lane.abandon()
+        except psycopg.Error:
+            lane.disconnect()
+        finally:
+            self.busy_since = None
+
+    def _until_known(self, lane: Lane, entries: Sequence[Entry]) -> list[AnyOutcome]:
         """The outcomes of the jobs. Raises what ends the storage."""
         refuse_at = time.monotonic() + REFUSE_SECONDS
         deadlocks = 0
         while True:
             try:
-                return self._once(lane, jobs)
+                return self._once(lane, entries)
             except LaneLost as error:
                 self.report("a lane was taken over by another node, and is replaced", error)
                 lane.abandon()
             except REPEAT:
                 deadlocks += 1
-                if deadlocks > 1 and len(jobs) > 1:
-                    return [outcome for job in jobs for outcome in self._until_known(lane, [job])]
+                if deadlocks > 1 and len(entries) > 1:
+                    return [outcome for entry in entries for outcome in self._until_known(lane, [entry])]
             except psycopg.Error as error:
                 if not is_disconnected(error):
                     raise
                 lane.disconnect()
                 if time.monotonic() > refuse_at:
                     self.report("the database is not there: changes are refused", error)
-                    return [Error(StorageUnavailable()) for _ in jobs]
+                    return [Error(StorageUnavailable()) for _ in entries]
                 wait_before_retry()
 
-    def _once(self, lane: Lane, jobs: Sequence[AnyJob]) -> list[AnyOutcome]:
+    def _once(self, lane: Lane, entries: Sequence[Entry]) -> list[AnyOutcome]:
         """Run the jobs in one transaction. Raises psycopg.Error where nothing of them is stored."""
         self.busy_since = time.monotonic()
         try:
             connection = lane.connection()
             try:
-                lane.begin([group_id for job in jobs if (group_id := _group_of(job)) is not None])
-                outcomes = run_jobs(connection, jobs, severity, self.report)
+                outcomes = self._run_unlocked(lane, connection, entries)
             except BaseException:
                 if connection.in_transaction and not connection.is_broken:
                     connection.execute("ROLLBACK")
@@ -135,13 +157,53 @@ class LaneRunner:
                         return outcomes
                     raise
                 if isinstance(error, psycopg.errors.DiskFull):
-                    return [Error(StorageFull()) for _ in jobs]
+                    return [Error(StorageFull()) for _ in entries]
                 if isinstance(error, REPEAT):
                     raise
-                return [Error(error) for _ in jobs]  # a deferred constraint: somebody's bug, and nobody can tell whose
+                return [
+                    Error(error) for _ in entries
+                ]  # a deferred constraint: somebody's bug, and nobody can tell whose
             return outcomes
         finally:
             self.busy_since = None
+
+    def _run_unlocked(self, lane: Lane, connection: PostgresConnection, entries: Sequence[Entry]) -> list[AnyOutcome]:
+        """Lock the groups that nobody else has, or that were waited for before, and run the jobs of those."""
+        groups = [_group_of(entry.job) for entry in entries]
+        patient = len(entries) == 1
+        held = lane.begin(
+            [
+                group
+                for entry, group in zip(entries, groups, strict=True)
+                if group is not None and (patient or entry.deferred)
+            ],
+            [
+                group
+                for entry, group in zip(entries, groups, strict=True)
+                if group is not None and not (patient or entry.deferred)
+            ],
+        )
+        jobs: list[AnyJob] = [entry.job for entry, group in zip(entries, groups, strict=True) if group not in held]
+        ran = iter(self._run_jobs(lane, connection, jobs))
+        return [DEFERRED if group in held else next(ran) for group in groups]
+
+    def _run_jobs(self, lane: Lane, connection: PostgresConnection, jobs: Sequence[AnyJob]) -> list[AnyOutcome]:
+        """Run jobs, and those again that came upon a row which another node stored after they had looked for it."""
+        outcomes = run_jobs(connection, jobs, severity, self._report_of_jobs, least_together=1)
+        for place, job in enumerate(jobs):
+            for _ in range(CONFLICT_RUNS):
+                outcome = outcomes[place]
+                if not (isinstance(outcome, Error) and isinstance(outcome.error, CONFLICT)):
+                    break
+                group = _group_of(job)
+                if group is not None:  # which may not have been there to be locked
+                    lane.lock_group(group)
+                (outcomes[place],) = run_jobs(connection, [job], severity, self._report_of_jobs)
+        return outcomes
+
+    def _report_of_jobs(self, sentence: str, error: BaseException) -> None:
+        if not isinstance(error, CONFLICT):
+            self.report(sentence, error)
 
     def _was_committed(self, lane: Lane) -> bool:
         """Ask until somebody answers, or the storage has to close. Raises CommitUnknown."""

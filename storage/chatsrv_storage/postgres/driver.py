@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Final, cast
 
@@ -120,6 +121,23 @@ class PostgresConnection(SharedConnection):
         row = self.raw.execute(text, [list(column) for column in columns]).fetchone()
         assert row is not None
         yield from row[0] or ()
+
+    def pipelined(self) -> AbstractContextManager[object]:
+        """See shared.pipelined."""
+        return self.raw.pipeline()
+
+    def lock_name(self, name: str) -> None:
+        """See shared.lock_name."""
+        self.raw.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", [name])
+
+    def lock_rows(self, table: str, keys: Sequence[int]) -> None:
+        """See SharedConnection."""
+        # Other tables refer to people all the time, and need not wait; who begins to use a medium has to.
+        strength = "no key update" if table == "person" else "update"
+        column = "group_id" if table == "search_group" else "id"
+        self.raw.execute(
+            f"select 1 from {table} where {column} = any($1) order by {column} for {strength}".encode(), [list(keys)]
+        )
 
     def lock_accounts(self, accounts: Sequence[tuple[str, int]]) -> int:
         """See shared.lock_accounts. One round trip."""

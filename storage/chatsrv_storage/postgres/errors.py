@@ -13,6 +13,9 @@ from chatsrv_storage.errors import DatabaseUnusable
 REPEAT: Final = (errors.DeadlockDetected, errors.SerializationFailure)
 """Two transactions wanted what the other had: PostgreSQL took one back, and it can be run again."""
 
+CONFLICT: Final = (errors.UniqueViolation, errors.ForeignKeyViolation)
+"""Another node stored or dropped a row after the job had looked for it: the job is run again, and finds it as it is."""
+
 _FULL: Final = (errors.DiskFull, errors.ConfigurationLimitExceeded)
 _GONE: Final = ("08", "57P", "25006", "53300")
 """Connection exceptions, a server that stops or starts, a transaction that may only read, and too many connections."""

@@ -11,11 +11,13 @@ The outcome was tried with jobs that have no key of their own: in 14 breaks in C
 stopped primary under Patroni) each was applied exactly once (docs/cluster.md).
 """
 
+import math
 import os
 import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Final
 
 import psycopg
@@ -24,6 +26,7 @@ from chatsrv_storage.engine.snowflake import MAX_NODE, Snowflake
 from chatsrv_storage.errors import DatabaseUnusable
 from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import LaneLost, place_of
+from chatsrv_storage.postgres.nodes import clock_offset
 
 RESERVED_MS: Final = 60_000
 """For how long ahead ids are reserved by each transaction: far longer than one may take."""
@@ -52,22 +55,41 @@ _COUNT: Final = (
     "update lane set batch = batch + 1, seen_at = now(), reserved_until = max(reserved_until, $3)"
     " where number = $1 and epoch = $2 returning batch, reserved_until"
 )
+_BEAT: Final = (
+    "update lane set seen_at = now(), reserved_until = max(reserved_until, $3)"
+    " where number = $1 and epoch = $2 returning reserved_until"
+)
+_LOCK: Final = "select id, last_id from chat_group where id = any($1) order by id for no key update"
+_TRY_LOCK: Final = f"{_LOCK} skip locked"
 _RESERVE: Final = "update lane set reserved_until = $2 where number = $1"
 
 
 class Lane:
     """One writer's place in the database. Used by one thread; made and closed by the storage."""
 
-    def __init__(self, dsn: str, node: str, *, exclusive: bool = False) -> None:
-        """`exclusive`: nobody else who asks for it too may have the database, as long as the connection lives."""
-        self.ids = Snowflake()
+    def __init__(
+        self, dsn: str, node: str, ids: Snowflake, first: "Lane | None" = None, *, exclusive: bool = False
+    ) -> None:
+        """One of a node's lanes.
+
+        ids:       what the node gives out. They carry the number of its first lane, and are reserved in that one's row.
+        first:     that lane, for the others.
+        exclusive: nobody else who asks for it too may have the database, as long as the connection lives.
+        """
+        self.ids = ids
         self.number = -1
+        self.reserved_ms = 0
+        """Until when the ids of this lane's number are reserved."""
+        self.counted_at = -math.inf
+        """When the row was written last, by `time.monotonic`."""
+        self.clock_offset = 0.0
+        """How many seconds this machine's clock was ahead of the database's, at the latest heartbeat."""
+        self._first = first or self
         self._dsn = dsn
         self._node = node
         self._exclusive = exclusive
         self._epoch = 0
         self._batch = 0
-        self._reserved_ms = 0
         self._connection: PostgresConnection | None = None
 
     def connection(self) -> PostgresConnection:
@@ -123,40 +145,67 @@ class Lane:
                 break
         if row is None:
             raise DatabaseUnusable(f"All {MAX_NODE + 1} lanes of the database are held: are there so many nodes?")
-        self.number, self._epoch, self._batch, reserved = row
-        self.ids.move(self.number, max(reserved, self.ids.latest_ms))
+        self.number, self._epoch, self._batch, self.reserved_ms = row
+        self.counted_at = time.monotonic()
+        if self._first is self:
+            self.ids.move(self.number, max(self.reserved_ms, self.ids.latest_ms))
 
-    def begin(self, group_ids: Sequence[int]) -> None:
+    def begin(self, wait_for: Sequence[int], skip: Sequence[int] = ()) -> set[int]:
         """Begin a transaction: count the lane up, and lock these groups in one order. One round trip for all.
 
+        wait_for: groups that another node may have: they are waited for.
+        skip:     groups that are left out where another node has them; answers which these are.
         Ids that are given out from now on are above those of the groups. Raises LaneLost, psycopg.Error, with the
         transaction open.
         """
         raw = self.connection().raw
-        locked = None
+        locked: list[psycopg.Cursor[tuple[int, int]]] = []
         with raw.pipeline():
             raw.execute("BEGIN")
-            counted = raw.execute(_COUNT, [self.number, self._epoch, self.ids.latest_ms + RESERVED_MS])
-            if group_ids:
-                locked = raw.execute(
-                    "select last_id from chat_group where id = any($1) order by id for no key update",
-                    [sorted(group_ids)],
-                )
+            counted = raw.execute(_COUNT, [self.number, self._epoch, self._reserve_until()])
+            # Who skips waits for nobody: it may come after, whatever the groups.
+            for sql, group_ids in ((_LOCK, wait_for), (_TRY_LOCK, skip)):
+                if group_ids:
+                    locked.append(raw.execute(sql.encode(), [sorted(group_ids)]))
         row = counted.fetchone()
         if row is None:
             raise LaneLost(f"lane {self.number} was taken over by another node")
-        self._batch, self._reserved_ms = row
-        if locked is not None:
-            for (last_id,) in locked:
-                self.ids.observe(last_id)
+        self._batch, self.reserved_ms = row
+        self.counted_at = time.monotonic()
+        missing = set(skip)
+        for group_id, last_id in chain.from_iterable(locked):
+            self.ids.observe(last_id)
+            missing.discard(group_id)
+        if missing:  # another node has them, or they do not exist
+            rows = raw.execute("select id from chat_group where id = any($1)", [list(missing)]).fetchall()
+            missing = {group_id for (group_id,) in rows}
+        return missing
+
+    def lock_group(self, group_id: int) -> None:
+        """Lock one more group, in the transaction that is under way, and wait for it. Raises psycopg.Error."""
+        for _, last_id in self.connection().raw.execute(_LOCK, [[group_id]]):
+            self.ids.observe(last_id)
+
+    def _reserve_until(self) -> int:
+        return max(self.ids.latest_ms, round(time.time() * 1000)) + RESERVED_MS
+
+    def beat(self) -> None:
+        """Say that the holder lives, where nothing is written. Raises LaneLost, psycopg.Error."""
+        connection = self.connection()
+        row = connection.raw.execute(_BEAT, [self.number, self._epoch, self._reserve_until()]).fetchone()
+        if row is None:
+            raise LaneLost(f"lane {self.number} was taken over by another node")
+        (self.reserved_ms,) = row
+        self.counted_at = time.monotonic()
+        self.clock_offset = clock_offset(connection)
 
     def reserve_ids(self) -> None:
         """Store, with the transaction under way, until when its ids are: they jump ahead after those of another node.
 
         Raises psycopg.Error.
         """
-        if self.ids.latest_ms > self._reserved_ms:
-            self.connection().raw.execute(_RESERVE, [self.number, self.ids.latest_ms + RESERVED_MS])
+        if self.ids.latest_ms > self._first.reserved_ms:
+            self.connection().raw.execute(_RESERVE, [self._first.number, self.ids.latest_ms + RESERVED_MS])
 
     def was_committed(self) -> bool | None:
         """Whether the transaction under way when the connection broke is stored; None where another holds the lane by now.

@@ -1,18 +1,18 @@
-"""The storage port on PostgreSQL: a lane that writes, readers, and a watch over transactions that hang."""
+"""The storage port on PostgreSQL: lanes that write, readers, and a watch over transactions that hang."""
 
-import os
-import socket
 import threading
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+import outcome
 import psycopg
 import trio
 
-from chatsrv_storage.engine.batch import Report
+from chatsrv_storage.engine.batch import Report, storage_failed
 from chatsrv_storage.engine.batch_trigger import BatchTrigger
 from chatsrv_storage.engine.fair_queue import SERVER, Caller
 from chatsrv_storage.engine.job_queue import WaitingJobs
@@ -26,6 +26,7 @@ from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import unusable
 from chatsrv_storage.postgres.lane import Lane
 from chatsrv_storage.postgres.migrate import migrate
+from chatsrv_storage.postgres.nodes import BEAT_SECONDS, require_clock, require_own_name
 from chatsrv_storage.postgres.readers import PooledReader, SnapshotReader, explain, explain_search
 from chatsrv_storage.postgres.worker import CallingWorker, OwningWorker, ThreadWorker, run
 
@@ -39,6 +40,9 @@ The kernel of a stopped machine still answers TCP, so no keepalive notices: writ
 """
 
 
+LANES: Final = 1
+"""Two were measured and are slower where the database is near, since batches are smaller (docs/cluster.md)."""
+
 WATCH_SECONDS: Final = 1.0
 """Between two looks at it."""
 
@@ -48,18 +52,18 @@ class PostgresStorage:
 
     def __init__(
         self,
-        lane: OwningWorker[Lane],
-        runner: LaneRunner,
+        lanes: list[OwningWorker[Lane]],
         readers: list[OwningWorker[SnapshotReader]],
         searcher: OwningWorker[SnapshotReader],
         trigger: BatchTrigger | None,
     ) -> None:
-        self._lane = lane
-        self._runner = runner
+        self._lanes = lanes
+        self._runners = [LaneRunner() for _ in lanes]
+        self._beating = [False] * len(lanes)
         self._workers = [*readers, searcher]
         self._closing = threading.Event()
         self._waiting = WaitingJobs()
-        self._writer = GroupCommitWriter(lane, self._waiting, runner, trigger)
+        self._writer = GroupCommitWriter(lanes, self._waiting, self._runners, trigger)
         self._readers = ReaderPool([PooledReader(worker) for worker in readers], explain)
         self._searcher = ReaderPool([PooledReader(searcher)], explain_search, SEARCH_WAIT_SECONDS)
         self.write = self._writer.write
@@ -77,13 +81,13 @@ class PostgresStorage:
     @property
     def is_full(self) -> bool:
         """See interface.Storage."""
-        return self._runner.full
+        return any(runner.full for runner in self._runners)
 
     async def open_ids(self, node: int) -> Snowflake:
         """See interface.Storage. The node's number is its lane's."""
         del node
         await trio.lowlevel.checkpoint()
-        return self._lane.owned.ids
+        return self._lanes[0].owned.ids
 
     async def read(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """See interface.Storage."""
@@ -107,27 +111,45 @@ class PostgresStorage:
 
     def report_to(self, report: Report) -> None:
         """See interface.Storage."""
-        self._runner.report = report
+        for runner in self._runners:
+            runner.report = report
+
+    @property
+    def clock_offset(self) -> float:
+        """How many seconds this machine's clock was ahead of the database's at the latest heartbeat."""
+        return self._lanes[0].owned.clock_offset
 
     def watch(self) -> None:
-        """Cut the connection of a transaction that hangs; in a thread of its own, until the storage is closed."""
+        """Cut the connections of transactions that hang, and have idle lanes say that they live; in a thread of its own."""
         while not self._closing.wait(WATCH_SECONDS):
-            since = self._runner.busy_since
-            if since is not None and time.monotonic() - since > BATCH_SECONDS:
-                self._lane.owned.cut()
+            now = time.monotonic()
+            for place, (lane, runner) in enumerate(zip(self._lanes, self._runners, strict=True)):
+                since = runner.busy_since
+                if since is not None and now - since > BATCH_SECONDS:
+                    lane.owned.cut()
+                elif since is None and now - lane.owned.counted_at > BEAT_SECONDS and not self._beating[place]:
+                    self._beating[place] = True
+                    lane.submit(runner.beat, partial(self._has_beaten, place))
+
+    def _has_beaten(self, place: int, result: outcome.Outcome[None]) -> None:
+        self._beating[place] = False
+        if isinstance(result, outcome.Error):
+            self._waiting.fail(storage_failed(result.error))
 
     async def aclose(self) -> None:
         """Finish the jobs in line, give the lane back and close all connections; call it shielded.
 
         A database that is not there is waited for at most CLOSING_SECONDS.
         """
-        self._runner.close()
+        for runner in self._runners:
+            runner.close()
         await self._writer.aclose()
         self._closing.set()
         self._readers.close()
         self._searcher.close()
-        await run(self._lane, Lane.give_back)
-        await self._lane.aclose()
+        for lane in self._lanes:
+            await run(lane, Lane.give_back)
+            await lane.aclose()
         for worker in self._workers:
             await run(worker, SnapshotReader.close)
             await worker.aclose()
@@ -141,13 +163,16 @@ async def open_postgres(
     search_seconds: float = SEARCH_SECONDS,
     inline: bool = False,
     trigger: BatchTrigger | None = None,
-    node: str | None = None,
+    node: str = "",
+    lanes: int = LANES,
     exclusive: bool = False,
 ) -> AsyncGenerator[PostgresStorage]:
     """Open the storage in a database, and bring its schema up to date.
 
-    node:   what the lane's row calls its holder, by default the machine's name and the process.
-    exclusive: refuse where another storage was opened so: servers do, since two would not hear of each other's messages.
+    node:   the name by which other servers know this one (nodes.living_nodes); "" for what is no server.
+    lanes:  connections that write. With a standby that is waited for at every COMMIT more than one are worth it.
+    exclusive: refuse where another storage was opened so: servers without a bus do, which would not hear of each other's
+            messages.
     inline: run everything in the calling thread (tests).
     Raises DatabaseUnusable, SchemaTooNew. Leaving waits for the jobs in line, even when cancelled.
     """
@@ -156,7 +181,10 @@ async def open_postgres(
         try:
             connection = PostgresConnection(dsn)
             try:
+                require_clock(connection, dsn)
                 migrate(connection, dsn)
+                if node:
+                    require_own_name(connection, dsn, node)
             finally:
                 connection.close()
         except psycopg.Error as error:
@@ -170,13 +198,17 @@ async def open_postgres(
         set_up()
     else:
         await trio.to_thread.run_sync(set_up)
-    lane = worker(Lane(dsn, node or f"{socket.gethostname()}:{os.getpid()}", exclusive=exclusive), "chatsrv lane")
+    ids = Snowflake()
+    first = Lane(dsn, node, ids, exclusive=exclusive)
+    others = [Lane(dsn, node, ids, first) for _ in range(1, lanes)]
+    writers = [worker(lane, f"chatsrv lane {place}") for place, lane in enumerate((first, *others))]
     pool = [worker(SnapshotReader(dsn), f"chatsrv reader {place}") for place in range(readers)]
     searcher = worker(SnapshotReader(dsn, search_seconds), "chatsrv search")
-    storage = PostgresStorage(lane, LaneRunner(), pool, searcher, trigger)
+    storage = PostgresStorage(writers, pool, searcher, trigger)
     try:
         try:
-            await run(lane, Lane.connection)
+            for lane in writers:
+                await run(lane, Lane.connection)
         except psycopg.Error as error:
             raise unusable(dsn, error) from error
         if not inline:
