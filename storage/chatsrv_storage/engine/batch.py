@@ -82,11 +82,11 @@ class BatchResult:
     failure: StorageFailed | None = None
 
 
-class Deferred(Exception):
+class JobDeferred(Exception):
     """The job was not run: another node has what it needs. Its caller is not told, and it is in the next batch."""
 
 
-DEFERRED: Final[AnyOutcome] = Error(Deferred())
+DEFERRED: Final[AnyOutcome] = Error(JobDeferred())
 """The outcome of such a job."""
 
 
