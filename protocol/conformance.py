@@ -325,21 +325,19 @@ def _stream(name: str, max_frame: int, chunks: list[bytes]) -> Json:
         except ProtocolError as found:
             error = {"code": found.code, "message": found.message}
             break
-    hexes = [chunk.hex() for chunk in chunks]
-    return {"name": name, "max_frame": max_frame, "chunks": hexes, "bodies": bodies, "error": error}
+    sent = [chunk.hex() for chunk in chunks]
+    return {"name": name, "max_frame": max_frame, "chunks": sent, "bodies": bodies, "error": error}
 
 
 GROUP, ADA, BO, SESSION = 7_300_000_000_000_000_001, 7_300_000_000_000_000_002, 7_300_000_000_000_000_003, 2**62
-NOW = 1_760_000_000_000
-CLIENT_ID = bytes.fromhex("0199c82cc00070008000000000000001")
-TOKEN = bytes(range(32))
+NOW, CLIENT_ID = 1_760_000_000_000, bytes.fromhex("0199c82cc00070008000000000000001")
+TOKEN, ADAS_TOKEN = bytes(range(32)), bytes(range(32, 64))
 Talk = list[tuple[Role, int, Any]]
 
 
 def talks() -> dict[str, Talk]:
     """Whole conversations: who says what under which request id."""
-    client, server = Role.CLIENT, Role.SERVER
-    head = (BO, "bo", NOW + 2000)
+    client, server, head = Role.CLIENT, Role.SERVER, (BO, "bo", NOW + 2000)
     hello: Talk = [
         (client, 1, Hello((1,), "example 1.0")),
         (server, 1, Welcome(1, "chatsrv", NOW, 30_000, limits.MAX_FRAME, limits.MAX_REQUESTS, registration_open=True)),
@@ -349,24 +347,26 @@ def talks() -> dict[str, Talk]:
         (client, 2, Register("bo", "correct horse", "laptop")),
         (server, 2, LoggedIn(BO, "bo", SESSION, TOKEN, 0, operator=False)),
         (client, 3, groups.MakeGroup(CLIENT_ID, "Lunch", (ADA,))),
-        (server, 3, groups.GroupMade(GROUP, 1)),
         (server, 0, groups.Added(groups.Group(GROUP, "Lunch", 3, 2, 1, 0, 1, 0, 0, history=True), 1)),
+        (server, 3, groups.GroupMade(GROUP, 1)),
         (client, 4, messages.Send(CLIENT_ID[:-1] + b"\x02", GROUP, "红包?")),
         (client, 5, Ping()),
         (server, 5, Pong(NOW + 2001)),
         (server, 4, messages.Sent(GROUP, 2, 2**62 + 2, 1, NOW + 2000)),
         (server, 0, messages.Message(GROUP, 2, 2**62 + 2, 1, *head, messages.TEXT_KIND, "红包?")),
         (client, 6, messages.Send(CLIENT_ID[:-1] + b"\x03", 5, "Is anybody here?")),
-        (server, 6, Refused(ErrorCode.GROUP_UNKNOWN, "There is no such group.")),
+        (server, 6, Refused(ErrorCode.GROUP_UNKNOWN, "There is no such group.", "group_id")),
         (client, 7, Logout()),
         (server, 7, Done()),
     ]
+    last = groups.Preview(2, *head, messages.TEXT_KIND, "红包?")
+    lunch = groups.Group(GROUP, "Lunch", 1, 2, 2, 1, 1, 0, 0, history=True, delivered_seq=1, last=last)
     again: Talk = [
         *hello,
-        (client, 2, Resume(TOKEN)),
-        (server, 2, LoggedIn(ADA, "ada", SESSION, b"", 4, operator=False)),
-        (client, 3, sync.ListGroups(since=3)),
-        (server, 3, sync.Groups((groups.Group(GROUP, "Lunch", 1, 2, 2, 1, 1, 0, 0, history=True),), False, 4, False)),
+        (client, 2, Resume(ADAS_TOKEN)),
+        (server, 2, LoggedIn(ADA, "ada", SESSION + 1, b"", 5, operator=False)),
+        (client, 3, sync.ListGroups(since=4)),
+        (server, 3, sync.Groups((lunch,), more=False, user_version=5, reset=False)),
         (client, 4, sync.CatchUp((sync.Range(GROUP, 1),))),
         (server, 4, messages.Message(GROUP, 2, 2**62 + 2, 1, *head, messages.TEXT_KIND, "红包?")),
         (server, 4, sync.CaughtUp((sync.Progress(GROUP, 2, 2),))),

@@ -157,7 +157,7 @@ class GroupRules:
 
     `approval`: who comes by an invite waits for an admin, and only admins add people. `history`: who joins may read
     what was said before. `mute_all`: only admins speak. `slow_mode`: seconds between two messages of a member who is
-    no admin. `keep_edits`: admins can read what an edited message said before.
+    no admin (0: no limit). `keep_edits`: admins can read what an edited message said before.
     """
 
     invite: int = field(ROLE, default=ROLE_MEMBER)

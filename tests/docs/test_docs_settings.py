@@ -6,7 +6,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from chatsrv.config import SETTINGS, Config, Setting
+from chatsrv.config import SETTINGS, Config, ConfigError, Setting
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -27,6 +27,17 @@ def test_a_setting_says_what_it_is(setting: Setting) -> None:
     assert bool(setting.metavar) == (setting.kind is not bool)
     if setting.kind is float:
         assert setting.unit or setting.metavar == "N"
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_a_setting_that_may_be_0_says_what_that_means(setting: Setting) -> None:
+    if setting.kind not in (int, float):
+        return
+    try:
+        attrs.evolve(Config(), **{setting.name: setting.kind(0)})
+    except (ValueError, ConfigError):
+        return
+    assert "0:" in setting.help or "0 to" in setting.help
 
 
 def test_the_default_that_is_shown_is_the_fields() -> None:

@@ -3,22 +3,28 @@
 from contextlib import suppress
 from typing import Any
 
+import attrs
 import trio
 from protocol.test_protocol_vectors import vectors
-from support.server_kit import PASSWORD, Client, RefusedError, connect, frame
+from support.server_kit import PASSWORD, Client, Pipe, RefusedError, client_id, connect, frame
 
-from chatsrv.testing import TestServer, open_test_server
+from chatsrv.clock import VirtualClock
+from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv_protocol import (
     BY_NUMBER,
+    NEED_DATA,
     REPLY_TO,
     BadMessage,
     ProtocolConnection,
+    Received,
     Rejected,
     Role,
     decode,
     limits,
 )
 from chatsrv_protocol.common import Ping, Pong, Refused
+from chatsrv_protocol.fields import Integer, holds_ids
+from chatsrv_protocol.groups import LeaveGroup
 from chatsrv_protocol.registry import is_command
 from chatsrv_protocol.session import Register, Resume
 
@@ -159,13 +165,91 @@ async def test_a_valid_command_is_understood_and_answered_once(autojump_clock: o
             await ann.stream.aclose()
 
 
-async def test_the_refused_handshake_is_the_one_of_the_vector(autojump_clock: object) -> None:
-    talk = next(each for each in vectors("handshake.json") if each["name"] == "refused")
-    said, answered = talk["steps"]
-    async with open_test_server() as server:
-        client = await connect(server)
-        client.protocol._waiting[said["request_id"]] = Pong
-        await client.stream.send_all(bytes.fromhex(said["frame"]))
-        assert await client.until_end() is None
-        refused = client.answers.pop(answered["request_id"])
-        assert (refused.code, refused.at) == (answered["value"]["code"], answered["value"]["at"])
+class Replay:
+    """One end of a recorded conversation, played against a live server."""
+
+    def __init__(self, stream: Pipe, ids: dict[int, int]) -> None:
+        self.stream = stream
+        self.protocol = ProtocolConnection(Role.CLIENT)
+        self.ids = ids
+        """Recorded ids, and the live ones in their place; shared by the conversations."""
+
+    async def say(self, step: Any) -> None:
+        """Send what the client says: byte for byte, if it names nothing that a server gave out."""
+        recorded = decode(bytes.fromhex(step["frame"])[limits.LENGTH_BYTES :])
+        message = self._translated(recorded.message)
+        sent = self.protocol.send(message, step["request_id"])
+        assert message != recorded.message or sent.hex() == step["frame"]
+        await self.stream.send_all(sent)
+
+    async def hear(self, step: Any) -> None:
+        """Compare what the server says next: everything but ids, which must mean the same, tokens, times and sentences."""
+        while (item := self.protocol.next()) is NEED_DATA:
+            data = await self.stream.receive_some()
+            assert data, f"the server ended the conversation before {step['type']}"
+            self.protocol.feed(data)
+        assert isinstance(item, Received)
+        recorded = decode(bytes.fromhex(step["frame"])[limits.LENGTH_BYTES :])
+        assert item.request_id == step["request_id"], (step["type"], item.message)
+        self._compare(recorded.message, item.message)
+
+    def _translated(self, message: Any) -> Any:
+        changed: dict[str, Any] = {}
+        for field in attrs.fields(type(message)):
+            value = getattr(message, field.name)
+            if attrs.has(type(value)):
+                changed[field.name] = self._translated(value)
+            elif isinstance(value, tuple):
+                changed[field.name] = tuple(
+                    self._translated(each) if attrs.has(type(each)) else self.ids.get(each, each) for each in value
+                )
+            elif field.name == "token":
+                changed[field.name] = self.ids.get(int.from_bytes(value, "big"), 0).to_bytes(32, "big")
+            elif holds_ids(field.metadata["wire"]):
+                changed[field.name] = self.ids.get(value, value)
+        return attrs.evolve(message, **changed)
+
+    def _compare(self, recorded: Any, live: Any) -> None:
+        assert type(recorded) is type(live), (recorded, live)
+        for field in attrs.fields(type(recorded)):
+            was, now = getattr(recorded, field.name), getattr(live, field.name)
+            place = f"{type(recorded).__name__}.{field.name}: {was!r}, {now!r}"
+            wire = field.metadata["wire"]
+            if attrs.has(type(was)):
+                self._compare(was, now)
+            elif isinstance(was, tuple) and was and attrs.has(type(was[0])):
+                assert len(was) == len(now), place
+                for one, other in zip(was, now, strict=True):
+                    self._compare(one, other)
+            elif field.name == "token":
+                assert len(was) == len(now), place
+                self.ids[int.from_bytes(was, "big")] = int.from_bytes(now, "big")
+            elif holds_ids(wire):
+                assert (was == 0) == (now == 0), place
+                if not isinstance(was, tuple):
+                    assert self.ids.setdefault(was, now) == now, place
+            elif isinstance(wire, Integer) and wire.of == "time":
+                assert (was == 0) == (now == 0), place
+            elif field.name != "message":
+                assert was == now, place
+
+
+async def test_each_recorded_conversation_is_what_a_live_server_says(autojump_clock: object) -> None:
+    """Whole conversations, in their order; the second goes on where the first left the group."""
+    talks = {each["name"]: each["steps"] for each in vectors("handshake.json")}
+    assert list(talks) == ["register and talk", "resume and catch up", "refused"], "play a new one here"
+    config = attrs.evolve(QUICK, heartbeat=30, open_registration=True)
+    async with open_test_server(config, clock=VirtualClock(1_760_000_000_000)) as server:
+        ada = await (await connect(server)).register("ada")
+        for _ in range(2):  # her list of groups has changed four times when bo comes
+            other = await ada.make_group()
+            await ada.ask(LeaveGroup(client_id(1_760_000_000_000), other))
+        ids = {7_300_000_000_000_000_002: ada.user_id}
+        for name, steps in talks.items():
+            if name == "resume and catch up":
+                ids = {**ids, int.from_bytes(bytes(range(32, 64)), "big"): int.from_bytes(ada.me.token, "big")}  # type: ignore[union-attr]
+            replay = Replay(await server.dial(), ids)
+            for step in steps:
+                await (replay.say if step["from"] == "client" else replay.hear)(step)
+            if name == "refused":
+                assert not await replay.stream.receive_some(), "and the server ends it"

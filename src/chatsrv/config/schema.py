@@ -169,7 +169,7 @@ class Config:
     stop_timeout: float = attrs.field(
         default=5.0,
         validator=at_least(0.0),
-        metadata=described("SECONDS", "How long a graceful stop waits for what is under way."),
+        metadata=described("SECONDS", "How long a graceful stop waits for what is under way; 0: not at all."),
     )
     password_time: int = attrs.field(
         default=3,
@@ -181,7 +181,7 @@ class Config:
     )
     """argon2id: passes, KiB of memory (RFC 9106; 219 ms a hash here), and how many at a time; 0 uses no thread."""
     password_workers: int = attrs.field(
-        default=2, validator=at_least(0), metadata=described("N", "Password hashes: how many at a time.")
+        default=2, validator=at_least(0), metadata=described("N", "Password hashes at a time; 0: in the main thread.")
     )
     login_attempts: int = attrs.field(
         default=10, validator=at_least(1), metadata=described("N", "Failed logins per user, address and minute.")
@@ -197,23 +197,23 @@ class Config:
     )
     """What one user may send on the average and at once, on all devices; pasting a long log is fine. 0: no limit."""
     changes_per_second: float = attrs.field(
-        default=20.0, validator=at_least(0), metadata=described("N", "The same for other changes: groups, edits, …")
+        default=20.0, validator=at_least(0), metadata=described("N", "Other changes (groups, edits, …); 0: no limit.")
     )
     change_burst: int = attrs.field(
         default=300, validator=at_least(1), metadata=described("N", "Other changes at once.")
     )
     """The same for everything else that is stored: groups, members, rules, edits, profiles."""
     hints_per_second: float = attrs.field(
-        default=20.0, validator=at_least(0), metadata=described("N", "The same for typing, presence, receipts.")
+        default=20.0, validator=at_least(0), metadata=described("N", "Typing, presence, receipts; 0: no limit.")
     )
     hint_burst: int = attrs.field(default=200, validator=at_least(1), metadata=described("N", "Such hints at once."))
     """The same for what is not stored: typing, presence, receipts."""
     searches_per_second: float = attrs.field(
-        default=2.0, validator=at_least(0), metadata=described("N", "The same for searches.")
+        default=2.0, validator=at_least(0), metadata=described("N", "The same for searches; 0: no limit.")
     )
     search_burst: int = attrs.field(default=30, validator=at_least(1), metadata=described("N", "Searches at once."))
     lookups_per_second: float = attrs.field(
-        default=100.0, validator=at_least(0), metadata=described("N", "People looked up by name or id, each counted.")
+        default=100.0, validator=at_least(0), metadata=described("N", "People looked up, each counted; 0: no limit.")
     )
     lookup_burst: int = attrs.field(
         default=10_000, validator=at_least(1), metadata=described("N", "People looked up at once.")
@@ -221,7 +221,7 @@ class Config:
     bytes_per_second: float = attrs.field(
         default=65_536.0,
         validator=at_least(0),
-        metadata=described("BYTES", "Of one user's commands, on the average."),
+        metadata=described("BYTES", "Of one user's commands, on the average; 0: no limit."),
     )
     byte_burst: int = attrs.field(
         default=16 * 1024 * 1024,
@@ -231,11 +231,11 @@ class Config:
     bytes_per_day: int = attrs.field(
         default=512 * 1024 * 1024,
         validator=at_least(0),
-        metadata=described("BYTES", "Of one user's commands in a day."),
+        metadata=described("BYTES", "Of one user's commands in a day; 0: no limit."),
     )
     """Bytes of one user's commands that are stored or told: on the average, at once, and in a day. 0: no limit."""
     address_per_second: float = attrs.field(
-        default=2_000.0, validator=at_least(0), metadata=described("N", "All of it together from one address.")
+        default=2_000.0, validator=at_least(0), metadata=described("N", "All of it from one address; 0: no limit.")
     )
     address_burst: int = attrs.field(
         default=40_000, validator=at_least(1), metadata=described("N", "All of it together from one address at once.")
@@ -262,12 +262,12 @@ class Config:
     edit_within: float = attrs.field(
         default=15 * 60.0,
         validator=at_least(0.0),
-        metadata=described("SECONDS", "How long people can edit what they sent."),
+        metadata=described("SECONDS", "How long people can edit what they sent; 0: never."),
     )
     recall_within: float = attrs.field(
         default=2 * 60.0,
         validator=at_least(0.0),
-        metadata=described("SECONDS", "How long people can recall what they sent."),
+        metadata=described("SECONDS", "How long people can recall what they sent; 0: never."),
     )
     """For how long people can edit and recall what they sent; admins recall what others said at any time."""
     redpack_split: Literal["lucky", "shuffled"] = attrs.field(
@@ -353,7 +353,7 @@ class Config:
         default=5_000, validator=at_least(1), metadata=described("N", "Frames of an animation with a preview.")
     )
     media_quota: int = attrs.field(
-        default=10 * 2**30, validator=at_least(0), metadata=described("BYTES", "What one user may have uploaded.")
+        default=10 * 2**30, validator=at_least(0), metadata=described("BYTES", "What one user may upload; 0: nothing.")
     )
     media_uploads: int = attrs.field(default=64, validator=at_least(1), metadata=described("N", "Uploads at a time."))
     """Uploads at a time; each holds about half a MiB."""
