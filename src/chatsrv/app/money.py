@@ -30,6 +30,9 @@ FIRST_RETRY_MS: Final = 5_000
 LAST_RETRY_MS: Final = 3_600_000
 """Payouts are tried again after 5 s, 10 s, … up to an hour."""
 
+CLAIM_MS: Final = 2 * round(PAY_TIMEOUT * 1_000)
+"""For so long a payout is one node's, which asks the provider about it."""
+
 
 async def expire_packets(services: Services) -> None:
     """Give back what nobody opened in time, forever."""
@@ -105,6 +108,8 @@ async def _pay_due(services: Services, provider: PaymentProvider) -> bool:
     for payout in await services.storage.read(
         lambda conn: payouts.due(conn, now_ms, MAX_PACKETS_PER_SWEEP, LAST_RETRY_MS)
     ):
+        if not await _claim(services, payout):
+            continue
         answer = PayoutResult.LATER
         with trio.move_on_after(PAY_TIMEOUT) as asking:
             answer = await provider.pay(payout)
@@ -112,6 +117,16 @@ async def _pay_due(services: Services, provider: PaymentProvider) -> bool:
             services.log.warning("the payment provider did not answer in time", withdrawal_id=payout.withdrawal_id)
         all_booked = await _book(services, payout, answer) and all_booked
     return all_booked
+
+
+async def _claim(services: Services, payout: Payout) -> bool:
+    """Whether this node is the one that asks about a payout; another may, where this one dies, when CLAIM_MS are over."""
+    until_ms = services.clock.now_ms() + CLAIM_MS
+    try:
+        return await services.storage.write(lambda conn: payouts.claim(conn, payout, until_ms))
+    except Refusal as refused:
+        services.log.warning("housekeeping waits", reason=refused.message)
+        return False
 
 
 async def _book(services: Services, payout: Payout, answer: PayoutResult) -> bool:

@@ -25,7 +25,10 @@ def deliver(conn: SqlConnection, marks: Sequence[Mark]) -> None:
     conn.executemany(
         "update group_member set delivered_seq = min(?, (select seq from chat_group where id = group_id))"
         " where group_id = ? and user_id = ? and role > 0 and delivered_seq < ?",
-        [(mark.seq, mark.group_id, mark.user_id, mark.seq) for mark in marks],
+        [
+            (seq, group_id, user_id, seq)
+            for group_id, user_id, seq in sorted((m.group_id, m.user_id, m.seq) for m in marks)
+        ],
     )
 
 

@@ -14,7 +14,7 @@ from chatsrv_redpack.checks import MAX_MS
 from chatsrv_redpack.ledger import ISSUER, pending, wallet
 from chatsrv_storage.accounts import audit_log
 from chatsrv_storage.accounts.accounts import by_id, by_name, require_operator
-from chatsrv_storage.engine.shared import lock_payout, lock_people
+from chatsrv_storage.engine.shared import SharedConnection, lock_payout, lock_people
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once, run_once
@@ -33,6 +33,7 @@ class Payout:
     cents: int
     attempts: int
     requested_at: int
+    next_try_at: int = 0
 
 
 def grant_money(
@@ -86,13 +87,28 @@ def due(conn: SqlConnection, now_ms: int, limit: int, longest_wait_ms: int) -> l
     found: list[Payout] = []
     for least, most in ((0, now_ms), (now_ms + longest_wait_ms + 1, MAX_MS)):
         rows = conn.execute(
-            "select p.id, p.user_id, u.name, p.cents, p.attempts, t.at from payout p join person u on u.id = p.user_id"
-            " join transfer t on t.id = p.id where p.state = 'pending' and p.next_try_at between ? and ?"
+            "select p.id, p.user_id, u.name, p.cents, p.attempts, t.at, p.next_try_at from payout p"
+            " join person u on u.id = p.user_id join transfer t on t.id = p.id"
+            " where p.state = 'pending' and p.next_try_at between ? and ?"
             " order by p.next_try_at limit ?",
             (least, most, limit - len(found)),
         )
         found += [Payout(*row) for row in rows]
     return found
+
+
+def claim(conn: SqlConnection, payout: Payout, until_ms: int) -> bool:
+    """Have a payout for oneself until then, to ask the provider about it; False where another node asks already.
+
+    Without other nodes nothing is written: after a crash the server asks again at once.
+    """
+    if not isinstance(conn, SharedConnection):
+        return True
+    rows = conn.execute(
+        "update payout set next_try_at = ? where id = ? and state = 'pending' and next_try_at = ? returning 1",
+        (until_ms, payout.withdrawal_id, payout.next_try_at),
+    ).fetchall()
+    return bool(rows)
 
 
 def try_later(conn: SqlConnection, withdrawal_id: int, next_try_at: int) -> None:
