@@ -128,7 +128,7 @@ def _query(conn: JobConnection, kind: str, drawn: random.Random) -> None:
     group_id = FIRST_GROUP + drawn.randrange(GROUPS)
     place = drawn.random()
     if kind == "list_groups":
-        views, _ = group_list.listed(conn, ME, 0, 0, limits.MAX_PAGE + 1)
+        views, _, _ = group_list.listed(conn, ME, 0, 0, limits.MAX_PAGE + 1)
         answered, wanted = len(views), min(GROUPS, limits.MAX_PAGE + 1)
     elif kind == "catch_up":
         ranges = [(FIRST_GROUP + number, _head(conn, FIRST_GROUP + number) - 5) for number in _some(group_id)]

@@ -28,7 +28,7 @@ class Groups:
     """A page of my groups by group id, those I am in and those I left since the version I named.
 
     `more` says that others follow the last one. `user_version` is the version the list stands at; `reset` says that
-    the version named is not known here, so that what this list does not name I am not in.
+    the version named is not known here or too long ago, so that what this list does not name I am not in.
     """
 
     groups: tuple[Group, ...] = field(ListOf(Struct(Group), MAX_PAGE))

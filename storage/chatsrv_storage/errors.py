@@ -47,12 +47,10 @@ class StorageUnavailable(Refusal):
 class QueryTooLong(Refusal):
     """A query with a deadline was stopped by it."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "storage_busy",
-            "This search takes too long: use rarer or fewer words, or search one group.",
-            retry_after=1.0,
-        )
+    def __init__(
+        self, message: str = "This search takes too long: use rarer or fewer words, or search one group."
+    ) -> None:
+        super().__init__("storage_busy", message, retry_after=1.0)
 
 
 class TooManyWaiting(Refusal):

@@ -88,7 +88,7 @@ class World:
                     self.lossy.apply(event)
 
     def listed(self):
-        views, _ = group_list.listed(self.storage.conn, self.people[1].user_id, 0, 0, 10)
+        views, _, _ = group_list.listed(self.storage.conn, self.people[1].user_id, 0, 0, 10)
         return group_of(views[0])
 
 

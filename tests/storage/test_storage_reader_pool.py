@@ -104,3 +104,23 @@ async def test_searches_without_end_are_stopped_and_delay_no_other_reads(tmp_pat
             assert stopped == 0
         assert stopped == 3
         assert await storage.search(notes) == []
+
+
+async def test_a_users_query_has_a_deadline_and_the_servers_own_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatsrv_storage.engine.reader_pool.READ_SECONDS", 0.05)
+
+    def count(connection: Any) -> int:
+        query = (
+            "with recursive n (i) as (select 1 union all select i + 1 from n where i < 2000000) select max(i) from n"
+        )
+        return connection.execute(query).fetchone()[0]
+
+    async with open_storage(tmp_path / "data", synchronous="OFF", migrations=SCHEMA) as storage:
+        with pytest.raises(QueryTooLong, match="ask for less"):
+            await storage.read(count, 7)
+        with pytest.raises(QueryTooLong, match="ask for less"):
+            await storage.read(count, "198.51.100.7")
+        assert await storage.read(count) == 2_000_000
+        assert await storage.read(notes, 7) == [], "the reader goes on"

@@ -76,12 +76,20 @@ PEOPLE_PER_CHANGE: Final = 10
 """People put into a group that count as one change more: 500 of them take some 30 ms of the writer."""
 
 
+WATCHED_PER_HINT: Final = 10
+"""People to be watched that count as one hint more: each is looked up in the groups of both."""
+
+
 def _of_profiles(command: presence.GetProfiles) -> float:
     return len(command.people)
 
 
 def _of_names(command: session.FindPeople) -> float:
     return len(command.names)
+
+
+def _of_watched(command: presence.WatchPresence) -> float:
+    return 1 + len(command.people) / WATCHED_PER_HINT
 
 
 def _of_members(command: groups.MakeGroup | groups.AddMembers) -> float:
@@ -91,6 +99,7 @@ def _of_members(command: groups.MakeGroup | groups.AddMembers) -> float:
 AMOUNTS: Final[dict[type[object], Callable[[Any], float]]] = {
     presence.GetProfiles: _of_profiles,
     session.FindPeople: _of_names,
+    presence.WatchPresence: _of_watched,
     groups.MakeGroup: _of_members,
     groups.AddMembers: _of_members,
 }

@@ -27,11 +27,11 @@ async def list_groups(request: Request, command: wire.ListGroups, *, bus: LocalB
     user_id = request.caller.actor.user_id
     # A short list is part of every login, and costs less than the hop to a reader's thread.
     is_short = bus.group_count(request.caller.subscriber) <= SHORT_LIST_GROUPS
-    views, version = await (storage.look_up if is_short else request.read)(
+    views, version, is_new = await (storage.look_up if is_short else request.read)(
         lambda conn: group_list.listed(conn, user_id, command.since, command.after, limits.MAX_PAGE + 1)
     )
     page = within([group_of(view) for view in views[: limits.MAX_PAGE]], _texts)
-    return wire.Groups(page, len(views) > len(page), version, command.since > version)
+    return wire.Groups(page, len(views) > len(page), version, is_new)
 
 
 def _texts(group: Group) -> tuple[str, ...]:

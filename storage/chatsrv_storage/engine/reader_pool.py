@@ -13,11 +13,16 @@ import trio
 from chatsrv_storage.engine.batch import ErrorSeverity, judge, storage_failed
 from chatsrv_storage.engine.bridge import BridgedConnection
 from chatsrv_storage.engine.connection import JobConnection, configure_reader
-from chatsrv_storage.engine.fair_queue import Caller, FairQueue
+from chatsrv_storage.engine.fair_queue import SERVER, Caller, FairQueue
 from chatsrv_storage.engine.jobs import Driver, Job
 from chatsrv_storage.errors import QueryTooLong, StorageBusy, StorageFailed, StorageFull, TooManyWaiting
 
 T = TypeVar("T")
+
+READ_SECONDS = 5.0
+"""How long any other query of a user may run before it is refused. The dearest known takes a tenth (docs/limits.md); this is for
+those that nobody thought of.
+"""
 
 SEARCH_SECONDS = 0.25
 """How long a search may run before it is refused."""
@@ -27,6 +32,8 @@ SEARCH_WAIT_SECONDS = 2.0
 
 SEARCH_STEPS = 100
 """Steps between two looks at the deadline: one step of a full-text query may match a whole message, up to 0.3 ms."""
+
+_TOO_LONG = "This takes too long: ask for less, or try again later."
 
 _PROGRESS_STEPS = 20_000  # of SQLite's virtual machine, under a ms: how often a query looks whether it is cancelled
 
@@ -82,11 +89,12 @@ class Reader:
     def _must_stop(self) -> bool:
         return self._cancel is not None or time.monotonic() > self._deadline
 
-    async def run(self, query: Job[T]) -> T:
+    async def run(self, query: Job[T], /, within_seconds: float = math.inf) -> T:
         """Run one query and return its value; a cancel stops the statement that is running, and is raised after it.
 
-        Raises QueryTooLong where the reader has a deadline and a statement of the query runs past it.
+        Raises QueryTooLong where the reader or this query has a deadline and a statement of the query runs past it.
         """
+        is_search = self._within_seconds <= within_seconds
         task = trio.lowlevel.current_task()
         self._cancel = None
 
@@ -94,7 +102,7 @@ class Reader:
             if self._cancel is not None and isinstance(result, outcome.Error) and _is_interrupt(result.error):
                 result = outcome.capture(self._cancel)
             elif isinstance(result, outcome.Error) and _is_interrupt(result.error) and self._deadline < math.inf:
-                result = outcome.Error(QueryTooLong())
+                result = outcome.Error(QueryTooLong() if is_search else QueryTooLong(_TOO_LONG))
             trio.lowlevel.reschedule(task, result)
 
         def abort(raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
@@ -102,7 +110,8 @@ class Reader:
             return trio.lowlevel.Abort.FAILED
 
         def work(driver: Driver) -> T:
-            self._deadline = time.monotonic() + self._within_seconds  # from when it runs, not from when it waits
+            # From when it runs, not from when it waits.
+            self._deadline = time.monotonic() + min(self._within_seconds, within_seconds)
             return run_query(driver, query)
 
         self.connection.submit(work, done)
@@ -112,8 +121,8 @@ class Reader:
 class QueryRunner(Protocol):
     """A connection that runs one query at a time."""
 
-    async def run(self, query: Job[T], /) -> T:
-        """The query's value, or what it raised."""
+    async def run(self, query: Job[T], /, within_seconds: float = math.inf) -> T:
+        """The query's value, or what it raised: QueryTooLong where it runs longer."""
         ...
 
 
@@ -151,14 +160,14 @@ class ReaderPool:
         try:
             if self._closed:
                 raise trio.ClosedResourceError("this storage is closed")
-            return await self._run(query, when_failed)
+            return await self._run(query, when_failed, math.inf if caller == SERVER else READ_SECONDS)
         finally:
             self._queue.release(caller)
 
-    async def _run(self, query: Job[T], when_failed: Callable[[StorageFailed], None]) -> T:
+    async def _run(self, query: Job[T], when_failed: Callable[[StorageFailed], None], within_seconds: float) -> T:
         reader = self._idle.pop()
         try:
-            return await reader.run(query)
+            return await reader.run(query, within_seconds)
         except Exception as error:
             answer = self._explain(error)
             if isinstance(answer, StorageFailed):

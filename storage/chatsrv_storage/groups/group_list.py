@@ -16,9 +16,17 @@ PREVIEW: Final = 60
 MOST_MENTIONS: Final = 100
 """Counting stops here; nobody is shown more than 99+."""
 
+MENTION_ROWS: Final = 1_000
+"""Calls of one group that are looked at: those of somebody who is blocked, and one's own, do not count."""
+
+MAX_DEPARTURES: Final = 200
+"""Groups left since a version that a list names; beyond, it names the groups one is in and says that it is a new list."""
+
 _MENTIONS: Final = (
-    "(select count(*) from (select 1 from mention n where n.user_id = {} and n.group_id = m.group_id and n.seq > m.read_seq"
-    " and n.sender_id <> m.user_id"
+    "(select count(*) from (select 1 from"
+    " (select r.sender_id, r.message_seq from mention r where r.user_id = {} and r.group_id = m.group_id"
+    f" and r.seq > m.read_seq limit {MENTION_ROWS}) as n"
+    " where n.sender_id <> m.user_id"
     " and not exists (select 1 from block b where b.user_id = m.user_id and b.blocked_id = n.sender_id)"
     " and (n.message_seq = 0 or n.message_seq > m.visible_from)"
     f" limit {MOST_MENTIONS}) as counted)"
@@ -35,15 +43,34 @@ _SELECT: Final = (
 )
 
 
-def listed(conn: SqlConnection, user_id: int, since: int, after: int, limit: int) -> tuple[list[GroupSummary], int]:
-    """A page of the user's groups by id, with those they left since `since` (0: without), and the user's version."""
+def listed(
+    conn: SqlConnection, user_id: int, since: int, after: int, limit: int
+) -> tuple[list[GroupSummary], int, bool]:
+    """(page of the user's groups by id, the user's version, whether the list is a new one).
+
+    With it groups left since the version `since` (0: without). Where these are too many, or the version is not known, the
+    list is a new one: what it does not name the user is not in.
+    """
     (version,) = conn.execute("select version from person where id = ?", (user_id,)).fetchone()
     rows = conn.execute(
-        f"{_SELECT} where m.user_id = ? and m.group_id > ? and (m.role > 0 or (? > 0 and m.version > ?))"
-        " order by m.group_id limit ?",
-        (user_id, after, since, since, limit),
+        f"{_SELECT} where m.user_id = ? and m.group_id > ? and m.role > 0 order by m.group_id limit ?",
+        (user_id, after, limit),
     ).fetchall()
-    return [_view(row) for row in rows], version
+    if not since or since > version:
+        return [_view(row) for row in rows], version, since > version
+    (gone,) = conn.execute(
+        "select count(*) from (select 1 from group_member where user_id = ? and role = 0 and version > ? limit ?) as n",
+        (user_id, since, MAX_DEPARTURES + 1),
+    ).fetchone()
+    if gone > MAX_DEPARTURES:
+        return [_view(row) for row in rows], version, True
+    if gone:
+        rows += conn.execute(
+            f"{_SELECT} where m.user_id = ? and m.role = 0 and m.version > ? and m.group_id > ? order by m.group_id limit ?",
+            (user_id, since, after, limit),
+        ).fetchall()
+        rows.sort(key=lambda row: row[2])
+    return [_view(row) for row in rows[:limit]], version, False
 
 
 def one(conn: SqlConnection, user_id: int, group_id: int) -> GroupSummary:

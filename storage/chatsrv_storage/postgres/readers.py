@@ -1,5 +1,6 @@
 """Connections that read: one snapshot a query, on the primary, since a standby's rights may be of yesterday."""
 
+import math
 import traceback
 from contextlib import suppress
 from typing import Final, TypeVar
@@ -72,8 +73,11 @@ class PooledReader:
     def __init__(self, worker: OwningWorker[SnapshotReader]) -> None:
         self.worker = worker
 
-    async def run(self, query: Job[T], /) -> T:
-        """The query's value, or what it raised. A cancel comes when the query is done, or had its statement's time."""
+    async def run(self, query: Job[T], /, within_seconds: float = math.inf) -> T:
+        """The query's value, or what it raised. Its statements have the time that the connection gives them.
+
+        A cancel comes when the query is done, or had its statement's time.
+        """
         value = await run(self.worker, lambda reader: reader.query(query))
         await trio.lowlevel.checkpoint_if_cancelled()
         return value
