@@ -9,8 +9,8 @@ WHO is a kind and options, as in `server,checkout=/tmp/before,pings=667`:
   server     this version, or that of another checkout of the project (checkout=DIR)
   floor      Trio without storage (bench/workers/baseline.py)
   durable    the same with one INSERT and COMMIT a turn in a thread
-and transport=tcp|ws|tls|wss, pings=N a second, delivered (each member once a second), name=… for the table. Those that differ in
-pings and delivered alone talk to one server.
+and transport=tcp|ws|tls|wss, pings=N a second, delivered=spread|burst (each member once a second, evenly or all at once, as
+clients do who heard the same message), name=… for the table. Those that differ in pings and delivered alone share a server.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class Who:
     checkout: Path
     transport: str
     pings: float
-    delivered: bool
+    delivered: str
 
     @classmethod
     def read(cls, text: str) -> "Who":
@@ -70,7 +70,7 @@ class Who:
             Path(options.get("checkout", ROOT)).resolve(),
             options.get("transport", "tcp"),
             float(options.get("pings", 0)),
-            "delivered" in options,
+            options.get("delivered", ""),
         )
 
     @property

@@ -59,24 +59,30 @@ class PhasedLoad(Load):
         member.queue.append(encode(command, request_id))
         self.dirty[member] = None
 
+    def hints_due(self, since: int, now: int, order: dict[str, Any]) -> int:
+        """How many hints have to be out by now: Pings and `Delivered` evenly over time, or everybody's at once each second."""
+        passed = (now - since) / 1e9
+        if order["delivered"] == "burst":
+            return int(passed + 0.5) * len(self.members)
+        return int(passed * (len(self.members) if order["delivered"] else order["pings"]))
+
     def phase(self, order: dict[str, Any], poller: select.epoll) -> dict[str, Any]:
         """Talk for a while and wait until all of it arrived: how much it was, and the latencies of its acks."""
         clock = time.monotonic_ns
         self.window = order["window"]
         interval = int(1e9 / order["rate"]) if order["rate"] else 0
-        hint_rate = len(self.members) if order["delivered"] else order["pings"]
-        hint_interval = int(1e9 / hint_rate) if hint_rate else 0
-        self.listen_to_all(bool(hint_rate))
+        hinting = bool(order["delivered"] or order["pings"])
+        first_hint = self.hints
+        self.listen_to_all(hinting)
         first_ack = len(self.ack_times)
         before = self.deliveries()
-        start = due = hint_due = clock()
+        start = due = clock()
         end = start + int(order["seconds"] * 1e9)
         while True:
             now = clock()
             if now < end:
-                while hint_interval and hint_due <= now:
-                    self.hint(delivered=order["delivered"])
-                    hint_due += hint_interval
+                while hinting and self.hints - first_hint < self.hints_due(start, now, order):
+                    self.hint(delivered=bool(order["delivered"]))
                 if interval:
                     while due <= now:
                         self.post(due)
@@ -91,7 +97,7 @@ class PhasedLoad(Load):
                 raise WrongStream(self.missing())
             if self.dirty:
                 self.flush()
-            self.receive(poller.poll(0.002 if hint_interval or self.dirty or now >= end else 0.2, 1024))
+            self.receive(poller.poll(0.002 if hinting or self.dirty or now >= end else 0.2, 1024))
         took = sorted(at - due for due, at in self.ack_times[first_ack:])
         return {
             "seconds": (clock() - start) / 1e9,

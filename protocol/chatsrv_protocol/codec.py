@@ -14,6 +14,7 @@ import attrs
 import msgpack
 
 from chatsrv_protocol import limits
+from chatsrv_protocol.common import Pong
 from chatsrv_protocol.errors import ErrorCode, ProtocolError
 from chatsrv_protocol.fields import GROUP_ID, SEQ, TYPE_NUMBER, ListOf, Optional, Struct, field
 from chatsrv_protocol.registry import BY_NUMBER, NUMBER_OF, is_sequence_event
@@ -28,6 +29,7 @@ class Decoded(NamedTuple):
 
 _pack = cast("Callable[[Any], bytes]", cast("Any", msgpack).Packer(autoreset=True, use_bin_type=True).pack)
 _unpackb = cast("Callable[..., Any]", msgpack.unpackb)
+_PONG = NUMBER_OF[Pong]
 _Convert = Callable[[object], object]
 
 
@@ -141,6 +143,11 @@ def encode(message: object, request_id: int = 0) -> bytes:
         sentence = f"{kind.__name__} takes {len(body)} bytes, and a frame holds at most {limits.MAX_FRAME}"
         raise ProtocolError(ErrorCode.FRAME_TOO_LARGE, sentence)
     return len(body).to_bytes(limits.LENGTH_BYTES, "big") + body
+
+
+def encode_pong(request_id: int, now_ms: int) -> bytes:
+    """The frame of `encode(Pong(now_ms), request_id)`, without the object and its checks."""
+    return frame_of(_pack((_PONG, request_id, now_ms)))
 
 
 def frame_of(body: bytes) -> bytes:

@@ -17,13 +17,14 @@ becomes a `Rejected` with a ProtocolError; after a fatal one the state is CLOSED
 The server's own commands to itself do not exist: every change of state follows from a frame sent or received.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
 import attrs
 
 from chatsrv_protocol import limits
-from chatsrv_protocol.codec import BadMessage, UnknownEvent, decode, encode
+from chatsrv_protocol.codec import BadMessage, UnknownEvent, decode, encode, encode_pong
 from chatsrv_protocol.common import Ping, Refused
 from chatsrv_protocol.errors import ErrorCode, ProtocolError
 from chatsrv_protocol.framing import FrameSplitter
@@ -67,6 +68,11 @@ class _NeedData:
 
 NEED_DATA = _NeedData()
 """There is no whole frame: feed more bytes."""
+
+_PING_HEAD = bytes((0x92, NUMBER_OF[Ping]))
+_PING_BYTES = limits.LENGTH_BYTES + 3
+"""Of a frame with a Ping whose request id is below 128; greater ones have so many bytes more:"""
+_ID_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4}
 
 _GUEST_COMMANDS = (Register, Login, Resume, ResumeHere)
 
@@ -121,6 +127,20 @@ class ProtocolConnection:
         if error is not None:
             return self._reject(request_id, error)
         return Received(request_id, message)
+
+    def pong(self, data: bytes, now_ms: Callable[[], int]) -> bytes | None:
+        """For a server's member: the answer to a Ping that came alone and whole. None for anything else: then `feed` it.
+
+        Without building messages: of 10,000 connections come hundreds of heartbeats a second, each to code that is cold.
+        """
+        if data[4:6] != _PING_HEAD or self.state is not ConnectionState.MEMBER or len(self._frames):
+            return None
+        first = data[6] if len(data) > 6 else 0
+        width = 0 if first < 0x80 else _ID_BYTES.get(first, -1)
+        if len(data) != _PING_BYTES + width or data[3] != 3 + width or data[:3] != b"\0\0\0":
+            return None
+        request_id = int.from_bytes(data[7:], "big") if width else first
+        return encode_pong(request_id, now_ms()) if request_id else None
 
     def send(self, message: object, request_id: int = 0) -> bytes:
         """The frame to write for this message; the state moves as if the peer had it.

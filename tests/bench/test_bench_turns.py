@@ -12,7 +12,8 @@ CELL = Cell(groups=2, members=3, senders=2, window=4, rate=0.0, seconds=0.2, rou
 
 def test_a_server_takes_turns_with_both_floors(tmp_path: Path) -> None:
     everybody = [
-        Who.read(text) for text in ("server", "server,delivered,name=d", "server,pings=50,name=p", "floor", "durable")
+        Who.read(text)
+        for text in ("server", "server,delivered=burst,name=d", "server,pings=50,name=p", "floor", "durable")
     ]
     result = run(everybody, CELL)
     rows = summary(result)

@@ -5,6 +5,7 @@ import pytest
 import trio
 from support.server_kit import Client, client_id, connect, enter
 
+from chatsrv.groups.deliveries import FLUSH_INTERVAL_SECONDS
 from chatsrv.testing import QUICK, open_test_server
 from chatsrv_protocol import conversation as wire
 from chatsrv_protocol.governing import SetRole
@@ -276,6 +277,26 @@ async def test_quiet_is_told_to_my_other_devices(autojump_clock):
         assert not (await shown(ann, group_id)).quiet
 
 
+async def test_a_delivered_is_answered_once_it_is_stored_with_those_of_others(autojump_clock):
+    async with open_test_server() as server:
+        ann, bo, cy = await enter(server, "ann", "bo", "cy")
+        group_id = await ann.make_group("home", bo, cy)
+        of = (await ann.say(group_id, "who has it?")).seq
+        answered: list[float] = []
+
+        async def tell(device, seq):
+            await device.ask(wire.Delivered((Range(group_id, seq),)))
+            answered.append(trio.current_time())
+
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tell, bo, of)
+            await trio.sleep(0.4)
+            nursery.start_soon(tell, cy, of)
+        assert answered[0] == answered[1] <= began + 2 * FLUSH_INTERVAL_SECONDS
+        assert (await ann.ask(wire.ListReceipts(group_id, of))).delivered == 2
+
+
 async def test_receipts_follow_the_cursors(autojump_clock):
     async with open_test_server() as server:
         ann, bo, cy, dan, eve = await enter(server, "ann", "bo", "cy", "dan", "eve")
@@ -285,7 +306,6 @@ async def test_receipts_follow_the_cursors(autojump_clock):
         await bo.ask(MarkRead(group_id, of))
         await cy.ask(wire.Delivered((Range(group_id, 10**9), Range(12345, 1))))
         await eve.ask(wire.Delivered((Range(group_id, of),)))
-        await trio.sleep(2)
         receipts = await ann.ask(wire.ListReceipts(group_id, of))
         assert [(one.name, one.read) for one in receipts.receipts] == [("bo", True), ("cy", False)]
         assert (receipts.members, receipts.delivered, receipts.read) == (3, 2, 1)

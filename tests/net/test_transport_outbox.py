@@ -150,10 +150,27 @@ async def test_nothing_is_written_directly_while_bytes_are_left_over(bench: Benc
     assert outbox.size == bench.flusher.waiting == 0
 
 
+async def test_an_answer_at_once_is_written_before_anybody_else_runs(bench: Bench) -> None:
+    socket = Socket(window=8)
+    outbox = bench.outbox(socket)
+    outbox.put_at_once(b"one ")
+    assert bytes(socket.got) == b"one "
+    outbox.put(b"two ")
+    outbox.put_at_once(b"three")
+    assert bytes(socket.got) == b"one ", "something waits: it goes after that"
+    await trio.testing.wait_all_tasks_blocked()
+    assert bytes(socket.got) == b"one two "
+    socket.read(100)
+    await trio.testing.wait_all_tasks_blocked()
+    assert bytes(socket.got) == b"one two three"
+    assert outbox.size == bench.flusher.waiting == 0
+
+
 _STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.binary(max_size=40)),
         st.tuples(st.just("event"), st.binary(max_size=40)),
+        st.tuples(st.just("at once"), st.binary(min_size=1, max_size=40)),
         st.tuples(st.just("read"), st.integers(1, 60)),
         st.tuples(st.just("turn"), st.just(0)),
     ),
@@ -178,6 +195,8 @@ def test_any_sequence_of_puts_and_reads_gives_the_exact_concatenation(
                     expected += what
                     if do == "put":
                         outbox.put(what)
+                    elif do == "at once":
+                        outbox.put_at_once(what)
                     else:
                         outbox.put_event(SharedFrames(what, 1))
                 elif do == "read":

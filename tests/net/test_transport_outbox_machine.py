@@ -80,6 +80,10 @@ class Outboxes(RuleBasedStateMachine):
         self._do(self.held[place].outbox.put, b"a" * size)
 
     @rule(place=boxes, size=sizes)
+    def answer_at_once(self, place: int, size: int) -> None:
+        self._do(self.held[place].outbox.put_at_once, b"n" * size)
+
+    @rule(place=boxes, size=sizes)
     def event(self, place: int, size: int) -> None:
         self._do(self.held[place].outbox.put_event, SharedFrames(b"e" * size, 1))
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import given as given_bytes
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support.protocol_strategies import least, pack
@@ -323,3 +324,33 @@ TestDialogue = Dialogue.TestCase
 TestDialogue.settings = settings(
     max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
 )
+
+
+@pytest.mark.parametrize("request_id", [1, 127, 128, 255, 256, 65535, 65536, 2**32 - 1])
+def test_the_short_way_of_a_ping_answers_as_the_long_one(request_id):
+    _, server = pair()
+    data = encode(Ping(), request_id)
+    assert server.pong(data, lambda: 1_700_000_000_000) == encode(Pong(1_700_000_000_000), request_id)
+    assert given(server, data) == Received(request_id, Ping())
+
+
+def test_the_short_way_is_for_whole_pings_of_members_alone():
+    ping = encode(Ping(), 7)
+    for state in (ConnectionState.HELLO, ConnectionState.GUEST):
+        assert pair(state)[1].pong(ping, lambda: 0) is None
+    _, server = pair()
+    send = encode(Send(bytes(6) + b"\x70" + bytes(9), 1, "hi"), 7)
+    for other in (b"", ping[:-1], ping + b"\0", ping + ping, encode(Ping(), 0), send):
+        assert server.pong(other, lambda: 0) is None
+    server.feed(send[:5])
+    assert server.pong(ping, lambda: 0) is None, "it stands in the middle of another frame"
+
+
+@given_bytes(st.binary(max_size=12) | st.binary(max_size=8).map(lambda tail: b"\0\0\0" + tail))
+def test_no_bytes_are_taken_for_a_ping_that_are_none(data):
+    _, server = pair()
+    answer = server.pong(data, lambda: 5)
+    if answer is not None:
+        item = given(server, data)
+        assert item == Received(item.request_id, Ping())
+        assert answer == encode(Pong(5), item.request_id)

@@ -1,6 +1,6 @@
 """What happens to messages after they are said. Changes run in the group's channel; lists and search only read."""
 
-from chatsrv.commands.context import Request
+from chatsrv.commands.context import Deferred, Request
 from chatsrv.commands.hooks import Hooks, TextKind
 from chatsrv.commands.paging import before_or_end
 from chatsrv.commands.registry import handles
@@ -73,11 +73,14 @@ async def set_quiet(request: Request, command: wire.SetQuiet, *, channels: Chann
 
 
 @handles
-async def delivered(request: Request, command: wire.Delivered, *, deliveries: Deliveries) -> Done:
-    """Note it; a background task stores it with others."""
-    for mark in command.marks:
-        deliveries.add(request.caller.actor.user_id, mark.group_id, mark.after)
-    return Done()
+async def delivered(request: Request, command: wire.Delivered, *, deliveries: Deliveries) -> Deferred[Done]:
+    """Note it; a background task stores it with others, and answers."""
+
+    def answer(refusal: Refusal | None) -> None:
+        request.caller.answer(request.request_id, refusal or Done())
+
+    deliveries.add(request.caller.actor.user_id, [(mark.group_id, mark.after) for mark in command.marks], answer)
+    return Deferred()
 
 
 @handles

@@ -223,7 +223,13 @@ class ClientConnection:
                     self._ended = "closed by the peer"
                     return True
                 self.last_read_at = trio.current_time()
-                protocol.feed(data)
+                # With requests unanswered the Ping's id may be one of theirs, and it counts among them.
+                occupied = self._unanswered or self._ended is not None
+                pong = None if occupied else protocol.pong(data, self._services.clock.now_ms)
+                if pong is None:
+                    protocol.feed(data)
+                else:
+                    self._outbox.put_at_once(pong)
         return True
 
     async def _handle(self, request_id: int, command: object) -> None:

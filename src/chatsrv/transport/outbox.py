@@ -144,6 +144,17 @@ class Outbox:
         """Take frames for this connection alone: answers, which are bounded by how many requests may be unanswered."""
         self.put_raw(self._transport.wrap(frame))
 
+    def put_at_once(self, frame: bytes) -> None:
+        """`put`, and write it in this turn if nothing waits here: saves waking the flusher for one answer."""
+        if self.size or self._draining or self._closed:
+            self.put(frame)
+            return
+        self._first = self._transport.wrap(frame)
+        self._account(len(self._first))
+        self.flush()
+        if self._flusher.waiting > self._flusher.budget:
+            self._flusher.cut_largest()
+
     def put_event(self, blob: SharedFrames) -> None:
         """Take frames that others get too, or drop them where the reader is too slow."""
         if self.size and (self._dropped or self.size + len(blob.frames) > limits.MAX_OUTBOX_BYTES):
