@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 import trio
 import trio.testing
-from bus.test_bus_local import Ear
+from support.bus_kit import Ear
 from support.money_kit import log_of
 from support.server_kit import RefusedError, client_id, enter, raw, said
 
@@ -14,6 +14,7 @@ from chatsrv.clock import SystemClock
 from chatsrv.groups import Submission
 from chatsrv.groups import channel as channel_module
 from chatsrv.groups.channel import MAX_QUEUE, Channels
+from chatsrv.groups.parcel_maker import ParcelMaker
 from chatsrv.log import quiet_log
 from chatsrv.testing import open_test_server
 from chatsrv_protocol import limits
@@ -57,16 +58,14 @@ async def channels(autojump_clock: object) -> Channels:
     """Channels whose bus is handed to `tell` by hand."""
     made = object.__new__(Channels)
     made.bus = LocalBus()
-    from chatsrv.log import quiet_log
-
-    made.log = quiet_log()
+    made._parcels = ParcelMaker(quiet_log())
     return made
 
 
-def listen(bus: LocalBus, user_id: int, *groups: int) -> Ear:
+def listen(bus: LocalBus, user_id: int, *groups: int, head: int = 0, version: int = 0) -> Ear:
     ear = Ear(user_id)
     bus.register(ear)
-    bus.attach(ear, groups)
+    assert bus.attach(ear, dict.fromkeys(groups, head), version)
     return ear
 
 
@@ -82,14 +81,35 @@ async def test_a_blob_is_cut_where_the_audience_changes(channels: Channels) -> N
 
 
 async def test_who_joins_hears_nothing_of_the_batch_from_before_they_did(channels: Channels) -> None:
-    """Their login read its memberships after the commit and before the batch was told: it is attached already."""
-    newcomer = listen(channels.bus, 2, 5)
+    newcomer = listen(channels.bus, 2, version=2)
     channels.publish_outcomes(
-        5, [accepted(record(1, "before")), accepted(MemberJoined(2, VIEW, 3)), accepted(record(2, "after"))]
+        5,
+        [
+            accepted(record(1, "before")),
+            accepted(record(2, "in"), MemberJoined(2, VIEW, 3)),
+            accepted(record(3, "after")),
+        ],
     )
     events = messages(newcomer.heard)
     assert [type(event) for event in events] == [Added, Message]
     assert said(events) == ["after"]
+
+
+async def test_who_reads_that_they_joined_before_it_is_told_hears_what_comes_after_that(channels: Channels) -> None:
+    """Their login read its memberships after the commit and before the batch was told: it is attached already."""
+    newcomer = listen(channels.bus, 2, 5, head=3, version=3)
+    channels.publish_outcomes(
+        5,
+        [
+            accepted(record(1, "before")),
+            accepted(record(2, "in"), MemberJoined(2, VIEW, 3)),
+            accepted(record(3, "after")),
+        ],
+    )
+    channels.publish_outcomes(5, [accepted(record(4, "next"))])
+    events = messages(newcomer.heard)
+    assert [type(event) for event in events] == [Message]
+    assert said(events) == ["next"]
 
 
 async def test_who_goes_and_comes_back_in_one_batch_hears_what_was_before(channels: Channels) -> None:

@@ -14,7 +14,7 @@ import attrs
 import trio
 from outcome import Value
 
-from chatsrv.bus import SharedFrames
+from chatsrv.bus.parcels import EventFrame, Parcel
 from chatsrv.client.connection.connection import ServerConnection
 from chatsrv.client.following.position import ReadPosition
 from chatsrv.groups.channel import Channels, _Channel
@@ -169,7 +169,9 @@ def events_are_told_that_were_never_stored() -> AbstractContextManager[None]:
             for effect in getattr(outcome, "effects", ()):
                 if isinstance(effect, EventRecord) and effect.kind == "text" and effect.seq % 50 == 0:
                     ghost = attrs.evolve(effect, seq=effect.seq + 1, id=effect.id + 1)
-                    self.bus.publish(group_id, SharedFrames(encode(event_of(ghost)), 1))
+                    self.bus.tell(
+                        Parcel(group_id, ghost.seq, ghost.seq, [EventFrame(ghost.seq, encode(event_of(ghost)))])
+                    )
 
     return replaced(Channels, "publish_outcomes", tell_a_ghost)
 

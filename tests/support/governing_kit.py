@@ -162,7 +162,7 @@ class Town:
         for one in made:
             person = Person(services, Actor(one.user_id, one.name))
             services.bus.register(person)
-            services.bus.attach(person, ())
+            services.bus.attach(person, {}, 0)
             self.people[one.name] = person
             people.append(person)
         return people

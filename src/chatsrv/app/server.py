@@ -37,6 +37,7 @@ from chatsrv.face_to_face.waiting_room import WaitingRoom
 from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.groups.indexer import Indexer
+from chatsrv.groups.repair import Repair
 from chatsrv.log import Log, quiet_log
 from chatsrv.metrics import Metrics
 from chatsrv.net.listeners import Acceptor, Listener, Scheme, bind
@@ -188,6 +189,7 @@ async def _open_server(
         await _audit_books(storage)
         ids = await storage.open_ids(config.node)
         bus = LocalBus()
+        repair = Repair(bus, storage, log)
         indexer = Indexer(storage, log)
         metrics = Metrics()
         library = await stack.enter_async_context(
@@ -245,6 +247,7 @@ async def _open_server(
             background.start_soon(sweep_media, library, log)
         background.start_soon(flusher.run)
         background.start_soon(acceptor.sweep)
+        background.start_soon(repair.run)
         background.start_soon(services.channels.sweep)
         background.start_soon(indexer.run)
         background.start_soon(indexer.purge)

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from chatsrv.bus.parcels import Parcel
+
 
 class SharedFrames:
     """Encoded frames that many connections get: the bytes are made once for each way of carrying them, and shared."""
@@ -73,4 +75,16 @@ class PresenceObserver(Protocol):
 
     def membership_lost(self, user_id: int) -> None:
         """The user is no longer in some group."""
+        ...
+
+
+class Relay(Protocol):
+    """The way to the other nodes. It takes what it is given at once, never blocks, and may lose it."""
+
+    def tell(self, parcel: Parcel) -> None:
+        """What a commit of this node led to."""
+        ...
+
+    def tell_user(self, user_id: int, blob: SharedFrames) -> None:
+        """Frames for all connections of a user."""
         ...

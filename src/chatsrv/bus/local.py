@@ -1,34 +1,69 @@
-"""The audiences of one node: which connections each user has, and which connections hear each group."""
+"""The audiences of one node: which connections each user has, and which of them hear each group, from where on."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final
 
-from chatsrv.bus.interface import PresenceObserver, SharedFrames, Subscriber
+from chatsrv.bus.feed import Feed
+from chatsrv.bus.interface import PresenceObserver, Relay, SharedFrames, Subscriber
+from chatsrv.bus.parcels import EventFrame, Joined, Left, Parcel, VariedFrame
+from chatsrv_protocol import limits
 
-_NOBODY: Final[dict[Subscriber, Callable[[SharedFrames], None]]] = {}
+
+class _Place:
+    """What a connection hears."""
+
+    __slots__ = ("_left", "_newest", "groups", "version")
+
+    def __init__(self) -> None:
+        self.groups: dict[int, int] | None = None
+        """By group the seq after which it hears; None while its login is under way."""
+        self.version = 0
+        """The version of the user's list of groups that was read for it."""
+        self._newest = 0
+        self._left: dict[int, int] | None = None
+
+    def note_joined(self, version: int) -> None:
+        """The user joined a group during the login."""
+        self._newest = max(self._newest, version)
+
+    def note_left(self, group_id: int, seq: int) -> None:
+        """The user left a group during the login."""
+        self._left = {**(self._left or {}), group_id: seq}
+
+    def is_current(self, heads: Mapping[int, int], version: int) -> bool:
+        """Whether what was read holds all that was noted; forgets the notes."""
+        newest, left = self._newest, self._left or {}
+        self._newest, self._left = 0, None
+        return newest <= version and all(seq <= heads.get(group_id, seq) for group_id, seq in left.items())
+
+    def set_groups(self, groups: dict[int, int], version: int) -> None:
+        """The login is done, or its groups were read again."""
+        self.groups, self.version = groups, version
 
 
 class LocalBus:
     """Plain data, changed between two awaits: dicts, not sets, so that a seeded run repeats itself."""
 
-    __slots__ = ("_groups", "_users", "_versions", "listeners")
+    __slots__ = ("_feeds", "_relay", "_users", "gap_listeners", "listeners")
 
-    def __init__(self) -> None:
+    def __init__(self, relay: Relay | None = None) -> None:
+        """`relay` brings what is told here to other nodes."""
         self.listeners: list[PresenceObserver] = []
-        # By group, who hears it and where they take events: one call for each delivery, and not one more.
-        self._groups: dict[int, dict[Subscriber, Callable[[SharedFrames], None]]] = {}
-        # The groups each connection is attached to; None until `attach`, while its login is under way.
-        self._users: dict[int, dict[Subscriber, dict[int, None] | None]] = {}
-        self._versions: dict[int, int] = {}
+        self.gap_listeners: list[Callable[[int], None]] = []
+        """Called with a group of which an event came too early: somebody has to read what is missing, and let it be taken."""
+        self._relay = relay
+        self._feeds: dict[int, Feed] = {}
+        self._users: dict[int, dict[Subscriber, _Place]] = {}
+
+    # Connections.
 
     def register(self, subscriber: Subscriber) -> None:
-        """From here on `connections` names it and `version_of` follows its user's changes; it hears nothing yet.
+        """From here on `connections` names it and changes of its user's groups are noted for it; it hears nothing yet.
 
         Before it is told that it is logged in, a client takes small frames only; what it misses, `attach` makes good,
         since what a client is told by the way are hints, and it asks for the truth after its login.
         """
         connections = self._users.setdefault(subscriber.user_id, {})
-        connections[subscriber] = None
+        connections[subscriber] = _Place()
         if len(connections) == 1:
             for listener in self.listeners:
                 listener.user_online(subscriber.user_id)
@@ -38,106 +73,220 @@ class LocalBus:
         connections = self._users.get(subscriber.user_id, {})
         if subscriber not in connections:
             return
-        for group_id in connections.pop(subscriber) or ():
+        for group_id in connections.pop(subscriber).groups or ():
             self._leave(subscriber, group_id)
         for listener in self.listeners:
             listener.connection_closed(subscriber)
         if not connections:
             self._users.pop(subscriber.user_id, None)
-            self._versions.pop(subscriber.user_id, None)
             for listener in self.listeners:
                 listener.user_offline(subscriber.user_id)
 
-    def attach(self, subscriber: Subscriber, group_ids: Iterable[int]) -> None:
-        """From here on the connection hears what is for its user, these groups and no others."""
-        before = self._users[subscriber.user_id][subscriber] or {}
-        wanted = self._users[subscriber.user_id][subscriber] = dict.fromkeys(group_ids)
+    def attach(self, subscriber: Subscriber, heads: Mapping[int, int], version: int) -> bool:
+        """From here on the connection hears what is for its user, these groups and no others, each after its head.
+
+        heads, version: the groups of the user by id, and the version of that list, read in one snapshot while the connection
+        was registered. False, and nothing is done, where the snapshot lacks a change that was told since, or what a feed began
+        with: read again.
+        """
+        place, feeds = self._users[subscriber.user_id][subscriber], self._feeds
+        if not place.is_current(heads, version):
+            return False
+        if any(group_id in feeds and head < feeds[group_id].began for group_id, head in heads.items()):
+            return False
+        before = place.groups or {}
         for group_id in before:
-            if group_id not in wanted:
+            if group_id not in heads:
                 self._leave(subscriber, group_id)
-        for group_id in wanted:
-            self._groups.setdefault(group_id, {})[subscriber] = subscriber.put_event
-
-    def join(self, user_id: int, group_id: int, version: int) -> None:
-        """All connections of the user hear the group from here on."""
-        self._note(user_id, version)
-        for subscriber, attached in self._users.get(user_id, {}).items():
-            if attached is not None:
-                attached[group_id] = None
-                self._groups.setdefault(group_id, {})[subscriber] = subscriber.put_event
-
-    def part(self, user_id: int, group_id: int, version: int) -> None:
-        """No connection of the user hears the group from here on."""
-        for listener in self.listeners:
-            listener.membership_lost(user_id)
-        self._note(user_id, version)
-        self.detach(user_id, group_id)
-
-    def detach(self, user_id: int, group_id: int) -> None:
-        """The same without a change of membership: a `join` is about to say from where on they may hear the group."""
-        for subscriber, attached in self._users.get(user_id, {}).items():
-            if attached is not None and attached.pop(group_id, group_id) is None:
-                self._leave(subscriber, group_id)
-
-    def _note(self, user_id: int, version: int) -> None:
-        # The channels of two groups may be woken in either order after their commits: it must not go back.
-        if user_id in self._users:
-            self._versions[user_id] = max(version, self._versions.get(user_id, 0))
+        groups: dict[int, int] = {}
+        for group_id, head in heads.items():
+            if group_id in before:
+                groups[group_id] = before[group_id]
+                continue
+            feed = feeds.get(group_id)
+            if feed is None:
+                feed = feeds[group_id] = Feed(head)
+            groups[group_id] = feed.enter(subscriber, head)
+        place.set_groups(groups, version)
+        return True
 
     def _leave(self, subscriber: Subscriber, group_id: int) -> None:
-        audience = self._groups[group_id]
-        del audience[subscriber]
-        if not audience:
-            del self._groups[group_id]
+        feed = self._feeds[group_id]
+        feed.leave(subscriber)
+        if feed.is_silent:
+            del self._feeds[group_id]
 
-    def version_of(self, user_id: int) -> int:
-        """The latest membership version a change brought while the user was connected; 0 if there was none."""
-        return self._versions.get(user_id, 0)
+    # What groups tell.
 
-    def publish(self, group_id: int, blob: SharedFrames) -> None:
-        """Hand frames to everybody who hears the group."""
-        for put_event in self._groups.get(group_id, _NOBODY).values():
-            put_event(blob)
+    def tell(self, parcel: Parcel) -> None:
+        """Tell what a commit of this node led to, here and on the other nodes."""
+        if self._relay is not None:
+            self._relay.tell(parcel)
+        self.take(parcel)
 
-    def publish_split(self, group_id: int, blob: SharedFrames, variants: Mapping[int, SharedFrames]) -> None:
-        """Hand frames to everybody who hears the group; to the users in `variants` theirs in their place."""
-        for subscriber, put_event in self._groups.get(group_id, _NOBODY).items():
+    def take(self, parcel: Parcel) -> None:
+        """Tell here what a commit led to, each event once and after all before it."""
+        if not parcel.last:
+            self._deliver(Feed(0), parcel)
+            return
+        feed = self._feeds.get(parcel.group_id)
+        if feed is None:
+            feed = Feed(parcel.first - 1)
+        elif feed.keep(parcel):
+            self._note_gap(parcel.group_id)
+            return
+        due: Parcel | None = parcel
+        while due is not None:
+            self._deliver(feed, due)
+            due = feed.next_due()
+        if feed.missing is not None:
+            self._note_gap(parcel.group_id)
+
+    def _note_gap(self, group_id: int) -> None:
+        for listener in self.gap_listeners:
+            listener(group_id)
+
+    def missing(self, group_id: int) -> tuple[int, int] | None:
+        """(after, before): which of a group's seqs are waited for here, if any are."""
+        feed = self._feeds.get(group_id)
+        return None if feed is None else feed.missing
+
+    def applied(self) -> dict[int, int]:
+        """The groups heard here, and the event of each that was told last."""
+        return {group_id: feed.applied for group_id, feed in self._feeds.items()}
+
+    def applied_of(self, group_id: int) -> int:
+        """The event of this group that was told last; 0 where nobody hears it here."""
+        feed = self._feeds.get(group_id)
+        return 0 if feed is None else feed.applied
+
+    def _deliver(self, feed: Feed, parcel: Parcel) -> None:
+        """Hand out a parcel whose turn it is: of events only those not told yet. A blob ends where the audience changes."""
+        frames: list[bytes] = []
+        size = 0
+        told = feed.applied
+        for item in parcel.items:
+            if isinstance(item, EventFrame):
+                if item.seq <= told:
+                    continue
+                if feed.entering:
+                    if frames:
+                        self._hand_out(feed, frames)
+                        size = 0
+                    feed.admit(item.seq - 1)
+                if size and size + len(item.frame) > limits.MAX_BATCH_BYTES:
+                    self._hand_out(feed, frames)
+                    size = 0
+                frames.append(item.frame)
+                size += len(item.frame)
+                continue
+            if frames:
+                self._hand_out(feed, frames)
+                size = 0
+            if isinstance(item, VariedFrame):
+                if item.seq > told:
+                    feed.admit(item.seq - 1)
+                    self._hand_out_varied(feed, item)
+                continue
+            if isinstance(item, Joined):
+                if item.seq <= told:
+                    continue  # they may have left since; who looks at their version finds out
+                self._join(feed, parcel.group_id, item)
+            elif isinstance(item, Left):
+                self._part(feed, parcel.group_id, item)
+            if item.frame:
+                self.hand_to_user(item.user_id, SharedFrames(item.frame, 1))
+        if frames:
+            self._hand_out(feed, frames)
+        feed.advance(parcel.last)
+
+    def _hand_out(self, feed: Feed, frames: list[bytes]) -> None:
+        if feed.audience:
+            blob = SharedFrames(b"".join(frames), len(frames))
+            for put_event in feed.audience.values():
+                put_event(blob)
+        frames.clear()
+
+    def _hand_out_varied(self, feed: Feed, item: VariedFrame) -> None:
+        blob = SharedFrames(item.frame, 1)
+        variants = {user_id: SharedFrames(frame, 1) for user_ids, frame in item.variants for user_id in user_ids}
+        for subscriber, put_event in feed.audience.items():
             put_event(variants.get(subscriber.user_id, blob))
 
+    def _join(self, feed: Feed, group_id: int, item: Joined) -> None:
+        """All connections of the user whose login does not know of it hear the group from here on."""
+        for subscriber, place in self._users.get(item.user_id, {}).items():
+            if place.groups is None:
+                place.note_joined(item.version)
+            elif item.version > place.version and group_id not in place.groups:
+                self._feeds[group_id] = feed
+                place.groups[group_id] = item.seq
+                feed.audience[subscriber] = subscriber.put_event
+
+    def _part(self, feed: Feed, group_id: int, item: Left) -> None:
+        """No connection of the user hears the group from here on, but those whose login knows that they came back."""
+        for listener in self.listeners:
+            listener.membership_lost(item.user_id)
+        for subscriber, place in self._users.get(item.user_id, {}).items():
+            if place.groups is None:
+                place.note_left(group_id, item.seq)
+            elif place.groups.get(group_id, item.seq) < item.seq:
+                del place.groups[group_id]
+                self._leave(subscriber, group_id)
+
+    # What users are told.
+
     def publish_to_user(self, user_id: int, blob: SharedFrames) -> None:
-        """Hand frames to all connections of a user."""
-        for subscriber, attached in self._users.get(user_id, {}).items():
-            if attached is not None:
+        """Hand frames to all connections of a user, on every node."""
+        if self._relay is not None:
+            self._relay.tell_user(user_id, blob)
+        self.hand_to_user(user_id, blob)
+
+    def hand_to_user(self, user_id: int, blob: SharedFrames) -> None:
+        """Hand frames to the user's connections here."""
+        for subscriber, place in self._users.get(user_id, {}).items():
+            if place.groups is not None:
                 subscriber.put_event(blob)
 
-    def connections(self, user_id: int) -> list[Subscriber]:
-        """The user's connections now."""
-        return list(self._users.get(user_id, ()))
-
-    def group_count(self, subscriber: Subscriber) -> int:
-        """How many groups a connection hears; 0 until it is attached."""
-        return len(self._users.get(subscriber.user_id, {}).get(subscriber) or ())
-
-    def is_online(self, user_id: int) -> bool:
-        """Whether the user has a connection."""
-        return user_id in self._users
-
-    def hears(self, user_id: int, group_id: int) -> bool:
-        """Whether a connection of the user hears the group, which is to say that they are in it."""
-        return any(attached is not None and group_id in attached for attached in self._users.get(user_id, {}).values())
-
-    def audience(self, group_id: int) -> list[int]:
-        """The users who hear the group."""
-        return list(dict.fromkeys(subscriber.user_id for subscriber in self._groups.get(group_id, ())))
-
     def publish_droppable(self, group_id: int, blob: SharedFrames, but: Collection[int]) -> None:
-        """Hand frames that may be lost to everybody who hears the group but these users, where nothing else waits."""
-        for subscriber in self._groups.get(group_id, ()):
+        """Hand frames that may be lost to everybody here who hears the group but these users, where nothing else waits."""
+        feed = self._feeds.get(group_id)
+        for subscriber in feed.audience if feed is not None else ():
             if subscriber.user_id not in but:
                 subscriber.put_hint(blob)
 
     def publish_droppable_to_user(self, user_id: int, blob: SharedFrames) -> None:
-        """Hand frames that may be lost to all connections of a user, where nothing else waits."""
-        for subscriber, attached in self._users.get(user_id, {}).items():
-            if attached is not None:
+        """Hand frames that may be lost to the user's connections here, where nothing else waits."""
+        for subscriber, place in self._users.get(user_id, {}).items():
+            if place.groups is not None:
                 subscriber.put_hint(blob)
+
+    # Who is here.
+
+    def users(self) -> Iterable[int]:
+        """The users who have a connection here."""
+        return self._users.keys()
+
+    def connections(self, user_id: int) -> list[Subscriber]:
+        """The user's connections here."""
+        return list(self._users.get(user_id, ()))
+
+    def group_count(self, subscriber: Subscriber) -> int:
+        """How many groups a connection hears; 0 until it is attached."""
+        place = self._users.get(subscriber.user_id, {}).get(subscriber)
+        return 0 if place is None else len(place.groups or ())
+
+    def is_online(self, user_id: int) -> bool:
+        """Whether the user has a connection here."""
+        return user_id in self._users
+
+    def hears(self, user_id: int, group_id: int) -> bool:
+        """Whether a connection of the user hears the group here, which is to say that they are in it."""
+        return any(
+            place.groups is not None and group_id in place.groups for place in self._users.get(user_id, {}).values()
+        )
+
+    def audience(self, group_id: int) -> list[int]:
+        """The users who hear the group here."""
+        feed = self._feeds.get(group_id)
+        return [] if feed is None else list(dict.fromkeys(each.user_id for each in (*feed.audience, *feed.entering)))

@@ -8,28 +8,20 @@ and was slower in all six cells on two cores.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 import attrs
 import trio
 
-from chatsrv.bus import LocalBus, SharedFrames
+from chatsrv.bus import LocalBus
 from chatsrv.clock import Clock
-from chatsrv.groups.wire import event_of, personal_event_of
+from chatsrv.groups.parcel_maker import ParcelMaker
 from chatsrv.log import Log
 from chatsrv.metrics import Metrics
-from chatsrv_protocol import encode, limits
+from chatsrv_protocol import limits
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.groups.models import (
-    Effect,
-    EventRecord,
-    MemberJoined,
-    MemberLeft,
-    MembershipLimits,
-    UserEvent,
-    VariedRecord,
-)
+from chatsrv_storage.groups.models import MembershipLimits
 from chatsrv_storage.groups.transaction import DEFAULT_LIMITS, Accepted, AnyCommand, Batched, Command, Outcome
 from chatsrv_storage.interface import Storage
 from chatsrv_storage.messages.bulk_post import GroupJob
@@ -46,17 +38,11 @@ def _nobody(_group_id: int) -> None:
     """Nobody wants to know that a group changed."""
 
 
-def _kind_of(thing: AnyCommand | Batched | Effect) -> str:
-    """What the log says of a command or an effect: never what somebody said."""
-    detail = ""
-    if isinstance(thing, Command):
-        detail = thing.script.run.__qualname__
-    elif isinstance(thing, (EventRecord, UserEvent)):
-        detail = thing.kind
-    return f"{type(thing).__name__} {detail}".strip()
+def _kind_of(command: AnyCommand | Batched) -> str:
+    """What the log says of a command: never what somebody said."""
+    detail = command.script.run.__qualname__ if isinstance(command, Command) else ""
+    return f"{type(command).__name__} {detail}".strip()
 
-
-E = TypeVar("E", bound=Effect)
 
 OnOutcome = Callable[[Outcome], None]
 
@@ -203,6 +189,7 @@ class Channels:
         self.log = log
         self.on_change: Final = on_change
         self.metrics: Final = metrics
+        self._parcels = ParcelMaker(log)
         self._nursery = nursery
         self._channels: dict[int, _Channel] = {}
 
@@ -259,67 +246,7 @@ class Channels:
             await trio.sleep(0.01)
 
     def publish_outcomes(self, group_id: int, outcomes: Sequence[Outcome]) -> None:
-        """Fan out what followed, in order. A blob ends where the audience changes, and at the bound of a batch."""
-        frames: list[bytes] = []
-        size = 0
-
-        def flush() -> None:
-            nonlocal size
-            if frames:
-                self.bus.publish(group_id, SharedFrames(b"".join(frames), len(frames)))
-                frames.clear()
-                size = 0
-
-        self._hold_back_newcomers(group_id, outcomes)
-        for outcome in outcomes:
-            if not isinstance(outcome, Accepted):
-                continue
-            for effect in outcome.effects:
-                if isinstance(effect, EventRecord):
-                    frame = self._encoded(event_of, effect)
-                    if size + len(frame) > limits.MAX_BATCH_BYTES:
-                        flush()
-                    frames.append(frame)
-                    size += len(frame)
-                    continue
-                flush()
-                if isinstance(effect, VariedRecord):
-                    self._publish_varied(group_id, effect)
-                    continue
-                if isinstance(effect, MemberJoined):
-                    self.bus.join(effect.user_id, group_id, effect.version)
-                elif isinstance(effect, MemberLeft):
-                    self.bus.part(effect.user_id, group_id, effect.version)
-                if frame := self._encoded(personal_event_of, effect):
-                    self.bus.publish_to_user(effect.user_id, SharedFrames(frame, 1))
-        flush()
-
-    def _publish_varied(self, group_id: int, effect: VariedRecord) -> None:
-        frame = self._encoded(event_of, effect.record)
-        others = [(users, self._encoded(event_of, record)) for users, record in effect.variants]
-        if frame and all(other for _, other in others):
-            variants = {user_id: SharedFrames(other, 1) for users, other in others for user_id in users}
-            self.bus.publish_split(group_id, SharedFrames(frame, 1), variants)
-
-    def _encoded(self, make: Callable[[E], object], effect: E) -> bytes:
-        """The event of an effect as a frame; nothing where it cannot be made."""
-        try:
-            return encode(make(effect))
-        except Exception:  # a bug must not end the server; what is stored is stored, and who sees the gap fetches it
-            self.log.exception("an event cannot be told", effect=_kind_of(effect))
-            return b""
-
-    def _hold_back_newcomers(self, group_id: int, outcomes: Sequence[Outcome]) -> None:
-        """Who joins in this batch hears nothing of it from before they did.
-
-        A login that read its memberships between the commit and now is attached already.
-        """
-        first: dict[int, bool] = {}
-        for outcome in outcomes:
-            if isinstance(outcome, Accepted):
-                for effect in outcome.effects:
-                    if isinstance(effect, (MemberJoined, MemberLeft)):
-                        first.setdefault(effect.user_id, isinstance(effect, MemberJoined))
-        for user_id, joined in first.items():
-            if joined:
-                self.bus.detach(user_id, group_id)
+        """Tell what followed, in order, to who hears the group on any node."""
+        effects = [effect for outcome in outcomes if isinstance(outcome, Accepted) for effect in outcome.effects]
+        if effects:
+            self.bus.tell(self._parcels.of_effects(group_id, effects))

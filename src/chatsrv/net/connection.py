@@ -348,7 +348,7 @@ class ClientConnection:
         self._scope.cancel()
 
     async def log_in(self, actor: Actor, session_id: int) -> int:
-        """Take a place on the bus and hear the user's groups: register, read, read again if it moved, attach.
+        """Take a place on the bus and hear the user's groups: register, read, attach, and again if the list of groups moved.
 
         Registered first, so that a removal, or the end of the session, that comes after the read finds this
         connection. Raises Refusal where the session ended meanwhile.
@@ -360,16 +360,15 @@ class ClientConnection:
         try:
             while True:
                 changes = services.presence.block_changes
-                (version, group_ids), blocked = await services.storage.look_up(
+                (version, heads), blocked = await services.storage.look_up(
                     lambda conn: (memberships(conn, actor.user_id, session_id), blocked_by(conn, actor.user_id))
                 )
                 if self._ended is not None:
                     raise Refusal(self._ended, "the connection was ended meanwhile")
                 if services.presence.block_changes != changes:
                     continue
-                if services.bus.version_of(actor.user_id) <= version:
+                if services.bus.attach(self, heads, version):
                     services.presence.set_blocks(actor.user_id, blocked)
-                    services.bus.attach(self, group_ids)
                     return version
         except BaseException:
             services.bus.unregister(self)

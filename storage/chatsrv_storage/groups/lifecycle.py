@@ -115,8 +115,8 @@ LEAVE: Final = Script(GroupChange, _leave)
 """The actor leaves; with the last member the group ends. Replies GroupChange."""
 
 
-def memberships(conn: SqlConnection, user_id: int, session_id: int) -> tuple[int, list[int]]:
-    """(the user's version, the groups they are in): what a connection of this session attaches to.
+def memberships(conn: SqlConnection, user_id: int, session_id: int) -> tuple[int, dict[int, int]]:
+    """(the user's version, the head of each group they are in): what a connection of this session attaches to.
 
     Raises Refusal where the session has ended: read after the connection is registered, so that an end that comes
     later finds the connection.
@@ -128,8 +128,17 @@ def memberships(conn: SqlConnection, user_id: int, session_id: int) -> tuple[int
     if row is None:
         raise Refusal("session_ended", "this session has ended: log in with your name and password", "token")
     (version,) = row
-    rows = conn.execute("select group_id from group_member where user_id = ? and role > 0", (user_id,)).fetchall()
-    return version, [row[0] for row in rows]
+    return version, heads_of(conn, user_id)
+
+
+def heads_of(conn: SqlConnection, user_id: int) -> dict[int, int]:
+    """The groups of a user, and the seq of the last event of each."""
+    rows = conn.execute(
+        "select m.group_id, g.seq from group_member m join chat_group g on g.id = m.group_id"
+        " where m.user_id = ? and m.role > 0",
+        (user_id,),
+    )
+    return dict(rows)
 
 
 @attrs.frozen(slots=True)

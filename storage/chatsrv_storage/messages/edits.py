@@ -5,7 +5,7 @@ from typing import Final
 
 from chatsrv_storage.accounts.profiles import blocking
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.models import Actor, EventData, EventRecord, VariedRecord
+from chatsrv_storage.groups.models import Actor, EventData, EventRecord
 from chatsrv_storage.groups.permissions import Operation, allow, least_role, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script, stored_message
 from chatsrv_storage.interface import SqlConnection
@@ -16,8 +16,8 @@ from chatsrv_storage.messages.message_content import (
     find,
     hidden_from,
     members_blocking,
-    resolve_references,
     rewrite,
+    varied,
 )
 from chatsrv_storage.replies import GroupChange, StoredMessage
 from chatsrv_storage.row_checksums import checksum_of
@@ -162,18 +162,9 @@ def _said(
 
 
 def _show(turn: GroupTransaction, record: EventRecord, of: int, hidden: frozenset[int], calls: EventData) -> None:
-    """Tell the audience of an event that speaks of the message `of`, with nothing of it for those it is `hidden` from, and
-    with no call of everybody for those who block its sender.
-    """
+    """Tell the audience of an event that speaks of the message `of`, and calls these."""
     deaf = members_blocking(turn.conn, turn.group_id, record.sender_id) if "all" in calls else frozenset[int]()
-    shown = resolve_references(turn.conn, record, 0, 0)
-    variants: list[tuple[frozenset[int], EventRecord]] = []
-    for users, visible_from in ((hidden - deaf, of), (deaf - hidden, 0), (hidden & deaf, of)):
-        if users:  # all of them get the same
-            variant = resolve_references(turn.conn, record, visible_from, min(users))
-            if variant != shown:
-                variants.append((users, variant))
-    turn.replace_effect(record, VariedRecord(shown, tuple(variants)) if variants else shown)
+    turn.replace_effect(record, varied(turn.conn, record, of, hidden, deaf))
 
 
 def edit(

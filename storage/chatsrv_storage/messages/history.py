@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from chatsrv_storage.groups.group_state import both_states
-from chatsrv_storage.groups.models import Actor, EventRecord, checksum, message_checksum
+from chatsrv_storage.groups.models import Actor, EventRecord, VariedRecord, checksum, message_checksum
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
-from chatsrv_storage.messages.message_content import EXCERPT, resolve_references
+from chatsrv_storage.messages.message_content import EXCERPT, as_told, resolve_references
 from chatsrv_storage.replies import NoReply
 
 SELECT: Final = (
@@ -92,6 +92,14 @@ def catch_up(
             last = found[-1].seq if more else head
         progress.append((group_id, min(last, head), head))
     return records, progress
+
+
+def read_again(
+    conn: SqlConnection, group_id: int, after: int, before: int, limit: int
+) -> list[EventRecord | VariedRecord]:
+    """At most `limit` events between the two seqs, as their commits told them to the members of now."""
+    rows = conn.execute(f"{SELECT} limit ?", (group_id, after, before, limit)).fetchall()
+    return [as_told(conn, record_of(row)) for row in rows]
 
 
 def mark_read(seq: int) -> Script[NoReply]:

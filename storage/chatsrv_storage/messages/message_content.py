@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.models import EventData, EventRecord, dump, message_checksum
+from chatsrv_storage.groups.models import EventData, EventRecord, VariedRecord, dump, message_checksum
 from chatsrv_storage.interface import SqlConnection
 
 EXCERPT: Final = 200
@@ -143,3 +143,31 @@ def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: i
         quote = [data["reply"], sender_id, sender, excerpt, edited_seq]
         return attrs.evolve(record, data={**data, "quote": quote})
     return record
+
+
+def as_told(conn: SqlConnection, record: EventRecord) -> EventRecord | VariedRecord:
+    """A stored event as the audience learns of it, by who is in the group now."""
+    data = record.data or {}
+    of = data.get("of") if record.kind == "edited" else data.get("reply")
+    calls = data
+    if record.kind == "edited":
+        _, _, _, calls = _now(conn, record.group_id, data["of"])
+    hidden = frozenset[int]() if of is None else hidden_from(conn, record.group_id, of)
+    deaf = members_blocking(conn, record.group_id, record.sender_id) if "all" in calls else frozenset[int]()
+    return varied(conn, record, of or 0, hidden, deaf)
+
+
+def varied(
+    conn: SqlConnection, record: EventRecord, of: int, hidden: frozenset[int], deaf: frozenset[int]
+) -> EventRecord | VariedRecord:
+    """An event that speaks of the message `of`, with nothing of it for those it is `hidden` from, and with no call of
+    everybody for those who are `deaf` to its sender, since they block them.
+    """
+    shown = resolve_references(conn, record, 0, 0)
+    variants: list[tuple[frozenset[int], EventRecord]] = []
+    for users, visible_from in ((hidden - deaf, of), (deaf - hidden, 0), (hidden & deaf, of)):
+        if users:  # all of them get the same
+            variant = resolve_references(conn, record, visible_from, min(users))
+            if variant != shown:
+                variants.append((users, variant))
+    return VariedRecord(shown, tuple(variants)) if variants else shown

@@ -1,0 +1,93 @@
+"""One group on one node: which event was told last, who hears it, and what waits for an event that is missing.
+
+An event is told after all before it, and once. Changes of the audience are events like others, so nobody hears what comes
+after their removal: whatever the bus between the nodes loses, doubles, delays or reorders, and whoever commits. With one
+node nothing is ever missing but what was told between a login's read and its place here.
+
+A connection comes with the head that its login read, and hears only what is after it. A login is asked to read again where
+its user left or joined a group meanwhile (local.py), or where it read less than the feed began with. Let r remove X, and s be
+an event after r. X hears s only with a place whose head h was read while X was a member, so h < r, and the feed began with at
+most h: so this feed tells r, or has told it. If it did before the login was known to the bus, r was committed before the
+login read, and h >= r. If it did between the two, the login reads again. If it will, X is taken out before s. Nothing in
+this needs time, the bus, or who committed.
+
+To ask for a head that is not behind the feed, as it was planned, would keep logins out of a group in which events follow
+each other faster than the storage is read.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from chatsrv.bus.interface import SharedFrames, Subscriber
+from chatsrv.bus.parcels import Parcel
+
+MAX_WAITING: Final = 500
+"""Parcels of a group that wait for one before them; what comes besides is read from the database."""
+
+
+class Feed:
+    """Plain data of one group, which the bus changes between two awaits."""
+
+    __slots__ = ("_waiting", "applied", "audience", "began", "entering")
+
+    def __init__(self, applied: int) -> None:
+        self.began = applied
+        """The seq with which it began: what was told before that, it does not know."""
+        self.applied = applied
+        """The seq of the event that was told last."""
+        self.audience: dict[Subscriber, Callable[[SharedFrames], None]] = {}
+        """Who hears it, and where they take events: one call for each delivery, and not one more."""
+        self.entering: dict[Subscriber, int] = {}
+        """Who hears it once this event was told: their login read a head that is not told yet."""
+        self._waiting: dict[int, Parcel] = {}
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody hears the group here."""
+        return not self.audience and not self.entering
+
+    @property
+    def missing(self) -> tuple[int, int] | None:
+        """(after, before): the seqs between the two are waited for; None where nothing is."""
+        return (self.applied, min(self._waiting)) if self._waiting else None
+
+    def keep(self, parcel: Parcel) -> bool:
+        """Keep a parcel that comes too early; whether it does. What does not fit is found missing later."""
+        if parcel.first <= self.applied + 1:
+            return False
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting.setdefault(parcel.first, parcel)
+        return True
+
+    def next_due(self) -> Parcel | None:
+        """A parcel that waited and whose turn it is."""
+        if not self._waiting:
+            return None
+        first = min(self._waiting)
+        return self._waiting.pop(first) if first <= self.applied + 1 else None
+
+    def enter(self, subscriber: Subscriber, head: int) -> int:
+        """Let a connection hear what comes after `head`, or after what was told already; answers after which."""
+        if head > self.applied:
+            self.entering[subscriber] = head
+            return head
+        self.audience[subscriber] = subscriber.put_event
+        return self.applied
+
+    def admit(self, seq: int) -> None:
+        """Those who wait for an event up to `seq` are in the audience from here on."""
+        for subscriber in [each for each, head in self.entering.items() if head <= seq]:
+            del self.entering[subscriber]
+            self.audience[subscriber] = subscriber.put_event
+
+    def advance(self, seq: int) -> None:
+        """All events up to `seq` are told."""
+        if seq > self.applied:
+            self.applied = seq
+            if self.entering:
+                self.admit(seq)
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """This connection does not hear the group any more."""
+        self.audience.pop(subscriber, None)
+        self.entering.pop(subscriber, None)
