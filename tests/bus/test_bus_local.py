@@ -150,6 +150,20 @@ def test_what_let_somebody_in_before_their_login_does_not_do_so_again() -> None:
     assert ann.heard == []
 
 
+def test_what_let_somebody_in_does_not_do_so_again_after_they_left() -> None:
+    bus = LocalBus()
+    ann = listen(bus, 1)
+    for parcel in (
+        joined(10, 4, 1, version=1),
+        event(10, 5),
+        left(10, 6, 1),
+        joined(10, 4, 1, version=1),
+        event(10, 5),
+    ):
+        bus.take(parcel)
+    assert seqs(ann.heard) == [5]
+
+
 def test_what_comes_early_waits_and_what_comes_twice_is_dropped() -> None:
     bus = LocalBus()
     gaps: list[int] = []

@@ -26,14 +26,19 @@ class _Place:
         self._newest = max(self._newest, version)
 
     def note_left(self, group_id: int, seq: int) -> None:
-        """The user left a group during the login."""
-        self._left = {**(self._left or {}), group_id: seq}
+        """The user left a group with this event; what let them go before may be told later, where nobody heard the group."""
+        left = self._left or {}
+        self._left = {**left, group_id: max(seq, left.get(group_id, 0))}
+
+    def may_join(self, group_id: int, seq: int, version: int) -> bool:
+        """Whether this event lets the connection hear a group: not what its login knew of, or what they left since."""
+        groups, left = self.groups or {}, self._left or {}
+        return version > self.version and group_id not in groups and left.get(group_id, 0) < seq
 
     def is_current(self, heads: Mapping[int, int], version: int) -> bool:
-        """Whether what was read holds all that was noted; forgets the notes."""
-        newest, left = self._newest, self._left or {}
-        self._newest, self._left = 0, None
-        return newest <= version and all(seq <= heads.get(group_id, seq) for group_id, seq in left.items())
+        """Whether what was read holds all that was noted."""
+        left = self._left or {}
+        return self._newest <= version and all(seq <= heads.get(group_id, seq) for group_id, seq in left.items())
 
     def set_groups(self, groups: dict[int, int], version: int) -> None:
         """The login is done, or its groups were read again."""
@@ -218,7 +223,7 @@ class LocalBus:
         for subscriber, place in self._users.get(item.user_id, {}).items():
             if place.groups is None:
                 place.note_joined(item.version)
-            elif item.version > place.version and group_id not in place.groups:
+            elif place.may_join(group_id, item.seq, item.version):
                 self._feeds[group_id] = feed
                 place.groups[group_id] = item.seq
                 feed.audience[subscriber] = subscriber.put_event
@@ -231,6 +236,7 @@ class LocalBus:
             if place.groups is None:
                 place.note_left(group_id, item.seq)
             elif place.groups.get(group_id, item.seq) < item.seq:
+                place.note_left(group_id, item.seq)
                 del place.groups[group_id]
                 self._leave(subscriber, group_id)
 
