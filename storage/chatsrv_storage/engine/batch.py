@@ -139,7 +139,7 @@ def run_jobs(
     `least_together`: how many neighbours of a kind are worth the call for all of them.
     """
     outcomes: list[AnyOutcome] = []
-    for together, run in groupby(jobs, key=_together):
+    for together, run in groupby(jobs, key=bulk_runner_of):
         neighbours = list(run)
         if len(neighbours) < least_together:
             together = None
@@ -147,7 +147,8 @@ def run_jobs(
     return outcomes
 
 
-def _together(job: AnyJob) -> BulkRunner | None:
+def bulk_runner_of(job: AnyJob) -> BulkRunner | None:
+    """What the job offers to run neighbours of its kind in one call; None for most."""
     return getattr(job, "run_together", None)
 
 

@@ -17,18 +17,21 @@ A job may so run more than once. It changes nothing but the database, and a grou
 
 import math
 import time
+import traceback
 from collections.abc import Sequence
 from typing import Final
 
 import psycopg
-from outcome import Error
+from outcome import Error, Value
 
 from chatsrv_storage.engine.batch import (
     DEFERRED,
     AnyOutcome,
     BatchResult,
+    ErrorSeverity,
     Report,
     TransactionLost,
+    bulk_runner_of,
     fatal,
     report_to_logging,
     run_jobs,
@@ -134,17 +137,23 @@ class LaneRunner:
                     return [Error(StorageUnavailable()) for _ in entries]
                 wait_before_retry()
 
-    def _once(self, lane: Lane, entries: Sequence[Entry]) -> list[AnyOutcome]:
-        """Run the jobs in one transaction. Raises psycopg.Error where nothing of them is stored."""
+    def _once(self, lane: Lane, entries: Sequence[Entry], *, careful: bool = False) -> list[AnyOutcome]:
+        """Run the jobs in one transaction. Raises psycopg.Error where nothing of them is stored.
+
+        `careful`: each in a savepoint also where they are one call, since something was raised in it.
+        """
         self.busy_since = time.monotonic()
         try:
             connection = lane.connection()
             try:
-                outcomes = self._run_unlocked(lane, connection, entries)
+                outcomes = self._run_unlocked(lane, connection, entries, careful)
             except BaseException:
                 if connection.in_transaction and not connection.is_broken:
                     connection.execute("ROLLBACK")
                 raise
+            if outcomes is None:
+                connection.execute("ROLLBACK")
+                return self._once(lane, entries, careful=True)
             if not connection.in_transaction:
                 raise TransactionLost("a job ended its transaction")
             try:
@@ -167,8 +176,13 @@ class LaneRunner:
         finally:
             self.busy_since = None
 
-    def _run_unlocked(self, lane: Lane, connection: PostgresConnection, entries: Sequence[Entry]) -> list[AnyOutcome]:
-        """Lock the groups that nobody else has, or that were waited for before, and run the jobs of those."""
+    def _run_unlocked(
+        self, lane: Lane, connection: PostgresConnection, entries: Sequence[Entry], careful: bool
+    ) -> list[AnyOutcome] | None:
+        """Lock the groups that nobody else has, or that were waited for before, and run the jobs of those.
+
+        None where something was raised and there is no savepoint before it.
+        """
         groups = [_group_of(entry.job) for entry in entries]
         patient = len(entries) == 1
         held = lane.begin(
@@ -184,7 +198,13 @@ class LaneRunner:
             ],
         )
         jobs: list[AnyJob] = [entry.job for entry, group in zip(entries, groups, strict=True) if group not in held]
-        ran = iter(self._run_jobs(lane, connection, jobs))
+        if not careful and _is_one_call(jobs):
+            outcomes = _run_in_one_call(connection, jobs)
+            if outcomes is None:
+                return None
+        else:
+            outcomes = self._run_jobs(lane, connection, jobs)
+        ran = iter(outcomes)
         return [DEFERRED if group in held else next(ran) for group in groups]
 
     def _run_jobs(self, lane: Lane, connection: PostgresConnection, jobs: Sequence[AnyJob]) -> list[AnyOutcome]:
@@ -222,6 +242,28 @@ class LaneRunner:
             if committed is None:
                 raise CommitUnknown("the lane was taken over while the outcome of a COMMIT was asked for")
             return committed
+
+
+def _is_one_call(jobs: Sequence[AnyJob]) -> bool:
+    if len(jobs) < 2:
+        return bool(jobs)
+    runners = {bulk_runner_of(job) for job in jobs}
+    return len(runners) == 1 and None not in runners
+
+
+def _run_in_one_call(connection: PostgresConnection, jobs: Sequence[AnyJob]) -> list[AnyOutcome] | None:
+    """The outcomes of jobs that are one call, without a savepoint, which takes two round trips; None if anything was raised.
+
+    Raises where the whole transaction is beyond saving.
+    """
+    run_all = bulk_runner_of(jobs[0])
+    try:
+        return [Value(value) for value in ([jobs[0](connection)] if run_all is None else run_all(connection, jobs))]
+    except BaseException as error:
+        if severity(error) is ErrorSeverity.FATAL:
+            raise
+        traceback.clear_frames(error.__traceback__)
+        return None
 
 
 def _group_of(job: AnyJob) -> int | None:
