@@ -1,18 +1,21 @@
 /** Where one writes: the draft, attachments, and what Enter does. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Group } from "../../client/protocol.gen.ts";
+import type { Group, Id } from "../../client/protocol.gen.ts";
 import { RefusedError } from "../../client/errors.ts";
 import { Icon } from "../parts/icons.tsx";
 import { AttachmentChip } from "../parts/pending.tsx";
 import { plain } from "../parts/stranger_text.tsx";
 import { sendText } from "../state/chats.ts";
 import { draftOf, keepDraft } from "../state/drafts.ts";
+import { learnMembers, mentionable } from "../state/members.ts";
+import { forgetChosen, mentionsIn } from "../state/mentions.ts";
 import { NoMicrophone, record, type Recording } from "../state/recorder.ts";
 import type { MessageRow } from "../state/rows.ts";
 import { connection } from "../state/session.ts";
 import { typed } from "../state/typing.ts";
 import { attach, attachmentsOf, sendAlone, sendAttachments } from "../state/uploads.ts";
 import { errorText, words } from "../words/index.ts";
+import { MENTION_LIST_ID, MentionList, optionId, useMentions } from "./mention_list.tsx";
 import { RecordingBar } from "./recording_bar.tsx";
 
 /** Safari ends a composition just before the Enter that ended it. */
@@ -36,7 +39,7 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
   const { value: say } = words;
   const groupId = group.group_id;
   const box = useRef<HTMLTextAreaElement>(null);
-  const picker = useRef<HTMLInputElement>(null);
+  const fileInput = useRef<HTMLInputElement>(null);
   const compositionEnd = useRef(-Infinity);
   const [failure, setFailure] = useState("");
   const [recording, setRecording] = useState<Recording | null>(null);
@@ -52,12 +55,28 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
     if (box.current) box.current.value = text;
     fit();
   };
+  const keep = (): void => {
+    if (task?.kind !== "edit") keepDraft(groupId, box.current?.value ?? "");
+    fit();
+  };
+  const picker = useMentions(
+    group,
+    () => box.current?.value.slice(0, box.current.selectionStart) ?? "",
+    (typedLength, name) => {
+      const caret = box.current?.selectionStart ?? 0;
+      box.current?.setRangeText(`${name} `, caret - typedLength, caret, "end");
+      keep();
+    },
+  );
   useEffect(() => {
     setText(draftOf(groupId));
     if (matchMedia("(hover: hover)").matches) box.current?.focus();
   }, [groupId]);
   useEffect(() => {
-    if (task?.kind === "edit") setText(task.row.text);
+    if (task?.kind === "edit") {
+      setText(task.row.text);
+      void learnMembers(group); // so that its mentions are found again
+    }
     if (task) box.current?.focus();
   }, [task]);
 
@@ -69,22 +88,31 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
     const text = box.current?.value ?? "";
     setFailure("");
     if (task?.kind === "edit") {
-      if (text.trim()) connection.change("Edit", { group_id: groupId, of: task.row.seq, text }).catch(showFailure);
+      if (text.trim()) connection.change("Edit", { group_id: groupId, of: task.row.seq, text, ...mentionsAfterEdit(task.row, text) }).catch(showFailure);
       return finishTask();
     }
     const hasFiles = files.some((file) => !file.outboxKey);
     if (!text.trim() && !hasFiles) return;
     try {
-      const extra = task ? { reply_to: task.row.seq } : null;
+      const called = mentionsIn(group, text);
+      const calls = called.mentions.length > 0 || called.mention_all;
+      const extra = task || calls ? { ...(task && { reply_to: task.row.seq }), ...(calls && called) } : null;
       if (hasFiles) sendAttachments(groupId, text.trim() ? text : "", extra);
       else sendText(groupId, text, extra);
     } catch (error) {
       return showFailure(error);
     }
     keepDraft(groupId, "");
+    forgetChosen(groupId);
     if (task) onTaskDone();
     setText("");
     box.current?.focus();
+  };
+  /** Those it mentioned stay mentioned where nobody knows their names here. */
+  const mentionsAfterEdit = (row: MessageRow, text: string): { mentions?: Id[]; mention_all?: boolean } => {
+    const before = row.extra?.mentions ?? [];
+    if (before.length && !mentionable(groupId).length) return {};
+    return mentionsIn(group, text);
   };
   const showFailure = (error: unknown): void => setFailure(error instanceof RefusedError ? errorText(error.code, error.message) : String(error));
 
@@ -104,11 +132,13 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
     }
   };
 
+  const isComposition = (event: KeyboardEvent): boolean =>
+    event.isComposing || event.keyCode === 229 || performance.now() - compositionEnd.current < COMPOSITION_MS;
   const onKeyDown = (event: KeyboardEvent): void => {
+    if (!isComposition(event) && picker.onKeyDown(event)) return;
     if (event.key === "Escape" && task) return finishTask();
     if (event.key !== "Enter" || event.shiftKey) return;
-    const isComposing = event.isComposing || event.keyCode === 229 || performance.now() - compositionEnd.current < COMPOSITION_MS;
-    if (isComposing || matchMedia("(pointer: coarse)").matches) return;
+    if (isComposition(event) || matchMedia("(pointer: coarse)").matches) return;
     event.preventDefault();
     submit();
   };
@@ -149,13 +179,14 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
           {failure}
         </p>
       )}
+      <MentionList picker={picker} />
       {recording && <RecordingBar recording={recording} onSend={sendRecording} onDiscard={() => setRecording(null)} />}
       <div class="composer-line" hidden={recording !== null}>
-        <button type="button" class="icon-button" aria-label={say.attach} onClick={() => picker.current?.click()}>
+        <button type="button" class="icon-button" aria-label={say.attach} onClick={() => fileInput.current?.click()}>
           <Icon name="attach" />
         </button>
         <input
-          ref={picker}
+          ref={fileInput}
           type="file"
           multiple
           hidden
@@ -177,10 +208,14 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
           aria-label={say.message}
           placeholder={say.message}
           onInput={() => {
-            if (task?.kind !== "edit") keepDraft(groupId, box.current?.value ?? "");
+            keep();
             typed(groupId);
-            fit();
+            picker.look();
           }}
+          aria-autocomplete="list"
+          aria-controls={picker.offers.length ? MENTION_LIST_ID : undefined}
+          aria-activedescendant={picker.offers.length ? optionId(picker.active) : undefined}
+          onClick={picker.look}
           onKeyDown={onKeyDown}
           onPaste={onPaste}
           onCompositionEnd={() => (compositionEnd.current = performance.now())}

@@ -1,27 +1,18 @@
 /** A group from inside: who is in it, what I may do to them, invites, requests to join, and the ways out. */
 import { useEffect, useState } from "preact/hooks";
 import { RefusedError } from "../../client/errors.ts";
-import type { Group, Id, JoinRequest, Member } from "../../client/protocol.gen.ts";
+import type { Group, JoinRequest, Member } from "../../client/protocol.gen.ts";
 import { may } from "../../client/rights.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { plain } from "../parts/stranger_text.tsx";
 import { inviteLink } from "../state/invites.ts";
+import { fetchMembers } from "../state/members.ts";
 import { connection, me } from "../state/session.ts";
 import { errorText, words } from "../words/index.ts";
 
 const HOUR_MS = 3_600_000;
 const ADMIN = 2;
-
-async function allMembers(group_id: Id): Promise<Member[]> {
-  const all: Member[] = [];
-  for (let more = true; more; ) {
-    const page = await connection.request("ListMembers", { group_id, after: all.at(-1)?.user_id ?? ("0" as Id) });
-    all.push(...page.members);
-    more = page.more && page.members.length > 0;
-  }
-  return all;
-}
 
 export function GroupDialog({ group, onClose }: { group: Group; onClose(): void }) {
   const { group: say, failed } = words.value;
@@ -32,7 +23,7 @@ export function GroupDialog({ group, onClose }: { group: Group; onClose(): void 
   const [link, setLink] = useState("");
   const [note, setNote] = useState("");
   const load = async (): Promise<void> => {
-    setMembers(await allMembers(group_id));
+    setMembers(await fetchMembers(group_id));
     if (may("ADMIT", group)) setRequests((await connection.request("ListJoinRequests", { group_id })).requests);
   };
   const run = (act: () => Promise<unknown>) => (): void => {

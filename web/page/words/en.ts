@@ -18,6 +18,8 @@ export const en = {
   choose: "Choose a chat",
   unread: (count: number) => many(count, "unread message", "unread messages"),
   mentioned: "You were mentioned",
+  mention: "Whom to mention",
+  everybody: "all",
   quiet: "quiet",
   quietChat: "Quiet: no badge in the title",
   draft: "Draft:",

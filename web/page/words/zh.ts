@@ -18,6 +18,8 @@ export const zh: Words = {
   choose: "选择一个聊天",
   unread: (count) => `${count} 条未读`,
   mentioned: "有人@你",
+  mention: "提到谁",
+  everybody: "所有人",
   quiet: "免打扰",
   quietChat: "免打扰：不计入标题",
   draft: "草稿：",
