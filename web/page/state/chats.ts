@@ -22,6 +22,12 @@ export const outboxEntries = signal<readonly OutboxEntry[]>([]);
 /** Called with each event outside all sequences. */
 export const personalListeners: ((event: Event) => void)[] = [];
 
+/** Call `listener` with each such event until the function that this answers is called. */
+export function onPersonalEvent(listener: (event: Event) => void): () => void {
+  personalListeners.push(listener);
+  return () => void personalListeners.splice(personalListeners.indexOf(listener), 1);
+}
+
 const conversations = new Map<Id, Conversation>();
 let outbox: Outbox | null = null;
 
@@ -58,7 +64,7 @@ export const sync = new Sync(connection, {
     if (conversation && group) void conversation.loadNewest(group);
   },
   personalEvent: (event) => {
-    for (const listener of personalListeners) listener(event);
+    for (const listener of [...personalListeners]) listener(event);
   },
 });
 

@@ -107,6 +107,15 @@ function update(key: number, change: Partial<Attachment>): void {
   attachments.value = attachments.value.map((attachment) => (attachment.key === key ? { ...attachment, ...change } : attachment));
 }
 
+/** Upload a picture for a profile or a group; answers the medium's id. Throws an Error with the server's sentence. */
+export async function uploadMedium(file: File): Promise<Id> {
+  const headers = { "Upload-Name": encodeURIComponent(file.name || "file"), "Idempotency-Key": crypto.randomUUID() };
+  const response = await fetch("/media", { method: "POST", headers, body: file });
+  const answer = (await response.json()) as { id?: string; message?: string };
+  if (!response.ok || !answer.id) throw new Error(answer.message ?? String(response.status));
+  return answer.id as Id;
+}
+
 function upload(key: number, file: File): void {
   const request = new XMLHttpRequest();
   request.open("POST", "/media");

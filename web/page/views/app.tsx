@@ -86,9 +86,13 @@ function StatusBar() {
 function InviteOutcome() {
   const outcome = inviteOutcome.value;
   if (!outcome) return null;
+  const { joinWaiting, joinDeclined } = words.value;
+  let text: string;
+  if (outcome.kind === "refused") text = errorText(outcome.error.code, outcome.error.message);
+  else text = outcome.kind === "waiting" ? joinWaiting : joinDeclined(plain(outcome.name));
   return (
     <p class="status-bar" role="status">
-      {outcome.kind === "waiting" ? words.value.joinWaiting : errorText(outcome.error.code, outcome.error.message)}{" "}
+      {text}{" "}
       <button type="button" class="link" onClick={() => (inviteOutcome.value = null)}>
         {words.value.close}
       </button>

@@ -6,10 +6,12 @@ import { may } from "../../client/rights.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { plain } from "../parts/stranger_text.tsx";
+import { onPersonalEvent } from "../state/chats.ts";
 import { inviteLink } from "../state/invites.ts";
 import { fetchMembers } from "../state/members.ts";
 import { connection, me } from "../state/session.ts";
 import { errorText, words } from "../words/index.ts";
+import { GroupSettings } from "./group_settings.tsx";
 
 const HOUR_MS = 3_600_000;
 const ADMIN = 2;
@@ -21,6 +23,7 @@ export function GroupDialog({ group, onClose }: { group: Group; onClose(): void 
   const [requests, setRequests] = useState<JoinRequest[]>([]);
   const [filter, setFilter] = useState("");
   const [link, setLink] = useState("");
+  const [invites, setInvites] = useState(0);
   const [note, setNote] = useState("");
   const load = async (): Promise<void> => {
     setMembers(await fetchMembers(group_id));
@@ -31,7 +34,13 @@ export function GroupDialog({ group, onClose }: { group: Group; onClose(): void 
     act().then(load).catch((error: unknown) => setNote(error instanceof RefusedError ? errorText(error.code, error.message) : failed(String(error))));
   };
   useEffect(run(async () => undefined), [group_id, group.members, group.role]);
-  const invite = run(async () => setLink(inviteLink((await connection.change("MakeInvite", { group_id })).invite.code)));
+  useEffect(() => onPersonalEvent((event) => {
+    if ((event.name === "JoinRequested" || event.name === "JoinDecided") && event.body.group_id === group_id) run(async () => undefined)();
+  }), [group_id, group.role]);
+  const invite = run(async () => {
+    setLink(inviteLink((await connection.change("MakeInvite", { group_id })).invite.code));
+    setInvites((count) => count + 1);
+  });
   const end = (act: () => Promise<unknown>): void => {
     act().then(onClose, (error: unknown) => setNote(error instanceof RefusedError ? errorText(error.code, error.message) : failed(String(error))));
   };
@@ -67,6 +76,7 @@ export function GroupDialog({ group, onClose }: { group: Group; onClose(): void 
             <MemberLine key={member.user_id} group={group} member={member} run={run} />
           ))}
         </ul>
+        <GroupSettings group={group} invitesMade={invites} />
         {may("INVITE", group) && <button type="button" class="secondary" onClick={invite}>{say.makeInvite}</button>}
         {link && <label>{say.link}<input readOnly value={link} onFocus={({ currentTarget }) => currentTarget.select()} /></label>}
         {may("LEAVE", group) && !may("DISSOLVE", group) && <button type="button" class="secondary" onClick={() => confirm(say.sure) && end(() => connection.change("LeaveGroup", { group_id }))}>{say.leave}</button>}
@@ -103,7 +113,7 @@ function MemberLine({ group, member, run }: LineProps) {
       <Avatar name={member.name} id={user_id} size="small" /> <bdi>{name}{member.nickname && <small class="dim"> {plain(member.nickname)}</small>}</bdi> {role > 1 && <small class="role">{say.roles[role - 1]}</small>}
       {allowed.length > 0 && (
         <details>
-          <summary aria-label={say.actions(name)}>{words.value.more}</summary>
+          <summary aria-label={say.actions(name)}>{words.value.actions}</summary>
           {allowed.map(([label, , act]) => (
             <button type="button" class="link" key={label} onClick={run(act)}>{label}</button>
           ))}

@@ -1,27 +1,16 @@
 /** A new chat: a group by names, one person, or an invite. */
 import { lazy, Suspense } from "preact/compat";
 import { useState } from "preact/hooks";
-import { RefusedError } from "../../client/errors.ts";
 import type { Id } from "../../client/protocol.gen.ts";
+import { RefusedError } from "../../client/errors.ts";
 import { Icon } from "../parts/icons.tsx";
 import { sync } from "../state/chats.ts";
 import { panel, showChat } from "../state/navigation.ts";
-import { connection, me } from "../state/session.ts";
+import { findPeople, namesIn, NobodyCalled } from "../state/people.ts";
+import { connection } from "../state/session.ts";
 import { errorText, words } from "../words/index.ts";
 
 const FaceToFaceDialog = lazy(() => import("./face_to_face.tsx").then(({ FaceToFaceDialog }) => ({ default: FaceToFaceDialog })));
-
-class NobodyCalled extends Error {}
-
-/** The ids of people by their names. Throws NobodyCalled. */
-async function findPeople(names: string[]): Promise<Id[]> {
-  if (!names.length) return [];
-  const { people } = await connection.request("FindPeople", { names });
-  const found = new Set(people.map(({ name }) => name.toLowerCase()));
-  const missing = names.find((name) => !found.has(name.toLowerCase()));
-  if (missing) throw new NobodyCalled(missing);
-  return people.map(({ user_id }) => user_id).filter((id) => id !== me.value?.user_id);
-}
 
 async function enter(groupId: Id): Promise<void> {
   if (!sync.groups.has(groupId)) await sync.refresh();
@@ -43,7 +32,7 @@ export function NewChatPanel() {
     });
   };
   const makeGroup = onSubmit(async (field) => {
-    const members = await findPeople(field("people").split(/[\s,，、]+/).filter(Boolean));
+    const members = await findPeople(namesIn(field("people")));
     const { group_id } = await connection.change("MakeGroup", { name: field("name"), members });
     await enter(group_id);
   });
