@@ -1,6 +1,7 @@
 """The group from inside for each role: what is offered is what the table of rights allows, and it works."""
 
 from collections.abc import Generator
+from typing import Literal
 
 import attrs
 import pytest
@@ -14,7 +15,7 @@ from chatsrv_storage.groups.permissions import Operation
 ROLES = {"member": ROLE_MEMBER, "admin": ROLE_ADMIN, "owner": ROLE_OWNER}
 RULES = {"invite": ROLE_MEMBER, "pin": ROLE_ADMIN, "mention_all": ROLE_ADMIN}
 
-CONTROLS = {
+CONTROLS: dict[Operation, tuple[Literal["form", "button", "list"], str]] = {
     Operation.NICKNAME: ("form", "My name in this group"),
     Operation.ADD: ("form", "Add people"),
     Operation.INVITE: ("button", "Make an invite link"),
