@@ -19,7 +19,7 @@ def check_database(dsn: str, checks: Sequence[Check]) -> list[str]:
     try:
         connection = PostgresConnection(dsn, scans=True)
         try:
-            _require_version(connection, dsn)
+            require_version(connection, dsn)
             connection.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             problems: list[str] = []
             for check in checks:
@@ -33,7 +33,8 @@ def check_database(dsn: str, checks: Sequence[Check]) -> list[str]:
         raise unusable(dsn, error) from error
 
 
-def _require_version(connection: PostgresConnection, dsn: str) -> None:
+def require_version(connection: PostgresConnection, dsn: str) -> None:
+    """Raise DatabaseUnusable, SchemaTooNew where the database has not this program's schema."""
     newest = max(migrate.load())
     version = migrate.version_of(connection, dsn)
     if version == 0:

@@ -21,6 +21,7 @@ from chatsrv_storage.engine.migrate import load_migrations, schema_version
 from chatsrv_storage.engine.migrate import migrate as migrate_folder
 from chatsrv_storage.errors import DatabaseUnusable, FolderUnusable
 from chatsrv_storage.postgres import migrate
+from chatsrv_storage.postgres.check import require_version
 from chatsrv_storage.postgres.driver import ROWS_AT_A_TIME, PostgresConnection
 from chatsrv_storage.postgres.errors import place_of, unusable
 
@@ -74,6 +75,7 @@ def to_folder(dsn: str, folder: Path, checks: Sequence[Check]) -> dict[str, int]
     try:
         source = PostgresConnection(dsn, scans=True)
         try:
+            require_version(source, dsn)  # what a newer program keeps besides would be lost
             source.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             with hold_folder(folder) as place, explained(place.database):
                 prepare_database(place)

@@ -148,22 +148,35 @@ def remove(ctx: typer.Context, name: Name, data: Data = None, database: Database
 def backup(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.", show_default=False)],
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="The data folder.", show_default=False)],
+    data: Data = None,
+    database: Database = "",
     json: Json = False,
 ) -> None:
     """Write a verified copy of the database to any file, whether a server runs on the data folder or not.
 
-    The file must not exist yet; its mode is 0600. It holds everything but the bytes of media.
+    The file must not exist yet; its mode is 0600. It holds everything but the bytes of media. A database in PostgreSQL
+    is copied by PostgreSQL's own tools: with --database the command says which.
     """
     out = _output(ctx, json)
     path = file.absolute()
+    _require_one_place(data, database)
+    if data is None:
+        raise Failure(
+            f"The data is in PostgreSQL: make the copy with pg_basebackup, or `pg_dump --format=custom --file={file} DSN`,"
+            " and look it over with `chatsrv check DSN` where it was restored (docs/cluster.md).",
+            code="backup_failed",
+        )
     _in_folder(data, partial(_backup_offline, data, path), {"do": "backup", "path": str(path)}, wait=math.inf)
     out.say(f"backup written to {path}", path=str(path))
 
 
-def _set_operator(out: "Output", data: Path | None, database: str, name: str, *, operator: bool) -> None:
+def _require_one_place(data: Path | None, database: str) -> None:
     if (data is None) == (not database):
         raise Failure("name the place of the data: --data DIR or --database DSN", USAGE, code="usage")
+
+
+def _set_operator(out: "Output", data: Path | None, database: str, name: str, *, operator: bool) -> None:
+    _require_one_place(data, database)
     if data is None:
         user_id = _in_database(partial(_set_offline, database, name, operator)).get("user_id")
     else:

@@ -1,0 +1,116 @@
+"""Commands on a server's data take a database in the place of a folder, and say what is wrong with one in a sentence."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import psycopg
+import psycopg.conninfo
+import pytest
+import typer
+from support.cli_kit import Shell
+from support.postgres_kit import require_postgres, shared_postgres
+
+from chatsrv.cli.root import build_app
+from chatsrv.config import Config
+
+SECRET = "hunter2"
+GONE = f"postgresql://chat:{SECRET}@127.0.0.1:1/chat"
+
+CALLS: dict[str, list[str]] = {
+    "audit": ["PLACE"],
+    "check": ["PLACE"],
+    "move": ["PLACE", "FOLDER"],
+    "operator add": ["ann", "--database", "PLACE"],
+    "operator backup": ["copy.backup", "--database", "PLACE"],
+    "operator remove": ["ann", "--database", "PLACE"],
+    "serve": ["--data", "FOLDER", "--tcp", "127.0.0.1:0", "--database", "PLACE"],
+}
+"""How each command on a server's data is given a database."""
+
+NEEDS_NONE = {"demo", "operator backup"}
+"""The demonstration makes its own data; the backup of a database is PostgreSQL's, and the command says so."""
+
+
+def commands(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
+    if hasattr(command, "commands"):
+        for name, inner in command.commands.items():
+            yield from commands(inner, *path, name)
+    else:
+        yield " ".join(path), command
+
+
+ALL = dict(commands(typer.main.get_command(build_app())))
+
+
+def test_every_command_that_takes_a_folder_of_data_takes_a_database() -> None:
+    found = {"serve"}  # takes every setting, of which `data` and `database` are two
+    assert {"data", "database"} <= {field.name for field in attrs.fields(Config)}
+    for name, command in ALL.items():
+        options = {option for each in command.params for option in each.opts}
+        places = {each.metavar for each in command.params if each.param_type_name == "argument"}
+        if "--data" in options:
+            assert "--database" in options or name in NEEDS_NONE, name
+        if options & {"--data", "--database"} or places & {"PLACE", "SOURCE"}:
+            found.add(name)
+    assert found - NEEDS_NONE == set(CALLS) - NEEDS_NONE
+
+
+def call(shell: Shell, name: str, dsn: str, code: int = 1) -> str:
+    stands_for = {"PLACE": dsn, "FOLDER": str(shell.home / "folder")}
+    arguments = [stands_for.get(each, each) for each in CALLS[name]]
+    done = shell.call(*name.split(), *arguments, code=code)
+    assert "Traceback" not in done.err
+    assert SECRET not in done.err + done.out
+    return done.err
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - NEEDS_NONE))
+def test_what_is_wrong_with_a_database_is_said_in_a_sentence(name: str, tmp_path: Path) -> None:
+    """Not there, not ours, too new, read-only, without rights; and never the password."""
+    require_postgres()
+    server, shell = shared_postgres(), Shell(tmp_path)
+    assert "Check that it runs" in call(shell, name, GONE)
+    newer, foreign, poor = server.create(), server.create("template0"), server.create()
+    for dsn, sql in (
+        (newer, "update schema_version set version = 9999"),
+        (foreign, "create table other (id int)"),
+        (poor, "do $$ begin create role poor login; exception when duplicate_object then null; end $$"),
+    ):
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(sql.encode())
+    assert "newer chatsrv" in call(shell, name, newer)
+    assert "another program" in call(shell, name, foreign)
+    assert "rights" in call(shell, name, poor.replace("chat@", "poor@"))
+
+
+@pytest.mark.parametrize("name", ["operator add", "operator remove", "serve"])
+def test_a_database_that_takes_no_changes_is_named_so(name: str, tmp_path: Path) -> None:
+    require_postgres()
+    dsn = shared_postgres().create()
+    database = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
+    shared_postgres().execute(f"alter database {database} set default_transaction_read_only = on")
+    assert "takes no changes" in call(Shell(tmp_path), name, dsn)
+
+
+def test_the_backup_of_a_database_is_made_by_its_own_tools(tmp_path: Path) -> None:
+    assert "pg_dump" in call(Shell(tmp_path), "operator backup", GONE)
+    shell = Shell(tmp_path)
+    assert shell.call("operator", "backup", "f", code=2).code == 2, "neither folder nor database"
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - NEEDS_NONE))
+def test_a_wrong_password_is_named_so_and_never_printed(name: str, tmp_path: Path) -> None:
+    require_postgres()
+    server = shared_postgres()
+    dsn = server.create()
+    server.execute(
+        "do $$ begin create role locked login password 'right'; exception when duplicate_object then null; end $$"
+    )
+    rules = server.folder / "data" / "pg_hba.conf"
+    line = "local all locked scram-sha-256\n"
+    if line not in rules.read_text():
+        rules.write_text(line + rules.read_text())
+        server.execute("select pg_reload_conf(), pg_sleep(0.2)")
+    assert "password is wrong" in call(Shell(tmp_path), name, dsn.replace("chat@", f"locked:{SECRET}@"))
