@@ -16,7 +16,7 @@ PREVIEW: Final = 60
 MOST_MENTIONS: Final = 100
 """Counting stops here; nobody is shown more than 99+."""
 
-MENTION_ROWS: Final = 1_000
+MENTION_ROWS: Final = 300
 """Calls of one group that are looked at: those of somebody who is blocked, and one's own, do not count."""
 
 MAX_DEPARTURES: Final = 200
