@@ -169,7 +169,7 @@ async def measure(path: Path, sizes: data.Sizes, rounds: int) -> dict[str, tuple
     async with open_server(Config(data=path, durability="off")) as server:
         asker = Asker(Actor(ME, data.name_of(ME)))
         server.services.bus.register(asker)
-        server.services.bus.attach(asker, ())
+        server.services.bus.attach(asker, {}, 0)
         for cls, make in READS.items():
             command, times, size = make(sizes), list[float](), 0
             for _ in range(rounds):

@@ -206,6 +206,25 @@ async def test_images_lose_what_the_camera_wrote_and_files_do_not() -> None:
             assert (await ann.get(f"/media/{as_file['id']}")).content == data
 
 
+async def test_films_and_photos_of_phones_lose_the_place_and_files_do_not() -> None:
+    film, photo = support.media_files.film_of_a_phone(), support.media_files.heic()
+    async with open_http("ann") as (_, ann):
+        told = (await ann.upload(film)).json()
+        got = (await ann.get(f"/media/{told['id']}")).content
+        assert (told["kind"], told["size"], len(got)) == ("video", len(film), len(film))
+        assert b"SECRET" in film + photo
+        assert support.media_files.PLACE.encode() not in got
+        assert b"SECRET" not in got
+        told = (await ann.upload(photo)).json()
+        got = (await ann.get(f"/media/{told['id']}")).content
+        assert (told["kind"], told["mime"], len(got)) == ("file", "application/octet-stream", len(photo))
+        assert b"SECRET" not in got
+        assert error_of(await ann.upload(photo, kind="image")) == "media_unsupported"
+        for data in (film, photo):
+            as_file = (await ann.upload(data, kind="file")).json()
+            assert (await ann.get(f"/media/{as_file['id']}")).content == data
+
+
 async def test_an_image_without_a_preview_loses_it_as_well_and_a_setting_keeps_it() -> None:
     data = support.media_files.photo()
     async with open_http("ann", media_max_jpeg_pixels=100) as (_, ann):

@@ -118,6 +118,45 @@ def film(
         return Path(out.name).read_bytes()
 
 
+def heic() -> bytes:
+    """A photo as some phones write it: the tables of AVIF, in which nothing here can decode the picture."""
+    return photo("AVIF").replace(b"ftypavif", b"ftypheic", 1)
+
+
+PLACE = "+48.8577+002.2950/"
+
+
+def film_of_a_phone(container: str = "mp4", *, keys: bool = False, picture: bool = True) -> bytes:
+    """A film that says where and with what it was made, as phones do: in `udta`, or (`keys`) by named keys in `meta`."""
+    options = {"movflags": "use_metadata_tags"} if keys else {}
+    with tempfile.NamedTemporaryFile(suffix=f".{container}") as out, av.open(out.name, "w", options=options) as file:
+        file.metadata["title"] = "A WALK"
+        place = ("com.apple.quicktime.location.ISO6709", "com.apple.quicktime.model") if keys else ("location", "model")
+        file.metadata[place[0]], file.metadata[place[1]] = PLACE, "SECRET 12"
+        if keys:
+            file.metadata["com.apple.quicktime.make"] = "SECRET Inc"
+        kind, codec = ("video", "libx264") if picture else ("audio", "aac")
+        stream: Any = file.add_stream(codec, rate=10 if picture else 48_000)
+        if picture:
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            stream.codec_context.thread_count = 1
+        for number in range(10):
+            if picture:
+                frame: Any = av.VideoFrame.from_image(Image.new("RGB", (64, 48), (number * 20, 0, 0)))
+                frame = frame.reformat(format="yuv420p")
+                frame.pts, frame.time_base = number, Fraction(1, 10)
+            else:
+                frame = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
+                frame.sample_rate, frame.pts = 48_000, number * 1024
+                for plane in frame.planes:
+                    plane.update(bytes(plane.buffer_size))
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+        file.close()
+        assert kind
+        return Path(out.name).read_bytes()
+
+
 def film_with_sound(picture_seconds: float, sound_seconds: float, container: str = "mp4") -> bytes:
     """A film whose picture and sound differ in length: one frame and a song, or sound that goes on after the picture."""
     out = io.BytesIO()

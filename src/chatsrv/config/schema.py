@@ -370,7 +370,7 @@ class Config:
         metadata=described("SECONDS", "How long a signed URL is good."),
     )
     media_strip_metadata: bool = attrs.field(
-        default=True, metadata=described("", "Images lose place, time and camera; files keep every byte.")
+        default=True, metadata=described("", "Images and films lose place and camera; files keep every byte.")
     )
     media_workers: int = attrs.field(
         default=1, validator=at_least(1), metadata=described("N", "Processes that make previews.")

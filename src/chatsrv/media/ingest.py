@@ -18,7 +18,7 @@ import trio
 
 from chatsrv.clock import Clock, Randomness
 from chatsrv.media.errors import MediaCode, MediaError, from_os_error
-from chatsrv.media.probe.facts import REFUSALS, AudioFacts, Facts, ImageFacts, NoPreviewError, Piece
+from chatsrv.media.probe.facts import REFUSALS, AudioFacts, Facts, NoPreviewError, Piece
 from chatsrv.media.probe.pool import Prober
 from chatsrv.media.probe.sniff import ATTACHMENT, HEAD_BYTES, Kind, Sniffed, sniff, sniff_file
 from chatsrv.media.store.interface import MediaStore, Stored, UploadWriter
@@ -160,7 +160,7 @@ class Ingest:
     async def _looked_at(
         self, writer: UploadWriter, sniffed: Sniffed, declared: Kind | None
     ) -> tuple[Sniffed, Facts | None, tuple[Piece, ...]]:
-        """What it is, the facts of it, and the pieces of a picture that loses its metadata.
+        """What it is, the facts of it, and the pieces of a picture or film that loses its metadata.
 
         What cannot be shown as what it is goes as a file, unless it was declared.
         """
@@ -175,7 +175,7 @@ class Ingest:
             if declared is not None or error.code not in _GOES_AS_FILE:
                 raise
             return ATTACHMENT, None, error.kept if isinstance(error, NoPreviewError) else ()
-        return sniffed, facts, facts.kept if isinstance(facts, ImageFacts) else ()
+        return sniffed, facts, () if facts is None else facts.kept
 
 
 async def _head_of(writer: UploadWriter) -> bytes:

@@ -86,6 +86,8 @@ class AudioFacts:
     format: Sniffed
     duration_ms: int
     waveform: bytes
+    kept: tuple[Piece, ...] = attrs.field(default=(), repr=False)
+    """As of a picture, without its place and camera."""
 
 
 @attrs.frozen
@@ -97,6 +99,8 @@ class VideoFacts:
     height: int
     duration_ms: int
     preview: MediaPreview
+    kept: tuple[Piece, ...] = attrs.field(default=(), repr=False)
+    """As of a picture, without its place and camera."""
 
 
 Facts = ImageFacts | AudioFacts | VideoFacts
@@ -171,14 +175,14 @@ def _facts(reply: _Reply, attached: bytes, sniffed: Sniffed, limits: ProbeLimits
     if found.kind is Kind.AUDIO:
         if len(attached) not in {0, WAVEFORM_BARS}:
             raise _UntrueError("waveform")
-        return AudioFacts(found, reply.integer("duration_ms", 0, MAX_DURATION_MS), attached)
+        return AudioFacts(found, reply.integer("duration_ms", 0, MAX_DURATION_MS), attached, _kept(reply))
     width, height = reply.integer("width", 1, MAX_SIDE), reply.integer("height", 1, MAX_SIDE)
     if width * height > limits.pixels_of(sniffed.decoder):
         raise MediaError(MediaCode.TOO_MANY_PIXELS)
     preview = _preview(reply, attached)
     if found.kind is Kind.IMAGE:
         return ImageFacts(found, width, height, reply.integer("frames", 1, limits.frames), preview, _kept(reply))
-    return VideoFacts(found, width, height, reply.integer("duration_ms", 0, MAX_DURATION_MS), preview)
+    return VideoFacts(found, width, height, reply.integer("duration_ms", 0, MAX_DURATION_MS), preview, _kept(reply))
 
 
 def _kept(reply: _Reply) -> tuple[Piece, ...]:

@@ -251,4 +251,5 @@ _WALKS: Final[dict[str, Callable[[bytes, _Pieces], None]]] = {
     "WEBP": _webp,
     "GIF": _gif,
     "AVIF": _avif,
+    "HEIC": _avif,  # the same tables
 }

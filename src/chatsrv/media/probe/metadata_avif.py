@@ -16,9 +16,9 @@ def metadata_extents(data: bytes) -> list[tuple[int, int, bool]]:
     file that makes no sense.
     """
     found: list[tuple[int, int, bool]] = []
-    for name, start, stop in _boxes(data, 0, len(data)):
+    for name, start, stop in boxes(data, 0, len(data)):
         if name == b"meta":
-            inside = {box: (low, high) for box, low, high in _boxes(data, start + 4, stop)}
+            inside = {box: (low, high) for box, low, high in boxes(data, start + 4, stop)}
             kinds = _kinds(data, *inside.get(b"iinf", (0, 0)))
             for item, low, high in _places(data, *inside.get(b"iloc", (0, 0)), inside.get(b"idat", (0, 0))[0]):
                 if item in kinds and low < high <= len(data):
@@ -26,7 +26,7 @@ def metadata_extents(data: bytes) -> list[tuple[int, int, bool]]:
     return sorted(set(found))
 
 
-def _boxes(data: bytes, at: int, stop: int) -> list[tuple[bytes, int, int]]:
+def boxes(data: bytes, at: int, stop: int) -> list[tuple[bytes, int, int]]:
     """(name, start, stop) of the contents of each box."""
     found: list[tuple[bytes, int, int]] = []
     while at + 8 <= stop:
@@ -48,7 +48,7 @@ def _kinds(data: bytes, start: int, stop: int) -> dict[int, bool]:
     if start == stop:
         return {}
     found: dict[int, bool] = {}
-    for name, low, high in _boxes(data, start + (6 if data[start] == 0 else 8), stop):
+    for name, low, high in boxes(data, start + (6 if data[start] == 0 else 8), stop):
         if name == b"infe" and data[low] >= 2:  # the version
             item, kind = struct.unpack_from(">H2x4s" if data[low] == 2 else ">I2x4s", data, low + 4)
             if kind == b"Exif" or (kind == b"mime" and b"rdf+xml" in data[low:high]):

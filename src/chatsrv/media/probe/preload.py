@@ -15,6 +15,7 @@ from PIL import AvifImagePlugin, ExifTags, Image, ImageCms, features
 
 from chatsrv.media.probe.facts import ProbeLimits
 from chatsrv.media.probe.metadata import kept_pieces
+from chatsrv.media.probe.metadata_mp4 import film_pieces
 from chatsrv.media.probe.preview_av import av_facts
 from chatsrv.media.probe.preview_image import image_facts
 
@@ -27,6 +28,7 @@ def preload() -> None:
     """
     limits = ProbeLimits()
     kept_pieces(b"", "")
+    film_pieces(io.BytesIO())
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # no threads: we are about to fork
     for decoder in ("PNG", "JPEG", "GIF", "WEBP", *(("AVIF",) if features.check("avif") else ())):
         image_facts(_picture(decoder), decoder, limits)

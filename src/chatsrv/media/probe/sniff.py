@@ -48,6 +48,9 @@ class Sniffed:
 
 ATTACHMENT: Final = Sniffed(Kind.FILE, "application/octet-stream", "bin")
 
+NO_DECODER: Final = "HEIC"
+"""Nothing here decodes it, so it goes as a file; but its metadata is found, and left out."""
+
 # By the type that `filetype` answers. The MIME types are ours: audio/x-wav, for one, plays nowhere under nosniff.
 _ALLOWED: Final[dict[str, Sniffed]] = {
     "image/png": Sniffed(Kind.IMAGE, "image/png", "png", "PNG"),
@@ -56,6 +59,7 @@ _ALLOWED: Final[dict[str, Sniffed]] = {
     "image/gif": Sniffed(Kind.IMAGE, "image/gif", "gif", "GIF"),
     "image/webp": Sniffed(Kind.IMAGE, "image/webp", "webp", "WEBP"),
     "image/avif": Sniffed(Kind.IMAGE, "image/avif", "avif", "AVIF"),
+    "image/heic": Sniffed(Kind.IMAGE, "image/heic", "heic", NO_DECODER),
     "audio/mpeg": Sniffed(Kind.AUDIO, "audio/mpeg", "mp3", "mp3"),
     "audio/aac": Sniffed(Kind.AUDIO, "audio/aac", "aac", "aac"),
     "audio/mp4": Sniffed(Kind.AUDIO, "audio/mp4", "m4a", "mp4"),
@@ -82,6 +86,7 @@ _FULL_SIGNATURE: Final[dict[str, re.Pattern[bytes]]] = {
     "image/gif": re.compile(rb"GIF8[79]a"),
     "audio/mp4": re.compile(rb"....ftyp", re.DOTALL),
     "image/avif": re.compile(rb"....ftyp", re.DOTALL),
+    "image/heic": re.compile(rb"....ftyp", re.DOTALL),
     "video/mp4": re.compile(rb"....ftyp", re.DOTALL),
     "video/quicktime": re.compile(rb"....ftyp", re.DOTALL),
 }

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.probe.facts import ProbeLimits
+from chatsrv.media.probe.facts import MAX_PIECES, ProbeLimits
+from chatsrv.media.probe.sniff import NO_DECODER
 
 # Bytes of address space beyond what the warm process has. Measured: 50 megapixels take up to 574 MiB as PNG and 789 MiB as
 # WebP; 250 megapixels of JPEG take 32 MiB, and 729 MiB if they are progressive. What does not fit goes without a preview.
@@ -36,6 +37,8 @@ WALL_SECONDS: Final = 30
 _MAX_REQUEST: Final = 256
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
+FILM_DECODER: Final = "mp4"
+"""Films and sound in MP4 and QuickTime, whose metadata is known."""
 IMAGE_DECODERS: Final = frozenset({"PNG", "JPEG", "GIF", "WEBP", "AVIF"})
 
 
@@ -80,7 +83,9 @@ def reply_to(decoder: str, file: IO[bytes], limits: ProbeLimits) -> bytes:
     """The reply for one file: what it is, or why not."""
     from chatsrv.media.probe import preview_av, preview_image  # as above
 
-    kept = _kept(decoder, file) if decoder in IMAGE_DECODERS else {}
+    kept = _kept(decoder, file)
+    if decoder == NO_DECODER:
+        return _line({"refused": MediaCode.UNSUPPORTED, **kept})
     try:
         facts = preview_image.image_facts if decoder in IMAGE_DECODERS else preview_av.av_facts
         header, attached = facts(file, decoder, limits)
@@ -94,11 +99,16 @@ def reply_to(decoder: str, file: IO[bytes], limits: ProbeLimits) -> bytes:
 
 
 def _kept(decoder: str, file: IO[bytes]) -> dict[str, object]:
-    """What a reply says of the picture without its metadata; nothing of one that has none, or that makes no sense."""
+    """What a reply says of the file without its metadata; nothing of one that has none, or that makes no sense."""
     from chatsrv.media.probe.metadata import kept_pieces
+    from chatsrv.media.probe.metadata_mp4 import film_pieces
 
+    if decoder not in (*IMAGE_DECODERS, FILM_DECODER, NO_DECODER):
+        return {}
     try:
-        pieces = kept_pieces(file.read(), decoder)
+        pieces = film_pieces(file) if decoder == FILM_DECODER else kept_pieces(file.read(), decoder)
+        if len(pieces) > MAX_PIECES:
+            return {}
     except (ValueError, IndexError, struct.error, MemoryError):
         return {}
     finally:
