@@ -215,6 +215,20 @@ def decode(body: bytes) -> Decoded:
         raise BadMessage(request_id, error, number) from None
 
 
+_INTEGER_BYTES = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}
+"""Of an integer that is no single byte, by its first byte."""
+
+_ARRAY_BYTES = {0xDC: 3, 0xDD: 5}
+"""Of the head of an array with more than 15 elements, by its first byte."""
+
+
+def without_request_id(body: bytes) -> bytes:
+    """What makes two commands the same: a body that was decoded, but for its request id."""
+    start = _ARRAY_BYTES.get(body[0], 1)
+    start += _INTEGER_BYTES.get(body[start], 1)
+    return body[:start] + body[start + _INTEGER_BYTES.get(body[start], 1) :]
+
+
 def _unknown(number: int, request_id: int, values: list[Any]) -> UnknownEvent:
     """What has no class here: an event of a sequence still has a place in it, anything else is an error."""
     if not (0 <= number <= limits.MAX_NUMBER and is_sequence_event(number)):

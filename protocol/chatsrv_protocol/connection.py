@@ -48,11 +48,13 @@ class ConnectionState(Enum):
     CLOSED = "closed"
 
 
-class Received(NamedTuple):
-    """A message that may be acted upon."""
+@attrs.define(slots=True)
+class Received:
+    """A message that may be acted upon, and the frame's body as it came (which says the same)."""
 
     request_id: int
     message: Any
+    body: bytes = attrs.field(default=b"", eq=False, repr=False)
 
 
 class Rejected(NamedTuple):
@@ -84,11 +86,10 @@ class ProtocolConnection:
     blocks or raises for what the peer did; `send` raises ProtocolError for a message of our own that cannot go out.
     """
 
-    __slots__ = ("_frames", "_step", "_waiting", "role", "size", "state")
+    __slots__ = ("_frames", "_step", "_waiting", "role", "state")
 
     def __init__(self, role: Role) -> None:
         self.role = role
-        self.size = 0  # bytes of the frame body that `next` saw last
         self.state = ConnectionState.HELLO
         self._frames = FrameSplitter(limits.MAX_FRAME_BEFORE_LOGIN)
         self._waiting: dict[int, type[object]] = {}
@@ -112,7 +113,6 @@ class ProtocolConnection:
             body = self._frames.next_body()
             if body is None:
                 return NEED_DATA
-            self.size = len(body)
             request_id, message = decode(body)
         except ProtocolError as error:
             return self._reject(0, error)
@@ -126,7 +126,7 @@ class ProtocolConnection:
         error = self._check(request_id, message)
         if error is not None:
             return self._reject(request_id, error)
-        return Received(request_id, message)
+        return Received(request_id, message, body)
 
     def pong(self, data: bytes, now_ms: Callable[[], int]) -> bytes | None:
         """For a server's member: the answer to a Ping that came alone and whole. None for anything else: then `feed` it.

@@ -25,11 +25,28 @@ assert (READINGS - 1) * EVERY_MS >= KEEP_MS, "a result is kept for as long as it
 
 
 class Once(NamedTuple):
-    """Who asks, under which client id, for what: `payload_hash` covers the command without its request id."""
+    """Who asks, under which client id, for what: `payload_hash` covers the command as it came, without its request id.
+
+    `older_hash` answers what a version before 0.2.0 stored for the same command.
+    """
 
     user_id: int
     client_id: bytes
     payload_hash: bytes
+    older_hash: Callable[[], bytes] | None = None
+
+    @property
+    def key(self) -> tuple[int, bytes]:
+        """Under which the result is kept."""
+        return self[:2]
+
+    def is_same_payload(self, stored: bytes) -> bool:
+        """Whether the command that left this hash is the one asked for now.
+
+        Versions before 0.2.0 hashed a second encoding. Their rows live for KEEP_MS after the upgrade: `older_hash` can be
+        deleted in 0.4.0, to which nobody upgrades from 0.1 directly.
+        """
+        return stored == self.payload_hash or (self.older_hash is not None and stored == self.older_hash())
 
 
 def time_of(client_id: bytes) -> int:
@@ -37,78 +54,107 @@ def time_of(client_id: bytes) -> int:
     return int.from_bytes(client_id[:6], "big")
 
 
-def earlier_result(conn: SqlConnection, once: Once, now_ms: int, reply: type[R]) -> R | None:
-    """The first result of this command, or None if it is new. Raises Refusal: conflict, or an id that is no UUIDv7 of now."""
-    row = conn.execute(
-        "select payload_hash, result from idempotency where user_id = ? and client_id = ?",
-        (once.user_id, once.client_id),
-    ).fetchone()
-    return result_in(row, once, now_ms, reply)
+def require_same_payload(once: Once, stored: bytes) -> None:
+    """Raises Refusal where the same client id was used with another payload."""
+    if not once.is_same_payload(stored):
+        sentence = "this client id was used for another command: make a new one"
+        raise Refusal("client_id_conflict", sentence, "client_id")
 
 
-def conflict() -> Refusal:
-    """The same client id with another payload."""
-    return Refusal("client_id_conflict", "this client id was used for another command: make a new one", "client_id")
-
-
-def result_in(row: tuple[bytes, str] | None, once: Once, now_ms: int, reply: type[R]) -> R | None:
-    """The same, from the row (payload hash, result) under its key, or None where there is none."""
-    client_id = once.client_id
-    if row is not None:
-        if row[0] != once.payload_hash:
-            raise conflict()
-        return restored(reply, row[1])
+def _require_valid(client_id: bytes, now_ms: int) -> None:
+    """Raises Refusal for what is no UUIDv7 of now."""
     if client_id[6] >> 4 != 7 or client_id[8] >> 6 != 0b10:  # version and variant (RFC 9562, section 4)
         raise Refusal("client_id_expired", "a client id must be a UUIDv7", "client_id")
     age = now_ms - int.from_bytes(client_id[:6], "big")
     if not -FUTURE_MS < age < KEEP_MS:
         sentence = "the time in this client id is too far from the server's clock: use the offset from the handshake"
         raise Refusal("client_id_expired", sentence, "client_id")
-    return None
 
 
-INSERT: Final = "insert into idempotency values (?, ?, ?, ?, ?)"
+_ONE: Final = "select payload_hash, result from idempotency where user_id = ? and client_id = ?"
+_MANY: Final = (
+    ") select json_group_array(json_array(i.user_id, hex(i.client_id), hex(i.payload_hash), i.result)) from asked a"
+    " join idempotency i on i.user_id = a.u and i.client_id = a.c"
+)
 
 
-def row_of(once: Once, result: str) -> tuple[int, bytes, bytes, str, int]:
-    """A result as the table holds it; `result` is JSON."""
-    user_id, client_id, payload_hash = once
-    return user_id, client_id, payload_hash, result, checksum_of(client_id, user_id, payload_hash, result)
+class IdempotencyGate:
+    """What every command with a client id passes, within one transaction: its earlier result, or the way in.
+
+    Results of this transaction are found at once and written together by `write`. A command that is refused leaves
+    nothing. What was read ahead is not asked for again.
+    """
+
+    __slots__ = ("_conn", "_known", "_new")
+
+    def __init__(self, conn: SqlConnection) -> None:
+        self._conn = conn
+        self._known: dict[tuple[int, bytes], tuple[bytes, str] | None] = {}
+        self._new: list[tuple[int, bytes, bytes, str, int]] = []
+
+    def preload(self, asked: Sequence[Once]) -> None:
+        """Read the earlier results of all these in one statement; for a single one `earlier` is quicker."""
+        known = self._known
+        unknown = [key for key in dict.fromkeys([(once[0], once[1]) for once in asked]) if key not in known]
+        if len(unknown) < 2:
+            return
+        known |= dict.fromkeys(unknown)
+        for user_id, client_id, payload_hash, result in query_rows(
+            self._conn, "with asked (u, c) as (", unknown, _MANY
+        ):
+            known[user_id, bytes.fromhex(client_id)] = bytes.fromhex(payload_hash), result
+
+    def earlier(self, once: Once, now_ms: int, reply: type[R]) -> R | None:
+        """The first result of this command, or None if it is new.
+
+        Raises Refusal: another payload under the same client id, or an id that is no UUIDv7 of now.
+        """
+        key = once.key
+        row = self._known[key] if key in self._known else self._conn.execute(_ONE, key).fetchone()
+        if row is None:
+            _require_valid(once.client_id, now_ms)
+            return None
+        require_same_payload(once, row[0])
+        return restored(reply, row[1])
+
+    def keep(self, once: Once, result: Reply) -> None:
+        """Keep the result of a command that takes effect."""
+        self.keep_encoded(once, json.dumps(result, separators=(",", ":")))
+
+    def keep_encoded(self, once: Once, result: str) -> None:
+        """`keep` for a reply that is JSON already."""
+        user_id, client_id, payload_hash, _ = once
+        self._known[user_id, client_id] = payload_hash, result
+        self._new.append(
+            (user_id, client_id, payload_hash, result, checksum_of(client_id, user_id, payload_hash, result))
+        )
+
+    def run(self, once: Once, now_ms: int, reply: type[R], script: Callable[[], R]) -> R:
+        """The result of `script`, which runs unless it already did under this client id. A refusal is not kept."""
+        earlier = self.earlier(once, now_ms, reply)
+        if earlier is not None:
+            return earlier
+        result = script()
+        self.keep(once, result)
+        return result
+
+    def write(self) -> None:
+        """Write the results that were kept since the last time, in one statement."""
+        if self._new:
+            execute_rows(self._conn, "insert into idempotency", self._new)
+            self._new.clear()
 
 
-def keep(conn: SqlConnection, once: Once, result: Reply) -> None:
-    """Store the result of a mutation that took effect."""
-    conn.execute(INSERT, row_of(once, json.dumps(result, separators=(",", ":"))))
-
-
-def earlier_results(conn: SqlConnection, asked: Sequence[Once]) -> dict[tuple[int, bytes], tuple[bytes, str]]:
-    """The rows for `result_in` of those that had an effect before, by (user, client id)."""
-    rows = query_rows(
-        conn, "with asked (u, c) as (", [(once.user_id, once.client_id) for once in asked],
-        ") select json_group_array(json_array(i.user_id, hex(i.client_id), hex(i.payload_hash), i.result)) from asked a"
-        " join idempotency i on i.user_id = a.u and i.client_id = a.c",
-    )  # fmt: skip
-    return {
-        (user_id, bytes.fromhex(client_id)): (bytes.fromhex(digest), result)
-        for user_id, client_id, digest, result in rows
-    }
-
-
-def keep_all(conn: SqlConnection, results: Sequence[tuple[Once, Reply]]) -> None:
-    """`keep` for many, in one statement."""
-    execute_rows(
-        conn, "insert into idempotency",
-        [row_of(once, json.dumps(result, separators=(",", ":"))) for once, result in results],
-    )  # fmt: skip
+def earlier_result(conn: SqlConnection, once: Once, now_ms: int, reply: type[R]) -> R | None:
+    """`IdempotencyGate.earlier` for one command, by a read."""
+    return IdempotencyGate(conn).earlier(once, now_ms, reply)
 
 
 def run_once(conn: SqlConnection, once: Once, now_ms: int, reply: type[R], script: Callable[[], R]) -> R:
-    """The result of `script`, which runs unless it already did under this client id. A refusal is not kept."""
-    earlier = earlier_result(conn, once, now_ms, reply)
-    if earlier is not None:
-        return earlier
-    result = script()
-    keep(conn, once, result)
+    """`IdempotencyGate.run` for one command that changes no group."""
+    gate = IdempotencyGate(conn)
+    result = gate.run(once, now_ms, reply, script)
+    gate.write()
     return result
 
 

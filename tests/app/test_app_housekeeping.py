@@ -15,7 +15,7 @@ from chatsrv.clock import VirtualClock
 from chatsrv.log import quiet_log
 from chatsrv_storage.accounts import accounts, sessions
 from chatsrv_storage.engine.snowflake import Snowflake
-from chatsrv_storage.idempotency import KEEP_MS, Once, keep
+from chatsrv_storage.idempotency import KEEP_MS, IdempotencyGate, Once
 from chatsrv_storage.interface import SqlConnection, Storage, open_memory_storage
 from chatsrv_storage.replies import NoReply
 
@@ -42,7 +42,9 @@ def store(now_ms: int) -> Any:
     def job(conn: SqlConnection) -> None:
         accounts.register(conn, 1, "ann", "!", now_ms)
         sessions.create(conn, 2, 1, b"token", "test", now_ms)
-        keep(conn, Once(1, client_id(now_ms), b"h"), NoReply())
+        gate = IdempotencyGate(conn)
+        gate.keep(Once(1, client_id(now_ms), b"h"), NoReply())
+        gate.write()
 
     return job
 

@@ -8,6 +8,7 @@ import trio
 import trio.testing
 from support.server_kit import START_MS, RefusedError, client_id, connect, enter, said
 
+from chatsrv.commands.context import older_payload_hash
 from chatsrv.commands.hooks import Hooks, TextContext, TextKind
 from chatsrv.testing import QUICK, open_test_server
 from chatsrv_protocol import limits
@@ -123,6 +124,23 @@ async def test_a_retry_after_a_restart(tmp_path: Path, autojump_clock: object) -
         assert await ann.refused(attrs.evolve(send, text="other")) == "client_id_conflict"
         assert len((await ann.ask(ListGroups())).groups) == 1
         assert await ann.texts(group.group_id) == ["once"]
+
+
+async def test_a_result_of_before_the_upgrade_is_found(autojump_clock: object) -> None:
+    """Versions before 0.2.0 kept another hash of the same command."""
+    async with open_test_server() as server:
+        (ann,) = await enter(server, "ann")
+        group_id = await ann.make_group()
+        send = Send(client_id(), group_id, "once")
+        first = await ann.ask(send)
+        older = older_payload_hash(send)
+        await server.server.services.storage.write(
+            lambda conn: conn.execute(
+                "update idempotency set payload_hash = ? where client_id = ?", (older, send.client_id)
+            ).fetchall()
+        )
+        assert await ann.ask(send) == first
+        assert await ann.refused(attrs.evolve(send, text="other")) == "client_id_conflict"
 
 
 async def test_a_client_id_lives_seven_days(autojump_clock: object) -> None:

@@ -24,7 +24,7 @@ from chatsrv_protocol import (
     encode,
     limits,
 )
-from chatsrv_protocol.codec import _Plan, frame_of
+from chatsrv_protocol.codec import _Plan, frame_of, without_request_id
 from chatsrv_protocol.common import Ping, Refused
 from chatsrv_protocol.fields import FLAG, ListOf, Optional, Struct, field
 from chatsrv_protocol.messages import Send
@@ -33,6 +33,15 @@ from chatsrv_protocol.sync import CatchUp, History
 
 CLIENT_ID = bytes(16)
 ADA = Person(1, "ada")
+
+
+@given(messages, st.integers(0, limits.MAX_REQUEST_ID))
+def test_without_its_request_id_a_body_is_the_same_under_any(sent: tuple[int, Any], other: int) -> None:
+    one, message = sent
+    first, second = (encode(message, each)[limits.LENGTH_BYTES :] for each in (one, other))
+    assert without_request_id(first) == without_request_id(second)
+    number, _, *fields = unpack(first)
+    assert [*unpack(without_request_id(first) + pack(one))] == [number, *fields, one]
 
 
 def outcome(body) -> Any:

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 import outcome
 import pytest
 from support.storage_kit import SCHEMA, add, add_then, never_full, notes, refuse, sqlite_error
 
 from chatsrv_storage.engine.batch import ErrorSeverity, judge, run_batch
 from chatsrv_storage.engine.connection import JobConnection, configure_writer, connect
+from chatsrv_storage.engine.jobs import BatchJob
 from chatsrv_storage.engine.migrate import migrate
 from chatsrv_storage.errors import Refusal, StorageFailed, StorageFull
 
@@ -32,7 +32,7 @@ def outcome_error(each: outcome.Outcome[Any]) -> BaseException:
     return each.error
 
 
-def plainly(outcomes: list[outcome.Outcome[Any]]) -> list[Any]:
+def plainly(outcomes: Sequence[outcome.Outcome[Any]]) -> list[Any]:
     return [each.value if isinstance(each, outcome.Value) else type(outcome_error(each)) for each in outcomes]
 
 
@@ -112,23 +112,28 @@ def test_other_errors_say_nothing_about_the_storage() -> None:
         assert judge(error, never_full) is ErrorSeverity.HARMLESS
 
 
-@attrs.frozen
-class Together:
+class Together(BatchJob):
     """A job of a kind that runs together; `fails` is when it is in company."""
 
-    body: str
-    fails: BaseException | None = None
+    def __init__(self, body: str, fails: BaseException | None = None) -> None:
+        super().__init__(0)
+        self.body = body
+        self.fails = fails
+        self.run_together = together
+
+    def on_batch_start(self) -> None:
+        raise NotImplementedError
 
     def __call__(self, conn: Any) -> int:
         return add(self.body)(conn)
 
-    @staticmethod
-    def run_together(conn: Any, jobs: Sequence["Together"]) -> list[int]:
-        found = [add(f"{job.body} with {len(jobs)}")(conn) for job in jobs]
-        for job in jobs:
-            if job.fails is not None:
-                raise job.fails
-        return found
+
+def together(conn: Any, jobs: Sequence[Any]) -> list[int]:
+    found = [add(f"{job.body} with {len(jobs)}")(conn) for job in jobs]
+    for job in jobs:
+        if job.fails is not None:
+            raise job.fails
+    return found
 
 
 def test_neighbours_of_a_kind_run_together(connection: JobConnection) -> None:

@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator
 import pytest
 from support.server_kit import START_MS, client_id
 
-from chatsrv_storage import idempotency
 from chatsrv_storage.engine import clock_history
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import (
     FUTURE_MS,
     KEEP_MS,
+    IdempotencyGate,
     Once,
     droppable_before,
     earlier_result,
@@ -85,8 +85,9 @@ async def test_a_sweep_drops_only_what_no_retry_can_reach(storage: Storage) -> N
     def job(conn: SqlConnection) -> None:
         for user_id in (1, 2):
             for age in ages:
-                once = Once(user_id, client_id(START_MS - age), b"x")
-                conn.execute(idempotency.INSERT, idempotency.row_of(once, "[]"))
+                gate = IdempotencyGate(conn)
+                gate.keep(Once(user_id, client_id(START_MS - age), b"x"), NoReply())
+                gate.write()
         assert sweep(conn, droppable_before(START_MS, START_MS - KEEP_MS)) == 2
         count = "select user_id, count(*) from idempotency group by 1 order by 1"
         assert conn.execute(count).fetchall() == [(1, 4), (2, 4)]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -22,6 +23,7 @@ from chatsrv.log import Log
 from chatsrv.media.library import Library
 from chatsrv.presence.presence import PresenceHub
 from chatsrv_protocol import ErrorCode, encode, limits
+from chatsrv_protocol.codec import without_request_id
 from chatsrv_protocol.media import SendMedia
 from chatsrv_protocol.messages import Send, SendExtra
 from chatsrv_storage.engine.snowflake import Snowflake
@@ -160,6 +162,8 @@ class Request:
     services: Services
     caller: Caller
     request_id: int
+    body: bytes
+    """The frame's body as it came."""
 
     @property
     def now_ms(self) -> int:
@@ -181,7 +185,8 @@ class Request:
 
     def once(self, command: Mutation) -> Once:
         """The key under which this mutation has one effect."""
-        return Once(self.caller.actor.user_id, command.client_id, payload_hash(command))
+        user_id = self.caller.actor.user_id
+        return Once(user_id, command.client_id, payload_hash(command, self.body), partial(older_payload_hash, command))
 
     async def change(self, group_id: int, command: Mutation, script: Script[S]) -> S:
         """Run a script in the group's channel, once per client id; answers its reply. Raises Refusal."""
@@ -229,8 +234,21 @@ def server_fault() -> Refusal:
     return Refusal(ErrorCode.INTERNAL, "the server made a mistake; it is in its log")
 
 
-def payload_hash(command: object) -> bytes:
-    """What makes two commands the same: everything but the request id. An `extra` of defaults alone is none."""
+def _without_extra(command: object) -> object:
+    """The command as it is without an `extra` of defaults alone, which says nothing."""
     if isinstance(command, (Send, SendMedia)) and command.extra == _NO_EXTRA:
-        command = attrs.evolve(command, extra=None)
-    return hashlib.blake2b(encode(command), digest_size=16).digest()
+        return attrs.evolve(command, extra=None)
+    return command
+
+
+def payload_hash(command: object, body: bytes) -> bytes:
+    """The hash of a command as it came, but for its request id: a retry sends the same bytes."""
+    plain = _without_extra(command)
+    if plain is not command:
+        body = encode(plain)[limits.LENGTH_BYTES :]
+    return hashlib.blake2b(without_request_id(body), digest_size=16).digest()
+
+
+def older_payload_hash(command: object) -> bytes:
+    """The hash of versions before 0.2.0, over an encoding of ours. See Once.is_same_payload."""
+    return hashlib.blake2b(encode(_without_extra(command)), digest_size=16).digest()

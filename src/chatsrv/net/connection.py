@@ -200,7 +200,7 @@ class ClientConnection:
                 self.last_read_at = trio.current_time()
             item = protocol.next()
             if isinstance(item, Received):
-                await self._handle(item.request_id, item.message)
+                await self._handle(item)
                 handled += 1
                 if handled % COMMANDS_PER_TURN == 0:
                     await trio.lowlevel.checkpoint()
@@ -232,12 +232,13 @@ class ClientConnection:
                     self._outbox.put_at_once(pong)
         return True
 
-    async def _handle(self, request_id: int, command: object) -> None:
+    async def _handle(self, received: Received) -> None:
         """One command: find its handler, and turn what it raises into the wire's refusal, here and nowhere else."""
+        request_id, command, body = received.request_id, received.message, received.body
         if request_id in self._unanswered:
             self._say_last(_id_in_use())
             return
-        size = self._protocol.size
+        size = len(body)
         while len(self._unanswered) >= limits.MAX_REQUESTS or self._unanswered_bytes + size > limits.MAX_REQUEST_BYTES:
             self._room = trio.Event()
             await self._room.wait()
@@ -256,7 +257,7 @@ class ClientConnection:
             sentence = "too much at once: wait a moment, then retry"
             self.answer(request_id, Refusal(ErrorCode.RATE_LIMITED, sentence, retry_after=wait))
             return
-        request = Request(self._services, self, request_id)
+        request = Request(self._services, self, request_id, body)
         try:
             if self._services.hooks.text is not None and kind not in ASKED_BY_HANDLER:
                 await check_command(request, command)

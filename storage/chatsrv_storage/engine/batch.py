@@ -22,15 +22,17 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from functools import partial
 from itertools import groupby
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import attrs
 from outcome import Error, Outcome, Value
 
-from chatsrv_storage.engine.jobs import AnyJob, BulkRunner, Driver
+from chatsrv_storage.engine.jobs import AnyJob, BatchJob, BulkRunner, Driver, Job
 from chatsrv_storage.errors import StorageBusy, StorageFailed, StorageFull
 
-AnyOutcome: TypeAlias = "Outcome[Any]"
+T = TypeVar("T")
+
+AnyOutcome: TypeAlias = Outcome[object]
 """What became of one job of a batch."""
 
 Report: TypeAlias = Callable[[str, BaseException], None]
@@ -78,7 +80,7 @@ class TransactionLost(sqlite3.OperationalError):
 class BatchResult:
     """One outcome per job, in order, and the failure that ends this storage, if any."""
 
-    outcomes: list[AnyOutcome]
+    outcomes: Sequence[AnyOutcome]
     failure: StorageFailed | None = None
 
 
@@ -149,7 +151,7 @@ def run_jobs(
 
 def bulk_runner_of(job: AnyJob) -> BulkRunner | None:
     """What the job offers to run neighbours of its kind in one call; None for most."""
-    return getattr(job, "run_together", None)
+    return job.run_together if isinstance(job, BatchJob) else None
 
 
 def _run_run(
@@ -183,7 +185,7 @@ def _run_alone(connection: Driver, job: AnyJob, sort: Judge) -> AnyOutcome:
     return Value(value)
 
 
-def _run_in_savepoint(connection: Driver, job: AnyJob, sort: Judge) -> AnyOutcome:
+def _run_in_savepoint(connection: Driver, job: Job[T], sort: Judge) -> Outcome[T]:
     connection.execute("SAVEPOINT job")
     try:
         value = job(connection)

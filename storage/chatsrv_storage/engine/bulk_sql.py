@@ -24,12 +24,12 @@ def _marks(width: int, rows: int) -> str:
 
 def _pieces(rows: Sequence[T]) -> Iterator[Sequence[T]]:
     """Pieces whose lengths are powers of two, so that few different statements are prepared."""
-    at, size = 0, MAX_ROWS_PER_STATEMENT
-    while at < len(rows):
-        while size > len(rows) - at:
-            size //= 2
+    at, left = 0, len(rows)
+    while left:
+        size = min(MAX_ROWS_PER_STATEMENT, 1 << left.bit_length() - 1)
         yield rows[at : at + size]
         at += size
+        left -= size
 
 
 def execute_rows(conn: SqlConnection, before: str, rows: Sequence[Row], after: str = "") -> None:

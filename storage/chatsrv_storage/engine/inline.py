@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import trio
 
@@ -63,7 +63,7 @@ class InlineStorage:
             # Shielded: were this task cancelled here, those who joined the line meanwhile would wait for ever.
             await trio.lowlevel.cancel_shielded_checkpoint()
             self._run_all()
-        return await self._waiting.result(entry)
+        return cast("T", await self._waiting.result(entry))
 
     async def read(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """See interface.Storage. One runs at a time, at once: nobody waits."""

@@ -8,17 +8,14 @@ A job is in one of three states, and only its own task or the writer moves it on
 """
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
 
 import attrs
 import trio
-from outcome import Error, Outcome
+from outcome import Error
 
-from chatsrv_storage.engine.batch import DEFERRED, BatchResult, storage_failed
-from chatsrv_storage.engine.jobs import Job
+from chatsrv_storage.engine.batch import DEFERRED, AnyOutcome, BatchResult, storage_failed
+from chatsrv_storage.engine.jobs import AnyJob, BatchJob
 from chatsrv_storage.errors import StorageFailed
-
-T = TypeVar("T")
 
 # Callers beyond it wait for a place. It bounds what a slow disk has promised to do; callers are one task per busy
 # group, so it is not reached before a thousand groups are busy at once.
@@ -33,9 +30,9 @@ assert MAX_BATCH <= MAX_WAITING
 class Entry:
     """One job in the line."""
 
-    job: Job[Any]
+    job: AnyJob
     task: trio.lowlevel.Task | None = None
-    outcome: Outcome[Any] | None = None
+    outcome: AnyOutcome | None = None
     deferred: bool = False
     """Whether it was in a batch already, which could not have what it needs: now it is waited for."""
 
@@ -54,7 +51,7 @@ class WaitingJobs:
     def __bool__(self) -> bool:
         return bool(self._entries or self._deferred)
 
-    async def enter(self, job: Job[Any]) -> Entry:
+    async def enter(self, job: AnyJob) -> Entry:
         """Wait for a place and take it. A cancel leaves nothing behind.
 
         Raises StorageFailed after a failure and trio.ClosedResourceError after `close`.
@@ -74,7 +71,7 @@ class WaitingJobs:
         self._entries[entry] = None
         return entry
 
-    async def result(self, entry: Entry) -> Any:
+    async def result(self, entry: Entry) -> object:
         """Wait for its turn; return its value or raise its error. A cancel withdraws it while it waits."""
         if entry.outcome is not None:
             return entry.outcome.unwrap()
@@ -102,9 +99,8 @@ class WaitingJobs:
                 del entries[entry]
         for entry in batch:
             self._room.release()
-            begin = getattr(entry.job, "on_batch_start", None)  # BatchAware; isinstance would cost a microsecond
-            if begin is not None:
-                begin()
+            if isinstance(entry.job, BatchJob):
+                entry.job.on_batch_start()
         return deferred + batch
 
     def settle(self, batch: Sequence[Entry], result: BatchResult) -> None:
@@ -144,7 +140,7 @@ class WaitingJobs:
         return storage_failed(self.failure.__cause__ or self.failure)
 
 
-def _settle(entry: Entry, result: Outcome[Any]) -> None:
+def _settle(entry: Entry, result: AnyOutcome) -> None:
     entry.outcome = result
     if entry.task is not None:
         trio.lowlevel.reschedule(entry.task, result)

@@ -17,7 +17,7 @@ Row: TypeAlias = tuple[Any, ...]
 JsonRow: TypeAlias = list[Any]
 """A row that came as a JSON array."""
 
-AnyJob: TypeAlias = "Job[Any]"
+AnyJob: TypeAlias = "Job[object]"
 """A job among others of a batch, whose values are their callers' business."""
 
 
@@ -48,26 +48,34 @@ class Driver(SqlConnection, Protocol):
 
 Job: TypeAlias = Callable[[SqlConnection], T]
 
-BulkRunner: TypeAlias = Callable[[SqlConnection, Sequence[Any]], list[Any]]
-"""What a kind of job may offer as `run_together`: neighbours of the kind in one call, and their values.
+BulkRunner: TypeAlias = Callable[[SqlConnection, "Sequence[AnyJob]"], Sequence[object]]
+"""Runs neighbours of one kind in one call, and answers their values.
 
 It must do what they do one after the other. A job of such a kind raises no Refusal but answers it, since whatever is
 raised takes back the whole call; then each job runs alone.
 """
 
 
-class GroupBound(Protocol):
-    """A job that changes one group: where others write too, the group is locked before the batch's jobs run."""
+class BatchJob:
+    """A job that knows of its batch: commands to one group. A plain class, for which `isinstance` takes 0.05 µs.
 
-    @property
-    def group_id(self) -> int:
-        """The group, which need not exist yet."""
-        ...
+    Where others write too, the group, which need not exist yet, is locked before the batch's jobs run.
+    """
 
+    __slots__ = ("group_id", "run_together")
 
-class BatchAware(Protocol):
-    """What a job may have besides: it is told when its transaction is about to start, and decides then what to do."""
+    def __init__(self, group_id: int) -> None:
+        self.group_id = group_id
+        self.run_together: BulkRunner | None = None
+        """What runs it with its neighbours, if they have the same."""
 
     def on_batch_start(self) -> None:
-        """Called in the Trio thread. From here on the job cannot be withdrawn. Must not raise."""
-        ...
+        """Decide what to do: called in the Trio thread when the transaction is about to start. Must not raise.
+
+        From here on the job cannot be withdrawn.
+        """
+        raise NotImplementedError
+
+    def __call__(self, conn: SqlConnection) -> object:
+        """Run alone."""
+        raise NotImplementedError

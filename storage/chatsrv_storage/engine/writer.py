@@ -13,7 +13,7 @@ A batch does not start as soon as it could: a BatchTrigger says when (batch_trig
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import outcome
 import trio
@@ -135,7 +135,7 @@ class GroupCommitWriter(Generic[ConnectionT]):
         """
         entry = await self._waiting.enter(job)
         self._soon()
-        return await self._waiting.result(entry)
+        return cast("T", await self._waiting.result(entry))
 
     async def aclose(self) -> None:
         """Refuse new jobs and wait for those in the line; call it shielded. The workers stay open."""

@@ -40,9 +40,8 @@ from chatsrv_storage.groups.models import (
     message_checksum,
 )
 from chatsrv_storage.groups.permissions import Operation, allow
-from chatsrv_storage.idempotency import INSERT as INSERT_RESULT
-from chatsrv_storage.idempotency import Once, conflict, earlier_result, result_in, run_once
-from chatsrv_storage.idempotency import row_of as result_row
+from chatsrv_storage.groups.unit_of_work import COUNT_OWN, UnitOfWork
+from chatsrv_storage.idempotency import IdempotencyGate, Once
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.replies import R_co, Reply, StoredMessage
 
@@ -113,26 +112,16 @@ def accepted_twice(first: Outcome) -> Outcome:
     return Accepted(first.reply) if isinstance(first, Accepted) else first
 
 
-@attrs.define(slots=True)
-class Preloaded:
-    """What turns that run together share: rows read for all of them, and rows to be written for all at the end.
+class GroupTransaction:
+    """What a script works with: the connection, the group's state, the time, and `append`.
 
-    Everything that their commands ask for is here; what is not, does not exist.
+    With `shared`, whoever made it has preloaded what the commands ask for, and writes what they leave: then all of them
+    are posts.
     """
 
-    groups: dict[int, GroupState | None]
-    members: dict[int, dict[int, MemberState | None]]
-    results: dict[tuple[int, bytes], tuple[bytes, str]] = attrs.field(factory=dict)
-    new_results: list[tuple[object, ...]] = attrs.field(factory=list)
-    new_messages: list[tuple[object, ...]] = attrs.field(factory=list)
-    own_above: list[tuple[object, ...]] = attrs.field(factory=list)
-    heads: list[tuple[object, ...]] = attrs.field(factory=list)
-
-
-class GroupTransaction:
-    """What a script works with: the connection, the group's state, the time, and `append`."""
-
-    __slots__ = ("_effects", "_known", "_last_id", "_members", "conn", "group", "group_id", "ids", "limits", "now_ms")
+    __slots__ = (
+        "_effects", "_last_id", "_members", "_shared", "_work", "conn", "group", "group_id", "ids", "limits", "now_ms"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -140,7 +129,7 @@ class GroupTransaction:
         group_id: int,
         now_ms: int,
         ids: Snowflake,
-        known: Preloaded | None = None,
+        shared: UnitOfWork | None = None,
         limits: MembershipLimits = DEFAULT_LIMITS,
     ) -> None:
         self.conn = conn
@@ -150,9 +139,15 @@ class GroupTransaction:
         self.limits = limits
         self._effects: list[Effect] = []
         self._last_id = 0
-        self._known = known
-        self._members: dict[int, MemberState | None] = {} if known is None else known.members[group_id]
-        self.group = group_state(conn, group_id) if known is None else known.groups[group_id]
+        self._shared = shared is not None
+        self._work = UnitOfWork(conn) if shared is None else shared
+        self._members = self._work.members.setdefault(group_id, {})
+        self.group = group_state(conn, group_id) if shared is None else shared.groups[group_id]
+
+    @property
+    def gate(self) -> IdempotencyGate:
+        """What commands with a client id pass."""
+        return self._work.gate
 
     def member(self, user_id: int) -> MemberState | None:
         """The row of somebody who is in the group now; None for anybody else."""
@@ -239,7 +234,7 @@ class GroupTransaction:
         member = self.member(user_id)
         if member is not None:
             member.own_above += 1
-            self.conn.execute(_COUNT_OWN, (member.own_above, self.group_id, user_id))
+            self.conn.execute(COUNT_OWN, (member.own_above, self.group_id, user_id))
 
     def joined(self, user_id: int, name: str | None = None) -> None:
         """This user is in the group (as they call it) from here on: bump their version, and tell their devices."""
@@ -281,16 +276,17 @@ class GroupTransaction:
         before = (self.group.seq, self.group.ordinal) if self.group is not None else None
         outcomes: list[Outcome] = []
         for kind, run in groupby(commands, key=type):
+            if kind is not Post:
+                self._work.write()  # others may read what was posted
             if issubclass(kind, Command):
                 outcomes.extend(self._one(command) for command in run if isinstance(command, Command))
             else:
                 outcomes.extend(cast("type[Batched]", kind).run_all(self, list(run)))
-        if self.group is not None and (self.group.seq, self.group.ordinal) != before:
-            head = (self.group.seq, self.group.ordinal, self.group.last_seq, self._last_id, self.group_id)
-            if self._known is not None:
-                self._known.heads.append(head)
-            else:
-                self.conn.execute(_WRITE_HEAD, head)
+        group = self.group
+        if group is not None and (group.seq, group.ordinal) != before:
+            self._work.heads.append((group.seq, group.ordinal, group.last_seq, self._last_id, self.group_id))
+        if not self._shared:
+            self._work.write()
         return outcomes
 
     def _one(self, command: AnyCommand) -> Outcome:
@@ -303,7 +299,7 @@ class GroupTransaction:
             if once is None:
                 reply = script.run(self, command.actor)
             else:
-                reply = run_once(self.conn, once, self.now_ms, script.reply, lambda: script.run(self, command.actor))
+                reply = self.gate.run(once, self.now_ms, script.reply, lambda: script.run(self, command.actor))
         except Refusal as refusal:
             self.conn.execute("rollback to command")
             self.conn.execute("release command")
@@ -314,73 +310,37 @@ class GroupTransaction:
         return Accepted(reply, tuple(self._effects))
 
     def post_all(self, posts: Sequence[Post]) -> list[Outcome]:
-        """A run of messages: each is checked alone, and the rows of all are inserted together."""
-        outcomes: list[Outcome] = []
-        records: list[EventRecord] = []
-        results: list[tuple[int, bytes, bytes, str, int]] = []
-        seen: dict[tuple[int, bytes], tuple[bytes, StoredMessage]] = {}
-        own_above: dict[int, tuple[int, int, int]] = {}
-        for post in posts:
-            try:
-                accepted = self._post(post, seen)
-            except Refusal as refusal:
-                outcomes.append(refusal)
-                continue
-            outcomes.append(accepted)
-            if not accepted.effects:
-                continue
-            record, once = accepted.effects[0], post.once
-            assert isinstance(record, EventRecord)
-            records.append(record)
-            seen[once.user_id, once.client_id] = once.payload_hash, accepted.reply
-            reply = f"[{self.group_id},{record.seq},{record.id},{record.ordinal},{record.sent_at}]"
-            results.append(result_row(once, reply))
-            member = self._members[record.sender_id]
-            assert member is not None, "a stranger's message was taken"
-            member.own_above += 1
-            own_above[record.sender_id] = (member.own_above, self.group_id, record.sender_id)
-        known = self._known
-        if known is not None:
-            known.results |= {row[:2]: row[2:4] for row in results}
-            known.new_results += results
-            known.new_messages += map(row_of, records)
-            known.own_above += own_above.values()
-            return outcomes
-        self.conn.executemany(INSERT_RESULT, results)
-        self.insert(records)
-        self.conn.executemany(_COUNT_OWN, list(own_above.values()))
-        return outcomes
+        """A run of messages: each is checked alone, and the rows of all are written together."""
+        if not self._shared:
+            self._work.preload([(self.group_id, post.once) for post in posts])
+        return [self._post(post) for post in posts]
 
-    def _post(self, post: Post, seen: dict[tuple[int, bytes], tuple[bytes, StoredMessage]]) -> Accepted[StoredMessage]:
-        """The record of one message, not yet written. Raises Refusal."""
-        # First of all: a retry gets its answer though one is muted since, or out of the group.
-        once = post.once
-        twin = seen.get((once.user_id, once.client_id))
-        if twin is not None:
-            if twin[0] != once.payload_hash:
-                raise conflict()
-            return Accepted(twin[1])
-        known = self._known
-        if known is None:
-            earlier = earlier_result(self.conn, once, self.now_ms, StoredMessage)
-        else:
-            earlier = result_in(known.results.get((once.user_id, once.client_id)), once, self.now_ms, StoredMessage)
-        if earlier is not None:
-            return Accepted(earlier)
-        self.require(post.actor, Operation.SPEAK)
-        if not post.text or post.text.isspace():
-            raise Refusal("text_empty", "a message needs some text", "text")
-        record = self.next_record(post.actor, "text", post.text, counts=True)
+    def _post(self, post: Post) -> Outcome:
+        """One message, not yet written."""
+        once, work = post.once, self._work
+        try:
+            # First of all: a retry gets its answer though one is muted since, or out of the group.
+            earlier = work.gate.earlier(once, self.now_ms, StoredMessage)
+            if earlier is not None:
+                return Accepted(earlier)
+            _, member = self.require(post.actor, Operation.SPEAK)
+            if not post.text or post.text.isspace():
+                raise Refusal("text_empty", "a message needs some text", "text")
+            record = self.next_record(post.actor, "text", post.text, counts=True)
+        except Refusal as refusal:
+            return refusal
+        work.gate.keep_encoded(
+            once, f"[{self.group_id},{record.seq},{record.id},{record.ordinal},{record.sent_at}]"
+        )  # fmt: skip
+        work.messages.append(row_of(record))
+        member.own_above += 1
+        work.own_above[self.group_id, record.sender_id] = member.own_above
         return Accepted(stored_message(record), (record,))
 
 
-_WRITE_HEAD: Final = (
-    "update chat_group set seq = ?, ordinal = ?, last_seq = max(last_seq, ?), last_id = max(last_id, ?) where id = ?"
-)
 _MOVE_CURSOR: Final = (
     "update group_member set read_seq = ?, read_ordinal = ?, own_above = ? where group_id = ? and user_id = ?"
 )
-_COUNT_OWN: Final = "update group_member set own_above = ? where group_id = ? and user_id = ?"
 
 
 def stored_message(record: EventRecord) -> StoredMessage:

@@ -18,7 +18,7 @@ from chatsrv_storage.groups import models
 from chatsrv_storage.groups.models import Actor, EventData
 from chatsrv_storage.groups.permissions import Operation
 from chatsrv_storage.groups.transaction import Accepted, GroupTransaction, Outcome, accepted_twice
-from chatsrv_storage.idempotency import Once, conflict, earlier_results, keep_all, result_in
+from chatsrv_storage.idempotency import Once, require_same_payload
 from chatsrv_storage.money import ledger
 from chatsrv_storage.money.packets import had_shares, load_all, records_of, refused_by, save_all, unknown
 from chatsrv_storage.replies import PaidShare
@@ -73,27 +73,25 @@ class _Run:
     def _claims(self) -> dict[int, Claim]:
         """By place, those who may open and did not under this client id before; the others have their outcome."""
         turn = self._turn
-        earlier = earlier_results(turn.conn, [command.once for command in self._commands])
+        turn.gate.preload([command.once for command in self._commands])
         turn.preload_members([command.actor.user_id for command in self._commands])
         claims: dict[int, Claim] = {}
         first: dict[tuple[int, bytes], int] = {}
         for place, command in enumerate(self._commands):
             once = command.once
-            key = once.user_id, once.client_id
             try:
-                twin = first.get(key)
+                twin = first.get(once.key)
                 if twin is not None:
-                    if self._commands[twin].once.payload_hash != once.payload_hash:
-                        raise conflict()
+                    require_same_payload(once, self._commands[twin].once.payload_hash)
                     self._twins[place] = twin
                     continue
-                reply = result_in(earlier.get(key), once, turn.now_ms, PaidShare)
+                reply = turn.gate.earlier(once, turn.now_ms, PaidShare)
                 if reply is not None:
                     self._outcomes[place] = Accepted(reply)
                     continue
                 turn.require(command.actor, Operation.OPEN_PACKET)
                 claims[place] = Claim(command.actor.user_id, turn.ids.next(turn.now_ms))
-                first[key] = place
+                first[once.key] = place
             except Refusal as refused:
                 self._outcomes[place] = refused
         return claims
@@ -173,12 +171,9 @@ class _Run:
             ],
         )  # fmt: skip
         save_all(conn, [packet.after for packet in drawn.values()])
-        replies = [
-            (self._commands[place].once, outcome.reply)
-            for place, outcome in self._outcomes.items()
-            if isinstance(outcome, Accepted) and outcome.effects
-        ]
-        keep_all(conn, replies)
+        for place, outcome in self._outcomes.items():
+            if isinstance(outcome, Accepted) and outcome.effects:
+                self._turn.gate.keep(self._commands[place].once, outcome.reply)
 
 
 def _exhausted(turn: GroupTransaction, actor: Actor, drawn: _Drawn) -> models.EventRecord:

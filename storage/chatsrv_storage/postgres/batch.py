@@ -37,7 +37,7 @@ from chatsrv_storage.engine.batch import (
     run_jobs,
 )
 from chatsrv_storage.engine.job_queue import Entry
-from chatsrv_storage.engine.jobs import AnyJob
+from chatsrv_storage.engine.jobs import AnyJob, BatchJob
 from chatsrv_storage.errors import StorageFailed, StorageFull, StorageUnavailable
 from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import (
@@ -267,4 +267,4 @@ def _run_in_one_call(connection: PostgresConnection, jobs: Sequence[AnyJob]) -> 
 
 
 def _group_of(job: AnyJob) -> int | None:
-    return getattr(job, "group_id", None)  # GroupBound; isinstance would cost a microsecond
+    return job.group_id if isinstance(job, BatchJob) else None
