@@ -104,6 +104,11 @@ class IdempotencyGate:
         ):
             known[user_id, bytes.fromhex(client_id)] = bytes.fromhex(payload_hash), result
 
+    def found(self, user_id: int, client_id: str, payload_hash: str, result: str | None) -> None:
+        """Take what a statement found under a key: hexadecimal digits, and no result where there is none."""
+        row = None if result is None else (bytes.fromhex(payload_hash), result)
+        self._known.setdefault((user_id, bytes.fromhex(client_id)), row)
+
     def earlier(self, once: Once, now_ms: int, reply: type[R]) -> R | None:
         """The first result of this command, or None if it is new.
 

@@ -345,13 +345,13 @@ async def test_on_a_full_disk_a_server_starts_serves_reads_and_recovers(
         assert await ann.texts(group_id) == ["before"]
         for command in (Send(ann.new_id(), group_id, "x"), MakeGroup(ann.new_id(), "x", (), history=True)):
             assert await ann.refused(command) == "storage_full"
-        assert services.ids.held
+        assert services.ids.is_held
         assert services.storage.is_full
         await trio.sleep(10.5)
         connection.faults.clear()
         assert await ann.refused(MakeGroup(ann.new_id(), "x", (), history=True)) == "storage_full", "ids are held"
         await trio.sleep(2)
-        assert not services.ids.held
+        assert not services.ids.is_held
         assert not services.storage.is_full
         await ann.say(group_id, "after")
         assert await ann.texts(group_id) == ["before", "after"]
@@ -360,12 +360,12 @@ async def test_on_a_full_disk_a_server_starts_serves_reads_and_recovers(
         connection.faults["COMMIT"] = sqlite3.SQLITE_FULL
         await trio.sleep(housekeeping.SWEEP_INTERVAL_SECONDS + 1)
         assert services.storage.is_full
-        assert not services.ids.held, "their time is reserved for two minutes"
+        assert not services.ids.is_held, "their time is reserved for two minutes"
         await trio.sleep(housekeeping.RESERVE_MS / 1000)
-        assert services.ids.held
+        assert services.ids.is_held
         connection.faults.clear()
         await trio.sleep(2)
-        assert not services.ids.held
+        assert not services.ids.is_held
 
 
 async def test_tls_without_a_certificate_is_a_config_error() -> None:

@@ -16,7 +16,7 @@ from chatsrv.commands.context import Deferred, Request, Services
 from chatsrv.commands.table import HANDLERS
 from chatsrv.config import Config
 from chatsrv.testing import QUICK, open_test_server
-from chatsrv_protocol import NUMBER_OF, decode, is_command
+from chatsrv_protocol import NUMBER_OF, decode, encode, is_command, limits
 from chatsrv_protocol.errors import ANY_COMMAND, ANY_MUTATION
 from chatsrv_protocol.groups import MakeGroup
 from chatsrv_protocol.messages import Send
@@ -57,7 +57,8 @@ class Person:
         self._waiting[number] = trio.Event()
         self.streamed = []
         try:
-            reply = await HANDLERS[type(command)](Request(self.services, self, number), command)
+            body = encode(command, number)[limits.LENGTH_BYTES :]
+            reply = await HANDLERS[type(command)](Request(self.services, self, number, body), command)
             if isinstance(reply, Deferred):
                 await self._waiting[number].wait()
                 reply = self._answers.pop(number)

@@ -60,7 +60,8 @@ async def run_housekeeping(
         try:
             until_ms = max(ids.latest_ms + RESERVE_AHEAD_MS, clock.now_ms() + RESERVE_MS)
             await storage.write(lambda conn, until=until_ms: id_reservation.reserve(conn, until))
-            reserved_ms, ids.held = until_ms, False
+            reserved_ms = until_ms
+            ids.hold(False)
             session_ids = [connection.session_id for connection in acceptor.connections if connection.session_id]
             await storage.write(lambda conn, used=session_ids: sessions.touch(conn, used, clock.now_ms()))
             if came_from := logins.unsaved():
@@ -70,12 +71,12 @@ async def run_housekeeping(
                 swept_at = trio.current_time()
                 await _sweep(storage, clock)
         except StorageFull:
-            ids.held = max(ids.latest_ms, clock.now_ms()) >= reserved_ms
+            ids.hold(max(ids.latest_ms, clock.now_ms()) >= reserved_ms)
         except Refusal:
             if first:
                 raise
             # Another program writes: the reservation is far enough ahead for the next round.
-        was_full, full = full, storage.is_full or ids.held
+        was_full, full = full, storage.is_full or ids.is_held
         if full and not was_full:
             log.warning("the disk is full: the server is read-only until there is room")
         elif was_full and not full:

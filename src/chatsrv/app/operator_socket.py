@@ -14,6 +14,7 @@ import pwd
 import socket
 import stat
 import struct
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,7 +161,7 @@ def _line(answer: dict[str, Any]) -> bytes:
 
 def peer_name(stream: trio.SocketStream) -> str:
     """The account on this machine that asks, for the audit log."""
-    if not hasattr(socket, "SO_PEERCRED"):
+    if sys.platform != "linux":
         return local_name(os.getuid())
     _, uid, _ = struct.unpack("3i", stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     return local_name(uid)

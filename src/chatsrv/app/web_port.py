@@ -5,7 +5,6 @@ Both get back the bytes that were read. The socket below stays Trio's own, so th
 the only place that knows both sides, which never import each other.
 """
 
-import math
 import ssl
 from collections.abc import Callable
 
@@ -110,6 +109,6 @@ class WebPort:
 
     async def _serve_upgrade(self, chat: Chat, bounded: BoundedStream, stream: trio.abc.Stream, head: Head) -> None:
         self.http.release(bounded)
-        bounded.send_seconds = math.inf  # the chat's outbox has a deadline of its own
+        bounded.lift_send_deadline()  # the chat's outbox has one of its own
         direct = bounded.raw if stream is bounded else stream
         await chat.acceptor.serve_upgrade(self._listener, direct, bounded.peer, head, chat.sites, chat.page())

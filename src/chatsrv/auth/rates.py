@@ -62,6 +62,10 @@ class Bucket:
         """Seconds until one can be taken; 0 if one can be taken now."""
         return max(self.full_at - self.slack - now, 0.0)
 
+    def use(self, now: float, amount: float = 1.0) -> None:
+        """Use so much up, whether it is there or not."""
+        self.full_at = max(now, self.full_at) + self.interval * amount
+
 
 class Meter:
     """The buckets of one connection: one for each kind of cost of its user, two for bytes, and one for its address."""
@@ -80,17 +84,16 @@ class Meter:
         if not cost:
             return 0.0
         mine, address = self._mine[cost], self._address
-        mine_full, address_full = mine.full_at, address.full_at
-        if mine_full - mine.slack > now or address_full - address.slack > now:
+        if mine.full_at - mine.slack > now or address.full_at - address.slack > now:
             return max(mine.wait(now), address.wait(now))
         if size:
             second, day = self._mine[_BYTES_PER_SECOND], self._mine[_BYTES_PER_DAY]
             if second.full_at - second.slack > now or day.full_at - day.slack > now:
                 return max(second.wait(now), day.wait(now))
-            second.full_at = max(now, second.full_at) + second.interval * size
-            day.full_at = max(now, day.full_at) + day.interval * size
-        mine.full_at = (max(now, mine_full)) + mine.interval * amount
-        address.full_at = (max(now, address_full)) + address.interval
+            second.use(now, size)
+            day.use(now, size)
+        mine.use(now, amount)
+        address.use(now)
         return 0.0
 
 

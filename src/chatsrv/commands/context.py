@@ -67,7 +67,7 @@ class Services:
 
     def is_full(self) -> bool:
         """Whether changes are refused since the disk is full: the server is read-only until there is room."""
-        return self.storage.is_full or self.ids.held
+        return self.storage.is_full or self.ids.is_held
 
 
 class Caller(Protocol):

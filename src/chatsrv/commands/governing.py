@@ -29,12 +29,9 @@ CODE_BYTES: Final = 15
 @handles
 async def set_rules(request: Request, command: wire.SetRules, *, config: Config) -> Changed:
     """Other rules."""
-    changes = {
-        field.name: value
-        for field in attrs.fields(wire.SetRules)[2:]
-        if (value := getattr(command, field.name)) is not None
-    }
-    script = governing.set_rules(changes, config.max_group_members)
+    rules = attrs.fields(wire.SetRules)[2:]
+    given = attrs.asdict(command, recurse=False, filter=lambda field, value: field in rules and value is not None)
+    script = governing.set_rules(given, config.max_group_members)
     return Changed(*await request.change(command.group_id, command, script))
 
 

@@ -1,6 +1,8 @@
 """Which fields of which commands others will read, and asking the embedding program's hook about them."""
 
-from typing import Final
+from typing import Final, cast
+
+import attrs
 
 from chatsrv.commands.context import Request
 from chatsrv.commands.hooks import TextContext, TextKind
@@ -51,7 +53,8 @@ async def check_command(request: Request, command: object) -> None:
     shown = TEXTS.get(command.__class__)
     if shown is not None:
         field, kind = shown
-        await check_text(request, kind, getattr(command, field), getattr(command, "group_id", 0), field)
+        fields = attrs.asdict(cast("attrs.AttrsInstance", command), recurse=False)
+        await check_text(request, kind, fields[field], fields.get("group_id", 0), field)
 
 
 async def check_text(request: Request, kind: TextKind, text: str | None, group_id: int, field: str) -> None:

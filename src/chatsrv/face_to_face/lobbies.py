@@ -41,6 +41,10 @@ class Guest:
     avatar: int = 0
     entered: bool = False
 
+    def enter(self) -> None:
+        """Note that they are in the group: they wait no longer."""
+        self.entered = True
+
 
 @attrs.define(slots=True, eq=False)
 class Lobby:
@@ -53,6 +57,10 @@ class Lobby:
     expires_at: int = 0
     guests: dict[int, Guest] = attrs.Factory(dict[int, Guest])
     group_id: int = 0
+
+    def set_group(self, group_id: int) -> None:
+        """Lead to this group from now on."""
+        self.group_id = group_id
 
     @property
     def lone(self) -> bool:
@@ -138,7 +146,7 @@ class Lobbies:
     def restore(self, code: str, place: Place, group_id: int, ends_at: int, expires_at: int) -> Lobby:
         """A lobby whose group was made before the server started; in the order of their ends, before any other."""
         lobby = self._found(code, place, ends_at, expires_at)
-        lobby.group_id = group_id
+        lobby.set_group(group_id)
         return lobby
 
     def leave(self, user_id: int) -> Lobby | None:
@@ -158,7 +166,7 @@ class Lobbies:
         """The id of the lobby's group: this one, if none was reserved before."""
         if not lobby.group_id:
             self._forget_lone(lobby)
-            lobby.group_id = group_id
+            lobby.set_group(group_id)
         return lobby.group_id
 
     def entered(self, lobby: Lobby, user_id: int) -> bool:
@@ -166,7 +174,7 @@ class Lobbies:
         if self._of_user.get(user_id) is not lobby:
             return False
         del self._of_user[user_id]
-        lobby.guests[user_id].entered = True
+        lobby.guests[user_id].enter()
         return True
 
     def waiting(self, lobby: Lobby) -> list[int]:

@@ -57,7 +57,7 @@ class Submission:
 
 
 class _Channel:
-    __slots__ = ("_batch", "_channels", "_group_id", "_job", "_parked", "_queue", "_room", "idle_sweeps", "working")
+    __slots__ = ("_batch", "_channels", "_group_id", "_idle_sweeps", "_job", "_parked", "_queue", "_room", "working")
 
     def __init__(self, channels: "Channels", group_id: int) -> None:
         self._channels = channels
@@ -67,19 +67,26 @@ class _Channel:
         self._job = GroupJob(group_id, channels.ids, self._bind, channels.limits)
         self._parked = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
-        self.idle_sweeps = 0
+        self._idle_sweeps = 0
         self.working = False
 
     async def submit(self, submission: Submission) -> None:
         while len(self._queue) >= MAX_QUEUE:
             await self._room.park()
         self._queue.append(submission)
-        self.idle_sweeps = 0
+        self._idle_sweeps = 0
         self._parked.unpark()
 
     @property
     def idle(self) -> bool:
         return not self._queue and not self.working and not self._room
+
+    def is_idle_again(self) -> bool:
+        """Whether this sweep finds it idle, and the one before did too."""
+        if not self.idle:
+            return False
+        self._idle_sweeps += 1
+        return self._idle_sweeps > 1
 
     def retire(self) -> None:
         """End the task, which is parked."""
@@ -233,10 +240,7 @@ class Channels:
         while True:
             await trio.sleep(RETIRE_AFTER)
             for group_id, channel in list(self._channels.items()):
-                if not channel.idle:
-                    continue
-                channel.idle_sweeps += 1
-                if channel.idle_sweeps > 1:
+                if channel.is_idle_again():
                     del self._channels[group_id]
                     channel.retire()
 

@@ -43,14 +43,22 @@ class BoundedStream(trio.abc.HalfCloseableStream):
         self.peer = peer
         self.source = source_of(peer)
         self.gone = trio.Event()
-        self.send_seconds = SEND_SECONDS
+        self._send_seconds = SEND_SECONDS
         self.idle_since: float | None = trio.current_time()
         """When it last became idle: it waits for a head, the first one too. None while a request is at work."""
+
+    def set_idle(self, since: float | None) -> None:
+        """Note since when it waits for a head; None: a request is at work."""
+        self.idle_since = since
+
+    def lift_send_deadline(self) -> None:
+        """Send without a deadline from now on: whoever sends has one."""
+        self._send_seconds = math.inf
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
         for at in range(0, len(view), SEND_CHUNK_BYTES):
-            with trio.move_on_after(self.send_seconds) as deadline:
+            with trio.move_on_after(self._send_seconds) as deadline:
                 await self.raw.send_all(view[at : at + SEND_CHUNK_BYTES])
             if deadline.cancelled_caught:
                 self.cut()
@@ -201,7 +209,7 @@ class HttpConnection:
             await self._protocol.handle(Closed())
         elif isinstance(event, Updated):
             now = trio.current_time()
-            self._bounded.idle_since = now if event.idle else None
+            self._bounded.set_idle(now if event.idle else None)
             self._deadline = now + KEEP_ALIVE_SECONDS if event.idle else math.inf
             self._reading.deadline = self._deadline
 

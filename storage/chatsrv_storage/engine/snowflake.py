@@ -31,9 +31,17 @@ class Snowflake:
         self._node = node
         self._ms = max(floor_ms - EPOCH_MS, 0)
         self._counter = 0
-        self.held = False
-        """Whether ids are refused: their time could not be reserved, since the disk is full."""
+        self._held = False
         self._lock = threading.Lock()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether ids are refused: their time could not be reserved, since the disk is full."""
+        return self._held
+
+    def hold(self, held: bool) -> None:
+        """Refuse ids from now on, or give them out again."""
+        self._held = held
 
     def move(self, node: int, floor_ms: int) -> None:
         """Go on as another node, whose ids are above `floor_ms` (a lane of the database that was taken over)."""
@@ -62,7 +70,7 @@ class Snowflake:
 
         Raises StorageFull while ids are held: after a crash with the clock set back they could be given out again.
         """
-        if self.held:
+        if self._held:
             raise StorageFull
         with self._lock:
             ms = now_ms - EPOCH_MS
