@@ -1,5 +1,6 @@
 """Listening and accepting: all transports at once, bounds on connections, ports that cannot be had."""
 
+import errno
 import socket
 import ssl
 from contextlib import AsyncExitStack
@@ -166,6 +167,30 @@ async def test_over_the_bound_on_connections_one_is_told_and_closed() -> None:
         await until(lambda: server.connections == 0)
         async with dialled(server.urls[0]) as carl:
             await carl.register("carl")
+
+
+async def test_without_files_for_another_connection_it_waits_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "ACCEPT_AGAIN_SECONDS", 0.01)
+    lines: list[Any] = []
+    accept, left = trio.SocketListener.accept, [errno.EMFILE, errno.ENFILE]
+
+    async def short_of_files(self: trio.SocketListener) -> trio.SocketStream:
+        if left:
+            await trio.lowlevel.checkpoint()
+            raise OSError(left.pop(), "too many open files")
+        return await accept(self)
+
+    monkeypatch.setattr(trio.SocketListener, "accept", short_of_files)
+    async with open_server(attrs.evolve(QUICK, tcp=ANY), log=log_of(lines)) as server, dialled(server.urls[0]) as ann:
+        await ann.register("ann")
+    assert [line["event"] for line in lines if line["level"] == "error"] == ["a connection cannot be accepted"] * 2
+
+
+async def test_a_server_that_ended_leaves_no_port_open() -> None:
+    async with open_server(attrs.evolve(QUICK, tcp=ANY)) as server:
+        port = port_of(server.urls[0])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
 
 
 async def test_the_bound_per_address_is_for_others_than_loopback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Hashable
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import attrs
@@ -20,6 +21,9 @@ MAX_KEYS: Final = 50_000
 
 SWEEP_KEYS: Final = 4
 """Entries that a look-up in a full table examines: a constant, so that no login pays for all who are busy."""
+
+CACHED_PEERS: Final = 1_024
+"""Addresses whose source is known without parsing them: a login asks for it seven times."""
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
@@ -155,6 +159,7 @@ def _make_room(table: OrderedDict[KeyT, tuple[Bucket, ...]], now: float) -> None
             del table[key]
 
 
+@lru_cache(CACHED_PEERS)
 def source_of(peer: str) -> str:
     """What a budget per address counts: the IPv4 address, the /64 of IPv6, loopback as one, else the name itself."""
     try:

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,6 +43,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@lru_cache(1_024)  # asked several times for each connection
 def is_loopback(host: str) -> bool:
     """Whether an address or name is this machine's own."""
     if host == "localhost":

