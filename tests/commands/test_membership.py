@@ -1,6 +1,7 @@
 """membership.py under any sequence of comings and goings: one owner, an exact count, a cap that holds, a log without gaps."""
 
 import sqlite3
+import weakref
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -37,6 +38,7 @@ class Comings(RuleBasedStateMachine):
     @initialize()
     def start(self):
         self.conn = sqlite3.connect(":memory:", isolation_level=None)
+        weakref.finalize(self, self.conn.close)  # 3.13 warns of a connection that nobody closed
         self.conn.deserialize(empty_database())
         self.ids = Snowflake(0, 0)
         self.now_ms = 1_790_000_000_000
