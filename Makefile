@@ -6,7 +6,7 @@ VENV := $(shell $(PYTHON) -c 'import os, sys; v = "%d.%d" % sys.version_info[:2]
 BIN := $(VENV)/bin
 SEEDS ?= 20
 
-.PHONY: bench fuzz simulate setup demo test check check-types check-quick generate docs lint types layers soak clean page
+.PHONY: bench fuzz simulate setup demo test check check-types check-quick generate docs lint types layers soak soak-ha clean page
 
 setup: $(VENV)/.ready
 
@@ -70,6 +70,10 @@ layers: setup
 
 soak: setup
 	$(BIN)/python -m pytest -m soak -s
+
+# PostgreSQL under Patroni fails over CHATSRV_FAILOVERS times (20) under load. Some 15 minutes; the packages: docs/cluster.md
+soak-ha: setup
+	$(BIN)/python -m pytest -m soak -s tests/real/test_failover.py
 
 # Every load test and one table, in REPORT. It wants the machine for itself; a list of what it does: docs/performance.md
 bench: REPORT ?= bench/report
