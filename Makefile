@@ -73,7 +73,7 @@ soak: setup
 
 # PostgreSQL under Patroni fails over CHATSRV_FAILOVERS times (20) under load. Some 15 minutes; the packages: docs/cluster.md
 soak-ha: setup
-	$(BIN)/python -m pytest -m soak -s tests/real/test_failover.py
+	$(if $(CHATSRV_PATRONI),CHATSRV_PATRONI=$(CHATSRV_PATRONI)) $(BIN)/python -m pytest -m soak -s tests/real/test_failover.py
 
 # Every load test and one table, in REPORT. It wants the machine for itself; a list of what it does: docs/performance.md
 bench: REPORT ?= bench/report

@@ -10,6 +10,7 @@ import psycopg
 import trio
 
 from chatsrv_redpack import Mode, PacketLimits
+from chatsrv_storage.engine.jobs import BatchJob
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor, MembershipLimits
 from chatsrv_storage.groups.transaction import AnyCommand, Batched, Command, Script
@@ -27,20 +28,33 @@ Act: TypeAlias = Callable[[Node], Callable[[SqlConnection], Any]]
 """What a node does: a job, made for it."""
 
 
-class _Gated:
-    """A job that does not return before the gate is open; what the writer looks for is its own's."""
+class _GatedTurn(BatchJob):
+    """A turn of a group that does not return before the gate is open."""
 
-    def __init__(self, job: Callable[[SqlConnection], Any], ran: Callable[[], None], gate: threading.Event) -> None:
-        self._job, self._ran, self._gate = job, ran, gate
-        if isinstance(job, GroupJob):
-            self.group_id = job.group_id
-            self.on_batch_start = job.on_batch_start
+    def __init__(self, turn: GroupJob, hold: Callable[[], None]) -> None:
+        super().__init__(turn.group_id)
+        self._turn, self._hold = turn, hold
+
+    def on_batch_start(self) -> None:
+        self._turn.on_batch_start()
 
     def __call__(self, conn: SqlConnection) -> Any:
-        result = self._job(conn)
-        self._ran()
-        assert self._gate.wait(20)
+        result = self._turn(conn)
+        self._hold()
         return result
+
+
+def _gated(job: Callable[[SqlConnection], Any], hold: Callable[[], None]) -> Callable[[SqlConnection], Any]:
+    """The job, which calls `hold` before it returns."""
+    if isinstance(job, GroupJob):
+        return _GatedTurn(job, hold)
+
+    def run(conn: SqlConnection) -> Any:
+        result = job(conn)
+        hold()
+        return result
+
+    return run
 
 
 @attrs.frozen
@@ -73,6 +87,10 @@ async def race(dsn: str, nodes: list[Node], first: Act, second: Act) -> Race:
     ended = trio.Event()
     token = trio.lowlevel.current_trio_token()
 
+    def hold() -> None:
+        token.run_sync_soon(ran.set)
+        assert gate.wait(20)
+
     async def run(place: int, job: Callable[[SqlConnection], Any]) -> None:
         try:
             result = await nodes[place].storage.write(job)
@@ -83,8 +101,7 @@ async def race(dsn: str, nodes: list[Node], first: Act, second: Act) -> Race:
 
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            gated = _Gated(first(nodes[0]), lambda: token.run_sync_soon(ran.set), gate)
-            nursery.start_soon(run, 0, gated)
+            nursery.start_soon(run, 0, _gated(first(nodes[0]), hold))
             await ran.wait()
             nursery.start_soon(run, 1, second(nodes[1]))
             while not ended.is_set() and not await trio.to_thread.run_sync(partial(_somebody_waits, dsn)):
