@@ -7,7 +7,7 @@ The first WHO is what the others are divided by.
 
 WHO is a kind and options, as in `server,checkout=/tmp/before,pings=667`:
   server     this version, or that of another checkout of the project (checkout=DIR)
-  floor      Trio without storage (bench/workers/baseline.py)
+  floor      Trio without storage, over TCP or TLS (bench/workers/baseline.py)
   durable    the same with one INSERT and COMMIT a turn in a thread
 and transport=tcp|ws|tls|wss, pings=N a second, delivered=spread|burst (each member once a second, evenly or all at once, as
 clients do who heard the same message), name=… for the table. Those that differ in pings and delivered alone share a server.
@@ -110,7 +110,9 @@ class Side:
                 settings |= certificate(folder)
             self.child = stack.enter_context(Child("bench.workers.server", settings, who.checkout))
         else:
-            job = {"each": False, "durable": who.kind == "durable"}
+            job: dict[str, Any] = {"each": False, "durable": who.kind == "durable"}
+            if who.transport == "tls":
+                job |= certificate(folder)
             self.child = stack.enter_context(Child("bench.workers.baseline", job))
         urls = {url.partition(":")[0]: url for url in self.child.hear()["urls"]}
         conns = [(place, town.people[place].token, group.group_id) for group in town.groups for place in group.members]

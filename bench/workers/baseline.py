@@ -3,12 +3,14 @@
 No rights, no storage, no codec, no bounds, no slow readers. A connection's first frame names its group; what it sends
 then becomes an event of the same size, which goes to all of the group, an ack before it to the sender. `turn` joins
 what arrived in one turn of the loop into one write per member; `each` makes one write per message and member.
-`durable` first stores what a turn brought: one INSERT and COMMIT, with the fsync of `synchronous=FULL`, in a thread.
+With a certificate it speaks TLS, a record a member. `durable` first stores what a turn brought: one INSERT and COMMIT,
+with the fsync of `synchronous=FULL`, in a thread.
 """
 
 import os
 import queue
 import sqlite3
+import ssl
 import struct
 import sys
 import tempfile
@@ -27,12 +29,23 @@ NAME = b"\xa9user00000"
 
 
 class Member:
-    """One connection."""
+    """One connection. Under TLS its bytes go through the record layer and a stream, which may wait for its socket."""
 
-    __slots__ = ("socket",)
+    __slots__ = ("socket", "stream")
 
-    def __init__(self, socket: trio.socket.SocketType) -> None:
+    def __init__(self, stream: trio.abc.Stream, socket: trio.socket.SocketType | None) -> None:
+        self.stream = stream
         self.socket = socket
+
+    async def write(self, data: bytes) -> None:
+        """One write, and more only where the socket is full."""
+        if self.socket is not None:
+            await write(self.socket, data)
+            return
+        try:
+            await self.stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
 
 
 class Log:
@@ -79,9 +92,9 @@ class Floor:
         self.acking: dict[Member, list[bytes]] = {}
         self.parked = trio.lowlevel.ParkingLot()
 
-    async def serve(self, stream: trio.SocketStream) -> None:
+    async def serve(self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
         """Read one connection."""
-        member = Member(stream.socket)
+        member = Member(stream, stream.socket if isinstance(stream, trio.SocketStream) else None)
         buffer = b""
         group_id = 0
         try:
@@ -138,9 +151,9 @@ class Floor:
                     for member in self.groups[group_id]:
                         acks = acking.pop(member, None)
                         if acks is not None:
-                            await write(member.socket, b"".join(acks) + blob)
+                            await member.write(b"".join(acks) + blob)
                         else:
-                            await write(member.socket, blob)
+                            await member.write(blob)
             await trio.lowlevel.checkpoint()
 
 
@@ -162,15 +175,19 @@ async def write(socket: trio.socket.SocketType, data: bytes) -> None:
             return
 
 
-async def main(each: bool, folder: Path | None) -> None:
+async def main(each: bool, folder: Path | None, tls: ssl.SSLContext | None) -> None:
     """Serve until the parent closes our standard input; store first in a database in the folder, if there is one."""
     log = None if folder is None else Log(folder / "log.sqlite3")
     floor = Floor(each, log)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(floor.broadcast)
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=4096)
-        await nursery.start(trio.serve_listeners, floor.serve, listeners)
-        say({"urls": [f"tcp://127.0.0.1:{listeners[0].socket.getsockname()[1]}"], "pid": os.getpid()})
+        port = listeners[0].socket.getsockname()[1]
+        serving = (
+            listeners if tls is None else [trio.SSLListener(plain, tls, https_compatible=True) for plain in listeners]
+        )
+        await nursery.start(trio.serve_listeners, floor.serve, serving)
+        say({"urls": [f"{'tcp' if tls is None else 'tls'}://127.0.0.1:{port}"], "pid": os.getpid()})
         async with trio.lowlevel.FdStream(os.dup(0)) as stdin:
             while line := await stdin.receive_some():
                 for _ in range(line.count(b"\n")):
@@ -185,5 +202,9 @@ if __name__ == "__main__":
     sys.setswitchinterval(0.0005)
     first = hear_line()
     if first is not None:
+        context = None
+        if "tls_cert" in first:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(first["tls_cert"], first["tls_key"])
         with tempfile.TemporaryDirectory(prefix="chatsrv-bench-") as name:
-            trio.run(main, bool(first["each"]), Path(name) if first.get("durable") else None)
+            trio.run(main, bool(first["each"]), Path(name) if first.get("durable") else None, context)

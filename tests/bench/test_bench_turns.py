@@ -42,6 +42,11 @@ def test_each_ratio_is_the_median_of_its_rounds() -> None:
     assert second["cpu_us_per_message_ratio"] == 2
 
 
+def test_a_floor_speaks_tls() -> None:
+    rows = summary(run([Who.read("floor,transport=tls"), Who.read("server,transport=tls")], CELL))
+    assert all(row["cpu_us_per_message"] > 0 for row in rows)
+
+
 @pytest.mark.parametrize("text", ["redis", "server,speed=high"])
 def test_nobody_unknown_takes_part(text: str) -> None:
     with pytest.raises(SystemExit, match="what is"):

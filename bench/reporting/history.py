@@ -1,0 +1,94 @@
+"""`python -m bench.reporting.history figures.csv DIR`: how the figures that `turns --csv` kept changed over commits, as SVG.
+
+A plot for each cell and figure, with a line for each of those that took turns. Beside servers stand the floors of the same
+runs: where all lines rise together, the machine was slower and not the server. Plain SVG, no other package.
+"""
+
+import argparse
+import csv
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from bench.reporting.plots import COLOURS
+from bench.scenarios.turns import FIGURES
+
+WIDTH: Final = 760
+HEIGHT: Final = 360
+Run = tuple[str, str]
+"""(date, commit) of a run."""
+
+
+def read(path: Path) -> dict[tuple[str, str], dict[str, dict[Run, float]]]:
+    """The figures by (cell, figure), then by who, then by run; of runs at one commit and minute the last."""
+    found: dict[tuple[str, str], dict[str, dict[Run, float]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            for figure in FIGURES:
+                lines = found.setdefault((row["cell"], figure), {})
+                lines.setdefault(row["who"], {})[row["date"], row["commit"]] = float(row[figure])
+    return found
+
+
+def plot(title: str, lines: Mapping[str, Mapping[Run, float]]) -> str:
+    """A line for each of those that took turns, over the runs in the order of their dates; the axis begins at 0."""
+    runs = sorted({run for line in lines.values() for run in line})
+    highest = max(value for line in lines.values() for value in line.values()) or 1.0
+    left, top, right, bottom = 60, 60, WIDTH - 20, HEIGHT - 60
+    step = (right - left) / max(1, len(runs) - 1)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="11">',
+        '<rect width="100%" height="100%" fill="white"/>',
+        f'<text x="8" y="20" font-size="14">{escape(title)}</text>',
+        f'<path d="M{left} {top} V{bottom} H{right}" fill="none" stroke="#888"/>',
+        f'<text x="{left - 6}" y="{top + 4}" text-anchor="end">{highest:,.4g}</text>',
+        f'<text x="{left - 6}" y="{bottom + 4}" text-anchor="end">0</text>',
+    ]
+    for number, (date, commit) in enumerate(runs):
+        x = left + step * number
+        parts.append(f'<text x="{x:.0f}" y="{bottom + 16}" text-anchor="middle">{escape(commit[:14])}</text>')
+        parts.append(f'<text x="{x:.0f}" y="{bottom + 30}" text-anchor="middle" fill="#888">{escape(date)}</text>')
+    for number, (who, line) in enumerate(lines.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        at = [
+            (left + step * place, bottom - (bottom - top) * line[run] / highest, line[run])
+            for place, run in enumerate(runs)
+            if run in line
+        ]
+        parts.append(f'<text x="{left + 150 * number}" y="42" fill="{colour}">{escape(who)}</text>')
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in at)
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        for x, y, value in at:
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>')
+            parts.append(f'<text x="{x:.1f}" y="{y - 6:.1f}" text-anchor="middle">{value:,.4g}</text>')
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def write(source: Path, folder: Path) -> list[Path]:
+    """All plots of a CSV file; answers where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for (cell, figure), lines in read(source).items():
+        name = re.sub(r"[^a-z0-9]+", "-", f"{cell} {figure}".lower()).strip("-")
+        path = folder / f"{name}.svg"
+        path.write_text(plot(f"{cell}: {figure}", lines))
+        written.append(path)
+    return written
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the plots and say where."""
+    parser = argparse.ArgumentParser(prog="python -m bench.reporting.history", description=__doc__)
+    parser.add_argument("csv", type=Path)
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args(arguments)
+    for path in write(options.csv, options.folder):
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
