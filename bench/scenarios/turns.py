@@ -214,7 +214,7 @@ def table(result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     """The rows as Markdown, each figure with its ratio to the first row's."""
     fsyncs = sorted(result["fsync_ms"])
     lines = [
-        f"{result['cell']}; {len(fsyncs) - 1} rounds; fsync {statistics.median(fsyncs)} ms, at most {fsyncs[-1]}",
+        f"{result['cell']}; {len(fsyncs) - 1} rounds; fsync {statistics.median(fsyncs):.3g} ms, at most {fsyncs[-1]:.3g}",
         "",
         "| | " + " | ".join(FIGURES) + " |",
         "|---" * (len(FIGURES) + 1) + "|",
@@ -246,7 +246,7 @@ def keep(path: Path, result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> 
                     "cell": result["cell"],
                     "rounds": len(result["fsync_ms"]) - 1,
                     **{name: facts[name] for name in ("cpu", "kernel", "python", "sqlite")},
-                    "fsync_ms": statistics.median(result["fsync_ms"]),
+                    "fsync_ms": round(statistics.median(result["fsync_ms"]), 3),
                     **given,
                 }
             )
