@@ -1,5 +1,7 @@
 """Which storage a configuration means: a data folder, a database, or one that is gone at the end."""
 
+import os
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
@@ -25,9 +27,15 @@ def open_configured_storage(
     return open_storage(config.data, synchronous=_SYNCHRONOUS[config.durability], trigger=trigger)
 
 
+def node_name(config: Config) -> str:
+    """What this server is called among several."""
+    return config.node_name or f"{socket.gethostname()}:{os.getpid()}"
+
+
 @asynccontextmanager
 async def _database(config: Config, trigger: BatchTrigger) -> AsyncGenerator[Storage]:
     """The storage in PostgreSQL, and the node's own folder: media that are in no bucket, backups, the operators' socket."""
     with nullcontext() if config.data is None else hold_folder(config.data):
-        async with open_storage(config.database, trigger=trigger, exclusive=True) as storage:
+        alone = not config.bus  # without one, servers would not tell each other what they store
+        async with open_storage(config.database, trigger=trigger, exclusive=alone, node=node_name(config)) as storage:
             yield storage

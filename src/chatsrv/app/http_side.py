@@ -140,7 +140,7 @@ class HttpSide:
         self._ports: dict[str, WebPort] = {}
         for listener in listeners:
             if listener.scheme == "ops":
-                app = ops_app(metrics, services.storage, services.stopping, services.is_full)
+                app = ops_app(metrics, services.storage, services.stopping, services.is_full, services.is_deaf)
             elif listener.scheme in SCHEMES:
                 assert library is not None
                 app = _web_app(services, library, metrics, sites, page, listeners)

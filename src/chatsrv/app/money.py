@@ -57,7 +57,8 @@ async def _expire_due(services: Services) -> float:
         lambda conn, last=after: packets.due(conn, now_ms, last, MAX_PACKETS_PER_SWEEP)
     ):
         for packet in page:
-            stuck = not await _expire(services, packet) or stuck
+            if services.cluster is None or services.cluster.has_duty(packet.group_id):
+                stuck = not await _expire(services, packet) or stuck
         after = page[-1].expires_at, page[-1].packet_id
     await _quietly(services, lambda conn: packets.drop_lapsed(conn, now_ms))
     upcoming = await services.storage.read(lambda conn: packets.next_due(conn, now_ms))

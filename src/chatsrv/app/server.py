@@ -15,10 +15,12 @@ import httpx
 import trio
 
 from chatsrv.app.bot import open_bot
+from chatsrv.app.cluster import PATIENCE_SECONDS, bus_of, make_cluster, outgoing_of
 from chatsrv.app.configured_storage import open_configured_storage
 from chatsrv.app.housekeeping import load_logins, run_housekeeping
 from chatsrv.app.http_side import SCHEMES as HTTP_SCHEMES
 from chatsrv.app.http_side import HttpSide, open_library, sweep_media
+from chatsrv.app.listening import listening
 from chatsrv.app.money import PAY_TIMEOUT, expire_packets, pay_out
 from chatsrv.app.operator_socket import serve_operators
 from chatsrv.app.tls import tls_context
@@ -29,9 +31,11 @@ from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus
 from chatsrv.client import Client
 from chatsrv.clock import Clock, Randomness, SystemClock, SystemRandomness
+from chatsrv.cluster import NodeBus
 from chatsrv.commands.context import Services
+from chatsrv.commands.errands import errand_runner
 from chatsrv.commands.hooks import Hooks
-from chatsrv.config import Address, Config
+from chatsrv.config import Config
 from chatsrv.face_to_face.attempts import Attempts
 from chatsrv.face_to_face.waiting_room import WaitingRoom
 from chatsrv.groups import Channels
@@ -40,7 +44,7 @@ from chatsrv.groups.indexer import Indexer
 from chatsrv.groups.repair import Repair
 from chatsrv.log import Log, quiet_log
 from chatsrv.metrics import Metrics
-from chatsrv.net.listeners import Acceptor, Listener, Scheme, bind
+from chatsrv.net.listeners import Acceptor, Listener
 from chatsrv.payments import WebhookProvider
 from chatsrv.presence.presence import PresenceHub
 from chatsrv.transport.interface import Transport
@@ -143,13 +147,15 @@ def open_server(
     randomness: Randomness | None = None,
     log: Log | None = None,
     storage: AbstractAsyncContextManager[Storage] | None = None,
+    node_bus: NodeBus | None = None,
 ) -> AbstractAsyncContextManager[Server]:
     """A server that runs while the block does, any number of them in one Trio program.
 
     `config` says where to listen and keep data (default: nowhere, and in memory). `storage` replaces what the
-    configuration would open. Entering raises ConfigError (an address, a certificate) and the storage's FolderInUse,
-    SchemaTooNew or FolderDamaged. Leaving stops gracefully within the configured times; a cancel stops at once, and
-    still loses nothing that was acked. If the storage fails, the block is cancelled and StorageFailed is raised.
+    configuration would open, and `node_bus` its bus to other servers on the same storage. Entering raises ConfigError (an
+    address, a certificate) and the storage's FolderInUse, SchemaTooNew or FolderDamaged. Leaving stops gracefully within the
+    configured times; a cancel stops at once, and still loses nothing that was acked. If the storage fails, the block is
+    cancelled and StorageFailed is raised.
 
     A program that is nothing else should call `tuning.tune_interpreter` before, as `chatsrv serve` does: else on
     CPython 3.11 the storage thread may starve for seconds, and the garbage collector takes a third of the time.
@@ -161,6 +167,7 @@ def open_server(
         randomness or SystemRandomness(),
         log or quiet_log(),
         storage,
+        node_bus,
     )
 
 
@@ -172,13 +179,14 @@ async def _open_server(
     randomness: Randomness,
     log: Log,
     opened: AbstractAsyncContextManager[Storage] | None,
+    node_bus: NodeBus | None,
 ) -> AsyncGenerator[Server]:
     tls = tls_context(config)
     trigger = BatchTrigger()
     flusher = Flusher(config.outbox_budget, trigger)
     async with (
         open_configured_storage(config, opened, trigger) as storage,
-        _listening(config) as listeners,
+        listening(config) as listeners,
         AsyncExitStack() as stack,
         _one_error() as of_block,
         trio.open_nursery() as background,
@@ -188,13 +196,19 @@ async def _open_server(
             log.warning("the rights of the data folder are not as they should be", folder=str(config.data), risk=risk)
         await _audit_books(storage)
         ids = await storage.open_ids(config.node)
-        bus = LocalBus()
-        repair = Repair(bus, storage, log)
+        outgoing = outgoing_of(config, node_bus, clock)
+        bus = LocalBus(outgoing)
+        repair = Repair(bus, storage, log, 0.0 if outgoing is None else PATIENCE_SECONDS)
+        presence = PresenceHub(bus, storage, clock)
         indexer = Indexer(storage, log)
         metrics = Metrics()
         library = await stack.enter_async_context(
             open_library(config, listeners, storage, clock, randomness, metrics, log)
         )
+        cluster = None
+        if outgoing is not None:
+            between = await bus_of(config, node_bus, storage, log)
+            cluster = make_cluster(outgoing, between, bus, storage, repair, presence, metrics, log)
         services = Services(
             config=config,
             storage=storage,
@@ -215,7 +229,7 @@ async def _open_server(
             logins=await load_logins(storage, config.login_attempts),
             registrations=Throttle(REGISTRATIONS_PER_MINUTE / 60, REGISTRATIONS_PER_MINUTE),
             rates=_rates(config),
-            presence=PresenceHub(bus, storage, clock),
+            presence=presence,
             waiting_room=WaitingRoom(
                 bus,
                 storage,
@@ -230,6 +244,7 @@ async def _open_server(
             hooks=hooks,
             log=log,
             stopping=trio.Event(),
+            cluster=cluster,
             library=library,
         )
         addresses = AddressCounter(config.max_connections_per_address, config.trusted_proxies)
@@ -253,7 +268,12 @@ async def _open_server(
         background.start_soon(indexer.purge)
         background.start_soon(services.deliveries.run)
         await services.presence.load()
-        await services.waiting_room.load()
+        if cluster is None:
+            await services.waiting_room.load()
+        else:
+            cluster.errands.run_with(errand_runner(services))
+            cluster.load_lobbies_with(services.waiting_room.load)
+            await background.start(cluster.run)
         background.start_soon(services.presence.run)
         background.start_soon(services.waiting_room.run)
         background.start_soon(_watch_storage, services)
@@ -313,28 +333,6 @@ async def _accept(
             await accepting.start(serve, listener, connections)
         task_status.started(accepting.cancel_scope)
         await trio.sleep_forever()
-
-
-def _addresses(config: Config) -> tuple[tuple[Scheme, Address | None], ...]:
-    chat: tuple[tuple[Scheme, Address | None], ...] = (
-        ("tcp", config.tcp), ("tls", config.tls), ("ws", config.ws), ("wss", config.wss)
-    )  # fmt: skip
-    return (*chat, ("http", config.http), ("https", config.https), ("ops", config.ops))
-
-
-@asynccontextmanager
-async def _listening(config: Config) -> AsyncGenerator[list[Listener]]:
-    """The configured listeners, none of which is left open. Raises ConfigError."""
-    listeners: list[Listener] = []
-    try:
-        for scheme, address in _addresses(config):
-            if address is not None:
-                listeners.append(await bind(scheme, address))
-        yield listeners
-    finally:
-        for listener in listeners:
-            for each in listener.sockets:
-                each.socket.close()
 
 
 @asynccontextmanager

@@ -81,10 +81,30 @@ class PresenceObserver(Protocol):
 class Relay(Protocol):
     """The way to the other nodes. It takes what it is given at once, never blocks, and may lose it."""
 
-    def tell(self, parcel: Parcel) -> None:
+    def tell(self, parcel: Parcel, /) -> None:
         """What a commit of this node led to."""
         ...
 
-    def tell_user(self, user_id: int, blob: SharedFrames) -> None:
+    def tell_user(self, user_id: int, blob: SharedFrames, /) -> None:
         """Frames for all connections of a user."""
+        ...
+
+    def end_sessions(self, user_id: int, session_ids: list[int], reason: str, /) -> None:
+        """These sessions of the user are over."""
+        ...
+
+    def typing(self, group_id: int, at: int, people: list[tuple[int, str]], /) -> None:
+        """These people type in a group, whose events were told here up to `at`."""
+        ...
+
+    def hide(self, user_id: int, hidden: bool, /) -> None:
+        """The user hides from now on, or no longer."""
+        ...
+
+    def block(self, user_id: int, blocked_id: int, on: bool, /) -> None:
+        """The user blocks somebody, or lets them again."""
+        ...
+
+    def user_here(self, user_id: int, here: bool, /) -> None:
+        """The user's first connection to this node is there, or the last is gone."""
         ...

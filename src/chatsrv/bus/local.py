@@ -1,7 +1,9 @@
 """The audiences of one node: which connections each user has, and which of them hear each group, from where on."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final
 
+from chatsrv.bus.elsewhere import Elsewhere
 from chatsrv.bus.feed import Feed
 from chatsrv.bus.interface import PresenceObserver, Relay, SharedFrames, Subscriber
 from chatsrv.bus.parcels import EventFrame, Joined, Left, Parcel, VariedFrame
@@ -48,14 +50,15 @@ class _Place:
 class LocalBus:
     """Plain data, changed between two awaits: dicts, not sets, so that a seeded run repeats itself."""
 
-    __slots__ = ("_feeds", "_relay", "_users", "gap_listeners", "listeners")
+    __slots__ = ("_elsewhere", "_feeds", "_users", "gap_listeners", "listeners", "relay")
 
     def __init__(self, relay: Relay | None = None) -> None:
         """`relay` brings what is told here to other nodes."""
         self.listeners: list[PresenceObserver] = []
         self.gap_listeners: list[Callable[[int], None]] = []
         """Called with a group of which an event came too early: somebody has to read what is missing, and let it be taken."""
-        self._relay = relay
+        self.relay: Final = relay
+        self._elsewhere = Elsewhere()
         self._feeds: dict[int, Feed] = {}
         self._users: dict[int, dict[Subscriber, _Place]] = {}
 
@@ -70,6 +73,8 @@ class LocalBus:
         connections = self._users.setdefault(subscriber.user_id, {})
         connections[subscriber] = _Place()
         if len(connections) == 1:
+            if self.relay is not None:
+                self.relay.user_here(subscriber.user_id, True)
             for listener in self.listeners:
                 listener.user_online(subscriber.user_id)
 
@@ -84,8 +89,11 @@ class LocalBus:
             listener.connection_closed(subscriber)
         if not connections:
             self._users.pop(subscriber.user_id, None)
-            for listener in self.listeners:
-                listener.user_offline(subscriber.user_id)
+            if self.relay is not None:
+                self.relay.user_here(subscriber.user_id, False)
+            if not self._elsewhere.has(subscriber.user_id):
+                for listener in self.listeners:
+                    listener.user_offline(subscriber.user_id)
 
     def attach(self, subscriber: Subscriber, heads: Mapping[int, int], version: int) -> bool:
         """From here on the connection hears what is for its user, these groups and no others, each after its head.
@@ -125,8 +133,8 @@ class LocalBus:
 
     def tell(self, parcel: Parcel) -> None:
         """Tell what a commit of this node led to, here and on the other nodes."""
-        if self._relay is not None:
-            self._relay.tell(parcel)
+        if self.relay is not None:
+            self.relay.tell(parcel)
         self.take(parcel)
 
     def take(self, parcel: Parcel) -> None:
@@ -244,8 +252,8 @@ class LocalBus:
 
     def publish_to_user(self, user_id: int, blob: SharedFrames) -> None:
         """Hand frames to all connections of a user, on every node."""
-        if self._relay is not None:
-            self._relay.tell_user(user_id, blob)
+        if self.relay is not None:
+            self.relay.tell_user(user_id, blob)
         self.hand_to_user(user_id, blob)
 
     def hand_to_user(self, user_id: int, blob: SharedFrames) -> None:
@@ -254,12 +262,18 @@ class LocalBus:
             if place.groups is not None:
                 subscriber.put_event(blob)
 
-    def publish_droppable(self, group_id: int, blob: SharedFrames, but: Collection[int]) -> None:
-        """Hand frames that may be lost to everybody here who hears the group but these users, where nothing else waits."""
+    def publish_droppable(self, group_id: int, blob: SharedFrames, but: Collection[int], at: int | None = None) -> None:
+        """Hand frames that may be lost to everybody here who hears the group but these users, where nothing else waits.
+
+        With `at` only to those who heard the group when that event was the last: the hint was made on another node then.
+        """
         feed = self._feeds.get(group_id)
         for subscriber in feed.audience if feed is not None else ():
-            if subscriber.user_id not in but:
+            if subscriber.user_id not in but and (at is None or self._heard_at(subscriber, group_id, at)):
                 subscriber.put_hint(blob)
+
+    def _heard_at(self, subscriber: Subscriber, group_id: int, at: int) -> bool:
+        return (self._users[subscriber.user_id][subscriber].groups or {}).get(group_id, at + 1) <= at
 
     def publish_droppable_to_user(self, user_id: int, blob: SharedFrames) -> None:
         """Hand frames that may be lost to the user's connections here, where nothing else waits."""
@@ -267,11 +281,33 @@ class LocalBus:
             if place.groups is not None:
                 subscriber.put_hint(blob)
 
+    def end_sessions(self, user_id: int, session_ids: list[int], reason: str) -> None:
+        """End the connections of these sessions, on every node."""
+        if self.relay is not None and session_ids:
+            self.relay.end_sessions(user_id, session_ids, reason)
+        self.end_sessions_here(user_id, session_ids, reason)
+
+    def end_sessions_here(self, user_id: int, session_ids: Collection[int], reason: str) -> None:
+        """End the connections of these sessions to this node."""
+        for subscriber in self.connections(user_id):
+            if subscriber.session_id in session_ids:
+                subscriber.end(reason)
+
     # Who is here.
 
-    def users(self) -> Iterable[int]:
+    def users(self) -> Collection[int]:
         """The users who have a connection here."""
         return self._users.keys()
+
+    def version_of(self, subscriber: Subscriber) -> int | None:
+        """The version of the user's list of groups that was read for a connection; None while its login is under way."""
+        place = self._users.get(subscriber.user_id, {}).get(subscriber)
+        return None if place is None or place.groups is None else place.version
+
+    def groups_of(self, subscriber: Subscriber) -> set[int] | None:
+        """The groups a connection hears; None while its login is under way, and when it is gone."""
+        place = self._users.get(subscriber.user_id, {}).get(subscriber)
+        return None if place is None or place.groups is None else set(place.groups)
 
     def connections(self, user_id: int) -> list[Subscriber]:
         """The user's connections here."""
@@ -282,9 +318,36 @@ class LocalBus:
         place = self._users.get(subscriber.user_id, {}).get(subscriber)
         return 0 if place is None else len(place.groups or ())
 
-    def is_online(self, user_id: int) -> bool:
-        """Whether the user has a connection here."""
+    def is_here(self, user_id: int) -> bool:
+        """Whether the user has a connection to this node."""
         return user_id in self._users
+
+    def is_online(self, user_id: int) -> bool:
+        """Whether the user has a connection to any node."""
+        return user_id in self._users or self._elsewhere.has(user_id)
+
+    @property
+    def has_elsewhere(self) -> bool:
+        """Whether anybody is connected to another node."""
+        return self._elsewhere.is_populated
+
+    def set_elsewhere(self, node: str, users: Collection[int]) -> None:
+        """These users are connected to another node, and no others."""
+        self._tell_presence(*self._elsewhere.replace(node, users))
+
+    def change_elsewhere(self, node: str, user_id: int, here: bool) -> None:
+        """A user came to another node, or went."""
+        self._tell_presence(*self._elsewhere.change(node, user_id, here))
+
+    def _tell_presence(self, came: Iterable[int], went: Iterable[int]) -> None:
+        for user_id in came:
+            if user_id not in self._users:
+                for listener in self.listeners:
+                    listener.user_online(user_id)
+        for user_id in went:
+            if user_id not in self._users:
+                for listener in self.listeners:
+                    listener.user_offline(user_id)
 
     def hears(self, user_id: int, group_id: int) -> bool:
         """Whether a connection of the user hears the group here, which is to say that they are in it."""

@@ -14,6 +14,7 @@ from chatsrv.auth.rates import Rates, source_of
 from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus, Subscriber
 from chatsrv.clock import Clock, Randomness
+from chatsrv.cluster import Cluster
 from chatsrv.commands.hooks import Hooks
 from chatsrv.config import Config
 from chatsrv.face_to_face.waiting_room import WaitingRoom
@@ -62,12 +63,18 @@ class Services:
     stopping: trio.Event
     searching: set[int] = attrs.field(factory=set[int])
     """Users whose search is under way."""
+    cluster: Cluster | None = None
+    """The other nodes; None where there is one."""
     library: Library | None = None
     """Media; None where there is no HTTP address to bring them to."""
 
     def is_full(self) -> bool:
         """Whether changes are refused since the disk is full: the server is read-only until there is room."""
         return self.storage.is_full or self.ids.is_held
+
+    def is_deaf(self) -> bool:
+        """Whether this node hears nothing of the others: what they say comes late."""
+        return self.cluster is not None and self.cluster.is_deaf
 
 
 class Caller(Protocol):

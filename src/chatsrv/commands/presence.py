@@ -13,6 +13,7 @@ from chatsrv_protocol.session import People, Person
 from chatsrv_storage.accounts import profiles
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.accounts.profiles import StoredProfile
+from chatsrv_storage.groups.lifecycle import member_ids
 from chatsrv_storage.groups.permissions import require_reader
 from chatsrv_storage.interface import SqlConnection, Storage
 from chatsrv_storage.messages import media
@@ -96,13 +97,14 @@ async def watch_presence(request: Request, command: wire.WatchPresence, *, prese
 
 
 @handles
-async def who_is_here(request: Request, command: wire.WhoIsHere, *, presence: PresenceHub) -> wire.Here:
+async def who_is_here(request: Request, command: wire.WhoIsHere, *, presence: PresenceHub, bus: LocalBus) -> wire.Here:
     """Members who are there now."""
     user_id, group_id = request.caller.actor.user_id, command.group_id
-    online = presence.online_members(group_id, user_id)
+    elsewhere, here_now = bus.has_elsewhere, presence.online_members(group_id, user_id)
 
     def look(conn: SqlConnection) -> tuple[list[int], dict[int, str]]:
         require_reader(conn, user_id, group_id)
+        online = presence.online_of(member_ids(conn, group_id), user_id) if elsewhere else here_now
         away = profiles.blocking(conn, user_id, online)
         here = [each for each in online if each not in away]
         return here, names_of(conn, here[: wire.MAX_HERE])

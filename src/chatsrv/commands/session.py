@@ -198,19 +198,13 @@ async def _log_in(request: Request, account: UserAccount, session_id: int, token
 
 def end_connections(request: Request, user_id: int, session_ids: list[int]) -> None:
     """End the connections of sessions that are over."""
-    _end_connections(request.services, user_id, session_ids)
-
-
-def _end_connections(services: Services, user_id: int, session_ids: list[int]) -> None:
-    for subscriber in services.bus.connections(user_id):
-        if subscriber.session_id in session_ids:
-            subscriber.end(ErrorCode.SESSION_ENDED)
+    request.services.bus.end_sessions(user_id, session_ids, ErrorCode.SESSION_ENDED)
 
 
 async def close_session(services: Services, user_id: int, session_id: int) -> None:
     """End a session that is known by something else than a connection, with its connections. Raises Refusal."""
     await services.storage.write(lambda conn: sessions.end(conn, user_id, session_id))
-    _end_connections(services, user_id, [session_id])
+    services.bus.end_sessions(user_id, [session_id], ErrorCode.SESSION_ENDED)
 
 
 @handles

@@ -16,6 +16,11 @@ def contradictions(config: "Config") -> Iterator[str]:
         yield "tls and wss need a certificate, and so does https: set tls_cert and tls_key to PEM files"
     if config.backups is not None and config.data is not None and config.backups.absolute() == config.data.absolute():
         yield "backups must be another folder than data: the database and its journal have names there"
+    if config.bus and not config.database:
+        yield "bus is between servers that share a database: set database too"
+    for url in config.bus:
+        if not url.startswith(("redis://", "rediss://")):
+            yield "bus must be URLs such as redis://127.0.0.1:6379 (for Valkey too), with commas between"
     if config.media_store == "s3" and not (config.media_s3_endpoint and config.media_s3_bucket):
         yield "media in S3 need media_s3_endpoint and media_s3_bucket"
     if config.redpack_min_average > config.redpack_max_average:

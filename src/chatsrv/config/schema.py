@@ -37,6 +37,19 @@ class Config:
     )
     """Several hosts have commas between. The password may stand in it; better is the file named by PGPASSFILE, since a
     command line can be read by others."""
+    bus: tuple[str, ...] = attrs.field(
+        default=(),
+        converter=to_names,
+        metadata=described(
+            "LIST", "Redis or Valkey between several servers on one database: redis://a:6379,redis://b:6379"
+        ),
+    )
+    """Each is independent of the others, and none keeps anything: while all are gone, what other nodes say comes within
+    seconds, from the database."""
+    node_name: str = attrs.field(
+        default="",
+        metadata=described("NAME", "What this server is called among several.", default="host name and process"),
+    )
     backups: Path | None = attrs.field(
         default=None,
         converter=to_path,

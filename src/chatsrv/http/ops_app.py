@@ -20,10 +20,13 @@ READ_ONLY = "ok, but read-only: the disk is full\n"
 """With status 200: clients are served what they read, and there is no better server to send them to."""
 
 
-def ops_app(metrics: Metrics, storage: Storage, stopping: trio.Event, is_full: Callable[[], bool]) -> Starlette:
+def ops_app(
+    metrics: Metrics, storage: Storage, stopping: trio.Event, is_full: Callable[[], bool], is_deaf: Callable[[], bool]
+) -> Starlette:
     """`/healthz`: the process lives. `/readyz`: it takes connections and reads its database. `/metrics`: Prometheus.
 
-    `is_full` tells whether changes are refused for want of room.
+    `is_full` tells whether changes are refused for want of room, `is_deaf` whether this node does not hear the others: then
+    clients had better go to one that does.
     """
 
     async def healthz(request: Request) -> Response:
@@ -37,6 +40,8 @@ def ops_app(metrics: Metrics, storage: Storage, stopping: trio.Event, is_full: C
                 await storage.read(lambda conn: conn.execute("select 1").fetchone())
         except (Refusal, StorageFailed, trio.TooSlowError, trio.ClosedResourceError):
             return PlainTextResponse("the database does not answer\n", 503)
+        if is_deaf():
+            return PlainTextResponse("the other nodes are not heard\n", 503)
         return PlainTextResponse(READ_ONLY if is_full() else "ok\n")
 
     async def page(request: Request) -> Response:

@@ -15,6 +15,7 @@ from chatsrv.auth.rates import UNMETERED, Cost
 from chatsrv.bus import SharedFrames, Subscriber
 from chatsrv.commands.context import Deferred, Request, Services, server_fault
 from chatsrv.commands.costs import AMOUNTS, COSTS
+from chatsrv.commands.errands import run_on_its_node
 from chatsrv.commands.operator import log_audit_head
 from chatsrv.commands.table import HANDLERS, OPERATOR_COMMANDS
 from chatsrv.commands.texts import ASKED_BY_HANDLER, check_command
@@ -261,7 +262,8 @@ class ClientConnection:
         try:
             if self._services.hooks.text is not None and kind not in ASKED_BY_HANDLER:
                 await check_command(request, command)
-            reply = await HANDLERS[kind](request, command)
+            run = HANDLERS[kind] if self._services.cluster is None else run_on_its_node
+            reply = await run(request, command)
             if kind in OPERATOR_COMMANDS:
                 await log_audit_head(self._services)
             if not isinstance(reply, Deferred):

@@ -103,12 +103,18 @@ class PresenceHub:
             self._blocks[user_id] = dict.fromkeys(blocked)
 
     def block_changed(self, user_id: int, blocked_id: int, on: bool) -> None:
-        """The user blocks somebody or lets them again: watches between the two end."""
+        """The user blocks somebody or lets them again: watches between the two end, on every node."""
+        if self._bus.relay is not None:
+            self._bus.relay.block(user_id, blocked_id, on)
+        self.note_block(user_id, blocked_id, on)
+
+    def note_block(self, user_id: int, blocked_id: int, on: bool) -> None:
+        """The same, on this node."""
         self.block_changes += 1
         if not on:
             self._blocks.get(user_id, {}).pop(blocked_id, None)
             return
-        if self._bus.is_online(user_id):
+        if self._bus.is_here(user_id):
             self._blocks.setdefault(user_id, {})[blocked_id] = None
         # As when one of them left a group: their watches are looked at again before anybody is told anything.
         self.membership_lost(user_id)
@@ -122,7 +128,15 @@ class PresenceHub:
         return user_id in self._hidden
 
     def hide(self, user_id: int, hidden: bool) -> None:
-        """The user hides from now on, or no longer."""
+        """The user hides from now on, or no longer, on every node."""
+        if self._bus.relay is not None:
+            self._bus.relay.hide(user_id, hidden)
+        self.note_hidden(user_id, hidden)
+
+    def note_hidden(self, user_id: int, hidden: bool) -> None:
+        """The same, on this node."""
+        if hidden == (user_id in self._hidden):
+            return
         if hidden:
             self._hidden[user_id] = None
         else:
@@ -156,8 +170,12 @@ class PresenceHub:
         ]
 
     def online_members(self, group_id: int, user_id: int) -> list[int]:
-        """Members of a group who are there: by id, without those who hide from this user."""
+        """Members of a group who are connected to this node: by id, without those who hide from this user."""
         return sorted(each for each in self._bus.audience(group_id) if each == user_id or each not in self._hidden)
+
+    def online_of(self, members: Sequence[int], user_id: int) -> list[int]:
+        """Those of some members who are connected to any node: by id, without those who hide from this user."""
+        return sorted(each for each in members if self.is_online(each) or (each == user_id and self._bus.is_here(each)))
 
     def typing(self, user_id: int, name: str, group_id: int) -> None:
         """Somebody types in a group: told at once, or (where others were just told of) within a second."""
@@ -180,6 +198,17 @@ class PresenceHub:
     def _tell_typing(self, group_id: int, people: dict[int, Person], now: float) -> None:
         self._typing_told[group_id] = now
         self._typing_told.move_to_end(group_id)
+        if self._bus.relay is not None:
+            people_there = [(person.user_id, person.name) for person in people.values()]
+            self._bus.relay.typing(group_id, self._bus.applied_of(group_id), people_there)
+        self._tell_typing_here(group_id, people)
+
+    def typing_elsewhere(self, group_id: int, at: int, people: Sequence[tuple[int, str]]) -> None:
+        """People connected to another node type in a group; told to those who were in it at its event `at`, and are now."""
+        if 0 < at <= self._bus.applied_of(group_id):
+            self._tell_typing_here(group_id, {each: Person(each, name) for each, name in people}, at)
+
+    def _tell_typing_here(self, group_id: int, people: dict[int, Person], at: int | None = None) -> None:
         # Who blocks one of them is told of the others alone, and who types alone is not told of it.
         apart = {
             user_id: tuple(person for each, person in people.items() if each not in self._blocks[user_id])
@@ -191,7 +220,7 @@ class PresenceHub:
                 self._bus.publish_droppable_to_user(user_id, SharedFrames(encode(wire.TypingNow(group_id, others)), 1))
         blob = SharedFrames(encode(wire.TypingNow(group_id, tuple(people.values()))), 1)
         self._bus.publish_droppable(
-            group_id, blob, but=apart.keys() | (people.keys() if len(people) == 1 else set[int]())
+            group_id, blob, but=apart.keys() | (people.keys() if len(people) == 1 else set[int]()), at=at
         )
 
     # The rounds.

@@ -141,6 +141,14 @@ def heads_of(conn: SqlConnection, user_id: int) -> dict[int, int]:
     return dict(rows)
 
 
+def member_ids(conn: SqlConnection, group_id: int) -> list[int]:
+    """The members of a group, by id."""
+    rows = conn.execute(
+        "select user_id from group_member where group_id = ? and role > 0 order by user_id", (group_id,)
+    )
+    return [user_id for (user_id,) in rows]
+
+
 @attrs.frozen(slots=True)
 class Notice:
     """A group's announcement; the text is empty where there is none."""

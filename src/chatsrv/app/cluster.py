@@ -1,0 +1,66 @@
+"""Puts a node of a cluster together: what it says, what it hears, and how it looks at the database."""
+
+from chatsrv.app.configured_storage import node_name
+from chatsrv.bus import LocalBus
+from chatsrv.clock import Clock
+from chatsrv.cluster import Cluster, NodeBus
+from chatsrv.cluster.follower import Follower
+from chatsrv.cluster.outgoing import Outgoing
+from chatsrv.config import Config, ConfigError
+from chatsrv.groups.repair import Repair
+from chatsrv.log import Log
+from chatsrv.metrics import Metrics
+from chatsrv.presence.presence import PresenceHub
+from chatsrv_storage.interface import SqlConnection, Storage
+
+PATIENCE_SECONDS = 0.1
+"""In which what is missing of a group may still come over the bus, before it is read from the database."""
+
+
+def outgoing_of(config: Config, node_bus: NodeBus | None, clock: Clock) -> Outgoing | None:
+    """What this node says to others; None where there is one node."""
+    return Outgoing(node_name(config), clock.now_ms()) if config.bus or node_bus is not None else None
+
+
+async def bus_of(config: Config, node_bus: NodeBus | None, storage: Storage, log: Log) -> NodeBus:
+    """What carries blobs between the nodes. Raises ConfigError where it is not installed."""
+    if node_bus is not None:
+        return node_bus
+    try:
+        from chatsrv.cluster.redis_bus import RedisBus
+    except ImportError as error:
+        raise ConfigError("A bus needs more to be installed: pip install 'chatsrv[cluster]'") from error
+    return RedisBus(config.bus, f"chatsrv/{await storage.read(_database_id)}", log)
+
+
+def _database_id(conn: SqlConnection) -> str:
+    """What two databases never share, and a database keeps when another machine takes it over."""
+    (identifier,) = conn.execute(
+        "select (select system_identifier from pg_control_system())::text || '/' || oid::text from pg_database"
+        " where datname = current_database()"
+    ).fetchone()
+    return identifier
+
+
+def make_cluster(
+    outgoing: Outgoing,
+    node_bus: NodeBus,
+    bus: LocalBus,
+    storage: Storage,
+    repair: Repair,
+    presence: PresenceHub,
+    metrics: Metrics,
+    log: Log,
+) -> Cluster:
+    """The node among the others, and what is measured of it."""
+    follower = Follower(bus, storage, repair, presence, log)
+    cluster = Cluster(outgoing, node_bus, bus, presence, follower, log)
+    watch = metrics.watch
+    watch("cluster_nodes", "Nodes that this one hears, itself included.", lambda: float(len(cluster.members.names())))
+    watch("bus_deaf", "1 while the node hears nothing of the others.", lambda: float(cluster.is_deaf))
+    watch("bus_holes", "Times that something from another node was missing.", lambda: float(cluster.holes))
+    watch("bus_unsent", "Blobs that no bus took.", lambda: float(outgoing.unsent))
+    watch("bus_dropped", "What was not said since too much waited.", lambda: float(outgoing.dropped))
+    watch("groups_behind", "Groups of which something was missing at the last look.", lambda: float(follower.behind))
+    watch("events_repaired", "Events that were read from the database.", lambda: float(repair.read))
+    return cluster

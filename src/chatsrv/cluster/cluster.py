@@ -1,0 +1,169 @@
+"""One node among others: hears the bus, hands on what comes, and looks at the database for what did not."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
+
+import trio
+
+from chatsrv.bus.interface import SharedFrames
+from chatsrv.bus.local import LocalBus
+from chatsrv.cluster.blobs import BadBlob, Blob, Note, unpack_blob
+from chatsrv.cluster.errands import Errand, Errands
+from chatsrv.cluster.follower import Follower
+from chatsrv.cluster.members import Members
+from chatsrv.cluster.outgoing import Outgoing
+from chatsrv.cluster.port import NodeBus
+from chatsrv.log import Log
+
+SNAPSHOT_SECONDS: Final = 5.0
+"""How often a node says who is connected to it, all of them: between that it says who came and went."""
+
+DEAF_SECONDS: Final = 3.0
+"""A node that did not hear itself for so long hears nobody, and says so where its health is asked for."""
+
+SETTLE_SECONDS: Final = 1.5
+"""A node that starts listens for so long before it takes connections: the others say at least once a second that they live."""
+
+
+class Presence(Protocol):
+    """What a node's presence has to know of the others (presence.PresenceHub)."""
+
+    def note_hidden(self, user_id: int, hidden: bool, /) -> None: ...
+    def note_block(self, user_id: int, blocked_id: int, on: bool, /) -> None: ...
+    def hides(self, user_id: int, /) -> bool: ...
+    def typing_elsewhere(self, group_id: int, at: int, people: Sequence[tuple[int, str]], /) -> None: ...
+
+
+class Cluster:
+    """Made for one server; `run` for its life."""
+
+    def __init__(
+        self,
+        outgoing: Outgoing,
+        node_bus: NodeBus,
+        bus: LocalBus,
+        presence: Presence,
+        follower: Follower,
+        log: Log,
+    ) -> None:
+        self.members: Final = Members(outgoing.name, outgoing.started_ms, trio.current_time())
+        self.errands: Final = Errands(outgoing, log)
+        self._outgoing = outgoing
+        self._node_bus = node_bus
+        self._bus = bus
+        self._presence = presence
+        self._follower = follower
+        self._log = log
+        self._load_lobbies: Callable[[], Awaitable[None]] | None = None
+        self._nursery: trio.Nursery | None = None
+        self.holes = 0
+        """How often something from another node was missing, since the start."""
+        self.members.on_death.append(self._forget)
+
+    @property
+    def name(self) -> str:
+        """This node's name."""
+        return self.members.name
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the node hears nothing of the others: what they tell comes late, from the database."""
+        return trio.current_time() - self.members.me.heard_at > DEAF_SECONDS
+
+    def has_duty(self, key: int) -> bool:
+        """Whether this node is the one to do what has to be done for this group."""
+        return self.members.has_duty(key)
+
+    def lobby_node(self) -> str | None:
+        """The node where people wait under face-to-face codes; None where it is this one."""
+        eldest = self.members.eldest
+        return None if eldest == self.name else eldest
+
+    def load_lobbies_with(self, load: Callable[[], Awaitable[None]]) -> None:
+        """What takes up the codes whose groups exist, once this node is where people wait."""
+        self._load_lobbies = load
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Hear, tell and look, forever; started once it knows who else lives."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(self._node_bus.run, self.take, self._follower.look_soon)
+            nursery.start_soon(self._outgoing.run, self._node_bus)
+            nursery.start_soon(self._follower.run)
+            nursery.start_soon(self._tell_who_is_here)
+            await trio.sleep(SETTLE_SECONDS)
+            nursery.start_soon(self._watch_members)
+            task_status.started()
+
+    # What comes.
+
+    def take(self, data: bytes) -> None:
+        """A blob from the bus."""
+        try:
+            blob = unpack_blob(data)
+            new, hole = self.members.heard(blob.name, blob.started_ms, blob.number, trio.current_time())
+            if hole:
+                self.holes += 1
+                self._follower.look_soon()
+            if new:
+                self._hand_on(blob)
+        except BadBlob as error:
+            self._log.warning("what another node said cannot be read: do all run the same version?", reason=str(error))
+            self._follower.look_soon()
+
+    def _hand_on(self, blob: Blob) -> None:
+        for parcel in blob.parcels:
+            self._bus.take(parcel)
+        for user_id, events, frames in blob.personal:
+            self._bus.hand_to_user(user_id, SharedFrames(frames, events))
+        for note in blob.notes:
+            try:
+                self._take_note(blob.name, note)
+            except (ValueError, TypeError, KeyError, IndexError) as error:
+                raise BadBlob(f"a note cannot be read: {error!r}") from error
+
+    def _take_note(self, sender: str, note: Note) -> None:
+        match note:
+            case ["end", user_id, session_ids, reason]:
+                self._bus.end_sessions_here(user_id, session_ids, reason)
+            case ["typing", group_id, at, people]:
+                self._presence.typing_elsewhere(group_id, at, people)
+            case ["hide", user_id, hidden]:
+                self._presence.note_hidden(user_id, hidden)
+            case ["block", user_id, blocked_id, on]:
+                self._presence.note_block(user_id, blocked_id, on)
+            case ["here", user_id, here]:
+                self._bus.change_elsewhere(sender, user_id, here)
+            case ["all here", users, hidden]:
+                for user_id in users:
+                    self._presence.note_hidden(user_id, user_id in hidden)
+                self._bus.set_elsewhere(sender, users)
+            case ["errand", node, number, fields] if node == self.name and self._nursery is not None:
+                self.errands.take(self._nursery, sender, number, Errand(*fields))
+            case ["answer", node, number, frames, refusal] if node == self.name:
+                self.errands.take_answer(number, frames, refusal)
+            case _:
+                pass  # for another node, or of a newer version
+
+    # What this node says by itself.
+
+    async def _tell_who_is_here(self) -> None:
+        while True:
+            users = list(self._bus.users())
+            self._outgoing.note("all here", users, [each for each in users if self._presence.hides(each)])
+            await trio.sleep(SNAPSHOT_SECONDS)
+
+    async def _watch_members(self) -> None:
+        """Bury the dead, and take up the lobbies once they are this node's."""
+        while True:
+            if not self.is_deaf:
+                self.members.bury(trio.current_time())
+            if self._load_lobbies is not None and self.lobby_node() is None:
+                load, self._load_lobbies = self._load_lobbies, None
+                await load()
+            await trio.sleep(1.0)
+
+    def _forget(self, name: str) -> None:
+        self._log.info("another node is gone", node=name)
+        self._bus.set_elsewhere(name, ())
+        self._follower.look_soon()

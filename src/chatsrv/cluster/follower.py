@@ -1,0 +1,124 @@
+"""The look at the database: what no bus told this node about the groups and the people that are connected to it.
+
+Every two seconds, and whenever something may have been lost. It is the only way to what a node stored that died before it
+could tell, and it makes the bus a matter of speed alone.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import trio
+
+from chatsrv.bus.interface import SharedFrames, Subscriber
+from chatsrv.bus.local import LocalBus
+from chatsrv.groups.repair import Repair
+from chatsrv.log import Log
+from chatsrv_protocol import ErrorCode, encode
+from chatsrv_protocol.common import Lagging
+from chatsrv_storage.errors import Refusal, StorageFailed
+from chatsrv_storage.groups.cluster_look import Standing, look
+from chatsrv_storage.groups.lifecycle import heads_of
+from chatsrv_storage.interface import SqlConnection, Storage
+
+LOOK_SECONDS: Final = 2.0
+
+SETTLE_SECONDS: Final = 0.1
+"""What was stored so shortly before a look is on its way here, or being told."""
+
+
+class Hidden(Protocol):
+    """Who hides (presence.PresenceHub)."""
+
+    def note_hidden(self, user_id: int, hidden: bool, /) -> None: ...
+
+
+class Follower:
+    """`run` looks. Made for one node's bus."""
+
+    def __init__(self, bus: LocalBus, storage: Storage, repair: Repair, hidden: Hidden, log: Log) -> None:
+        self._bus = bus
+        self._storage = storage
+        self._repair = repair
+        self._hidden = hidden
+        self._log = log
+        self._checked: dict[int, int] = {}  # by user here, the version for which their connections were looked at
+        self._due = trio.Event()
+        self.looks = 0
+        """Looks since the start."""
+        self.behind = 0
+        """Groups of which something was missing at the last look."""
+
+    def look_soon(self) -> None:
+        """Something may have been lost."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Look, forever. Returns when the storage fails, which ends the server."""
+        while True:
+            with trio.move_on_after(LOOK_SECONDS):
+                await self._due.wait()
+            self._due = trio.Event()
+            try:
+                await self._look()
+            except StorageFailed:
+                return
+            except (Refusal, trio.ClosedResourceError) as error:
+                self._log.debug("the database cannot be looked at now", reason=str(error))
+            await trio.sleep(SETTLE_SECONDS)
+
+    async def _look(self) -> None:
+        bus = self._bus
+        people = list(bus.users())
+        connections = [each for user_id in people for each in bus.connections(user_id) if each.session_id]
+        sessions = list({each.session_id for each in connections})
+        groups = list(bus.applied())
+        found = await self._storage.read(lambda conn: look(conn, groups, people, sessions))
+        self.looks += 1
+        for each in connections:
+            if each.session_id not in found.lives:
+                each.end(ErrorCode.SESSION_ENDED)
+        await self._fill(found.heads)
+        for standing in found.people:
+            self._hidden.note_hidden(standing.user_id, standing.hidden)
+            await self._check_groups(standing)
+        self._checked = {user_id: version for user_id, version in self._checked.items() if bus.is_here(user_id)}
+
+    async def _fill(self, heads: list[tuple[int, int]]) -> None:
+        """Let the repair read what is still missing after a moment."""
+        if self._are_behind(heads):
+            await trio.sleep(SETTLE_SECONDS)
+        behind = self._are_behind(heads)
+        self.behind = len(behind)
+        for group_id, head in behind.items():
+            self._repair.note(group_id, head)
+
+    def _are_behind(self, heads: list[tuple[int, int]]) -> dict[int, int]:
+        applied = self._bus.applied()
+        return {group_id: head for group_id, head in heads if head > applied.get(group_id, head)}
+
+    async def _check_groups(self, standing: Standing) -> None:
+        """Where somebody's list of groups changed since their login: see that their connections hear what it says."""
+        user_id, version = standing.user_id, standing.version
+        logins = [self._bus.version_of(each) for each in self._bus.connections(user_id)]
+        if self._checked.get(user_id) == version or all(each in (None, version) for each in logins):
+            return
+
+        def read(conn: SqlConnection) -> tuple[int, dict[int, int]]:
+            (version,) = conn.execute("select version from person where id = ?", (user_id,)).fetchone()
+            return version, heads_of(conn, user_id)
+
+        version, heads = await self._storage.read(read)
+        right = [self._set_right(each, heads, version) for each in self._bus.connections(user_id)]
+        if all(right):
+            self._checked[user_id] = version
+
+    def _set_right(self, subscriber: Subscriber, heads: Mapping[int, int], version: int) -> bool:
+        """Whether a connection hears these groups and no others; False where something newer was told meanwhile."""
+        hears = self._bus.groups_of(subscriber)
+        if hears is None or hears == set(heads):
+            return True
+        if not self._bus.attach(subscriber, heads, version):
+            return False
+        # What they were not told they ask for, as after anything they could not be told.
+        subscriber.put_event(SharedFrames(encode(Lagging(1)), 0))
+        return True

@@ -1,0 +1,86 @@
+"""Which nodes live, by what they say on the bus, and whose turn it is to do what only one has to.
+
+A duty belongs to the node that a hash of its key and the names of the living gives (rendezvous hashing, Thaler and
+Ravishankar 1998): nobody elects anybody, and a node that comes or goes moves only its share. Two nodes that see different
+nodes alive may both do it, so every duty is harmless when done twice. Face-to-face codes are the duty of the node that has
+lived longest, so that a new node takes nobody off the page.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+LIVES_SECONDS: Final = 5.0
+"""A node that said nothing for so long is taken for dead."""
+
+MAX_REMEMBERED: Final = 256
+"""Numbers of blobs that may come out of order: each node has several engines to publish by."""
+
+
+@attrs.define(eq=False)
+class Member:
+    """Another node, or this one."""
+
+    name: str
+    started_ms: int
+    heard_at: float
+    greatest: int = 0
+    numbers: set[int] = attrs.field(factory=set[int])
+
+
+class Members:
+    """The nodes that this one hears. Times are those of the monotonic clock."""
+
+    def __init__(self, name: str, started_ms: int, now: float) -> None:
+        self.name: Final = name
+        self.me: Final = Member(name, started_ms, now)
+        self.others: dict[str, Member] = {}
+        self.on_death: list[Callable[[str], None]] = []
+        """Called with the name of a node that died, or began anew."""
+
+    def heard(self, name: str, started_ms: int, number: int, now: float) -> tuple[bool, bool]:
+        """A blob came: (whether it is new, whether one before it is missing)."""
+        if name == self.name and started_ms == self.me.started_ms:
+            self.me.heard_at = now
+            return False, False
+        member = self.others.get(name)
+        if member is None or member.started_ms != started_ms:
+            if member is not None and member.started_ms > started_ms:
+                return False, False  # a late blob of the process before
+            if member is not None:
+                self._died(name)
+            member = self.others[name] = Member(name, started_ms, now, greatest=number - 1)
+        member.heard_at = now
+        if number in member.numbers or number <= member.greatest - MAX_REMEMBERED:
+            return False, False
+        hole = number > member.greatest + 1
+        member.greatest = max(member.greatest, number)
+        member.numbers.add(number)
+        if len(member.numbers) > 2 * MAX_REMEMBERED:
+            member.numbers = {each for each in member.numbers if each > member.greatest - MAX_REMEMBERED}
+        return True, hole
+
+    def bury(self, now: float) -> None:
+        """Forget who said nothing for too long."""
+        for name in [name for name, each in self.others.items() if now - each.heard_at > LIVES_SECONDS]:
+            self._died(name)
+
+    def _died(self, name: str) -> None:
+        del self.others[name]
+        for callback in self.on_death:
+            callback(name)
+
+    def names(self) -> list[str]:
+        """Who lives, this node included."""
+        return sorted([self.name, *self.others])
+
+    def has_duty(self, key: int) -> bool:
+        """Whether this node does what has to be done for this group."""
+        return max(self.names(), key=lambda name: hashlib.blake2b(f"{key}/{name}".encode()).digest()) == self.name
+
+    @property
+    def eldest(self) -> str:
+        """The node that has lived longest."""
+        return min([self.me, *self.others.values()], key=lambda each: (each.started_ms, each.name)).name

@@ -1,0 +1,88 @@
+"""The bus over Redis or Valkey: publish and subscribe, on one channel, with nothing stored.
+
+Several servers are independent of each other. A node hears all of them and publishes to the first that answers, so one that
+is gone costs nothing; what falls between two is found in the database.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+import anyio
+import coredis
+import trio
+from coredis.exceptions import RedisError
+from coredis.retry import NoRetryPolicy
+
+from chatsrv.log import Log
+
+PUBLISH_SECONDS: Final = 0.2
+"""A server that does not take a blob within this is passed over."""
+
+RETRY_SECONDS: Final = 0.5
+"""Between two attempts to subscribe again."""
+
+_LOST: Final = (RedisError, OSError, anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream)
+
+
+class RedisBus:
+    """A NodeBus. `urls` are redis://[user:password@]host:port[/db], or rediss:// for TLS."""
+
+    def __init__(self, urls: Sequence[str], channel: str, log: Log) -> None:
+        self._urls = urls
+        self._channel = channel
+        self._log = log
+        self._clients: dict[str, coredis.Redis[bytes]] = {}
+
+    @property
+    def connected(self) -> int:
+        """Servers that this node can publish to now."""
+        return len(self._clients)
+
+    async def run(self, take: Callable[[bytes], None], heard_again: Callable[[], None]) -> None:
+        """See port.NodeBus."""
+        async with trio.open_nursery() as nursery:
+            for url in self._urls:
+                nursery.start_soon(self._serve, url, take, heard_again)
+
+    async def _serve(self, url: str, take: Callable[[bytes], None], heard_again: Callable[[], None]) -> None:
+        """Keep a connection to one server, forever."""
+        lost = False
+        while True:
+            try:
+                await self._hear(url, take, heard_again)
+            except* _LOST as group:
+                if not lost:
+                    self._log.warning("the bus is not there", server=place_of(url), reason=str(group.exceptions[0]))
+                lost = True
+            else:
+                lost = False
+            self._clients.pop(url, None)
+            await trio.sleep(RETRY_SECONDS)
+
+    async def _hear(self, url: str, take: Callable[[bytes], None], heard_again: Callable[[], None]) -> None:
+        client: coredis.Redis[bytes] = coredis.Redis.from_url(
+            url, connect_timeout=1, retry_policy=NoRetryPolicy(), max_connections=4
+        )
+        async with client, client.pubsub(channels=[self._channel], retry_policy=NoRetryPolicy()) as pubsub:
+            self._clients[url] = client
+            async for message in pubsub:
+                if message["type"] == "subscribe":
+                    heard_again()
+                elif message["type"] == "message" and isinstance(message["data"], bytes):
+                    take(message["data"])
+
+    async def publish(self, blob: bytes) -> bool:
+        """See port.NodeBus."""
+        for client in list(self._clients.values()):
+            with trio.move_on_after(PUBLISH_SECONDS), suppress(*_LOST):
+                await client.publish(self._channel, blob)
+                return True
+        await trio.lowlevel.checkpoint()
+        return False
+
+
+def place_of(url: str) -> str:
+    """A URL without its password."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

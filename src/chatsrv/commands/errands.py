@@ -1,0 +1,84 @@
+"""Commands about face-to-face codes, where several nodes serve one community: one of them knows who waits under which code."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+import attrs
+
+from chatsrv.bus import Subscriber
+from chatsrv.cluster.errands import Errand
+from chatsrv.commands.context import Deferred, Request, Services
+from chatsrv.commands.table import HANDLERS
+from chatsrv_protocol import encode, limits
+from chatsrv_protocol.codec import decode
+from chatsrv_protocol.face_to_face import EnterCode, EnterGroup, LeaveLobby, ShowLobby
+from chatsrv_protocol.framing import FrameSplitter
+from chatsrv_storage.errors import Refusal
+from chatsrv_storage.groups.models import Actor
+
+LOBBY_COMMANDS: Final = frozenset({EnterCode, ShowLobby, LeaveLobby, EnterGroup})
+
+
+async def run_on_its_node(request: Request, command: object) -> object:
+    """Run a command here, or where the lobbies are if it is about them. Raises Refusal."""
+    cluster = request.services.cluster
+    node = cluster.lobby_node() if cluster is not None and type(command) in LOBBY_COMMANDS else None
+    if cluster is None or node is None:
+        return await HANDLERS[type(command)](request, command)
+    caller = request.caller
+    errand = Errand(caller.actor.user_id, caller.actor.name, caller.session_id, caller.peer, encode(command))
+    reply, *events = _messages(await cluster.errands.send(node, errand))
+    return request.answer_before(reply, events)
+
+
+def errand_runner(services: Services) -> Callable[[Errand], Awaitable[list[bytes]]]:
+    """What runs the errands of other nodes on this one; answers encoded messages, the reply first."""
+
+    async def run(errand: Errand) -> list[bytes]:
+        (command,) = _messages([errand.frame])
+        caller = _Elsewhere(Actor(errand.user_id, errand.user), errand.session_id, errand.peer)
+        reply = await HANDLERS[type(command)](Request(services, caller, 0), command)
+        if not isinstance(reply, Deferred):
+            caller.answer(0, reply)
+        return caller.frames
+
+    return run
+
+
+def _messages(frames: Iterable[bytes]) -> list[object]:
+    splitter = FrameSplitter(limits.MAX_FRAME)
+    splitter.feed(b"".join(frames))
+    found: list[object] = []
+    while (body := splitter.next_body()) is not None:
+        found.append(decode(body).message)
+    return found
+
+
+@attrs.define
+class _Elsewhere:
+    """A Caller who is connected to another node."""
+
+    actor: Actor
+    session_id: int
+    peer: str
+    frames: list[bytes] = attrs.field(factory=list[bytes])
+    may_send_secrets: bool = False
+    page: str = ""
+    cookie_token: bytes = b""
+    may_register: bool = False
+
+    @property
+    def subscriber(self) -> Subscriber:
+        raise NotImplementedError("the connection is another node's")
+
+    async def log_in(self, actor: Actor, session_id: int) -> int:
+        raise NotImplementedError("whoever comes here is logged in on another node")
+
+    def answer(self, request_id: int, message: object) -> None:
+        del request_id
+        if isinstance(message, Refusal):
+            raise message
+        self.frames.append(encode(message))
+
+    def stream(self, frames: bytes) -> None:
+        self.frames.append(frames)

@@ -1,0 +1,149 @@
+"""Three servers on one storage: everybody hears everything, whichever node they are connected to."""
+
+import attrs
+import pytest
+import trio
+from support.cluster_kit import Trouble, open_nodes
+from support.server_kit import Client, client_id, enter, said
+
+from chatsrv.testing import QUICK
+from chatsrv_protocol.face_to_face import EnterCode, EnterGroup, LobbyClosed
+from chatsrv_protocol.groups import RemoveMember
+from chatsrv_protocol.presence import Here, Presence, SetProfile, Typing, TypingNow, WatchPresence, WhoIsHere
+from chatsrv_protocol.session import Logout, SessionOver
+
+PATIENT = attrs.evolve(QUICK, heartbeat=100_000.0)
+
+
+async def one_each(nodes, *names):
+    """A user on each node."""
+    return [(await enter(nodes[number], name))[0] for number, name in enumerate(names)]
+
+
+async def test_what_is_said_on_one_node_is_heard_on_all(autojump_clock):
+    async with open_nodes() as nodes:
+        ann, bob, cat = await one_each(nodes, "ann", "bob", "cat")
+        group = await ann.make_group("home", bob, cat)
+        for client in (ann, bob, cat):
+            await client.say(group, f"by {client.user_id}")
+        heard = [said(await client.settle()) for client in (ann, bob, cat)]
+        assert heard[0] == heard[1] == heard[2]
+        assert len(heard[0]) == 3
+
+
+@pytest.mark.parametrize("trouble", [Trouble(gone=True), Trouble(loses=0.5, doubles=0.3, delay=0.05)])
+async def test_without_the_bus_all_of_it_comes_from_the_database(autojump_clock, trouble):
+    async with open_nodes(trouble=trouble) as nodes:
+        ann, bob, cat = await one_each(nodes, "ann", "bob", "cat")
+        group = await ann.make_group("home", bob, cat)
+        await trio.sleep(3)
+        texts = [f"m{n}" for n in range(20)]
+        for n, text in enumerate(texts):
+            await (ann, bob, cat)[n % 3].say(group, text)
+        await trio.sleep(3)
+        for client in (ann, bob, cat):
+            assert said(await client.settle()) == texts
+
+
+async def test_who_is_removed_on_another_node_hears_nothing_more(autojump_clock):
+    async with open_nodes() as nodes:
+        ann, bob, cat = await one_each(nodes, "ann", "bob", "cat")
+        group = await ann.make_group("home", bob, cat)
+        await trio.sleep(0.1)
+        await bob.settle()
+        nodes.trouble.gone = True
+        await ann.ask(RemoveMember(client_id(), group, bob.user_id))
+        await ann.say(group, "not for bob")
+        await trio.sleep(5)
+        assert said(await bob.settle()) == []
+        assert said(await cat.settle()) == ["not for bob"]
+
+
+async def test_who_is_added_while_the_bus_is_gone_hears_the_group_after_a_look(autojump_clock):
+    async with open_nodes() as nodes:
+        ann, bob = await one_each(nodes, "ann", "bob")
+        nodes.trouble.gone = True
+        group = await ann.make_group("home", bob)
+        await trio.sleep(5)
+        await bob.settle()
+        await ann.say(group, "welcome")
+        await trio.sleep(5)
+        assert said(await bob.settle()) == ["welcome"]
+
+
+async def test_a_node_that_dies_takes_nothing_with_it(autojump_clock):
+    async with open_nodes() as nodes:
+        ann, bob = await one_each(nodes, "ann", "bob")
+        group = await ann.make_group("home", bob)
+        await trio.sleep(1)
+        nodes.trouble.gone = True  # what the node stores, it dies before it can tell
+        await ann.say(group, "last words")
+        nodes.kill(0)
+        nodes.trouble.gone = False
+        await trio.sleep(5)
+        assert said(await bob.settle()) == ["last words"]
+        back = await Client(await nodes[1].dial()).resume(ann.me.token)
+        await back.say(group, "back")
+        assert said(await bob.settle()) == ["back"]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_session_that_ends_ends_on_every_node(autojump_clock, gone):
+    async with open_nodes() as nodes:
+        (ann,) = await enter(nodes[0], "ann")
+        other = await Client(await nodes[1].dial()).resume(ann.me.token)
+        await trio.sleep(1)
+        nodes.trouble.gone = gone
+        await ann.ask(Logout())
+        await trio.sleep(3)
+        assert (await other.event(SessionOver)).reason == "session_ended"
+
+
+async def test_presence_and_typing_across_nodes(autojump_clock):
+    async with open_nodes(config=PATIENT) as nodes:
+        ann, bob, cat = await one_each(nodes, "ann", "bob", "cat")
+        group = await ann.make_group("home", bob, cat)
+        await trio.sleep(3)
+        reply = await ann.ask(WatchPresence((bob.user_id,)))
+        assert reply.people == (Presence(bob.user_id, True, 0),)
+        here = await ann.ask(WhoIsHere(group))
+        assert isinstance(here, Here)
+        assert [each.user_id for each in here.people] == sorted([ann.user_id, bob.user_id, cat.user_id])
+        await bob.ask(Typing(group))
+        await trio.sleep(0.1)
+        assert [type(event) for event in await ann.settle()].count(TypingNow) == 1
+        await bob.ask(SetProfile(hidden=True))
+        await trio.sleep(3)
+        assert [each.user_id for each in (await ann.ask(WhoIsHere(group))).people] == sorted([ann.user_id, cat.user_id])
+        await cat.ask(WatchPresence((bob.user_id,)))
+        nodes.kill(1)
+        await trio.sleep(8)
+        assert [each.user_id for each in (await ann.ask(WhoIsHere(group))).people] == sorted([ann.user_id, cat.user_id])
+        nodes.kill(2)
+        await trio.sleep(8)
+        assert [each.user_id for each in (await ann.ask(WhoIsHere(group))).people] == [ann.user_id]
+
+
+async def test_people_of_different_nodes_meet_face_to_face(autojump_clock):
+    async with open_nodes() as nodes:
+        people = await one_each(nodes, "ann", "bob", "cat")
+        lobbies = [await client.ask(EnterCode("4711", None)) for client in people]
+        assert [len(lobby.people) for lobby in lobbies] == [1, 2, 3]
+        entered = [await client.ask(EnterGroup(client_id())) for client in people]
+        assert len({reply.group_id for reply in entered}) == 1
+        await people[2].say(entered[0].group_id, "met")
+        await trio.sleep(1)
+        for client in people:
+            events = await client.settle()
+            assert said(events)[-1:] == ["met"]
+            assert [event.reason for event in events if isinstance(event, LobbyClosed)] == ["entered"]
+
+
+async def test_a_dead_nodes_lobbies_are_entered_again(autojump_clock):
+    async with open_nodes() as nodes:
+        (bob,) = await enter(nodes[1], "bob")
+        await bob.ask(EnterCode("4711", None))
+        nodes.kill(0)
+        assert await bob.refused(EnterCode("4711", None)) == "server_busy"
+        await trio.sleep(8)
+        assert len((await bob.ask(EnterCode("4711", None))).people) == 1
