@@ -15,6 +15,11 @@ from chatsrv_protocol.session import Logout, SessionOver
 PATIENT = attrs.evolve(QUICK, heartbeat=100_000.0)
 
 
+def token_of(client):
+    assert client.me is not None
+    return client.me.token
+
+
 async def one_each(nodes, *names):
     """A user on each node."""
     return [(await enter(nodes[number], name))[0] for number, name in enumerate(names)]
@@ -82,7 +87,7 @@ async def test_a_node_that_dies_takes_nothing_with_it(autojump_clock):
         nodes.trouble.gone = False
         await trio.sleep(5)
         assert said(await bob.settle()) == ["last words"]
-        back = await Client(await nodes[1].dial()).resume(ann.me.token)
+        back = await Client(await nodes[1].dial()).resume(token_of(ann))
         await back.say(group, "back")
         assert said(await bob.settle()) == ["back"]
 
@@ -91,7 +96,7 @@ async def test_a_node_that_dies_takes_nothing_with_it(autojump_clock):
 async def test_a_session_that_ends_ends_on_every_node(autojump_clock, gone):
     async with open_nodes() as nodes:
         (ann,) = await enter(nodes[0], "ann")
-        other = await Client(await nodes[1].dial()).resume(ann.me.token)
+        other = await Client(await nodes[1].dial()).resume(token_of(ann))
         await trio.sleep(1)
         nodes.trouble.gone = gone
         await ann.ask(Logout())

@@ -26,8 +26,8 @@ class Errand:
     user: str
     session_id: int
     peer: str
-    frame: bytes
-    """The command, encoded."""
+    body: bytes
+    """The command, as its frame brought it."""
 
 
 RefusalFields = tuple[str, str, str | None, float]

@@ -6,7 +6,7 @@ is gone costs nothing; what falls between two is found in the database.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, cast
 
 import anyio
 import coredis
@@ -53,7 +53,7 @@ class RedisBus:
                 await self._hear(url, take, heard_again)
             except* _LOST as group:
                 if not lost:
-                    self._log.warning("the bus is not there", server=place_of(url), reason=str(group.exceptions[0]))
+                    self._log.warning("the bus is not there", server=place_of(url), reason=_reason(group))
                 lost = True
             else:
                 lost = False
@@ -80,6 +80,14 @@ class RedisBus:
                 return True
         await trio.lowlevel.checkpoint()
         return False
+
+
+def _reason(error: BaseException) -> str:
+    """What the first error in a group says."""
+    if isinstance(error, BaseExceptionGroup):
+        errors = cast("tuple[BaseException, ...]", error.exceptions)
+        return _reason(errors[0])
+    return str(error) or type(error).__name__
 
 
 def place_of(url: str) -> str:

@@ -26,7 +26,7 @@ async def run_on_its_node(request: Request, command: object) -> object:
     if cluster is None or node is None:
         return await HANDLERS[type(command)](request, command)
     caller = request.caller
-    errand = Errand(caller.actor.user_id, caller.actor.name, caller.session_id, caller.peer, encode(command))
+    errand = Errand(caller.actor.user_id, caller.actor.name, caller.session_id, caller.peer, request.body)
     reply, *events = _messages(await cluster.errands.send(node, errand))
     return request.answer_before(reply, events)
 
@@ -35,9 +35,9 @@ def errand_runner(services: Services) -> Callable[[Errand], Awaitable[list[bytes
     """What runs the errands of other nodes on this one; answers encoded messages, the reply first."""
 
     async def run(errand: Errand) -> list[bytes]:
-        (command,) = _messages([errand.frame])
+        command = decode(errand.body).message
         caller = _Elsewhere(Actor(errand.user_id, errand.user), errand.session_id, errand.peer)
-        reply = await HANDLERS[type(command)](Request(services, caller, 0), command)
+        reply = await HANDLERS[type(command)](Request(services, caller, 0, errand.body), command)
         if not isinstance(reply, Deferred):
             caller.answer(0, reply)
         return caller.frames
