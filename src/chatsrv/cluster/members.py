@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-LIVES_SECONDS: Final = 5.0
+SILENT_SECONDS: Final = 5.0
 """A node that said nothing for so long is taken for dead."""
 
 MAX_REMEMBERED: Final = 256
@@ -64,7 +64,7 @@ class Members:
 
     def bury(self, now: float) -> None:
         """Forget who said nothing for too long."""
-        for name in [name for name, each in self.others.items() if now - each.heard_at > LIVES_SECONDS]:
+        for name in [name for name, each in self.others.items() if now - each.heard_at > SILENT_SECONDS]:
             self._died(name)
 
     def _died(self, name: str) -> None:
