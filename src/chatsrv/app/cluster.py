@@ -4,7 +4,7 @@ from chatsrv.app.configured_storage import node_name
 from chatsrv.bus import LocalBus
 from chatsrv.clock import Clock
 from chatsrv.cluster import Cluster, NodeBus
-from chatsrv.cluster.follower import Follower
+from chatsrv.cluster.database_look import DatabaseLook
 from chatsrv.cluster.outgoing import Outgoing
 from chatsrv.config import Config, ConfigError
 from chatsrv.groups.repair import Repair
@@ -53,14 +53,14 @@ def make_cluster(
     log: Log,
 ) -> Cluster:
     """The node among the others, and what is measured of it."""
-    follower = Follower(bus, storage, repair, presence, log)
-    cluster = Cluster(outgoing, node_bus, bus, presence, follower, log)
+    look = DatabaseLook(bus, storage, repair, presence, log)
+    cluster = Cluster(outgoing, node_bus, bus, presence, look, log)
     watch = metrics.watch
-    watch("cluster_nodes", "Nodes that this one hears, itself included.", lambda: float(len(cluster.members.names())))
+    watch("cluster_nodes", "Nodes that this one hears, itself included.", lambda: float(len(cluster.peers.names())))
     watch("bus_deaf", "1 while the node hears nothing of the others.", lambda: float(cluster.is_deaf))
     watch("bus_holes", "Times that something from another node was missing.", lambda: float(cluster.holes))
     watch("bus_unsent", "Blobs that no bus took.", lambda: float(outgoing.unsent))
     watch("bus_dropped", "What was not said since too much waited.", lambda: float(outgoing.dropped))
-    watch("groups_behind", "Groups of which something was missing at the last look.", lambda: float(follower.behind))
+    watch("groups_behind", "Groups of which something was missing at the last look.", lambda: float(look.behind))
     watch("events_repaired", "Events that were read from the database.", lambda: float(repair.read))
     return cluster

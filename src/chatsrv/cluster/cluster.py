@@ -8,10 +8,10 @@ import trio
 from chatsrv.bus.interface import SharedFrames
 from chatsrv.bus.local import LocalBus
 from chatsrv.cluster.blobs import BadBlob, Blob, Note, unpack_blob
+from chatsrv.cluster.database_look import DatabaseLook
 from chatsrv.cluster.errands import Errand, Errands
-from chatsrv.cluster.follower import Follower
-from chatsrv.cluster.members import Members
 from chatsrv.cluster.outgoing import Outgoing
+from chatsrv.cluster.peers import Peers
 from chatsrv.cluster.port import NodeBus
 from chatsrv.log import Log
 
@@ -25,7 +25,7 @@ SETTLE_SECONDS: Final = 1.5
 """A node that starts listens for so long before it takes connections: the others say at least once a second that they live."""
 
 
-class Presence(Protocol):
+class RemotePresence(Protocol):
     """What a node's presence has to know of the others (presence.PresenceHub)."""
 
     def note_hidden(self, user_id: int, hidden: bool, /) -> None: ...
@@ -42,41 +42,41 @@ class Cluster:
         outgoing: Outgoing,
         node_bus: NodeBus,
         bus: LocalBus,
-        presence: Presence,
-        follower: Follower,
+        presence: RemotePresence,
+        look: DatabaseLook,
         log: Log,
     ) -> None:
-        self.members: Final = Members(outgoing.name, outgoing.started_ms, trio.current_time())
+        self.peers: Final = Peers(outgoing.name, outgoing.started_ms, trio.current_time())
         self.errands: Final = Errands(outgoing, log)
         self._outgoing = outgoing
         self._node_bus = node_bus
         self._bus = bus
         self._presence = presence
-        self._follower = follower
+        self._look = look
         self._log = log
         self._load_lobbies: Callable[[], Awaitable[None]] | None = None
         self._nursery: trio.Nursery | None = None
         self.holes = 0
         """How often something from another node was missing, since the start."""
-        self.members.on_death.append(self._forget)
+        self.peers.on_death.append(self._forget)
 
     @property
     def name(self) -> str:
         """This node's name."""
-        return self.members.name
+        return self.peers.name
 
     @property
     def is_deaf(self) -> bool:
         """Whether the node hears nothing of the others: what they tell comes late, from the database."""
-        return trio.current_time() - self.members.me.heard_at > DEAF_SECONDS
+        return trio.current_time() - self.peers.me.heard_at > DEAF_SECONDS
 
     def has_duty(self, key: int) -> bool:
         """Whether this node is the one to do what has to be done for this group."""
-        return self.members.has_duty(key)
+        return self.peers.has_duty(key)
 
     def lobby_node(self) -> str | None:
         """The node where people wait under face-to-face codes; None where it is this one."""
-        eldest = self.members.eldest
+        eldest = self.peers.eldest
         return None if eldest == self.name else eldest
 
     def load_lobbies_with(self, load: Callable[[], Awaitable[None]]) -> None:
@@ -87,12 +87,12 @@ class Cluster:
         """Hear, tell and look, forever; started once it knows who else lives."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(self._node_bus.run, self.take, self._follower.look_soon)
+            nursery.start_soon(self._node_bus.run, self.take, self._look.look_soon)
             nursery.start_soon(self._outgoing.run, self._node_bus)
-            nursery.start_soon(self._follower.run)
+            nursery.start_soon(self._look.run)
             nursery.start_soon(self._tell_who_is_here)
             await trio.sleep(SETTLE_SECONDS)
-            nursery.start_soon(self._watch_members)
+            nursery.start_soon(self._watch_peers)
             task_status.started()
 
     # What comes.
@@ -101,15 +101,15 @@ class Cluster:
         """A blob from the bus."""
         try:
             blob = unpack_blob(data)
-            new, hole = self.members.heard(blob.name, blob.started_ms, blob.number, trio.current_time())
+            new, hole = self.peers.heard(blob.name, blob.started_ms, blob.number, trio.current_time())
             if hole:
                 self.holes += 1
-                self._follower.look_soon()
+                self._look.look_soon()
             if new:
                 self._hand_on(blob)
         except BadBlob as error:
             self._log.warning("what another node said cannot be read: do all run the same version?", reason=str(error))
-            self._follower.look_soon()
+            self._look.look_soon()
 
     def _hand_on(self, blob: Blob) -> None:
         for parcel in blob.parcels:
@@ -153,11 +153,11 @@ class Cluster:
             self._outgoing.note("all here", users, [each for each in users if self._presence.hides(each)])
             await trio.sleep(SNAPSHOT_SECONDS)
 
-    async def _watch_members(self) -> None:
+    async def _watch_peers(self) -> None:
         """Bury the dead, and take up the lobbies once they are this node's."""
         while True:
             if not self.is_deaf:
-                self.members.bury(trio.current_time())
+                self.peers.bury(trio.current_time())
             if self._load_lobbies is not None and self.lobby_node() is None:
                 load, self._load_lobbies = self._load_lobbies, None
                 await load()
@@ -166,4 +166,4 @@ class Cluster:
     def _forget(self, name: str) -> None:
         self._log.info("another node is gone", node=name)
         self._bus.set_elsewhere(name, ())
-        self._follower.look_soon()
+        self._look.look_soon()

@@ -40,12 +40,8 @@ class Config:
     bus: tuple[str, ...] = attrs.field(
         default=(),
         converter=to_names,
-        metadata=described(
-            "LIST", "Redis or Valkey between several servers on one database: redis://a:6379,redis://b:6379"
-        ),
+        metadata=described("LIST", "Redis or Valkey between servers that share a database: redis://127.0.0.1:6379, …"),
     )
-    """Each is independent of the others, and none keeps anything: while all are gone, what other nodes say comes within
-    seconds, from the database."""
     node_name: str = attrs.field(
         default="",
         metadata=described("NAME", "What this server is called among several.", default="host name and process"),
@@ -53,11 +49,7 @@ class Config:
     backups: Path | None = attrs.field(
         default=None,
         converter=to_path,
-        metadata=described(
-            "DIR",
-            "Where the backups go that operators order.",
-            default="backups in the data folder",
-        ),
+        metadata=described("DIR", "Where the backups go that operators order.", default="backups in the data folder"),
     )
     tcp: Address | None = attrs.field(
         default=None,
@@ -110,24 +102,20 @@ class Config:
     open_registration: bool = attrs.field(
         default=False, metadata=described("", "Anybody may register, not only who comes over loopback.")
     )
-    """Anybody may register. Otherwise only who comes in by a listener on a loopback address."""
     allow_plaintext: bool = attrs.field(
         default=False,
         metadata=described("", "Passwords, and tokens over HTTP, may come unencrypted from other machines."),
     )
-    """Passwords may come over an unencrypted connection from another machine."""
     origins: tuple[str, ...] = attrs.field(
         default=(),
         converter=to_names,
         metadata=described("LIST", "Web origins whose pages may connect, with commas between; programs always may."),
     )
-    """Web origins whose pages may open a WebSocket; programs, which send no Origin, always may."""
     names: tuple[str, ...] = attrs.field(
         default=(),
         converter=to_names,
         metadata=described("LIST", "Host names under which browsers open the server's page, besides its address."),
     )
-    """Host names under which browsers open the server's own page, besides those in http_url and origins."""
     trusted_proxies: tuple[str, ...] = attrs.field(
         default=(),
         converter=to_names,
@@ -266,7 +254,6 @@ class Config:
         validator=check.in_(("full", "normal", "off")),
         metadata=described("full|normal|off", "fsync before every ack, or not: then power cuts lose acked messages."),
     )
-    """`full` is fsync before every ack. The others lose acked messages in a power cut."""
     node: int = attrs.field(
         default=0,
         validator=[at_least(0), check.le(1023)],

@@ -20,7 +20,7 @@ MAX_REMEMBERED: Final = 256
 
 
 @attrs.define(eq=False)
-class Member:
+class Peer:
     """Another node, or this one."""
 
     name: str
@@ -30,13 +30,13 @@ class Member:
     numbers: set[int] = attrs.field(factory=set[int])
 
 
-class Members:
+class Peers:
     """The nodes that this one hears. Times are those of the monotonic clock."""
 
     def __init__(self, name: str, started_ms: int, now: float) -> None:
         self.name: Final = name
-        self.me: Final = Member(name, started_ms, now)
-        self.others: dict[str, Member] = {}
+        self.me: Final = Peer(name, started_ms, now)
+        self.others: dict[str, Peer] = {}
         self.on_death: list[Callable[[str], None]] = []
         """Called with the name of a node that died, or began anew."""
 
@@ -45,21 +45,21 @@ class Members:
         if name == self.name and started_ms == self.me.started_ms:
             self.me.heard_at = now
             return False, False
-        member = self.others.get(name)
-        if member is None or member.started_ms != started_ms:
-            if member is not None and member.started_ms > started_ms:
+        peer = self.others.get(name)
+        if peer is None or peer.started_ms != started_ms:
+            if peer is not None and peer.started_ms > started_ms:
                 return False, False  # a late blob of the process before
-            if member is not None:
+            if peer is not None:
                 self._died(name)
-            member = self.others[name] = Member(name, started_ms, now, greatest=number - 1)
-        member.heard_at = now
-        if number in member.numbers or number <= member.greatest - MAX_REMEMBERED:
+            peer = self.others[name] = Peer(name, started_ms, now, greatest=number - 1)
+        peer.heard_at = now
+        if number in peer.numbers or number <= peer.greatest - MAX_REMEMBERED:
             return False, False
-        hole = number > member.greatest + 1
-        member.greatest = max(member.greatest, number)
-        member.numbers.add(number)
-        if len(member.numbers) > 2 * MAX_REMEMBERED:
-            member.numbers = {each for each in member.numbers if each > member.greatest - MAX_REMEMBERED}
+        hole = number > peer.greatest + 1
+        peer.greatest = max(peer.greatest, number)
+        peer.numbers.add(number)
+        if len(peer.numbers) > 2 * MAX_REMEMBERED:
+            peer.numbers = {each for each in peer.numbers if each > peer.greatest - MAX_REMEMBERED}
         return True, hole
 
     def bury(self, now: float) -> None:

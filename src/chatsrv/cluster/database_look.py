@@ -32,7 +32,7 @@ class Hidden(Protocol):
     def note_hidden(self, user_id: int, hidden: bool, /) -> None: ...
 
 
-class Follower:
+class DatabaseLook:
     """`run` looks. Made for one node's bus."""
 
     def __init__(self, bus: LocalBus, storage: Storage, repair: Repair, hidden: Hidden, log: Log) -> None:
