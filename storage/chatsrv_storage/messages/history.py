@@ -45,9 +45,28 @@ def page(
     At most `limit` events whose texts have about `max_bytes` together; always at least one if there is one.
     """
     group, member = require_reader(conn, user_id, group_id)
+    records, more = _events(
+        conn, user_id, group_id, member.visible_from, after, before, limit, max_bytes, newest=newest
+    )
+    return records, more, group.seq
+
+
+def _events(
+    conn: SqlConnection,
+    user_id: int,
+    group_id: int,
+    visible_from: int,
+    after: int,
+    before: int,
+    limit: int,
+    max_bytes: int,
+    *,
+    newest: bool,
+) -> tuple[list[EventRecord], bool]:
+    """`page` for a reader who is known to be one, and to whom events up to `visible_from` are not visible."""
     rows = conn.execute(
         SELECT + (" desc limit ?" if newest else " limit ?"),
-        (group_id, max(after, member.visible_from), before, limit + 1),
+        (group_id, max(after, visible_from), before, limit + 1),
     )
     records: list[EventRecord] = []
     size, more = 0, False
@@ -55,7 +74,7 @@ def page(
         record = record_of(row)
         size += 128 + len(row[8]) * 3
         if row[9] is not None:
-            record = resolve_references(conn, record, member.visible_from, user_id)
+            record = resolve_references(conn, record, visible_from, user_id)
             size += len(row[9]) * 3 + (len(record.text) - len(row[8]) + EXCERPT) * 3
         if len(records) == limit or (records and size > max_bytes):
             more = True
@@ -63,7 +82,7 @@ def page(
         records.append(record)
     if newest:
         records.reverse()
-    return records, more, group.seq
+    return records, more
 
 
 def catch_up(
@@ -82,8 +101,8 @@ def catch_up(
         visible_from, head = states[1].visible_from, states[0].seq
         last = max(after, visible_from)
         if last < head and limit > len(records) and max_bytes > 0:
-            found, more, _ = page(
-                conn, user_id, group_id, last, head + 1, limit - len(records), max_bytes, newest=False
+            found, more = _events(
+                conn, user_id, group_id, visible_from, last, head + 1, limit - len(records), max_bytes, newest=False
             )
             max_bytes -= sum(
                 128 + len(record.text) * 3 + (0 if record.data is None else EXCERPT * 3) for record in found
