@@ -71,7 +71,7 @@ export function AttachmentChip({ attachment }: { attachment: Attachment }) {
         <bdi>{name}</bdi>
         {attachment.failure ? (
           <span class="error" role="alert">
-            {say.uploadFailed}: {errorText(attachment.failure, attachment.failure)}
+            {say.uploadFailed}: {errorText(attachment.failure.code, attachment.failure.message)}
           </span>
         ) : (
           <progress value={attachment.progress} max={1} aria-label={say.uploading(name, percent)} />

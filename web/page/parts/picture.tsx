@@ -33,6 +33,11 @@ export function MediaBox({ media, kind, onOpen }: { media: MediaHead; kind: numb
       <button type="button" class="picture" aria-label={`${label}: ${name}`} style={{ width: `${width}px`, height: `${height}px` }} onClick={onOpen}>
         {tiny && <img class="tiny" src={tiny} alt="" width={width} height={height} />}
         <img src={`/media/${media.id}/preview`} alt="" width={width} height={height} loading="lazy" decoding="async" />
+        {kind === 4 && (
+          <span class="play-mark">
+            <Icon name="play" size={28} />
+          </span>
+        )}
         {kind === 4 && <span class="duration">{durationText(media.duration)}</span>}
       </button>
     );

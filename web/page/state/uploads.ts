@@ -4,6 +4,7 @@ import type { Id, SendExtra } from "../../client/protocol.gen.ts";
 import type { OutboxEntry } from "../../client/outbox.ts";
 import { expectFile, fileIsLost, fileIsUp, sendFile } from "./chats.ts";
 import { hooks } from "./session.ts";
+import { Upload, UploadAborted, UploadRefused } from "./upload.ts";
 
 /** Files that one chat may hold before they are sent. */
 export const MAX_ATTACHMENTS = 9;
@@ -17,13 +18,13 @@ export interface Attachment {
   /** From 0 to 1. */
   progress: number;
   mediaId: Id | null;
-  failure: string;
+  failure: { code: string; message: string } | null;
   /** Enter was pressed: its message in the outbox goes out once it is up. Empty before. */
   outboxKey: string;
 }
 
 export const attachments = signal<readonly Attachment[]>([]);
-const uploading = new Map<number, XMLHttpRequest>();
+const uploading = new Map<number, Upload>();
 let nextKey = 1;
 
 hooks.forget.push(() => {
@@ -45,7 +46,7 @@ export function attach(groupId: Id, files: Iterable<File>): void {
 function begin(groupId: Id, file: File, outboxKey: string): void {
   const key = nextKey++;
   const preview = file.type.startsWith("image/") ? URL.createObjectURL(file) : "";
-  attachments.value = [...attachments.value, { key, groupId, file, preview, progress: 0, mediaId: null, failure: "", outboxKey }];
+  attachments.value = [...attachments.value, { key, groupId, file, preview, progress: 0, mediaId: null, failure: null, outboxKey }];
   upload(key, file);
 }
 
@@ -57,9 +58,8 @@ export function removeAttachment(key: number): void {
 }
 
 function forget(key: number): void {
-  const request = uploading.get(key);
+  uploading.get(key)?.abort();
   uploading.delete(key);
-  request?.abort();
   const gone = attachments.value.find((attachment) => attachment.key === key);
   if (gone?.preview) URL.revokeObjectURL(gone.preview);
   attachments.value = attachments.value.filter((attachment) => attachment.key !== key);
@@ -99,7 +99,7 @@ function release(key: number): void {
 export function retryUpload(key: number): void {
   const attachment = attachments.value.find((known) => known.key === key);
   if (!attachment?.failure) return;
-  update(key, { failure: "", progress: 0 });
+  update(key, { failure: null, progress: 0 });
   upload(key, attachment.file);
 }
 
@@ -107,34 +107,27 @@ function update(key: number, change: Partial<Attachment>): void {
   attachments.value = attachments.value.map((attachment) => (attachment.key === key ? { ...attachment, ...change } : attachment));
 }
 
-/** Upload a picture for a profile or a group; answers the medium's id. Throws an Error with the server's sentence. */
-export async function uploadMedium(file: File): Promise<Id> {
-  const headers = { "Upload-Name": encodeURIComponent(file.name || "file"), "Idempotency-Key": crypto.randomUUID() };
-  const response = await fetch("/media", { method: "POST", headers, body: file });
-  const answer = (await response.json()) as { id?: string; message?: string };
-  if (!response.ok || !answer.id) throw new Error(answer.message ?? String(response.status));
-  return answer.id as Id;
+/** Upload a picture for a group; answers the medium's id. Throws UploadRefused and UploadAborted. */
+export function uploadMedium(file: File): Promise<Id> {
+  return new Upload(file, () => undefined).run();
 }
 
+/** A network that breaks is waited for; what the server refuses is said at the file, which can be tried again. */
 function upload(key: number, file: File): void {
-  const request = new XMLHttpRequest();
-  request.open("POST", "/media");
-  request.setRequestHeader("Upload-Name", encodeURIComponent(file.name || "file"));
-  request.setRequestHeader("Idempotency-Key", crypto.randomUUID());
-  request.upload.onprogress = ({ loaded, total }) => update(key, { progress: total ? loaded / total : 0 });
-  request.onloadend = () => finish(key, request);
-  uploading.set(key, request);
-  request.send(file);
-}
-
-function finish(key: number, request: XMLHttpRequest): void {
-  let answer: { id?: string; message?: string } = {};
-  try {
-    answer = JSON.parse(request.responseText) as typeof answer;
-  } catch {
-    // no JSON: the network broke, or something between answered
-  }
-  if (request.status === 201 && answer.id) update(key, { mediaId: answer.id as Id, progress: 1 });
-  else update(key, { failure: answer.message ?? "network" });
-  release(key);
+  const upload = new Upload(file, (progress) => update(key, { progress }));
+  uploading.set(key, upload);
+  upload
+    .run()
+    .then(
+      (mediaId) => update(key, { mediaId, progress: 1 }),
+      (error: unknown) => {
+        if (error instanceof UploadAborted) return;
+        if (!(error instanceof UploadRefused)) throw error;
+        update(key, { failure: { code: error.code, message: error.message } });
+      },
+    )
+    .then(() => {
+      if (uploading.get(key) === upload) uploading.delete(key);
+      release(key);
+    });
 }

@@ -38,7 +38,7 @@ export function Viewer({ conversation, row, onClose }: { conversation: Conversat
   return (
     <Dialog label={`${shown.messageKind === VIDEO ? say.video : say.picture}: ${name}`} kind="viewer" titled={false} onClose={onClose}>
       <div class={isZoomed ? "viewer-stage zoomed" : "viewer-stage"}>
-        {shown.messageKind === VIDEO ? <video src={source} controls autoplay /> : <img src={source} alt={name} width={media.width || undefined} height={media.height || undefined} />}
+        {shown.messageKind === VIDEO ? <video src={source} poster={`${source}/preview`} controls autoplay playsInline /> : <img src={source} alt={name} width={media.width || undefined} height={media.height || undefined} />}
       </div>
       <div class="viewer-bar">
         <button type="button" class="icon-button" aria-label={say.previous} disabled={at <= 0} onClick={() => step(-1)}>

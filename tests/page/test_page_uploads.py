@@ -1,0 +1,184 @@
+"""Uploads over a network that breaks, files under their own names, and films with their posters."""
+
+import re
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from playwright.sync_api import Route, expect
+from support.media_files import film
+from support.page_kit import WAIT_MS, Town, wait_for
+
+SIZE = 48 * 1024 * 1024
+PIECE = 4 * 1024 * 1024
+CUTS = (SIZE // 4, SIZE * 2 // 3)
+
+
+class Relay:
+    """A network between a browser and a server: it breaks, with every connection, whenever so many bytes went up."""
+
+    def __init__(self, host: str, port: int, cuts: tuple[int, ...]) -> None:
+        self.sent = 0
+        """Bytes that went up so far."""
+        self.breaks = 0
+        """How often the network broke."""
+        self._target = (host, port)
+        self._cuts = list(cuts)
+        self._lock = threading.Lock()
+        self._open = set[socket.socket]()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(self._target)
+                with self._lock:
+                    self._open |= {near, far}
+                for source, target, counts in ((near, far, True), (far, near, False)):
+                    threading.Thread(target=self._copy, args=(source, target, counts), daemon=True).start()
+
+    def _copy(self, source: socket.socket, target: socket.socket, counts: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if counts and self._is_cut(len(data)):
+                    return
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def _is_cut(self, count: int) -> bool:
+        with self._lock:
+            self.sent += count
+            if not self._cuts or self.sent < self._cuts[0]:
+                return False
+            del self._cuts[0]
+            self.breaks += 1
+            broken, self._open = self._open, set()
+        for one in broken:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        return True
+
+    def close(self) -> None:
+        """End the listener and every connection."""
+        self._listener.close()
+        with self._lock:
+            for one in self._open:
+                one.close()
+
+
+@contextmanager
+def breaking_network(town: Town, *cuts: int) -> Generator[Relay]:
+    """A relay before the town's server, which is the town's address meanwhile."""
+    host, _, port = town.url.removeprefix("http://").rstrip("/").partition(":")
+    relay, home = Relay(host, int(port), cuts), town.url
+    town.url = f"http://127.0.0.1:{relay.port}/"
+    try:
+        yield relay
+    finally:
+        town.url = home
+        relay.close()
+
+
+def test_an_upload_goes_on_where_it_was_when_the_network_breaks_twice(town: Town, tmp_path: Path):
+    plan = tmp_path / "the plan 计划.bin"
+    plan.write_bytes(bytes(range(256)) * (SIZE // 256))
+    bob = town.person("ubob")
+    with breaking_network(town, *CUTS) as relay:
+        ann = town.person("uann")
+        town.group(ann, "Long way", bob)
+        ann.page.locator("input[type=file]").set_input_files(plan)
+        ann.box.fill("at last")
+        ann.box.press("Enter")
+        bob.open("Long way")
+        link = bob.page.get_by_role("log").get_by_role("link", name=plan.name)
+        link.wait_for(timeout=4 * WAIT_MS)
+        assert relay.breaks == len(CUTS)
+        assert SIZE < relay.sent < SIZE + (len(CUTS) + 1) * PIECE, (
+            "no byte goes up twice but those of a piece that was cut"
+        )
+        bob.sees("at last")
+        expect(ann.page.get_by_role("progressbar")).to_have_count(0)
+        ann.complaints.clear()  # of the network that broke
+        with bob.page.expect_download() as started:
+            link.click()
+        assert started.value.suggested_filename == plan.name
+        assert Path(started.value.path()).read_bytes() == plan.read_bytes()
+        town.close()
+
+
+def test_a_small_file_goes_up_by_itself_once_the_network_is_back(town: Town, tmp_path: Path):
+    note = tmp_path / "note.txt"
+    note.write_text("hello")
+    ann = town.person("usmall")
+    town.group(ann, "Small")
+    failed = 0
+
+    def fail(route: Route) -> None:
+        nonlocal failed
+        failed += 1
+        route.abort()
+
+    ann.page.route("**/media", fail, times=2)
+    ann.page.locator("input[type=file]").set_input_files(note)
+    ann.box.press("Enter")
+    ann.page.get_by_role("log").get_by_role("link", name="note.txt").wait_for()
+    assert failed == 2
+    ann.complaints.clear()
+
+
+def test_what_the_server_refuses_is_said_at_the_file_and_can_be_tried_again(town: Town, tmp_path: Path):
+    note = tmp_path / "note.txt"
+    note.write_text("hello")
+    ann = town.person("urefused")
+    town.group(ann, "Refused")
+    answer = '{"error": "media_over_quota", "message": "Your room is full.", "field": null}'
+    ann.page.route("**/media", lambda route: route.fulfill(status=413, body=answer), times=1)
+    ann.page.locator("input[type=file]").set_input_files(note)
+    expect(ann.page.get_by_role("alert")).to_contain_text("Your room is full.")
+    ann.page.get_by_role("button", name="Again").click()
+    ann.box.press("Enter")
+    ann.page.get_by_role("log").get_by_role("link", name="note.txt").wait_for()
+    ann.complaints.clear()
+
+
+def test_an_upload_that_is_taken_back_leaves_nothing_on_the_server(town: Town, tmp_path: Path):
+    plan = tmp_path / "plan.bin"
+    plan.write_bytes(bytes(3 * PIECE))
+    ann = town.person("uback")
+    town.group(ann, "Back")
+    ann.page.route("**/uploads/*", lambda route: None if route.request.method == "PATCH" else route.continue_())
+    ann.page.locator("input[type=file]").set_input_files(plan)
+    ann.page.get_by_role("progressbar").wait_for()
+    with ann.page.expect_request(lambda request: request.method == "PATCH"):
+        pass
+    with ann.page.expect_response(lambda response: response.request.method == "DELETE") as gone:
+        ann.page.get_by_role("button", name="Remove plan.bin").click()
+    assert gone.value.status == 204
+    expect(ann.page.get_by_role("progressbar")).to_have_count(0)
+    ann.complaints.clear()
+
+
+def test_a_film_shows_its_poster_in_its_own_size_and_plays(town: Town, tmp_path: Path):
+    path = tmp_path / "cat.mp4"
+    path.write_bytes(film())
+    ann, bob = town.person("ufilm"), town.person("uviewer")
+    town.group(ann, "Films", bob)
+    ann.page.locator("input[type=file]").set_input_files(path)
+    ann.box.press("Enter")
+    bob.open("Films")
+    card = bob.page.get_by_role("log").get_by_role("button", name="Film: cat.mp4".replace("Film", "Video"))
+    card.wait_for()
+    before = card.bounding_box()
+    wait_for(bob.page, "[...document.querySelectorAll('.picture img')].every(image => image.naturalWidth > 0)")
+    assert card.bounding_box() == before
+    card.click()
+    video = bob.page.get_by_role("dialog").locator("video")
+    assert re.fullmatch(r"/media/\d+/preview", video.get_attribute("poster") or "")
+    wait_for(bob.page, "document.querySelector('video').readyState >= 1")
+    assert video.evaluate("video => video.error") is None
