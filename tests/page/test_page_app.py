@@ -186,4 +186,5 @@ async def test_from_afar_in_the_clear_a_page_says_why_there_is_no_login(
         assert (await site.ask("GET", "/", far, tls)).status == 200
         assert (await site.ask("GET", "/", "X-Forwarded-For: 127.0.0.2")).status == 200
     async with open_page(tmp_path, monkeypatch, allow_plaintext=True, trusted_proxies="127.0.0.1") as site:
-        assert (await site.ask("GET", "/", far)).status == 200, "the operator allows it"
+        assert (await site.ask("GET", "/", far, "Sec-Fetch-Site: none")).status == 200, "the operator allows it"
+        assert (await site.ask("GET", "/", far)).status == 403, "a browser in the clear would get no session"

@@ -1,7 +1,7 @@
 /** One connection that heals itself: hello, login, requests, heartbeat, reconnect. */
 import { makeClientId } from "./client_id.ts";
 import { decode, encodeCommand, type Frame } from "./codec.ts";
-import { ConnectionLost, endsSession, isTransient, LoggedOut, RefusedError } from "./errors.ts";
+import { ConnectionLost, endsSession, isMismatch, isTransient, LoggedOut, RefusedError } from "./errors.ts";
 import type { Commands, LoggedIn, Refused, Welcome } from "./protocol.gen.ts";
 import { type Answer, PendingRequests } from "./requests.ts";
 import type { Timers } from "./timers.ts";
@@ -59,6 +59,8 @@ export class Connection {
   me: LoggedIn | null = null;
   /** Why nobody is logged in, after a login that was refused or a session that ended. */
   refusal: RefusedError | null = null;
+  /** The server's refusal to speak with a client of this version at all; null while it does. It is tried again. */
+  mismatch: RefusedError | null = null;
 
   private socket: Socket | null = null;
   private requests = new PendingRequests();
@@ -202,6 +204,7 @@ export class Connection {
     const me = await this.sendCredentials();
     this.me = me;
     this.failures = 0;
+    this.mismatch = null;
     this.beat(welcome.heartbeat);
     this.setState("online");
     this.options.listener.online(me);
@@ -222,7 +225,12 @@ export class Connection {
 
   private loginFailed(error: unknown, isCurrent: boolean): void {
     if (!isCurrent) return;
-    if (endsSession(error)) this.endSession(error);
+    // What a person typed is not sent again and again: they are told, and decide.
+    const isAnswer = error instanceof RefusedError && this.credentials?.kind === "password";
+    if (isMismatch(error)) {
+      this.mismatch = error;
+      this.reconnect();
+    } else if (isAnswer || endsSession(error)) this.endSession(error);
     else this.reconnect();
   }
 

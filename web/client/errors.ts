@@ -40,3 +40,8 @@ export function isTransient(error: unknown): error is RefusedError {
 export function endsSession(error: unknown): error is RefusedError {
   return error instanceof RefusedError && SESSION_OVER.has(error.code);
 }
+
+/** Whether the server is too old or too new for this client: it does not know the version, or the command that logs in. */
+export function isMismatch(error: unknown): error is RefusedError {
+  return error instanceof RefusedError && (error.code === "version_unsupported" || error.code === "unknown_type");
+}

@@ -208,7 +208,7 @@ class PageApp:
             sentence = "no page of this server is under this name: whoever runs it sets `names`\n"
             return PlainTextResponse(sentence, HTTPStatus.MISDIRECTED_REQUEST, {"cache-control": "no-store"})
         path = request.scope["path"]
-        if path in VIEWS and scheme != "https" and not client.secure and not self._allow_plaintext:
+        if path in VIEWS and scheme != "https" and not client.secure and not self._may_log_in(request):
             return self._plaintext()
         build = self._page.build()
         if build is None:
@@ -218,6 +218,13 @@ class PageApp:
         if file is None:
             return PlainTextResponse("there is nothing here\n", HTTPStatus.NOT_FOUND, {"cache-control": "no-store"})
         return _file(request, file)
+
+    def _may_log_in(self, request: Request) -> bool:
+        """Whether a browser over plain HTTP can log in: it has to say of which site its requests are, for the cookie to count.
+
+        Browsers do so over TLS only: behind a proxy that takes the TLS away and does not say so, but not in the clear.
+        """
+        return self._allow_plaintext and "sec-fetch-site" in request.headers
 
     def _plaintext(self) -> Response:
         url = self._safe_url

@@ -6,7 +6,7 @@ import { connection } from "./session.ts";
 /** Pages of openings that the dialog fetches; each has some hundred. */
 const MAX_PAGES = 20;
 
-export type Verdict = "fair" | "unfair" | "not_yet";
+export type Verdict = "fair" | "unfair" | "not_yet" | "no_crypto";
 
 /** A packet with all its openings. */
 export async function showPacket(packetId: Id): Promise<PacketShown> {
@@ -23,6 +23,7 @@ export async function showPacket(packetId: Id): Promise<PacketShown> {
 /** Draw all shares again; amounts that the server keeps private (0) are not compared. */
 export async function verifyPacket(shown: PacketShown): Promise<Verdict> {
   if (!shown.server_seed.length) return "not_yet";
+  if (!(crypto as { subtle?: SubtleCrypto }).subtle) return "no_crypto"; // plain HTTP from another machine
   const shares = await drawAgain({
     packetId: shown.packet_id,
     total: shown.total,

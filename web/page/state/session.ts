@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import type { Frame } from "../../client/codec.ts";
 import { Connection, type Credentials, type Socket, type SocketEvents, type State } from "../../client/connection.ts";
+import { RefusedError } from "../../client/errors.ts";
 import type { LoggedIn } from "../../client/protocol.gen.ts";
 import { toHex } from "../../client/client_id.ts";
 import { forgetPerson, storage } from "./storage.ts";
@@ -22,6 +23,8 @@ export const me = signal<LoggedIn | null>(null);
 export const loginRefusal = signal<{ code: string; message: string } | null>(null);
 /** Whether the server has another page than the one that runs. */
 export const pageIsStale = signal(false);
+/** Whether the server refuses to speak with a page of this version. */
+export const isMismatched = signal(false);
 export const registrationOpen = signal(true);
 
 /** What the parts of the state do when somebody is logged in, when frames come, and when all is to be forgotten. */
@@ -40,6 +43,10 @@ function dial(events: SocketEvents): Socket {
 /** Bring the token to the server, which makes a cookie of it that no script can read. */
 async function tradeToken(token: Uint8Array): Promise<Credentials> {
   const response = await fetch("/session", { method: "POST", headers: { authorization: `Bearer ${toHex(token)}` } });
+  if (response.status >= 400 && response.status < 500) {
+    // Said at the form: else the password would be sent again and again, for a session each time.
+    throw new RefusedError({ code: "no_cookie", message: `the server made no cookie: ${response.status}`, at: null, retry_after: 0 });
+  }
   if (!response.ok) throw new Error(`the server made no cookie: ${response.status}`);
   storage.set(LOGGED_IN_KEY, "1");
   setLogoutWaits(false); // the old cookie is overwritten
@@ -87,6 +94,7 @@ export const connection = new Connection({
         registrationOpen.value = connection.welcome.registration_open;
         comparePage(connection.welcome.page);
       }
+      isMismatched.value = connection.mismatch !== null;
       if (state === "logged_out") endHere();
       connectionState.value = state;
     },
@@ -117,6 +125,11 @@ function endHere(): void {
   if (me.value && refusal) forgetPerson(me.value.user_id);
   me.value = null;
   for (const hook of hooks.forget) hook();
+}
+
+/** Whether a cookie of a session may be here. */
+export function mayBeLoggedIn(): boolean {
+  return storage.get(LOGGED_IN_KEY) !== null && !logoutWaits.peek();
 }
 
 /** Go on with the session of the cookie, if there may be one. */

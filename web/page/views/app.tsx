@@ -4,9 +4,10 @@ import { announcement } from "../state/announcer.ts";
 import { openGroup, openGroupId } from "../state/chats.ts";
 import { inviteOutcome } from "../state/invites.ts";
 import { panel } from "../state/navigation.ts";
-import { connection, connectionState, me, pageIsStale } from "../state/session.ts";
+import { connection, connectionState, isMismatched, me, pageIsStale } from "../state/session.ts";
 import { plain } from "../parts/stranger_text.tsx";
-import { errorText, words } from "../words/index.ts";
+import { shownSince } from "../state/snapshot.ts";
+import { briefTime, errorText, words } from "../words/index.ts";
 import { ChatList } from "./chat_list.tsx";
 import { ConversationView } from "./conversation.tsx";
 import { Login } from "./login.tsx";
@@ -25,6 +26,7 @@ function Starting() {
   return (
     <main class="starting">
       <p role="status">{connectionState.value === "waiting" ? words.value.offline : words.value.connecting}</p>
+      <Mismatch />
       <button type="button" class="link" onClick={() => connection.stop()}>
         {words.value.logIn}
       </button>
@@ -53,18 +55,32 @@ function Chats() {
   );
 }
 
+/** The server speaks another version of the protocol than this page: said, since no waiting helps. */
+function Mismatch() {
+  if (!isMismatched.value) return null;
+  return (
+    <p class="error" role="alert">
+      {words.value.mismatch}{" "}
+      <button type="button" class="link" onClick={() => location.reload()}>
+        {words.value.reload}
+      </button>
+    </p>
+  );
+}
+
 function StatusBar() {
   const { value: say } = words;
   const state = connectionState.value;
   useEffect(() => {
     document.documentElement.dataset["connection"] = state;
   }, [state]);
+  if (isMismatched.value) return <Mismatch />;
   if (state === "online" && !pageIsStale.value) return null;
   return (
     <div class="status-bar" role="status">
       {state === "waiting" && (
         <>
-          {say.offline}{" "}
+          {say.offline} {shownSince.value > 0 && say.keptSince(briefTime(shownSince.value))}{" "}
           <button type="button" class="link" onClick={() => connection.retryNow()}>
             {say.now}
           </button>

@@ -164,7 +164,7 @@ function Openings({ shown }: { shown: PacketShown }) {
           <Icon name="shield" size={16} /> {verdict === "unfair" ? say.unfair : say.provedFair}
           {verdict === "not_yet" && "…"}
         </summary>
-        <p>{verdict === "fair" ? say.provedHow : verdict === "unfair" ? say.unfair : say.notProved}</p>
+        <p>{{ fair: say.provedHow, unfair: say.unfair, not_yet: say.notProved, no_crypto: say.noCrypto }[verdict]}</p>
       </details>
     </section>
   );
