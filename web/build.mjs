@@ -44,6 +44,9 @@ const finish = {
       for (const name of await readdir(join(WEB, "page/static"))) await copyFile(join(WEB, "page/static", name), join(out, name));
       const kept = new Set(outputs.map(([path]) => path.split("/").at(-1)));
       for (const name of await readdir(out)) if (/-[0-9A-Z]{8}\.(js|css)$/.test(name) && !kept.has(name)) await rm(join(out, name));
+      // What the service worker keeps for where there is no network.
+      const shell = ["/", ...[...kept, "icon.svg", "beat.js", "manifest.webmanifest"].map((name) => `/${name}`)];
+      await writeFile(join(out, "shell.json"), JSON.stringify(shell));
       await writeFile(join(out, "index.html"), html(entry(".js"), entry(".css")));
     });
   },

@@ -55,6 +55,6 @@ def test_markup_and_direction_marks_do_nothing_on_any_screen(town: Town):
     assert all(url.startswith((town.url, "blob:", "ws:")) for url in asked)
     title = ann.page.get_by_role("heading", level=1)
     expect(title.locator("bdi")).to_have_text(name)
-    expect(title.locator("small")).to_have_text("2 members")
+    expect(title.locator("small")).to_have_text("2 members, 1 online")
     line = ann.page.get_by_role("log").get_by_role("listitem").filter(has_text="bob2 pinned").locator("span").first
     assert line.evaluate("line => getComputedStyle(line).direction") == "ltr"

@@ -4,10 +4,10 @@ import type { Event, Frame } from "../../client/codec.ts";
 import { DeliveredMarks } from "../../client/delivered.ts";
 import { ConnectionLost, RefusedError } from "../../client/errors.ts";
 import { Outbox, type OutboxEntry } from "../../client/outbox.ts";
-import type { Group, Id } from "../../client/protocol.gen.ts";
+import type { Group, Id, LoggedIn } from "../../client/protocol.gen.ts";
 import { Sync, unreadIn } from "../../client/sync.ts";
 import { announce } from "./announcer.ts";
-import { Conversation } from "./conversation.ts";
+import { Conversation, type KeptRows } from "./conversation.ts";
 import { connection, hooks, me } from "./session.ts";
 import { storage } from "./storage.ts";
 import { timers } from "./timers.ts";
@@ -93,11 +93,37 @@ hooks.frames.push((frames) => {
   schedule();
 });
 
-hooks.online.push((who) => {
-  outbox ??= new Outbox(connection, storage, who.user_id, (entries) => (outboxEntries.value = entries), (entry, seq) => {
+function flushOutbox(userId: Id): void {
+  outbox ??= new Outbox(connection, storage, userId, (entries) => (outboxEntries.value = entries), (entry, seq) => {
     conversations.get(entry.groupId)?.stored(entry, seq);
   });
   outbox.flush();
+}
+
+export interface KeptChat extends KeptRows {
+  groupId: Id;
+}
+
+/** The chats that are loaded, as the browser keeps them for where there is no network. */
+export function chatsNow(): KeptChat[] {
+  const loaded = [...conversations].filter(([, conversation]) => conversation.isLoaded.peek());
+  return loaded.map(([groupId, conversation]) => ({ groupId, ...conversation.keepable() }));
+}
+
+/** Show what was kept, before the server could be asked. What is written waits in the outbox. */
+export function restoreChats(who: LoggedIn, kept: readonly Group[], chats: readonly KeptChat[]): void {
+  batch(() => {
+    me.value = who;
+    sync.groups = new Map(kept.map((group) => [group.group_id, group]));
+    groups.value = kept;
+    listIsLoaded.value = true;
+    for (const { groupId, ...rows } of chats) if (sync.groups.has(groupId)) conversationOf(groupId).restore(rows);
+  });
+  flushOutbox(who.user_id);
+}
+
+hooks.online.push((who) => {
+  flushOutbox(who.user_id);
   void sync.refresh().then(() => openGroupId.value && conversationOf(openGroupId.value));
 });
 
@@ -131,7 +157,7 @@ export function conversationOf(groupId: Id): Conversation {
   conversations.delete(groupId);
   conversations.set(groupId, conversation);
   const group = sync.groups.get(groupId);
-  if (group && !conversation.isLoaded.value) void conversation.loadNewest(group);
+  if (group && (!conversation.isLoaded.peek() || conversation.isOld)) void conversation.loadNewest(group);
   return conversation;
 }
 

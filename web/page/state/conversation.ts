@@ -14,6 +14,12 @@ const WANTED_ROWS = 30;
 /** Unread events up to which the divider is fetched at once. */
 const MAX_UNREAD_EVENTS = 1000;
 const MAX_ROWS = 2000;
+const MAX_KEPT_ROWS = 60;
+
+export interface KeptRows {
+  rows: readonly Row[];
+  last: number;
+}
 
 export class Conversation {
   rows = signal<readonly Row[]>([]);
@@ -27,6 +33,9 @@ export class Conversation {
   settling = signal<readonly (OutboxEntry & { seq: number })[]>([]);
   hidden = signal<ReadonlySet<string>>(new Set());
   pendingOf: () => readonly OutboxEntry[] = () => [];
+
+  /** Whether what is shown was kept from an earlier time, and is to be loaded anew. */
+  isOld = false;
 
   private model: RowModel;
   private first = 0;
@@ -60,6 +69,23 @@ export class Conversation {
     this.rows.value = this.model.rows;
   }
 
+  /** What the browser keeps of it for where there is no network. */
+  keepable(): KeptRows {
+    return { rows: this.model.rows.slice(-MAX_KEPT_ROWS), last: this.last };
+  }
+
+  /** Show what was kept, until the server can be asked. */
+  restore({ rows, last }: KeptRows): void {
+    this.model.rows = [...rows];
+    this.first = rows[0]?.seq ?? 0;
+    this.last = last;
+    this.isOld = true;
+    batch(() => {
+      this.rows.value = this.model.rows;
+      this.isLoaded.value = true;
+    });
+  }
+
   /** Load the newest page, and what is unread before it; then follow what comes. */
   async loadNewest(group: Group): Promise<void> {
     if (this.loading) return;
@@ -69,6 +95,7 @@ export class Conversation {
       const { reply, events } = await this.connection.requestPage("History", { group_id: this.groupId, newest: true, limit: FIRST_PAGE });
       this.model = new RowModel(this.myId);
       this.model.append(events);
+      this.isOld = false;
       this.first = reply.first;
       this.last = reply.last || group.seq;
       let fetched = events.length;
@@ -82,6 +109,7 @@ export class Conversation {
         this.isComplete.value = complete;
         this.rows.value = this.model.rows;
         this.isLoaded.value = true;
+        this.settling.value = this.settling.value.filter((entry) => entry.seq > this.last);
       });
       this.sync.follow(this.groupId, this.last);
     } catch (error) {

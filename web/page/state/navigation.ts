@@ -1,7 +1,7 @@
 /** Which screen is shown. On a phone a chat is a history entry, so that Back leaves it. */
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import type { Id } from "../../client/protocol.gen.ts";
-import { openChat, openGroupId } from "./chats.ts";
+import { groups, openChat, openGroupId } from "./chats.ts";
 import { hooks } from "./session.ts";
 
 export type Panel = "chats" | "me" | "new";
@@ -29,10 +29,36 @@ export function showMessage(groupId: Id, seq: number): void {
   if (groupId !== openGroupId.value) showChat(groupId);
 }
 
+/** A chat that a notification named, until it is in the list. */
+const awaited = signal<Id | null>(chatOfAddress());
+
+function chatOfAddress(): Id | null {
+  const found = /^#chat=(\d{1,20})$/.exec(location.hash)?.[1] as Id | undefined;
+  if (!found) return null;
+  history.replaceState(history.state, "", location.pathname);
+  return found;
+}
+
+/** Open a chat as soon as it is in the list. */
+export function openWhenKnown(groupId: Id): void {
+  awaited.value = groupId;
+}
+
+effect(() => {
+  const groupId = awaited.value;
+  if (!groupId || !groups.value.some((group) => group.group_id === groupId)) return;
+  awaited.value = null;
+  panel.value = "chats";
+  showChat(groupId);
+});
+
 export function leaveChat(): void {
   if ((history.state as Entry | null)?.chat) history.back();
   else openChat(null);
 }
 
 addEventListener("popstate", ({ state }: PopStateEvent) => openChat((state as Entry | null)?.chat ?? null));
-hooks.forget.push(() => (panel.value = "chats"));
+hooks.forget.push(() => {
+  panel.value = "chats";
+  awaited.value = null;
+});

@@ -9,9 +9,10 @@ import { plain } from "../parts/stranger_text.tsx";
 import { conversationOf, setQuiet } from "../state/chats.ts";
 import { jumpTarget, leaveChat, showMessage } from "../state/navigation.ts";
 import type { MessageRow } from "../state/rows.ts";
+import { presence, watchPresence } from "../state/presence.ts";
 import { typists } from "../state/typing.ts";
 import { attach } from "../state/uploads.ts";
-import { words } from "../words/index.ts";
+import { briefTime, words } from "../words/index.ts";
 import { Composer, type ComposerTask } from "./composer.tsx";
 import { MessageList } from "./message_list.tsx";
 import { MessageMenu } from "./message_menu.tsx";
@@ -107,10 +108,14 @@ export function ConversationView({ group }: { group: Group }) {
   );
 }
 
-/** Under the chat's name: who is typing, else how many members it has. */
+/** Under the chat's name: who is typing, else whether the other is there, else how many members it has and how many are there. */
 function Below({ group }: { group: Group }) {
-  const { typing, members, and } = words.value;
-  const names = typists.value.get(group.group_id)?.map(({ name }) => plain(name)).join(and);
-  if (names) return <small>{typing(names)}</small>;
-  return group.kind === 2 ? <small>{"\u00a0"}</small> : <small>{members(group.members)}</small>;
+  const { value: say } = words;
+  useEffect(() => watchPresence(group), [group.group_id]);
+  const names = typists.value.get(group.group_id)?.map(({ name }) => plain(name)).join(say.and);
+  if (names) return <small>{say.typing(names)}</small>;
+  const there = presence.value?.groupId === group.group_id ? presence.value : null;
+  if (group.kind !== 2) return <small>{[say.members(group.members), there?.online && say.onlineOf(there.online)].filter(Boolean).join(say.and)}</small>;
+  if (there?.online) return <small>{say.online}</small>;
+  return <small>{there?.seenAt ? say.lastSeen(briefTime(there.seenAt)) : "\u00a0"}</small>;
 }

@@ -7,6 +7,7 @@ import { Icon } from "../parts/icons.tsx";
 import { plain } from "../parts/stranger_text.tsx";
 import { panel } from "../state/navigation.ts";
 import { language, look, type Language, type Look, setLanguage, setLook } from "../state/preferences.ts";
+import { notifications, switchNotifications } from "../state/notifications.ts";
 import { nickname } from "../state/profile.ts";
 import { connectionState, logOut, me } from "../state/session.ts";
 import { balance, loadBalance } from "../state/wallet.ts";
@@ -68,6 +69,7 @@ export function MePanel() {
             <option value="dark">{say.lookDark}</option>
           </select>
         </label>
+        <Notifications />
         <button type="button" class="secondary" onClick={() => void logOut()}>
           {say.logOut}
         </button>
@@ -77,5 +79,20 @@ export function MePanel() {
         {overlay === "wallet" && <WalletDialog onClose={close} />}
       </Suspense>
     </section>
+  );
+}
+
+/** Permission is asked by this button only, and what stands in the way is said. */
+function Notifications() {
+  const { notify: say } = words.value;
+  const { value: state } = notifications;
+  const why = { unsupported: say.unsupported, denied: say.denied, off: "", on: "" }[state];
+  return (
+    <>
+      <button type="button" class="secondary" disabled={why !== ""} onClick={() => void switchNotifications(state !== "on")}>
+        {state === "on" ? say.switchOff : say.switchOn}
+      </button>
+      {why && <small class="dim">{why}</small>}
+    </>
   );
 }

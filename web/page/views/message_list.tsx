@@ -72,11 +72,7 @@ export function MessageList({ group, conversation, actions, target }: Props) {
   for (const row of view.shown) {
     const today = dayText(row.at);
     if (today !== day) {
-      items.push(
-        <li class="day" key={`day ${row.seq}`}>
-          <time>{today}</time>
-        </li>,
-      );
+      items.push(<DayLine key={`day ${row.seq}`} text={today} />);
       day = today;
       before = null;
     }
@@ -98,10 +94,14 @@ export function MessageList({ group, conversation, actions, target }: Props) {
         <ol>
           {items}
           {view.isLive &&
-            [...settling, ...pending].map((entry) => {
+            [...settling, ...pending].flatMap((entry) => {
+              const today = dayText(entry.at); // one that waits over midnight is of the day before
+              const line = today === day ? [] : [<DayLine key={`day ${entry.key}`} text={today} />];
+              if (today !== day) before = null;
+              day = today;
               const joined = isJoined(mine(entry), before);
               before = mine(entry);
-              return <PendingMessage key={entry.key} entry={entry} isJoined={joined} />;
+              return [...line, <PendingMessage key={entry.key} entry={entry} isJoined={joined} />];
             })}
         </ol>
       </div>
@@ -111,5 +111,13 @@ export function MessageList({ group, conversation, actions, target }: Props) {
         </button>
       )}
     </div>
+  );
+}
+
+function DayLine({ text }: { text: string }) {
+  return (
+    <li class="day">
+      <time>{text}</time>
+    </li>
   );
 }

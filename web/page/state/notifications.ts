@@ -1,0 +1,100 @@
+/** Notifications of messages while no tab of the page is looked at: one for each chat, closed when it was read anywhere. */
+import { effect, signal } from "@preact/signals";
+import type { Frame } from "../../client/codec.ts";
+import type { Id, Message } from "../../client/protocol.gen.ts";
+import { groups, sync, unreadOf, unreadTotal } from "./chats.ts";
+import { openWhenKnown } from "./navigation.ts";
+import { serviceWorker } from "./service_worker.ts";
+import { hooks, me } from "./session.ts";
+import { storage } from "./storage.ts";
+
+const WANTED_KEY = "chatsrv.notifications";
+const LOCK = "chatsrv.notifications";
+const MAX_BODY = 120;
+
+export type NotificationState = "unsupported" | "denied" | "off" | "on";
+
+function stateNow(): NotificationState {
+  if (!("Notification" in globalThis) || !("serviceWorker" in navigator)) return "unsupported";
+  if (Notification.permission === "denied") return "denied";
+  return Notification.permission === "granted" && storage.get(WANTED_KEY) === "1" ? "on" : "off";
+}
+
+export const notifications = signal<NotificationState>(stateNow());
+
+/** Ask the browser for its permission, if it was not given: only from a click. */
+export async function switchNotifications(on: boolean): Promise<void> {
+  if (on && (await Notification.requestPermission()) === "granted") storage.set(WANTED_KEY, "1");
+  else if (!on) storage.remove(WANTED_KEY);
+  notifications.value = stateNow();
+}
+
+/** Whether this is the one tab that notifies: it holds a lock, which goes to another tab when this one is closed. */
+let isNotifier = !("locks" in navigator);
+if ("locks" in navigator) {
+  void navigator.locks.request(LOCK, () => {
+    isNotifier = true;
+    return new Promise<void>(() => undefined);
+  });
+}
+
+const shown = new Set<Id>();
+const tagOf = (groupId: Id): string => `chat-${groupId}`;
+
+/** Whether somebody wants to hear of a message: not of one's own, and of a quiet chat only where it calls them. */
+function isWanted({ group_id, sender_id, extra }: Message): boolean {
+  const mine = me.peek()?.user_id;
+  const group = sync.groups.get(group_id);
+  if (!mine || !group || sender_id === mine) return false;
+  return !group.quiet || (!!extra && (extra.mention_all || extra.mentions.includes(mine)));
+}
+
+function take(frames: readonly Frame[]): void {
+  if (!isNotifier || notifications.peek() !== "on") return;
+  for (const frame of frames) {
+    if (frame.name !== "Message") continue;
+    const message = frame.body as unknown as Message;
+    const group = sync.groups.get(message.group_id);
+    if (!group || !isWanted(message)) continue;
+    const text = Array.from(message.text).slice(0, MAX_BODY).join("");
+    const title = group.kind === 2 ? message.sender : group.name;
+    const body = group.kind === 2 ? text : `${message.sender}: ${text}`;
+    shown.add(message.group_id);
+    void serviceWorker().then((found) => found?.active?.postMessage({ kind: "notify", tag: tagOf(message.group_id), group: message.group_id, title, body }));
+  }
+}
+
+/** What was read, here or on another device, needs no notification any more. */
+async function closeRead(wasRead: readonly Id[]): Promise<void> {
+  const registration = await serviceWorker();
+  for (const groupId of wasRead) {
+    for (const notification of (await registration?.getNotifications({ tag: tagOf(groupId) })) ?? []) notification.close();
+  }
+}
+
+effect(() => {
+  const wasRead = groups.value.filter((group) => shown.has(group.group_id) && unreadOf(group) === 0).map(({ group_id }) => group_id);
+  if (!wasRead.length) return;
+  for (const groupId of wasRead) shown.delete(groupId);
+  void closeRead(wasRead);
+});
+
+interface Badged {
+  setAppBadge?(count: number): Promise<void>;
+  clearAppBadge?(): Promise<void>;
+}
+effect(() => {
+  const count = unreadTotal.value;
+  const { setAppBadge, clearAppBadge } = navigator as Badged;
+  const told = count ? setAppBadge?.call(navigator, count) : clearAppBadge?.call(navigator);
+  told?.catch(() => undefined); // the title says it too
+});
+
+hooks.frames.push(take);
+hooks.forget.push(() => {
+  void closeRead([...shown]);
+  shown.clear();
+});
+(navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker?.addEventListener("message", ({ data }: MessageEvent<{ open?: Id }>) => {
+  if (data.open) openWhenKnown(data.open);
+});
