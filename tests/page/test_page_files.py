@@ -117,3 +117,5 @@ def test_a_deleted_file_is_said_to_be_deleted(town: Town):
     row = bob.page.get_by_role("article").filter(has_text="our beach")
     expect(row).to_contain_text("The file was deleted")
     expect(row.get_by_role("button", name="Picture: beach.png")).to_have_count(0)
+    # The maker's page may have asked for the picture between its message and its end.
+    ann.complaints[:] = [said for said in ann.complaints if "404" not in said]
