@@ -272,6 +272,8 @@ async def _open_server(
             await services.waiting_room.load()
         else:
             cluster.errands.run_with(errand_runner(services))
+            if library is not None:
+                cluster.share_ticket_key(library.tickets.key, library.tickets.accept)
             cluster.load_lobbies_with(services.waiting_room.load)
             await background.start(cluster.run)
         background.start_soon(services.presence.run)

@@ -54,6 +54,8 @@ class Cluster:
         self._presence = presence
         self._look = look
         self._log = log
+        self._ticket_key: bytes | None = None
+        self._accept_key: Callable[[bytes], None] | None = None
         self._load_lobbies: Callable[[], Awaitable[None]] | None = None
         self._nursery: trio.Nursery | None = None
         self.holes = 0
@@ -78,6 +80,10 @@ class Cluster:
         """The node where people wait under face-to-face codes; None where it is this one."""
         eldest = self.peers.eldest
         return None if eldest == self.name else eldest
+
+    def share_ticket_key(self, key: bytes, accept: Callable[[bytes], None]) -> None:
+        """Tell the others the key of this node's signed URLs, and `accept` theirs."""
+        self._ticket_key, self._accept_key = key, accept
 
     def load_lobbies_with(self, load: Callable[[], Awaitable[None]]) -> None:
         """What takes up the codes whose groups exist, once this node is where people wait."""
@@ -138,6 +144,9 @@ class Cluster:
                 for user_id in users:
                     self._presence.note_hidden(user_id, user_id in hidden)
                 self._bus.set_elsewhere(sender, users)
+            case ["ticket key", key]:
+                if self._accept_key is not None:
+                    self._accept_key(key)
             case ["errand", node, number, fields] if node == self.name and self._nursery is not None:
                 self.errands.take(self._nursery, sender, number, Errand(*fields))
             case ["answer", node, number, frames, refusal] if node == self.name:
@@ -151,6 +160,8 @@ class Cluster:
         while True:
             users = list(self._bus.users())
             self._outgoing.note("all here", users, [each for each in users if self._presence.hides(each)])
+            if self._ticket_key is not None:
+                self._outgoing.note("ticket key", self._ticket_key)
             await trio.sleep(SNAPSHOT_SECONDS)
 
     async def _watch_peers(self) -> None:

@@ -4,6 +4,7 @@ Several servers are independent of each other. A node hears all of them and publ
 is gone costs nothing; what falls between two is found in the database.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, cast
@@ -52,7 +53,7 @@ class RedisBus:
             try:
                 await self._hear(url, take, heard_again)
             except* _LOST as group:
-                if not lost:
+                if not lost and trio.current_effective_deadline() > -math.inf:
                     self._log.warning("the bus is not there", server=place_of(url), reason=_reason(group))
                 lost = True
             else:
