@@ -58,9 +58,9 @@ def to_json(of: FieldType, value: Any) -> Any:
             return value
 
 
-def fields_json(message: Any) -> Json:
+def fields_json(message: object) -> Json:
     """All fields of a message or structure by name."""
-    return {a.name: to_json(wire(a), getattr(message, a.name)) for a in attrs.fields(cast("type[Any]", type(message)))}
+    return {a.name: to_json(wire(a), getattr(message, a.name)) for a in attrs.fields(type(message))}
 
 
 def sample(of: FieldType, extent: str, place: int) -> Any:
@@ -87,9 +87,9 @@ def sample(of: FieldType, extent: str, place: int) -> Any:
             raise TypeError(f"no sample for {of!r}: extend protocol/conformance.py")
 
 
-def sample_of(cls: type[Any], extent: str) -> Any:
+def sample_of(cls: type[object], extent: str) -> Any:
     """A message or structure with every field sampled, and none at its default where 'typical'."""
-    values: list[Any] = []
+    values: list[object] = []
     for place, attribute in enumerate(attrs.fields(cls)):
         value = sample(wire(attribute), extent, place)
         if extent == "typical" and value == attribute.default:
@@ -99,7 +99,7 @@ def sample_of(cls: type[Any], extent: str) -> Any:
     return cls(*values)
 
 
-def _vector(name: str, frame: bytes, request_id: int, message: Any, *, canonical: bool = True) -> Json:
+def _vector(name: str, frame: bytes, request_id: int, message: object, *, canonical: bool = True) -> Json:
     return {
         "name": name,
         "type": type(message).__name__,
@@ -114,7 +114,7 @@ def _body_fields(frame: bytes) -> list[Any]:
     return unpack(frame[limits.LENGTH_BYTES :])
 
 
-def _longer(frame: bytes, extra: list[Any]) -> bytes:
+def _longer(frame: bytes, extra: list[object]) -> bytes:
     return frame_of(pack([*_body_fields(frame), *extra]))
 
 
@@ -157,7 +157,7 @@ def unknown() -> list[Json]:
     return made
 
 
-def _p(*fields: Any) -> bytes:
+def _p(*fields: object) -> bytes:
     return pack(list(fields))
 
 
@@ -201,7 +201,7 @@ def _bodies() -> list[tuple[str, bytes, ErrorCode, int, str | None]]:
         "a string that claims 2^32 − 1 bytes": b"\x93\x01\x01\xdb\xff\xff\xff\xff",
         "arrays 2,000 deep": b"\x91" * 2000 + b"\xc0",
     }
-    login: dict[str, tuple[list[Any], str]] = {
+    login: dict[str, tuple[list[object], str]] = {
         "name as bytes": ([b"ada", "secret", ""], "name"),
         "name as an integer": ([7, "secret", ""], "name"),
         "name as nil": ([None, "secret", ""], "name"),
@@ -222,7 +222,7 @@ def _bodies() -> list[tuple[str, bytes, ErrorCode, int, str | None]]:
         "all fields missing": ([], "name"),
         "password of 257 characters": (["ada", "x" * 257, ""], "password"),
     }
-    send: dict[str, tuple[list[Any], str]] = {
+    send: dict[str, tuple[list[object], str]] = {
         "client id of 15 bytes": ([bytes(15), 5, ""], "client_id"),
         "client id as a string": (["x" * 16, 5, ""], "client_id"),
         "id 0": ([_ID, 0, ""], "group_id"),

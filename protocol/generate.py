@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
@@ -22,6 +22,7 @@ from chatsrv_protocol import BY_NUMBER, NUMBER_OF, REPLY_TO, STRUCTS, ErrorCode,
 from chatsrv_protocol.errors import ANY_COMMAND, ANY_MUTATION
 from chatsrv_protocol.fields import FORBIDDEN, MEANINGS
 from chatsrv_protocol.registry import REFUSALS, is_command, is_reply, is_sequence_event
+from conformance import Json
 
 HERE = Path(__file__).parent
 CLIENT = HERE.parent / "web" / "client" / "protocol.gen.ts"
@@ -38,31 +39,31 @@ def kind_of(number: int) -> str:
     return "sequence event" if is_sequence_event(number) else "event"
 
 
-def subject_of(cls: type[Any]) -> str:
+def subject_of(cls: type[object]) -> str:
     """The module of a class, without the package."""
     return cls.__module__.rpartition(".")[2]
 
 
-def doc_of(cls: type[Any]) -> str:
+def doc_of(cls: type[object]) -> str:
     """The docstring, as it stands in the source without its indentation."""
     return inspect.cleandoc(cls.__dict__["__doc__"])
 
 
-def _fields(cls: type[Any]) -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = []
+def _fields(cls: type[object]) -> list[Json]:
+    made: list[Json] = []
     for attribute in attrs.fields(cls):
         of = conformance.wire(attribute)
-        entry: dict[str, Any] = {"name": attribute.name, **of.describe()}
+        entry: Json = {"name": attribute.name, **of.describe()}
         if attribute.default is not attrs.NOTHING:
             entry["default"] = conformance.to_json(of, attribute.default)
         made.append(entry)
     return made
 
 
-def _limits() -> list[tuple[str, Any, str]]:
+def _limits() -> list[tuple[str, object, str]]:
     """(name, value, docstring) of each limit that concerns a client."""
     body = ast.parse(inspect.getsource(limits)).body
-    made: list[tuple[str, Any, str]] = []
+    made: list[tuple[str, object, str]] = []
     for at, statement in enumerate(body):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             name, after = statement.target.id, body[at + 1]
@@ -74,9 +75,9 @@ def _limits() -> list[tuple[str, Any, str]]:
 
 def types_json() -> str:
     """The machine-readable list of everything on the wire."""
-    types: list[dict[str, Any]] = []
+    types: list[Json] = []
     for number, cls in sorted(BY_NUMBER.items()):
-        entry: dict[str, Any] = {"number": number, "name": cls.__name__, "kind": kind_of(number)}
+        entry: Json = {"number": number, "name": cls.__name__, "kind": kind_of(number)}
         entry |= {"subject": subject_of(cls), "doc": doc_of(cls), "fields": _fields(cls)}
         if cls in REPLY_TO:
             entry |= {"reply": REPLY_TO[cls].__name__, "errors": [code.value for code in _errors(cls)]}
@@ -98,7 +99,7 @@ def types_json() -> str:
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
-def _errors(cls: type[Any]) -> tuple[ErrorCode, ...]:
+def _errors(cls: type[object]) -> tuple[ErrorCode, ...]:
     mutation = any(attribute.name == "client_id" for attribute in attrs.fields(cls))
     return (*REFUSALS[cls], *(ANY_MUTATION if mutation else ()))
 
@@ -108,7 +109,7 @@ def _number(text: str) -> str:
     return known.get(text, f"{int(text):,}")
 
 
-def _words(of: dict[str, Any]) -> str:
+def _words(of: Json) -> str:
     """A field's type in words."""
     if of.get("optional"):
         return _words({key: value for key, value in of.items() if key != "optional"}) + ", or nil"
@@ -130,7 +131,7 @@ def _words(of: dict[str, Any]) -> str:
             return other
 
 
-def _default(value: Any) -> str:
+def _default(value: object) -> str:
     """A default as the tables show it; an empty column is for fields that have none, and must be sent."""
     if value == "":
         return "empty"
@@ -138,7 +139,7 @@ def _default(value: Any) -> str:
     return _number(str(value)) if is_number else json.dumps(value)
 
 
-def _table(cls: type[Any]) -> list[str]:
+def _table(cls: type[object]) -> list[str]:
     rows = ["| field | type | default |", "| --- | --- | --- |"]
     for entry in _fields(cls):
         shown = _default(entry.pop("default")) if "default" in entry else ""
@@ -209,11 +210,11 @@ def examples() -> str:
     return "\n".join(lines).rstrip()
 
 
-def _annotated(message: Any, request_id: int) -> list[str]:
+def _annotated(message: object, request_id: int) -> list[str]:
     frame = encode(message, request_id)
     body = frame[limits.LENGTH_BYTES :]
     values: list[Any] = conformance.unpack(body)
-    names = [attribute.name for attribute in attrs.fields(cast("type[Any]", type(message)))]
+    names = [attribute.name for attribute in attrs.fields(type(message))]
     parts = [(conformance.pack(value), value) for value in values]
     head = body[: len(body) - sum(len(part) for part, _ in parts)]
     rows = [(frame[: limits.LENGTH_BYTES], f"length of the body: {len(body)}"), (head, f"array of {len(values)}")]
@@ -272,7 +273,7 @@ def readme(text: str) -> str:
     return text
 
 
-def _lines(vectors: list[dict[str, Any]]) -> str:
+def _lines(vectors: list[Json]) -> str:
     """A JSON array with one vector a line, so that a changed byte is one changed line."""
     return "[\n" + ",\n".join(json.dumps(vector) for vector in vectors) + "\n]\n"
 
@@ -281,7 +282,7 @@ def files() -> dict[Path, str]:
     """Everything generated: path and content."""
     types = types_json()
     made = {HERE / "types.json": types, CLIENT: typescript.module(types, rights())}
-    by_subject: dict[str, list[dict[str, Any]]] = {}
+    by_subject: dict[str, list[Json]] = {}
     for number, cls in sorted(BY_NUMBER.items()):
         by_subject.setdefault(subject_of(cls), []).extend(conformance.valid(number))
     vectors = HERE / "vectors"

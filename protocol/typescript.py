@@ -10,9 +10,11 @@ structure's name, after `?` where the field may be nil and `*` for an array of i
 """
 
 import json
-from typing import Any
+from typing import Any, TypeAlias
 
 from chatsrv_protocol.limits import MAX_EXACT
+
+Json: TypeAlias = dict[str, Any]
 
 SENT_STRUCTS = {"Range", "Position", "SendExtra"}
 """Structures that commands carry: their fields with a default may be left out, as those of a command."""
@@ -20,7 +22,7 @@ SENT_STRUCTS = {"Range", "Position", "SendExtra"}
 _CODES = {"string": ("s", "string"), "bytes": ("y", "Uint8Array"), "boolean": ("b", "boolean")}
 
 
-def _code(of: dict[str, Any]) -> tuple[str, str]:
+def _code(of: Json) -> tuple[str, str]:
     """(code in the table, TypeScript type) of a field without its "or nil"."""
     match of["type"]:
         case "integer":
@@ -34,7 +36,7 @@ def _code(of: dict[str, Any]) -> tuple[str, str]:
             return _CODES[other]
 
 
-def _default(of: dict[str, Any], code: str) -> str:
+def _default(of: Json, code: str) -> str:
     value = of["default"]
     if code == "n" and value is not None:
         value = int(value)
@@ -47,7 +49,7 @@ def _doc(text: str, indent: str = "") -> str:
     return f"{indent}/** {text.splitlines()[0].replace('*/', '* /')} */"
 
 
-def _interface(entry: dict[str, Any]) -> str:
+def _interface(entry: Json) -> str:
     may_omit = entry.get("kind") == "command" or entry["name"] in SENT_STRUCTS
     lines = [_doc(entry["doc"]), f"export interface {entry['name']} {{"]
     for of in entry["fields"]:
@@ -58,7 +60,7 @@ def _interface(entry: dict[str, Any]) -> str:
     return "\n".join([*lines, "}"])
 
 
-def _row(entry: dict[str, Any]) -> str:
+def _row(entry: Json) -> str:
     columns = [f"{int(entry.get('number', 0)):x}", entry["name"]]
     for of in entry["fields"]:
         code, _ = _code(of)
@@ -69,7 +71,7 @@ def _row(entry: dict[str, Any]) -> str:
     return row.replace("\\", "\\\\").replace("`", "\\`")
 
 
-def module(types_json: str, rights: dict[str, dict[str, Any]]) -> str:
+def module(types_json: str, rights: dict[str, Json]) -> str:
     """The text of the module, from the text of types.json and from who may do what in a group."""
     whole = json.loads(types_json)
     types, structs = whole["types"], whole["structs"]

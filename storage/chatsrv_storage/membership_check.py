@@ -5,9 +5,9 @@ The events carry checksums and have no gaps (history.check), so a role that was 
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from chatsrv_storage.groups.models import DIRECT, ROLE_ADMIN, ROLE_GONE, ROLE_MEMBER, ROLE_OWNER
+from chatsrv_storage.groups.models import DIRECT, ROLE_ADMIN, ROLE_GONE, ROLE_MEMBER, ROLE_OWNER, EventData
 from chatsrv_storage.interface import SqlConnection
 
 _KINDS: Final = ("created", "added", "removed", "banned", "role", "owner", "dissolved", "renamed", "muted")
@@ -72,7 +72,7 @@ class _Replay:
 
     def take(self, kind: str, sender_id: int, text: str, data: str | None) -> None:
         """The next event."""
-        said: dict[str, Any] = {} if data is None else json.loads(data)
+        said: EventData = {} if data is None else json.loads(data)
         if kind in ("created", "renamed"):
             self.name = text
         if kind == "created":

@@ -93,7 +93,7 @@ def _remove_stale(path: Path) -> None:
     path.unlink()
 
 
-async def _answer(services: Services, stream: trio.SocketStream, within: trio.CancelScope) -> dict[str, Any]:
+async def _answer(services: Services, stream: trio.SocketStream, within: trio.CancelScope) -> dict[str, object]:
     try:
         asked = _parse(await _read_line(stream))
         actor = peer_name(stream)
@@ -107,7 +107,7 @@ async def _answer(services: Services, stream: trio.SocketStream, within: trio.Ca
         return {"ok": False, "error": "internal", "message": "the server's storage failed, and it stops"}
 
 
-async def _set_operator(services: Services, actor: str, name: str, *, operator: bool) -> dict[str, Any]:
+async def _set_operator(services: Services, actor: str, name: str, *, operator: bool) -> dict[str, object]:
     now_ms = services.clock.now_ms()
     user_id = await services.storage.write(lambda conn: accounts.set_operator(conn, actor, name, operator, now_ms))
     services.log.info("operator rights changed", by=actor, user=name, operator=operator)
@@ -115,7 +115,7 @@ async def _set_operator(services: Services, actor: str, name: str, *, operator: 
     return {"ok": True, "user_id": str(user_id)}
 
 
-async def _backup(services: Services, actor: str, path: Path) -> dict[str, Any]:
+async def _backup(services: Services, actor: str, path: Path) -> dict[str, object]:
     now_ms = services.clock.now_ms()
     await services.storage.write(lambda conn: audit_log.note(conn, now_ms, actor, "backup", str(path)))
     await services.storage.backup(path)
@@ -155,7 +155,7 @@ def _parse(line: bytes) -> dict[str, str]:
     return {"do": do, _ASKED[do]: value}
 
 
-def _line(answer: dict[str, Any]) -> bytes:
+def _line(answer: dict[str, object]) -> bytes:
     return json.dumps(answer).encode() + b"\n"
 
 

@@ -14,15 +14,15 @@ import attrs
 from chatsrv_protocol import UnknownEvent
 from chatsrv_protocol.fields import holds_ids
 from chatsrv_protocol.governing import FOREVER
-from chatsrv_protocol.groups import ROLE_NAMES
+from chatsrv_protocol.groups import ROLE_NAMES, GroupCreated, MemberRemoved, MembersAdded
 from chatsrv_protocol.messages import AUDIO, FILE, IMAGE, KIND_NAMES, VIDEO, Message
 
 _ALWAYS: Final = frozenset(("id", "seq", "group_id", "sender", "sent_at", "kind", "text"))
 
 
-def record_of(thing: Any) -> dict[str, Any]:
+def record_of(thing: object) -> dict[str, object]:
     """Any message or structure of the wire as a record."""
-    record: dict[str, Any] = {}
+    record: dict[str, object] = {}
     for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", type(thing))):
         name, value = attribute.name, getattr(thing, attribute.name)
         if name in _ALWAYS or attribute.default is attrs.NOTHING or value != attribute.default:
@@ -30,7 +30,7 @@ def record_of(thing: Any) -> dict[str, Any]:
     return record
 
 
-def event_record(event: Any) -> dict[str, Any]:
+def event_record(event: object) -> dict[str, object]:
     """An event of a group's sequence, `kind` included: text, image, … for messages, else what happened."""
     if isinstance(event, UnknownEvent):
         return {**record_of(event), "kind": "unknown"}
@@ -41,19 +41,19 @@ def event_record(event: Any) -> dict[str, Any]:
     return record
 
 
-def kind_of(event: Any) -> str:
+def kind_of(event: object) -> str:
     """What kind of event this is, in a word."""
     if isinstance(event, Message):
         return KIND_NAMES.get(event.kind, f"kind_{event.kind}")
     return _snake(type(event).__name__)
 
 
-def _plain(value: Any, *, is_id: bool) -> Any:
+def _plain(value: object, *, is_id: bool) -> object:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, tuple):
-        return [_plain(item, is_id=is_id) for item in cast("tuple[Any, ...]", value)]
-    if attrs.has(cast("type[Any]", type(value))):
+        return [_plain(item, is_id=is_id) for item in cast("tuple[object, ...]", value)]
+    if attrs.has(type(value)):
         return record_of(value)
     return str(value) if is_id and type(value) is int else value
 
@@ -78,19 +78,19 @@ def until_when(until: int) -> str:
     return "" if until >= FOREVER else f" until {clock(until)}"
 
 
-def _people(event: Any) -> str:
+def _people(event: GroupCreated | MembersAdded) -> str:
     return ", ".join(person.name for person in event.members)
 
 
-def _created(event: Any) -> str:
+def _created(event: GroupCreated) -> str:
     return f"made the group '{event.name}'" + (f" with {_people(event)}" if event.members else "")
 
 
-def _added(event: Any) -> str:
+def _added(event: MembersAdded) -> str:
     return "came in" if [one.user_id for one in event.members] == [event.sender_id] else f"added {_people(event)}"
 
 
-def _removed(event: Any) -> str:
+def _removed(event: MemberRemoved) -> str:
     return "left" if event.member.user_id == event.sender_id else f"removed {event.member.name}"
 
 

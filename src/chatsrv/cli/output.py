@@ -4,8 +4,8 @@ Nothing of what people wrote is ever read as rich markup, and all of it is neutr
 """
 
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from chatsrv.cli.terminal_escape import json_line, neutralise, neutralise_lines
 
@@ -49,12 +49,12 @@ class Output:
         self.json = json
         self._console: Console | None = None
 
-    def record(self, record: dict[str, Any]) -> None:
+    def record(self, record: Mapping[str, object]) -> None:
         """An object, on one line."""
         sys.stdout.write(json_line(record) + "\n")
         sys.stdout.flush()
 
-    def say(self, sentence: str, **record: Any) -> None:
+    def say(self, sentence: str, **record: object) -> None:
         """What came of a command: a sentence, or with --json the record that says the same."""
         if self.json:
             self.record(record)

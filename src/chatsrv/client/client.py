@@ -31,7 +31,7 @@ from chatsrv.client.commands.redpack import RedpackCommands
 from chatsrv.client.commands.session import SessionCommands
 from chatsrv.client.commands.wallet import WalletCommands
 from chatsrv.client.connection.backoff import Backoff
-from chatsrv.client.connection.dial import Dialer, Trust, make_dial
+from chatsrv.client.connection.dial import Dial, Dialer, Trust, make_dial
 from chatsrv.client.connection.pending_request import CommandReply
 from chatsrv.client.connection.session import ClientSession, Settings
 from chatsrv.client.errors import ClientError, NotLoggedIn, ProtocolViolation, RequestRefused, Unreachable
@@ -220,7 +220,7 @@ def open_client(
 
 @asynccontextmanager
 async def _open_client(
-    dial: Any,
+    dial: Dial,
     settings: Settings,
     trust: Trust,
     token: bytes | None,

@@ -22,7 +22,7 @@ from chatsrv.log import Log
 from chatsrv.transport.head import HEAD_LIMIT
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
+Message = Scope
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

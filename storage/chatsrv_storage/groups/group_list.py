@@ -3,9 +3,9 @@
 One statement for all of them, so that a list of 200 groups is one bounded query.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
+from chatsrv_storage.engine.jobs import Row
 from chatsrv_storage.groups.group_state import NAME, RULES, rules_of
 from chatsrv_storage.groups.models import GroupSummary, LastMessage
 from chatsrv_storage.interface import SqlConnection
@@ -78,7 +78,7 @@ def one(conn: SqlConnection, user_id: int, group_id: int) -> GroupSummary:
     return _view(conn.execute(f"{_SELECT} where m.user_id = ? and m.group_id = ?", (user_id, group_id)).fetchone())
 
 
-def _view(row: Sequence[Any]) -> GroupSummary:
+def _view(row: Row) -> GroupSummary:
     """A group in somebody's list. Who is out learns nothing of it that came after."""
     left_seq, left_name, group_id, name, role = row[:5]
     if not role:

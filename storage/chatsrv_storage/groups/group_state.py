@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from chatsrv_storage.engine.bulk_sql import select_in
+from chatsrv_storage.engine.jobs import JsonRow, Row
 from chatsrv_storage.groups.models import GROUP, GroupSummary, Rules
 from chatsrv_storage.interface import SqlConnection
 
@@ -70,7 +71,7 @@ class MemberState:
 
 
 @lru_cache(1024)  # most groups have the same few
-def rules_of(row: tuple[Any, ...]) -> Rules:
+def rules_of(row: Row) -> Rules:
     """The rules from the columns RULES."""
     invite, approval, history, mute_all, slow_mode, max_members, pin, mention_all, keep_edits = row
     return Rules(
@@ -86,7 +87,7 @@ def rules_of(row: tuple[Any, ...]) -> Rules:
     )
 
 
-def group_of(row: Sequence[Any]) -> GroupState:
+def group_of(row: Row | JsonRow) -> GroupState:
     """The group from its name and GROUP_COLUMNS."""
     return GroupState(*row[: -len(_COLUMNS)], rules=rules_of(tuple(row[-len(_COLUMNS) :])))
 

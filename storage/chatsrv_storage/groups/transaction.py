@@ -7,7 +7,7 @@ a Refusal, which leaves nothing behind. A turn that is rolled back as a whole ha
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any, Final, Generic, Protocol, TypeAlias, cast
+from typing import Final, Generic, Never, Protocol, TypeAlias, cast
 
 import attrs
 
@@ -77,7 +77,7 @@ class Batched(Protocol):
         ...
 
     @staticmethod
-    def run_all(turn: "GroupTransaction", commands: Sequence[Any], /) -> "list[Outcome]":
+    def run_all(turn: "GroupTransaction", commands: Sequence[Never], /) -> "list[Outcome]":
         """The outcomes of a run of commands of this class, in order. Each is refused before anything is written."""
         ...
 
@@ -281,7 +281,7 @@ class GroupTransaction:
             if issubclass(kind, Command):
                 outcomes.extend(self._one(command) for command in run if isinstance(command, Command))
             else:
-                outcomes.extend(cast("type[Batched]", kind).run_all(self, list(run)))
+                outcomes.extend(cast("type[Batched]", kind).run_all(self, cast("Sequence[Never]", list(run))))
         group = self.group
         if group is not None and (group.seq, group.ordinal) != before:
             self._work.heads.append((group.seq, group.ordinal, group.last_seq, self._last_id, self.group_id))

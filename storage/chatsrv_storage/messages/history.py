@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
+from chatsrv_storage.engine.jobs import Row
 from chatsrv_storage.groups.group_state import both_states
 from chatsrv_storage.groups.models import Actor, EventRecord, VariedRecord, checksum, message_checksum
 from chatsrv_storage.groups.permissions import Operation, require_reader
@@ -24,7 +25,7 @@ def standing(conn: SqlConnection, user_id: int, group_id: int) -> tuple[int, int
     return member.visible_from, group.seq
 
 
-def record_of(row: tuple[Any, ...]) -> EventRecord:
+def record_of(row: Row) -> EventRecord:
     """A row of SELECT."""
     return EventRecord(*row[:9], data=None if row[9] is None else json.loads(row[9]))
 

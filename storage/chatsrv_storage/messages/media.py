@@ -8,11 +8,12 @@ follow in a sweep of their own, since equal content may be uploaded at that very
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from chatsrv_storage.engine.bulk_sql import marks
+from chatsrv_storage.engine.jobs import Row
 from chatsrv_storage.engine.shared import lock_media, lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor, EventData, EventRecord
@@ -86,7 +87,7 @@ def unknown(field: str = "media_id") -> Refusal:
     return Refusal("media_unknown", "there is no such medium, or you may not see it", field)
 
 
-def _medium(row: tuple[Any, ...]) -> Medium:
+def _medium(row: Row) -> Medium:
     return Medium(*row[:7], facts=json.loads(row[7]), created_at=row[8])
 
 

@@ -4,7 +4,7 @@ So an edit or a recall rewrites one row, whatever quotes it, and no old text can
 """
 
 import json
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -68,9 +68,7 @@ def rewrite(conn: SqlConnection, target: TargetMessage, text: str, data: EventDa
     )
 
 
-def _now(
-    conn: SqlConnection, group_id: int, of: int, length: int | None = None
-) -> tuple[int, str, str, dict[str, Any]]:
+def _now(conn: SqlConnection, group_id: int, of: int, length: int | None = None) -> tuple[int, str, str, EventData]:
     """(sender id, sender, beginning of the text, data) as the message stands."""
     row = conn.execute(
         "select m.sender_id, u.name, m.text, m.data from message m join person u on u.id = m.sender_id"

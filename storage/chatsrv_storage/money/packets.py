@@ -5,7 +5,7 @@ who is in the group, what is in the wallet, and who had a share already.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import attrs
 
@@ -29,6 +29,7 @@ from chatsrv_redpack.ledger import escrow, wallet
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.accounts.profiles import require_not_blocked
 from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows, select_in
+from chatsrv_storage.engine.jobs import JsonRow, Row
 from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.membership import require_enabled
@@ -93,7 +94,7 @@ def load_all(conn: SqlConnection, group_id: int, packet_ids: Sequence[int]) -> d
     return found
 
 
-def _packet_of(fields: Sequence[Any]) -> Packet:
+def _packet_of(fields: Row | JsonRow) -> Packet:
     """The packet of _PACKET's columns. Raises Refusal where they contradict each other."""
     values = list(fields)
     values[4], values[12] = Mode(values[4]), PacketState(values[12])

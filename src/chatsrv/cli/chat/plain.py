@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from chatsrv.client.events import SequenceEvent
+
 
 class PlainScreen:
     """Prints what happens; events of other groups stand with the group's name."""
@@ -45,7 +47,7 @@ class PlainScreen:
             sys.stderr.write("\a")
             sys.stderr.flush()
 
-    def show_event(self, room: Room, event: object) -> None:
+    def show_event(self, room: Room, event: "SequenceEvent") -> None:
         """One line."""
         show(self._out, event, "" if room is self._current else room.name)
 

@@ -1,6 +1,6 @@
 """What a chat knows of a group, who is in it, and the Screen that shows it: full screen or line by line."""
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from chatsrv.client.events import SequenceEvent
     from chatsrv_protocol.groups import Group
 
 MAX_EVENTS_KEPT: Final = 5_000
@@ -51,7 +52,7 @@ class Room:
     read_ordinal: int = 0
     mentions: int = 0
     quiet: bool = False
-    events: dict[int, Any] = attrs.field(factory=dict[int, Any])
+    events: "dict[int, SequenceEvent]" = attrs.field(factory=dict)
     pending: list[PendingLine] = attrs.field(factory=list[PendingLine])
     opened: bool = False
     complete: bool = False
@@ -80,7 +81,7 @@ class Room:
         self.head, self.ordinal = max(self.head, group.seq), max(self.ordinal, group.ordinal)
         self.read_to(group.read_seq, group.read_ordinal, group.own_above)
 
-    def calls_me(self, event: Any) -> bool:
+    def calls_me(self, event: "SequenceEvent") -> bool:
         """Whether a message of somebody else mentions me, or everybody."""
         if not isinstance(event, Message) or event.extra is None or event.sender_id == self.me:
             return False
@@ -96,7 +97,7 @@ class Room:
         self.read_to(self.head, self.ordinal, 0)
         self.mentions = 0
 
-    def take(self, event: Any) -> bool:
+    def take(self, event: "SequenceEvent") -> bool:
         """Keep a live event, unless one is scrolled far back; False if it is known."""
         if event.seq <= self.head and event.seq in self.events:
             return False
@@ -111,7 +112,7 @@ class Room:
             self._trim(oldest=True)
         return True
 
-    def take_page(self, events: tuple[Any, ...], *, older: bool) -> None:
+    def take_page(self, events: "tuple[SequenceEvent, ...]", *, older: bool) -> None:
         """Keep a page of history: what is older than all that is kept, or the newest."""
         for event in events:
             self.view.apply(event)
@@ -138,7 +139,7 @@ class Room:
             self.detached = True
 
 
-def message_changed_by(event: Any) -> int:
+def message_changed_by(event: "SequenceEvent") -> int:
     """The message whose row an event changes in place, by its sequence number; 0 for an event with a row of its own."""
     return event.of if isinstance(event, Edited | Recalled | Reacted) else 0
 
@@ -163,7 +164,7 @@ class Screen(Protocol):
         """Show the group again, as it is now, without moving what is being looked at."""
         ...
 
-    def show_event(self, room: Room, event: Any) -> None:
+    def show_event(self, room: Room, event: "SequenceEvent") -> None:
         """Show a new event of a group, on the screen or not."""
         ...
 

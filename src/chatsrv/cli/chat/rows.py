@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 from rich.text import Text
@@ -12,10 +12,13 @@ from chatsrv.cli.commands.media import half_blocks
 from chatsrv.cli.events import clock, sentence_of
 from chatsrv.cli.output import colour_of
 from chatsrv.cli.terminal_escape import neutralise, neutralise_lines
+from chatsrv_protocol import UnknownEvent
 from chatsrv_protocol.messages import Message, MessageExtra
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from chatsrv.client.events import SequenceEvent
 
 PICTURE_COLUMNS: Final = 24
 """Width of the small picture that a message with an image or a film carries."""
@@ -67,9 +70,9 @@ def pending_row(line: PendingLine) -> Row:
     return Row(f"pending {line.number}", Text.assemble(mark, (neutralise_lines(line.text), "dim")))
 
 
-def day_of(event: Any) -> str:
+def day_of(event: "SequenceEvent") -> str:
     """The local date of an event, as a heading; empty for an event without a time."""
-    if not hasattr(event, "sent_at"):
+    if isinstance(event, UnknownEvent):
         return ""
     return time.strftime("%A, %d %B %Y", time.localtime(event.sent_at / 1000))
 
@@ -79,12 +82,12 @@ def day_row(day: str) -> Row:
     return Row(f"day {day}", Text(f"─── {day} ───", "dim"))
 
 
-def event_row(room: Room, event: Any) -> Row:
+def event_row(room: Room, event: "SequenceEvent") -> Row:
     """The row of a message as it is now, or of a notice."""
     current = _current(room, event)
     who, what, notice = sentence_of(current)
     who, what = neutralise(who), neutralise_lines(what)
-    when = clock(event.sent_at)[:5] if hasattr(event, "sent_at") else ""
+    when = clock(event.sent_at)[:5] if not isinstance(event, UnknownEvent) else ""
     line = Text.assemble((f"#{event.seq} {when} ", "dim"))
     if notice:
         line.append(f"* {who} {what}", "dim italic")
@@ -99,7 +102,7 @@ def event_row(room: Room, event: Any) -> Row:
     return Row(str(event.seq), line if picture is None else line.append("\n").append_text(picture))
 
 
-def _append_reactions(room: Room, event: Any, line: Text) -> None:
+def _append_reactions(room: Room, event: "SequenceEvent", line: Text) -> None:
     shown = room.view.message(event.seq)
     if shown is None:
         return
@@ -109,7 +112,7 @@ def _append_reactions(room: Room, event: Any, line: Text) -> None:
         line.append("  [pinned]", "dim")
 
 
-def _current(room: Room, event: Any) -> Any:
+def _current(room: Room, event: "SequenceEvent") -> "SequenceEvent":
     """A message with the text and the quote that it has by now; any other event as it is."""
     if not isinstance(event, Message):
         return event

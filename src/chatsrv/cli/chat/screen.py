@@ -5,7 +5,7 @@ So the client library drives widgets directly, without threads or locks. Everyth
 
 import asyncio
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import trio
 from outcome import Outcome
@@ -32,6 +32,8 @@ from chatsrv_protocol.messages import Message
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from chatsrv.client.events import SequenceEvent
 
 TYPING_SHOWN: Final = 5.0
 """Seconds for which 'is typing' stands."""
@@ -185,10 +187,17 @@ class ChatApp(App[None]):
     def action_open_packet(self) -> None:
         """Open the latest red packet of the group on the screen: one key."""
         room = self.talk.current
-        packets = [] if room is None else [event for event in room.events.values() if getattr(event, "packet", None)]
+        packets: dict[int, int] = (
+            {}
+            if room is None
+            else {
+                event.seq: event.packet.packet_id
+                for event in room.events.values()
+                if isinstance(event, Message) and event.packet is not None
+            }
+        )
         if packets:
-            latest = max(packets, key=lambda event: event.seq)
-            self.talk.enter(f"/redpack open {latest.packet.packet_id}")
+            self.talk.enter(f"/redpack open {packets[max(packets)]}")
         else:
             self.show_note("there is no red packet on the screen")
 
@@ -224,7 +233,7 @@ class ChatApp(App[None]):
             self._said.set_rows(self._rows(room))
             self._show_title(room)
 
-    def show_event(self, room: Room, event: Any) -> None:
+    def show_event(self, room: Room, event: "SequenceEvent") -> None:
         """Something was said, or changed what was said."""
         if room is not self.talk.current:
             return
@@ -250,7 +259,7 @@ class ChatApp(App[None]):
     def _rows(self, room: Room) -> list[Row]:
         return rows_of(room, self._notes[room.group_id])
 
-    def _rows_since(self, room: Room, event: Any) -> list[Row]:
+    def _rows_since(self, room: Room, event: "SequenceEvent") -> list[Row]:
         """The rows that a new event adds at the end."""
         known = {row.key for row in self._said.rows}
         last = Room(room.me, room.group_id, room.name, events={event.seq: event})

@@ -323,7 +323,7 @@ class Talk:
         """Until the session ends: then the chat does too."""
         try:
             async for event in self._client.events():
-                kind = cast("type[Any]", type(event))
+                kind = cast("type[object]", type(event))
                 if kind is UnknownEvent or (kind in NUMBER_OF and is_sequence_event(NUMBER_OF[kind])):
                     self._heard(event)
                 else:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
@@ -190,8 +190,8 @@ def _set_operator(out: "Output", data: Path | None, database: str, name: str, *,
 
 
 def _in_folder(
-    data: Path, offline: Callable[[], Awaitable[dict[str, Any]]], asked: dict[str, str], wait: float = SOCKET_SECONDS
-) -> dict[str, Any]:
+    data: Path, offline: Callable[[], Awaitable[dict[str, object]]], asked: dict[str, str], wait: float = SOCKET_SECONDS
+) -> dict[str, object]:
     """Do something to a data folder: directly while no server holds it, else through that server's operator socket."""
     import trio
 
@@ -211,7 +211,7 @@ def _in_folder(
         raise Failure(refusal.message, code=refusal.code) from None
 
 
-def _in_database(change: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+def _in_database(change: Callable[[], Awaitable[dict[str, object]]]) -> dict[str, object]:
     """Do something in a database, whether servers run on it or not."""
     import trio
 
@@ -225,7 +225,7 @@ def _in_database(change: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, A
         raise Failure(refusal.message, code=refusal.code) from None
 
 
-async def _set_offline(data: Path | str, name: str, operator: bool) -> dict[str, Any]:
+async def _set_offline(data: Path | str, name: str, operator: bool) -> dict[str, object]:
     from chatsrv_storage.accounts import accounts
 
     now_ms, actor = _now_and_actor()
@@ -236,7 +236,7 @@ async def _set_offline(data: Path | str, name: str, operator: bool) -> dict[str,
     return {"user_id": await _write_offline(data, change)}
 
 
-async def _backup_offline(data: Path, path: Path) -> dict[str, Any]:
+async def _backup_offline(data: Path, path: Path) -> dict[str, object]:
     from chatsrv_storage.accounts import audit_log
     from chatsrv_storage.interface import open_storage
 
@@ -265,7 +265,7 @@ def _now_and_actor() -> tuple[int, str]:
 
 async def through_the_server(
     data: Path, asked: dict[str, str], *, in_use: str, wait: float = SOCKET_SECONDS
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Ask the server on a data folder; its answer. `in_use` begins what is said if it does not answer within `wait` s.
 
     Raises Refusal where it refuses.
@@ -278,7 +278,7 @@ async def through_the_server(
     from chatsrv_storage.errors import Refusal
 
     silent = Failure(f"{in_use} It does not answer on its operator socket either.", UNREACHABLE, code="unreachable")
-    answer: dict[str, Any] = {}
+    answer: dict[str, object] = {}
     try:
         with trio.move_on_after(wait) as waiting, socket_address(data) as address:
             async with await trio.open_unix_socket(address) as stream:
@@ -292,5 +292,5 @@ async def through_the_server(
     except (OSError, RuntimeError, trio.BrokenResourceError, ValueError):
         raise silent from None
     if not answer["ok"]:
-        raise Refusal(answer["error"], answer["message"])
+        raise Refusal(str(answer["error"]), str(answer["message"]))
     return answer

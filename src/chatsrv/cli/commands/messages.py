@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypedDict
 
 import typer
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from chatsrv.cli.output import Output
     from chatsrv.client import Client
+    from chatsrv.client.events import SequenceEvent
     from chatsrv_protocol.groups import Group
+    from chatsrv_protocol.messages import Sent
 
 Which = Annotated[
     str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
@@ -110,7 +112,7 @@ async def calling(client: "Client", group: "Group", names: list[str] | None, *, 
     return call
 
 
-def _acked(out: "Output", group: "Group", sent: Any) -> None:
+def _acked(out: "Output", group: "Group", sent: "Sent") -> None:
     from chatsrv.cli.events import record_of
 
     if out.json:
@@ -174,7 +176,9 @@ async def history(
                 show(here.out, event)
 
 
-async def _range(client: "Client", group_id: int, after: int, before: int, limit: int | None) -> "AsyncGenerator[Any]":
+async def _range(
+    client: "Client", group_id: int, after: int, before: int, limit: int | None
+) -> "AsyncGenerator[SequenceEvent]":
     """Upwards from `after`, page by page."""
     left = math.inf if limit is None else limit
     while left:
@@ -187,9 +191,9 @@ async def _range(client: "Client", group_id: int, after: int, before: int, limit
         after = page.last
 
 
-async def _newest(client: "Client", group_id: int, before: int, limit: int) -> list[Any]:
+async def _newest(client: "Client", group_id: int, before: int, limit: int) -> "list[SequenceEvent]":
     """The last `limit` ones below `before`, in rising order."""
-    found: list[Any] = []
+    found: list[SequenceEvent] = []
     while len(found) < limit:
         wanted = min(limit - len(found), PAGE)
         events, page = await client.group(group_id).history(before=before, limit=wanted, newest=True)
@@ -200,15 +204,16 @@ async def _newest(client: "Client", group_id: int, before: int, limit: int) -> l
     return found
 
 
-def show(out: "Output", event: Any, where: str = "") -> None:
+def show(out: "Output", event: "SequenceEvent", where: str = "") -> None:
     """One event of a group, for a program or a person."""
     from chatsrv.cli.events import clock, event_record, sentence_of
+    from chatsrv_protocol import UnknownEvent
 
     if out.json:
         out.record(event_record(event))
         return
     who, what, notice = sentence_of(event)
-    when = clock(event.sent_at) if hasattr(event, "sent_at") else ""
+    when = clock(event.sent_at) if not isinstance(event, UnknownEvent) else ""
     out.spoken(f"#{event.seq} {when}", who, what, where=where, notice=notice)
 
 

@@ -58,7 +58,7 @@ def _take(out: "Output", event: Any, names: dict[int, str], followed: dict[int, 
     from chatsrv_protocol import NUMBER_OF, UnknownEvent, is_sequence_event
     from chatsrv_protocol.groups import Added, GroupRenamed, Removed
 
-    kind = cast("type[Any]", type(event))
+    kind = cast("type[object]", type(event))
     if kind is UnknownEvent or (kind in NUMBER_OF and is_sequence_event(NUMBER_OF[kind])):
         if isinstance(event, GroupRenamed):
             names[event.group_id] = event.name

@@ -1,7 +1,7 @@
 """The people of the demo: each a client over a connection of its own, who remembers every event it was told."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import attrs
 import trio
@@ -15,6 +15,9 @@ PASSWORD = "demo demo"  # noqa: S105 - of accounts that live for seconds on a lo
 PATIENCE = 10.0
 """Seconds that anything in the demo may take; it takes milliseconds."""
 
+if TYPE_CHECKING:
+    from chatsrv.client.events import Event, SequenceEvent
+
 
 @attrs.define(slots=True)
 class DemoPerson:
@@ -22,9 +25,9 @@ class DemoPerson:
 
     name: str
     url: str
-    on_event: Callable[["DemoPerson", Any], None]
+    on_event: "Callable[[DemoPerson, SequenceEvent], None]"
     _client: Client | None = None
-    heard: dict[int, list[Any]] = attrs.field(factory=dict[int, list[Any]])
+    heard: "dict[int, list[SequenceEvent]]" = attrs.field(factory=dict)
     begins_at: dict[int, int] = attrs.field(factory=dict[int, int])
     gone_at: dict[int, int] = attrs.field(factory=dict[int, int])
     lost: int = 0
@@ -70,10 +73,11 @@ class DemoPerson:
         self.away = True
         await trio.aclose_forcefully(self._stream)
 
-    def _take(self, event: Any) -> None:
+    def _take(self, event: "Event") -> None:
         if type(event) in NUMBER_OF and is_sequence_event(NUMBER_OF[type(event)]):
-            self.heard.setdefault(event.group_id, []).append(event)
-            self.on_event(self, event)
+            told = cast("SequenceEvent", event)
+            self.heard.setdefault(told.group_id, []).append(told)
+            self.on_event(self, told)
         elif isinstance(event, Added):
             self.begins_at.setdefault(event.group.group_id, event.group.read_seq)
         elif isinstance(event, Removed):

@@ -1,7 +1,7 @@
 """Where the demo happens: the server, the people on it, what the audience is shown, and the verification at the end."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -13,6 +13,10 @@ from chatsrv.cli.errors import Failure
 from chatsrv.cli.events import clock, event_record, sentence_of
 from chatsrv.cli.output import Output
 from chatsrv.config import Config
+from chatsrv_protocol import UnknownEvent
+
+if TYPE_CHECKING:
+    from chatsrv.client.events import SequenceEvent
 
 
 class Stage:
@@ -110,7 +114,7 @@ class Stage:
 
         self.out.console.print(Text(f"\n{number}. {title}", style="bold"))
 
-    def _on_event(self, person: DemoPerson, event: Any) -> None:
+    def _on_event(self, person: DemoPerson, event: "SequenceEvent") -> None:
         """Show each event once: when the first person hears of it."""
         if event.seq <= self._shown.get(event.group_id, 0):
             return
@@ -120,6 +124,7 @@ class Stage:
         if self.out.json:
             self.out.record(event_record(event))
             return
+        assert not isinstance(event, UnknownEvent), "the demo's server is of this version"
         who, what, notice = sentence_of(event)
         self.out.spoken(f"  {clock(event.sent_at)} #{event.seq:<3}", who, what, notice=notice)
 
@@ -137,7 +142,7 @@ class Stage:
                 for person in self.devices
                 if person.begins_at.get(group_id, 2) <= 1 and group_id not in person.gone_at
             )
-            stored: list[Any] = []
+            stored: list[SequenceEvent] = []
             while True:
                 events, page = await reader.client.group(group_id).history(after=len(stored))
                 stored.extend(events)
@@ -151,7 +156,9 @@ class Stage:
             total += len(stored)
         return total
 
-    def _compare(self, person: DemoPerson, group: str, stored: list[Any], heard: list[Any]) -> None:
+    def _compare(
+        self, person: DemoPerson, group: str, stored: "list[SequenceEvent]", heard: "list[SequenceEvent]"
+    ) -> None:
         begin = person.begins_at[stored[0].group_id]
         end = person.gone_at.get(stored[0].group_id, len(stored) + 1)
         expected = [event for event in stored if begin <= event.seq < end]
@@ -161,6 +168,7 @@ class Stage:
             )
 
 
-def _identity(event: Any) -> tuple[str, int, int, int]:
+def _identity(event: "SequenceEvent") -> tuple[str, int, int, int]:
     """What makes two copies of an event the same; words may have been corrected since it was heard."""
+    assert not isinstance(event, UnknownEvent), "the demo's server is of this version"
     return type(event).__name__, event.seq, event.id, event.sender_id

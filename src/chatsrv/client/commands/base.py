@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar, overload
+from typing import Concatenate, ParamSpec, TypeVar, overload
 
 from chatsrv.client.connection.pending_request import CommandReply
 from chatsrv.client.errors import RequestRefused
@@ -18,13 +18,13 @@ class Commands(ABC):
     """A client as its subjects see it: they use these methods only."""
 
     @overload
-    async def request(self, command: object) -> Any: ...
+    async def request(self, command: object) -> object: ...
 
     @overload
     async def request(self, command: object, reply: type[R]) -> R: ...
 
     @abstractmethod
-    async def request(self, command: object, reply: type[Any] = object) -> Any:
+    async def request(self, command: object, reply: type[object] = object) -> object:
         """Send any command of the protocol and wait for its reply (of the type named, for a type checker)."""
 
     @abstractmethod

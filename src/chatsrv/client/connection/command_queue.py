@@ -1,7 +1,7 @@
 """Commands that outlive connections: each is sent again, in the order of the first sending, until it is answered."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -61,7 +61,7 @@ class CommandQueue:
         self._link = None
         self.fail(error)
 
-    async def exchange(self, command: Any, *, repeatable: bool = True, patient: bool = True) -> CommandReply:
+    async def exchange(self, command: object, *, repeatable: bool = True, patient: bool = True) -> CommandReply:
         """Send a command and wait for its answer, over as many connections as it takes.
 
         `repeatable`: it may be sent again although the first time may have taken effect, else OutcomeUnknown is raised.

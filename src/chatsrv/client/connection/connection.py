@@ -258,7 +258,7 @@ class ServerConnection:
         return "the server is stopping" if stopping else f"the server ended it: {self.ended_by.reason}"
 
     def _answered(self, request_id: int, message: Any) -> None:
-        kind = cast("type[Any]", type(message))
+        kind = cast("type[object]", type(message))
         call = self._pending[request_id]  # the state machine lets nothing else through
         if kind not in _REPLIES:
             call.events.append(message)
@@ -275,7 +275,7 @@ class ServerConnection:
         self._send_next()
 
     def _heard(self, message: Any) -> None:
-        kind = cast("type[Any]", type(message))
+        kind = cast("type[object]", type(message))
         if kind is Refused:
             self.final_refusal = message
         elif kind is Draining:

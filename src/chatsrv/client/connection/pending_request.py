@@ -39,7 +39,7 @@ class PendingRequest:
         self.events: list[Any] = []
         self.finished = trio.Event()
 
-    def finish(self, reply: Any) -> None:
+    def finish(self, reply: object) -> None:
         """The answer came."""
         self.reply = reply
         self.finished.set()

@@ -45,13 +45,13 @@ class Buffer:
         """The answer to a question may come in: ask."""
         return len(self._items) <= self._size - limits.MAX_PAGE and not self._late
 
-    def put(self, event: Any) -> None:
+    def put(self, event: object) -> None:
         """Take an event; the caller looked whether there is room."""
         self._items.append(event)
         if self._arrived:  # seldom: a parking lot with nobody in it still costs 2 µs
             self._arrived.unpark()
 
-    def put_notice(self, key: Hashable, event: Any) -> None:
+    def put_notice(self, key: Hashable, event: object) -> None:
         """Take an event that must not be lost; when there is no room, it replaces one of the same key that waits too."""
         if self.room:
             self.put(event)

@@ -102,7 +102,7 @@ class Follower:
 
     def on_event(self, event: Any) -> None:
         """A live event."""
-        kind = cast("type[Any]", type(event))
+        kind = cast("type[object]", type(event))
         if kind in _SEQUENCE:
             self._on_sequence(event)
         elif kind is Added:

@@ -14,7 +14,6 @@ caught up with: each fetched page is a little older than the live events that ov
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
 
 
 class GapInAnswer(Exception):
@@ -33,7 +32,7 @@ class ReadPosition:
         self.following = True
         self.resumed_at = 0  # `taken` when the present connection began
         self.version = version  # of the list of groups, when membership was last heard of
-        self._held: deque[tuple[int, Any]] = deque()
+        self._held: deque[tuple[int, object]] = deque()
 
     @property
     def behind(self) -> bool:
@@ -45,7 +44,7 @@ class ReadPosition:
         """How many events wait for those before them."""
         return len(self._held)
 
-    def live(self, seq: int, event: Any, *, room: bool, hold: bool) -> bool:
+    def live(self, seq: int, event: object, *, room: bool, hold: bool) -> bool:
         """A live event came: True if it is to be handed out now. `room`: the reader can take one; `hold`: so can we."""
         if not self.following or seq <= self.taken:
             return False
@@ -59,7 +58,7 @@ class ReadPosition:
             self._hold(seq, event)
         return False
 
-    def _hold(self, seq: int, event: Any) -> None:
+    def _hold(self, seq: int, event: object) -> None:
         held = self._held
         if held and seq != held[-1][0] + 1:
             if seq <= held[-1][0]:
@@ -75,12 +74,12 @@ class ReadPosition:
         """The sequence is at least this long."""
         self.head = max(self.head, head)
 
-    def fetched(self, after: int, events: Iterable[tuple[int, Any]], last: int, head: int) -> list[Any]:
+    def fetched(self, after: int, events: Iterable[tuple[int, object]], last: int, head: int) -> list[object]:
         """A complete range from `after` to `last` was fetched: answers what is to be handed out now.
 
         It may begin later than asked for, where what is before is not for this reader. Raises GapInAnswer.
         """
-        out: list[Any] = []
+        out: list[object] = []
         if not self.following or after > self.taken:
             return out  # asked for before the reader left, or began again further back
         before = 0

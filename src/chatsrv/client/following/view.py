@@ -5,7 +5,7 @@ went, it ends with the same view once it has the same range. For of two texts of
 `edited_seq` counts, of two reactions or pins the one with the greater `seq`, a recall is final, and cursors only rise.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -117,7 +117,7 @@ class GroupView:
         """How many messages there are above my cursor, without my own."""
         return max(0, self.ordinal - self.read_ordinal - self._own_above - len(self._own))
 
-    def apply(self, event: Any) -> None:
+    def apply(self, event: object) -> None:
         """Take one event of the group, live or fetched, known before or not; also `ReadMoved`, `QuietSet` and `Group`."""
         match event:
             case Group():

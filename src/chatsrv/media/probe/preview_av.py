@@ -7,7 +7,7 @@ where its demuxer fails or where bytes of it are missing, and not because its st
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import IO, Any, Final, cast
+from typing import IO, Final, cast
 
 import av
 import av.container
@@ -56,7 +56,7 @@ _MAX_ASPECT: Final = 8
 _MAX_POSTER_PACKETS: Final = 600
 
 
-def av_facts(file: IO[bytes], decoder: str, limits: ProbeLimits) -> tuple[dict[str, Any], bytes]:
+def av_facts(file: IO[bytes], decoder: str, limits: ProbeLimits) -> tuple[dict[str, object], bytes]:
     """The header and the attachment (poster or waveform) of a sound or film. MediaError: BROKEN, UNSUPPORTED or
     TOO_COSTLY; anything else that PyAV raises escapes.
     """
@@ -112,7 +112,7 @@ class _Timeline:
         return max(0, duration)
 
 
-def _audio(container: av.container.InputContainer, stream: AudioStream) -> tuple[dict[str, Any], bytes]:
+def _audio(container: av.container.InputContainer, stream: AudioStream) -> tuple[dict[str, object], bytes]:
     _require(stream.codec_context.name, _AUDIO_CODECS)
     timeline, waveform = _Timeline(), Waveform()
     # FFmpeg counts a container's duration in microseconds. What is known to be long is not decoded at all.
@@ -131,7 +131,7 @@ def _audio(container: av.container.InputContainer, stream: AudioStream) -> tuple
 
 def _video(
     container: av.container.InputContainer, stream: VideoStream, max_pixels: int
-) -> tuple[dict[str, Any], bytes]:
+) -> tuple[dict[str, object], bytes]:
     _require(stream.codec_context.name, _VIDEO_CODECS)
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > max_pixels or max(width, height) > MAX_SIDE:

@@ -12,7 +12,7 @@ import enum
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import attrs
 import filetype
@@ -151,5 +151,5 @@ def _second_face(head: bytes, tail: bytes) -> bool:
 
 def _guess_mime(head: bytes) -> str:
     # the one place where the untyped library is called
-    guess_mime = cast("Callable[[Any], str | None]", filetype.guess_mime)
+    guess_mime = cast("Callable[[object], str | None]", filetype.guess_mime)
     return guess_mime(head[:HEAD_BYTES]) or ""
