@@ -1,5 +1,6 @@
 """What a browser, a second tab or a stranger may do to the page, and that it is shown or said: never a white page."""
 
+import re
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, expect
@@ -57,3 +58,23 @@ def test_no_request_leaves_for_any_other_host_whatever_strangers_write(town: Tow
         ann.say(text)
         ann.stored(text)
     assert asked == {urlsplit(town.url).netloc}
+
+
+def test_a_part_of_the_page_that_does_not_load_is_said_and_the_chat_goes_on(town: Town):
+    """As after an upgrade of the server, whose scripts have other names."""
+    ann = town.person("parts", service_workers="block")
+    town.group(ann, "Parts")
+    scripts = re.compile(r"/(group|search)-\w+\.js$")
+    ann.page.route(scripts, lambda route: route.abort())
+    alert = ann.page.get_by_role("alert")
+    for part in ("Group", "Search"):
+        ann.page.get_by_role("button", name=part, exact=True).click()
+        expect(alert).to_contain_text("could not be shown")
+        ann.say(f"without {part}")
+        ann.stored(f"without {part}")
+    ann.page.unroute(scripts)
+    alert.get_by_role("button", name="Reload").click()
+    ann.open("Parts")
+    ann.page.get_by_role("button", name="Group", exact=True).click()
+    expect(ann.page.get_by_role("dialog", name="Group")).to_be_visible()
+    ann.complaints.clear()  # of what did not load

@@ -3,7 +3,11 @@
 import gzip
 import os
 import re
+import shutil
 import subprocess
+import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import hatch_build
@@ -47,7 +51,9 @@ def packed(path: Path) -> int:
 def test_scripts_and_style_are_within_their_budgets(built: Path):
     [first] = built.glob("app-*.js")
     [style] = built.glob("app-*.css")
-    assert packed(first) <= FIRST_SCRIPT_BYTES
+    imported = {built / name for name in re.findall(r'from"\./([^"]+)"', first.read_text())}
+    assert imported
+    assert sum(packed(script) for script in (first, *imported)) <= FIRST_SCRIPT_BYTES
     assert packed(style) <= STYLE_BYTES
     assert all(packed(chunk) <= CHUNK_BYTES for chunk in built.glob("*-*.js") if chunk != first)
 
@@ -119,3 +125,34 @@ def test_the_client_library_under_node(tmp_path: Path):
     assert len(tests) >= 4
     done = subprocess.run([node, "--test", *tests], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_an_sdist_becomes_a_wheel_with_the_same_page_without_a_network_and_without_node(built: Path, tmp_path: Path):
+    build = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path), "-t"]
+    subprocess.run([*build, "sdist"], cwd=ROOT, check=True, capture_output=True)
+    [archive] = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    # A network namespace of its own has no network; where the machine allows none, nothing but node's absence is held.
+    alone = ["unshare", "--map-root-user", "--net"]
+    is_alone = (
+        shutil.which("unshare") and subprocess.run([*alone, "true"], check=False, capture_output=True).returncode == 0
+    )
+    command = [*(alone if is_alone else []), *build, "wheel"]
+    environment = {**os.environ, "PATH": "/usr/bin:/bin" if is_alone else "/nonexistent", "PIP_NO_INDEX": "1"}
+    done = subprocess.run(
+        command,
+        cwd=archive.with_suffix("").with_suffix(""),
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed_wheel:
+        names = set(packed_wheel.namelist())
+        for path in built.iterdir():
+            if not path.name.startswith("."):
+                assert packed_wheel.read(f"chatsrv/http/page/{path.name}") == path.read_bytes()
+    assert {"chatsrv/__init__.py", "chatsrv_protocol/__init__.py", "chatsrv_storage/__init__.py"} <= names

@@ -5,6 +5,7 @@ import { openGroup, openGroupId } from "../state/chats.ts";
 import { inviteOutcome } from "../state/invites.ts";
 import { panel } from "../state/navigation.ts";
 import { connection, connectionState, isMismatched, me, pageIsStale } from "../state/session.ts";
+import { Boundary } from "../parts/boundary.tsx";
 import { plain } from "../parts/stranger_text.tsx";
 import { shownSince } from "../state/snapshot.ts";
 import { briefTime, errorText, words } from "../words/index.ts";
@@ -16,6 +17,14 @@ import { NewChatPanel } from "./new_chat.tsx";
 import { useShortcuts } from "./shortcuts.ts";
 
 export function App() {
+  return (
+    <Boundary>
+      <Screen />
+    </Boundary>
+  );
+}
+
+function Screen() {
   const state = connectionState.value;
   if (!me.value && state === "logged_out") return <Login />;
   if (!me.value) return <Starting />;

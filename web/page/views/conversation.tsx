@@ -1,8 +1,9 @@
 /** One chat: its head, its messages and the composer, and the dialogs that open over them. */
-import { lazy, Suspense } from "preact/compat";
+import { lazy } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 import type { Group, Id } from "../../client/protocol.gen.ts";
 import { Avatar } from "../parts/avatar.tsx";
+import { Boundary } from "../parts/boundary.tsx";
 import type { RowActions } from "../parts/bubble.tsx";
 import { Icon } from "../parts/icons.tsx";
 import { plain } from "../parts/stranger_text.tsx";
@@ -92,13 +93,13 @@ export function ConversationView({ group }: { group: Group }) {
       </header>
       <MessageList group={group} conversation={conversation} actions={actions} target={target} />
       <Composer group={group} task={task} onTaskDone={() => setTask(null)} onSendPacket={() => setOverlay({ kind: "send_packet" })} />
-      <Suspense fallback={null}>
+      <Boundary key={overlay?.kind}>
         {overlay?.kind === "group" && <GroupDialog group={group} onClose={close} />}
         {overlay?.kind === "search" && <SearchDialog group={group} onJump={jump} onClose={close} />}
         {overlay?.kind === "pins" && <PinsDialog group={group} onJump={(seq) => jump(group.group_id, seq)} onClose={close} />}
         {overlay?.kind === "forward" && <ForwardDialog group={group} row={overlay.row} onClose={close} />}
         {overlay?.kind === "receipts" && <ReceiptsDialog group={group} row={overlay.row} onClose={close} />}
-      </Suspense>
+      </Boundary>
       {overlay?.kind === "packet" && <PacketDialog conversation={conversation} packetId={overlay.packetId} onClose={close} />}
       {overlay?.kind === "send_packet" && <SendPacketDialog group={group} onClose={close} />}
       {overlay?.kind === "viewer" && <Viewer conversation={conversation} row={overlay.row} onClose={close} />}

@@ -1,8 +1,9 @@
 /** Me: the account, the wallet, the language, the look, and the way out. */
-import { lazy, Suspense } from "preact/compat";
+import { lazy } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 import { ConnectionLost, RefusedError } from "../../client/errors.ts";
 import { Avatar } from "../parts/avatar.tsx";
+import { Boundary } from "../parts/boundary.tsx";
 import { Icon } from "../parts/icons.tsx";
 import { plain } from "../parts/stranger_text.tsx";
 import { panel } from "../state/navigation.ts";
@@ -74,10 +75,10 @@ export function MePanel() {
           {say.logOut}
         </button>
       </div>
-      <Suspense fallback={null}>
+      <Boundary>
         {overlay === "account" && <AccountDialog onClose={close} />}
         {overlay === "wallet" && <WalletDialog onClose={close} />}
-      </Suspense>
+      </Boundary>
     </section>
   );
 }

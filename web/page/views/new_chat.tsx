@@ -1,8 +1,9 @@
 /** A new chat: a group by names, one person, or an invite. */
-import { lazy, Suspense } from "preact/compat";
+import { lazy } from "preact/compat";
 import { useState } from "preact/hooks";
 import type { Id } from "../../client/protocol.gen.ts";
 import { RefusedError } from "../../client/errors.ts";
+import { Boundary } from "../parts/boundary.tsx";
 import { Icon } from "../parts/icons.tsx";
 import { sync } from "../state/chats.ts";
 import { panel, showChat } from "../state/navigation.ts";
@@ -66,9 +67,9 @@ export function NewChatPanel() {
         </button>
       </div>
       {meets && (
-        <Suspense fallback={null}>
+        <Boundary>
           <FaceToFaceDialog onClose={() => setMeets(false)} />
-        </Suspense>
+        </Boundary>
       )}
       <form class="form" aria-label={say.makeGroup} onSubmit={makeGroup}>
         <h3>{say.makeGroup}</h3>

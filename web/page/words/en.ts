@@ -57,6 +57,7 @@ export const en = {
   keptSince: (when: string) => `What you see is of ${when}.`,
   now: "Now",
   pageStale: "There is a newer version of this page.",
+  notLoaded: "A part of this page could not be shown. Reload it.",
   mismatch: "The server is older or newer than this page, and they do not understand each other. Reload the page; if that does not help, tell whoever runs the server.",
   reload: "Reload",
   redPacket: "Red packet",

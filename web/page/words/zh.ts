@@ -57,6 +57,7 @@ export const zh: Words = {
   keptSince: (when) => `显示的是${when}的内容。`,
   now: "立即重试",
   pageStale: "页面有新版本。",
+  notLoaded: "页面的一部分无法显示，请重新加载。",
   mismatch: "服务器与此页面的版本不一致，无法通信。请重新加载；若仍不行，请告知服务器管理员。",
   reload: "刷新",
   redPacket: "红包",
