@@ -164,6 +164,23 @@ def test_the_screen_shows_who_calls_me_and_what_is_quiet(
     assert len(sent["extra"]["mentions"]) == 1
 
 
+def test_a_group_that_was_listed_before_it_was_told_is_opened(ann: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server lists a group that one was added to a moment ago, and the event about it is still on its way."""
+    ida, jon = ann.register("ida"), ann.register("jon")
+    for name in ("harbour", "jetty"):
+        ida.call("group", "create", name, "jon")
+    ida.call("send", "jetty", "come aboard")
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: app.talk.current is not None, pilot)
+        for room in [room for room in app.talk.rooms.values() if room.name == "jetty"]:
+            del app.talk.rooms[room.group_id]
+        await type_line(pilot, "/go jetty")
+        await until(lambda: "come aboard" in said(app), pilot)
+
+    assert on_screen(jon, "harbour", play, monkeypatch).failure is None
+
+
 def test_who_reads_the_backlog_is_left_there(ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scrolling back fetches older messages, new ones do not move the view, and the newest is one key away."""
     ann.call("group", "create", "attic", "bob")

@@ -206,7 +206,7 @@ class Talk:
         rooms = list(self.rooms.values())
         if self._wanted is not None:
             groups = await self._client.groups.list()
-            await self._open(self.rooms[choose_group(self._chat, groups, self._wanted).group_id])
+            await self._open(self._add(choose_group(self._chat, groups, self._wanted)))
         elif rooms:
             await self._open(next((room for room in rooms if room.unread), rooms[0]))
         else:
@@ -214,7 +214,7 @@ class Talk:
             self._output.note("you are in no group yet: /create NAME makes one")
 
     def _add(self, group: Group) -> Room:
-        room = self.rooms[group.group_id] = Room(self._user_id, group.group_id, group.name)
+        room = self.rooms.setdefault(group.group_id, Room(self._user_id, group.group_id, group.name))
         room.listed(group)
         return room
 
@@ -260,7 +260,7 @@ class Talk:
             await prepare(self._chat, "list", None)()
         elif word == "go":
             groups = await self._client.groups.list()
-            await self._open(self.rooms[choose_group(self._chat, groups, rest.strip()).group_id])
+            await self._open(self._add(choose_group(self._chat, groups, rest.strip())))
         else:
             assert word not in CHAT_ONLY_COMMANDS
             try:
