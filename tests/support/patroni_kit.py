@@ -7,7 +7,7 @@ It takes packages, and as root an unprivileged user, as which everything runs, s
     make soak-ha CHATSRV_PATRONI=/opt/patroni/bin
 
 Debian 12's Patroni 3.0.2 will not do: there a leader that was stopped for longer than its time, and woke, took the lock back
-from the one that led meanwhile, and what that one had acked was lost (2 of 2 runs, 399 messages in one).
+from the one that led meanwhile, and what that one had acked was lost (in 2 of 2 runs, 399 messages in one).
 """
 
 import json
