@@ -6,7 +6,7 @@ VENV := $(shell $(PYTHON) -c 'import os, sys; v = "%d.%d" % sys.version_info[:2]
 BIN := $(VENV)/bin
 SEEDS ?= 20
 
-.PHONY: bench fuzz simulate setup demo test check check-types check-quick generate docs lint types layers soak soak-ha clean page
+.PHONY: bench cluster-demo fuzz simulate setup demo test check check-types check-quick generate docs lint types layers soak soak-ha clean page
 
 setup: $(VENV)/.ready
 
@@ -24,6 +24,10 @@ $(VENV)/.ready: pyproject.toml
 
 demo: setup
 	@$(BIN)/chatsrv demo
+
+# Three nodes on PostgreSQL and Redis, one of which dies; it says what it needs where that is missing.
+cluster-demo: setup
+	@cd tests && ../$(BIN)/python -m cluster_demo
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not soak' $(PYTEST_FLAGS)

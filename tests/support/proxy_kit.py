@@ -23,6 +23,7 @@ import trio_websocket
 
 from chatsrv_protocol import limits
 from support.page_kit import ROOT, require
+from support.ports import free_port_numbers
 from support.server_kit import Client, WebSocketPipe
 from support.tls_kit import Certificates
 from support.web_kit import UPGRADE
@@ -288,7 +289,4 @@ def _copied(lines: Any, log: Any) -> Generator[str]:
 
 def free_ports() -> Ports:
     """Two ports that nobody listens on now."""
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        return Ports(one.getsockname()[1], other.getsockname()[1])
+    return Ports(*free_port_numbers(2))

@@ -32,6 +32,7 @@ class DemoPerson:
     gone_at: dict[int, int] = attrs.field(factory=dict[int, int])
     lost: int = 0
     away: bool = False
+    patience: float = PATIENCE
     _stream: trio.SocketStream | None = None
     _news: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
@@ -93,7 +94,7 @@ class DemoPerson:
 
     async def until(self, is_so: Callable[[], bool], what: str) -> None:
         """Wait for something that an event brings about. Raises Failure if it does not come."""
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(self.patience):
             while not is_so():
                 await self._news.park()
             return

@@ -9,7 +9,7 @@ import trio
 from chatsrv.app import Server, open_server
 from chatsrv.cli.commands.data_folder import through_the_server
 from chatsrv.cli.demo.people import PATIENCE, DemoPerson
-from chatsrv.cli.errors import Failure
+from chatsrv.cli.demo.verification import verify_heard
 from chatsrv.cli.events import clock, event_record, sentence_of
 from chatsrv.cli.output import Output
 from chatsrv.config import Config
@@ -128,47 +128,9 @@ class Stage:
         who, what, notice = sentence_of(event)
         self.out.spoken(f"  {clock(event.sent_at)} #{event.seq:<3}", who, what, notice=notice)
 
-    # The verification.
-
     async def verify(self) -> int:
         """Everybody saw what the server has stored, in its order, without gap or double; answers how many events.
 
         Raises Failure that names who did not.
         """
-        total = 0
-        for name, group_id in self.groups.items():
-            reader = next(
-                person
-                for person in self.devices
-                if person.begins_at.get(group_id, 2) <= 1 and group_id not in person.gone_at
-            )
-            stored: list[SequenceEvent] = []
-            while True:
-                events, page = await reader.client.group(group_id).history(after=len(stored))
-                stored.extend(events)
-                if not page.more:
-                    break
-            if [event.seq for event in stored] != list(range(1, len(stored) + 1)):
-                raise Failure(f"the sequence of '{name}' has a gap")
-            for person in self.devices:
-                if group_id in person.begins_at:
-                    self._compare(person, name, stored, person.heard.get(group_id, []))
-            total += len(stored)
-        return total
-
-    def _compare(
-        self, person: DemoPerson, group: str, stored: "list[SequenceEvent]", heard: "list[SequenceEvent]"
-    ) -> None:
-        begin = person.begins_at[stored[0].group_id]
-        end = person.gone_at.get(stored[0].group_id, len(stored) + 1)
-        expected = [event for event in stored if begin <= event.seq < end]
-        if [_identity(event) for event in heard] != [_identity(event) for event in expected]:
-            raise Failure(
-                f"{person.name} heard {len(heard)} events of '{group}', and should have heard {len(expected)}"
-            )
-
-
-def _identity(event: "SequenceEvent") -> tuple[str, int, int, int]:
-    """What makes two copies of an event the same; words may have been corrected since it was heard."""
-    assert not isinstance(event, UnknownEvent), "the demo's server is of this version"
-    return type(event).__name__, event.seq, event.id, event.sender_id
+        return await verify_heard(self.groups, self.devices)
