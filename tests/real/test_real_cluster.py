@@ -20,8 +20,8 @@ from support.redis_kit import require_redis
 
 from chatsrv.cli.demo.verification import verify_heard
 from chatsrv.client.errors import RequestRefused, is_code
-from chatsrv_protocol import ErrorCode
-from chatsrv_protocol.messages import Send, Sent
+from chatsrv_protocol import ErrorCode, UnknownEvent
+from chatsrv_protocol.messages import Message, Send, Sent
 
 TESTS = Path(__file__).parent.parent
 STOPPED_SECONDS = 12
@@ -111,13 +111,15 @@ class Crowd:
                     await person.until_heard(group_id, head)
         await verify_heard(self.groups, self.people)
         for group_id in self.groups.values():
-            heard = {event.seq: event for event in self.people[0].heard[group_id]}
-            texts = Counter(getattr(event, "text", None) for event in heard.values())
+            events = self.people[0].heard[group_id]
+            messages = {event.text: event for event in events if isinstance(event, Message)}
+            texts = Counter(event.text for event in events if isinstance(event, Message))
             for text, (where, sent) in self.acked.items():
                 if where == group_id:
-                    assert (heard[sent.seq].id, heard[sent.seq].text) == (sent.id, text)
+                    assert (messages[text].seq, messages[text].id) == (sent.seq, sent.id)
                     assert texts[text] == 1, text
-            ids = [event.id for _, event in sorted(heard.items())]
+            ids = [event.id for event in events if not isinstance(event, UnknownEvent)]
+            assert len(ids) == len(events)
             assert ids == sorted(ids)
         for command in ("audit", "check"):
             await trio.to_thread.run_sync(self.cluster.check, home, command)
