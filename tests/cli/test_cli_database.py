@@ -1,6 +1,8 @@
 """Commands on a server's data take a database in the place of a folder, and say what is wrong with one in a sentence."""
 
+import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,14 @@ import attrs
 import psycopg
 import psycopg.conninfo
 import pytest
+import trio
 import typer
 from support.cli_kit import Shell
 from support.postgres_kit import require_postgres, shared_postgres
 
 from chatsrv.cli.root import build_app
 from chatsrv.config import Config
+from chatsrv_storage.postgres.storage import open_postgres
 
 SECRET = "hunter2"
 GONE = f"postgresql://chat:{SECRET}@127.0.0.1:1/chat"
@@ -21,6 +25,7 @@ GONE = f"postgresql://chat:{SECRET}@127.0.0.1:1/chat"
 CALLS: dict[str, list[str]] = {
     "audit": ["PLACE"],
     "check": ["PLACE"],
+    "cluster status": ["--database", "PLACE"],
     "move": ["PLACE", "FOLDER"],
     "operator add": ["ann", "--database", "PLACE"],
     "operator backup": ["copy.backup", "--database", "PLACE"],
@@ -114,3 +119,21 @@ def test_a_wrong_password_is_named_so_and_never_printed(name: str, tmp_path: Pat
         rules.write_text(line + rules.read_text())
         server.execute("select pg_reload_conf(), pg_sleep(0.2)")
     assert "password is wrong" in call(Shell(tmp_path), name, dsn.replace("chat@", f"locked:{SECRET}@"))
+
+
+async def test_the_status_of_a_cluster_names_who_lives(tmp_path: Path) -> None:
+    require_postgres()
+    dsn, shell = shared_postgres().create(), Shell(tmp_path)
+    empty = await trio.to_thread.run_sync(partial(shell.call, "cluster", "status", "--database", dsn, code=1))
+    assert "no server lives" in empty.out + empty.err
+    async with open_postgres(dsn, node="east", inline=True):
+        shown = await trio.to_thread.run_sync(shell.call, "cluster", "status", "--database", dsn)
+        assert "takes changes" in shown.out
+        assert "east" in shown.out
+        bus = "redis://user:hunter2@127.0.0.1:1"
+        asks = partial(shell.call, "cluster", "status", "--database", dsn, "--bus", bus, "--json", code=1)
+        deaf = await trio.to_thread.run_sync(asks)
+        assert SECRET not in deaf.out + deaf.err
+        (said,) = json.loads(deaf.out)["bus"]
+        assert said["server"] == "redis://127.0.0.1:1"
+        assert said["error"]

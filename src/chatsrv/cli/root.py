@@ -60,6 +60,7 @@ _COMMANDS: Final[tuple[tuple[str, str, Adder], ...]] = (
     ("backup", "commands.operator:backup", _talks_to_a_server),
     ("check", "commands.data_folder:check", _works_alone),
     ("move", "commands.move:move", _works_alone),
+    ("cluster", "commands.cluster:cluster", _is_a_group),
     ("operator", "commands.operator:operator_commands", _is_a_made_group),
     ("user", "commands.operator:user", _is_a_group),
     ("demo", "demo:demo", _works_alone),

@@ -83,6 +83,29 @@ class RedisBus:
         return False
 
 
+def look_at_bus(urls: Sequence[str]) -> list[tuple[str, float, str]]:
+    """(server, milliseconds until it answered, why it did not or "") of each; for whoever is in no event loop."""
+    found: list[tuple[str, float, str]] = []
+
+    async def look() -> None:
+        for url in urls:
+            began = trio.current_time()
+            reason = ""
+            try:
+                with trio.fail_after(2.0):
+                    client: coredis.Redis[bytes] = coredis.Redis.from_url(url, retry_policy=NoRetryPolicy())
+                    async with client:
+                        await client.ping()
+            except* _LOST as group:
+                reason = _reason(group)
+            except* trio.TooSlowError:
+                reason = "no answer within 2 s"
+            found.append((place_of(url), (trio.current_time() - began) * 1_000, reason))
+
+    trio.run(look)
+    return found
+
+
 def _reason(error: BaseException) -> str:
     """What the first error in a group says."""
     if isinstance(error, BaseExceptionGroup):

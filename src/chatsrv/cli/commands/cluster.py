@@ -1,0 +1,80 @@
+"""Commands for whoever operates several servers on one database."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chatsrv.cli.commands.data_folder import is_dsn
+from chatsrv.cli.errors import USAGE, Failure
+from chatsrv.cli.online import Json
+
+if TYPE_CHECKING:
+    from chatsrv.cli.output import Output
+    from chatsrv_storage.postgres.status import DatabaseStatus
+
+cluster = typer.Typer(help="Look at several servers on one database.", no_args_is_help=True)
+
+
+@cluster.callback()
+def _group() -> None:  # makes typer keep the command's name while there is one
+    pass
+
+
+@cluster.command("status")
+def status(
+    ctx: typer.Context,
+    database: Annotated[str, typer.Option("--database", metavar="DSN", help="The database.", show_default=False)],
+    bus: Annotated[
+        str, typer.Option("--bus", metavar="LIST", help="What --bus of the servers says.", show_default=False)
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Show which servers live and on which lanes they write, the database and its standbys, and the bus.
+
+    Exit code 1 where no server lives, the database takes no changes, or a server of the bus does not answer.
+    """
+    from chatsrv.cli.output import Output
+    from chatsrv_storage.errors import FolderError
+
+    if not is_dsn(database):
+        raise Failure("several servers share a database, not a folder: postgresql://…", USAGE, code="usage")
+    try:
+        from chatsrv.cluster.redis_bus import look_at_bus
+        from chatsrv_storage.postgres.status import read_status
+    except ImportError as error:
+        raise Failure(f"this needs more to be installed: pip install 'chatsrv[cluster]' ({error})") from None
+    try:
+        found = read_status(database)
+    except FolderError as error:
+        raise Failure(str(error), code="folder") from None
+    servers = look_at_bus([part.strip() for part in bus.split(",") if part.strip()])
+    out = Output(json=json or (ctx.obj is not None and ctx.obj.json))
+    if out.json:
+        out.record(
+            {
+                "primary": found.is_primary,
+                "version": found.version,
+                "nodes": [each._asdict() for each in found.nodes],
+                "standbys": [each._asdict() for each in found.standbys],
+                "bus": [{"server": server, "milliseconds": took, "error": error} for server, took, error in servers],
+            }
+        )
+    else:
+        _show(out, found, servers)
+    if not found.nodes or not found.is_primary or any(error for _, _, error in servers):
+        raise typer.Exit(1)
+
+
+def _show(out: "Output", found: "DatabaseStatus", servers: list[tuple[str, float, str]]) -> None:
+    out.line(f"PostgreSQL {found.version}: {'takes changes' if found.is_primary else 'a standby, which takes none'}")
+    lines = [
+        (each.name, ", ".join(map(str, each.lanes)), f"{max(found.now_ms - each.seen_ms, 0) / 1000:.1f} s ago")
+        for each in found.nodes
+    ]
+    out.table(("node", "lanes", "seen"), lines, empty="no server lives")
+    if found.standbys:
+        rows = [(each.name, each.state, each.sync, f"{each.lag_bytes} bytes") for each in found.standbys]
+        out.table(("standby", "state", "sync", "behind"), rows)
+    if servers:
+        rows = [(server, error or f"answers in {took:.1f} ms") for server, took, error in servers]
+        out.table(("bus", "state"), rows)

@@ -1,0 +1,56 @@
+"""How a cluster's database stands: which node writes on which lane, which standbys follow, and how far behind they are."""
+
+from typing import NamedTuple
+
+import psycopg
+
+from chatsrv_storage.postgres.check import require_version
+from chatsrv_storage.postgres.driver import PostgresConnection
+from chatsrv_storage.postgres.errors import unusable
+from chatsrv_storage.postgres.nodes import LivingNode, living_nodes
+
+
+class Standby(NamedTuple):
+    """A server that follows the primary. What the role may not see is empty, and 0."""
+
+    name: str
+    state: str
+    sync: str
+    """`sync` and `quorum`: an ack waits for it; `async`: not."""
+    lag_bytes: int
+
+
+class DatabaseStatus(NamedTuple):
+    """What the database says of itself."""
+
+    version: str
+    is_primary: bool
+    now_ms: int
+    system: str
+    """The same for a database and its standbys, and for no other."""
+    nodes: list[LivingNode]
+    standbys: list[Standby]
+
+
+_STANDBYS = (
+    "select coalesce(application_name, ''), coalesce(state, ''), coalesce(sync_state, ''),"
+    " coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::bigint from pg_stat_replication order by 1"
+)
+
+
+def read_status(dsn: str) -> DatabaseStatus:
+    """Ask a database. Raises DatabaseUnusable, SchemaTooNew."""
+    try:
+        connection = PostgresConnection(dsn)
+        try:
+            require_version(connection, dsn)
+            version, standby, now_ms, system = connection.execute(
+                "select current_setting('server_version'), pg_is_in_recovery(),"
+                " (extract(epoch from now()) * 1000)::bigint, (select system_identifier::text from pg_control_system())"
+            ).fetchone()
+            standbys = [] if standby else [Standby(*row) for row in connection.execute(_STANDBYS).fetchall()]
+            return DatabaseStatus(version, not standby, now_ms, system, living_nodes(connection), standbys)
+        finally:
+            connection.close()
+    except psycopg.Error as error:
+        raise unusable(dsn, error) from error
