@@ -140,6 +140,21 @@ async def _list_media(device: Device, client: Client) -> None:
     assert [message.seq for message in listed] == sorted((message.seq for message in listed), reverse=True)
 
 
+async def _room(device: Device, client: Client) -> str:
+    """What one has uploaded, on its first page."""
+    usage = await client.media.usage()
+    assert usage.stored <= usage.quota
+    return f"{usage.stored} bytes"
+
+
+async def _bring_and_delete(device: Device, client: Client) -> str:
+    """A file that nobody else has: what is deleted is nobody's loss."""
+    data = content_of(device.chance.randrange(1_000, 10**9), 900)
+    media_id = await client.media.upload(io.BytesIO(data), name="mistake.bin", kind="file")
+    await client.media.delete(media_id)
+    return device.town.world.name("medium", media_id)
+
+
 OPERATIONS: Final[dict[str, Operation]] = {
     "upload": Operation(1.5, _upload),
     "upload_at_once": Operation(0.7, _upload_at_once),
@@ -149,5 +164,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "by_ticket": Operation(0.5, _by_ticket),
     "thumbnail": Operation(0.2, _thumbnail),
     "list_media": Operation(0.5, _list_media),
+    "room": Operation(0.3, _room),
+    "bring_and_delete": Operation(0.5, _bring_and_delete),
     "no_avatar": Operation(0.3, lambda device, client: client.group(device.group()).set_avatar(0)),
 }

@@ -30,7 +30,7 @@ async def at_the_end(world: World, town: Town, people: list[Person]) -> None:
 
 
 def _rows(conn: SqlConnection) -> list[tuple[int, str, int]]:
-    return conn.execute("select id, sha256, size from media order by id").fetchall()
+    return conn.execute("select id, sha256, size from media where deleted_at = 0 order by id").fetchall()
 
 
 def _blobs(world: World) -> dict[str, bytes]:
@@ -76,7 +76,8 @@ def _readers(conn: SqlConnection) -> dict[int, set[int]]:
         "select group_id, user_id, visible_from from group_member where role > 0"
     ):
         members.setdefault(group_id, []).append((user_id, since))
-    may: dict[int, set[int]] = {row[0]: {row[1]} for row in conn.execute("select id, uploader_id from media")}
+    media = conn.execute("select id, uploader_id, deleted_at from media").fetchall()
+    may = {media_id: set[int]() if deleted_at else {uploader_id} for media_id, uploader_id, deleted_at in media}
     for group_id, seq, data in conn.execute("select group_id, seq, data from message where kind = 'file'"):
         content = json.loads(data)
         if "media" in content:

@@ -6,6 +6,7 @@ import trio
 
 from chatsrv.auth.login_limits import MAX_KNOWN, LoginLimits
 from chatsrv.clock import Clock
+from chatsrv.cluster import Cluster
 from chatsrv.log import Log
 from chatsrv.net.listeners import Acceptor
 from chatsrv_storage import idempotency
@@ -46,6 +47,7 @@ async def run_housekeeping(
     acceptor: Acceptor,
     logins: LoginLimits,
     log: Log,
+    cluster: Cluster | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run forever; `started` once the first reservation is stored, before which no id may be given out.
@@ -69,7 +71,9 @@ async def run_housekeeping(
                 logins.saved(came_from)
             if trio.current_time() - swept_at >= SWEEP_EVERY:
                 swept_at = trio.current_time()
-                await _sweep(storage, clock)
+                # One node alone: the week that is noted is one of a clock that ran, and is not shorter with several.
+                if cluster is None or cluster.is_eldest:
+                    await _sweep(storage, clock)
         except StorageFull:
             ids.hold(max(ids.latest_ms, clock.now_ms()) >= reserved_ms)
         except Refusal:

@@ -281,7 +281,7 @@ async def _open_server(
         background.start_soon(_watch_storage, services)
         background.start_soon(expire_packets, services)
         background.start_soon(_pay_out, services)
-        await background.start(run_housekeeping, storage, clock, ids, acceptor, services.logins, log)
+        await background.start(run_housekeeping, storage, clock, ids, acceptor, services.logins, log, cluster)
         if config.data is not None and opened is None:
             await background.start(serve_operators, services, config.data)
         async with trio.open_nursery() as connections:

@@ -76,10 +76,14 @@ class Cluster:
         """Whether this node is the one to do what has to be done for this group."""
         return self.peers.has_duty(key)
 
+    @property
+    def is_eldest(self) -> bool:
+        """Whether this node has lived longest, and does what one has to do for all."""
+        return self.peers.eldest == self.name
+
     def lobby_node(self) -> str | None:
         """The node where people wait under face-to-face codes; None where it is this one."""
-        eldest = self.peers.eldest
-        return None if eldest == self.name else eldest
+        return None if self.is_eldest else self.peers.eldest
 
     def share_ticket_key(self, key: bytes, accept: Callable[[bytes], None]) -> None:
         """Tell the others the key of this node's signed URLs, and `accept` theirs."""
