@@ -57,6 +57,8 @@ def test_waiting_messages_stand_in_order_and_become_stored_in_place(town: Town):
     ann, bob = town.person("ann3", prepare=lambda page: gates.append(Gate(page))), town.person("bob3")
     [gate] = gates
     town.group(ann, "Slow", bob)
+    # The first page of the chat is loaded: what comes above the messages later would move them.
+    expect(ann.page.get_by_role("log").get_by_text(re.compile("made the group")).first).to_be_visible()
     gate.shut()
     texts = ["first", "second", "third"]
     for text in texts:
