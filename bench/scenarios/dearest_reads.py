@@ -157,7 +157,8 @@ class Asker:
 async def ask(services: Services, asker: Asker, command: Any) -> int:
     """Run a command through its handler; return the bytes of its answer."""
     asker.sent_bytes = 0
-    reply = await HANDLERS[type(command)](Request(services, asker, 1), command)
+    body = encode(command)[limits.LENGTH_BYTES :]
+    reply = await HANDLERS[type(command)](Request(services, asker, 1, body), command)
     assert not isinstance(reply, Deferred)
     asker.answer(1, reply)
     return asker.sent_bytes

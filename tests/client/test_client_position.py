@@ -1,6 +1,6 @@
 """Positions: whatever is live, lost, fetched or held, each event comes once and in order."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -110,7 +110,8 @@ def test_any_mixture_of_live_lost_and_fetched_events_comes_once_and_in_order(sta
 
     def answer() -> None:
         after, last, head = asked.pop(0)
-        got.extend(position.fetched(after, [(seq, seq) for seq in range(after + 1, last + 1)], last, head))
+        fetched = position.fetched(after, [(seq, seq) for seq in range(after + 1, last + 1)], last, head)
+        got.extend(cast("list[int]", fetched))
 
     for kind, count in steps:
         if kind in ("say", "no room", "no hold"):

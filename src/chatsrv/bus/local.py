@@ -24,7 +24,7 @@ class _Place:
         self._left: dict[int, int] | None = None
 
     def note_joined(self, version: int) -> None:
-        """The user joined a group during the login."""
+        """The user joined a group: what was read before that is old."""
         self._newest = max(self._newest, version)
 
     def note_left(self, group_id: int, seq: int) -> None:
@@ -229,9 +229,8 @@ class LocalBus:
     def _join(self, feed: Feed, group_id: int, item: Joined) -> None:
         """All connections of the user whose login does not know of it hear the group from here on."""
         for subscriber, place in self._users.get(item.user_id, {}).items():
-            if place.groups is None:
-                place.note_joined(item.version)
-            elif place.may_join(group_id, item.seq, item.version):
+            place.note_joined(item.version)
+            if place.groups is not None and place.may_join(group_id, item.seq, item.version):
                 self._feeds[group_id] = feed
                 place.groups[group_id] = item.seq
                 feed.audience[subscriber] = subscriber.put_event

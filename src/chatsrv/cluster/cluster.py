@@ -53,7 +53,7 @@ class Cluster:
         self._bus = bus
         self._presence = presence
         self._look = look
-        self._log = log
+        self.log = log
         self._ticket_key: bytes | None = None
         self._accept_key: Callable[[bytes], None] | None = None
         self._load_lobbies: Callable[[], Awaitable[None]] | None = None
@@ -118,7 +118,10 @@ class Cluster:
             if new:
                 self._hand_on(blob)
         except BadBlob as error:
-            self._log.warning("what another node said cannot be read: do all run the same version?", reason=str(error))
+            self.log.warning("what another node said cannot be read: do all run the same version?", reason=str(error))
+            self._look.look_soon()
+        except Exception:  # a node of another version, or a bug: what one node says must not end the others
+            self.log.exception("what another node said cannot be told")
             self._look.look_soon()
 
     def _hand_on(self, blob: Blob) -> None:
@@ -144,7 +147,8 @@ class Cluster:
                 self._presence.note_block(user_id, blocked_id, on)
             case ["here", user_id, here]:
                 self._bus.change_elsewhere(sender, user_id, here)
-            case ["all here", users, hidden]:
+            case ["all here", users, hiding]:
+                hidden = set(hiding)
                 for user_id in users:
                     self._presence.note_hidden(user_id, user_id in hidden)
                 self._bus.set_elsewhere(sender, users)
@@ -179,6 +183,6 @@ class Cluster:
             await trio.sleep(1.0)
 
     def _forget(self, name: str) -> None:
-        self._log.info("another node is gone", node=name)
+        self.log.info("another node is gone", node=name)
         self._bus.set_elsewhere(name, ())
         self._look.look_soon()

@@ -29,6 +29,8 @@ SETTLE_SECONDS: Final = 0.1
 class Hidden(Protocol):
     """Who hides (presence.PresenceHub)."""
 
+    @property
+    def hide_changes(self) -> int: ...
     def note_hidden(self, user_id: int, hidden: bool, /) -> None: ...
 
 
@@ -72,6 +74,7 @@ class DatabaseLook:
         connections = [each for user_id in people for each in bus.connections(user_id) if each.session_id]
         sessions = list({each.session_id for each in connections})
         groups = list(bus.applied())
+        hide_changes = self._hidden.hide_changes
         found = await self._storage.read(lambda conn: look(conn, groups, people, sessions))
         self.looks += 1
         for each in connections:
@@ -79,7 +82,9 @@ class DatabaseLook:
                 each.end(ErrorCode.SESSION_ENDED)
         await self._fill(found.heads)
         for standing in found.people:
-            self._hidden.note_hidden(standing.user_id, standing.hidden)
+            if hide_changes == self._hidden.hide_changes:  # else somebody hid since, and what was read is old
+                self._hidden.note_hidden(standing.user_id, standing.hidden)
+                hide_changes = self._hidden.hide_changes
             await self._check_groups(standing)
         self._checked = {user_id: version for user_id, version in self._checked.items() if bus.is_here(user_id)}
 

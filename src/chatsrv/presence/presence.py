@@ -50,6 +50,8 @@ class PresenceHub:
         self._blocks: dict[int, dict[int, None]] = {}  # of users who are there and block anybody
         self.block_changes = 0
         """Grows with each change of anybody's blocks: what was read before it may be old."""
+        self.hide_changes = 0
+        """Grows whenever somebody hides or shows themselves: who hides, as it was read before it, may be old."""
         self._told: dict[Subscriber, dict[int, bool]] = {}  # per connection: whom it watches, and as what it knows them
         self._watchers: dict[int, dict[Subscriber, None]] = {}
         self._seen: OrderedDict[int, int] = OrderedDict()
@@ -137,6 +139,7 @@ class PresenceHub:
         """The same, on this node."""
         if hidden == (user_id in self._hidden):
             return
+        self.hide_changes += 1
         if hidden:
             self._hidden[user_id] = None
         else:
