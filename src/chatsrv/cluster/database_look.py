@@ -44,6 +44,7 @@ class DatabaseLook:
         self._hidden = hidden
         self._log = log
         self._checked: dict[int, int] = {}  # by user here, the version for which their connections were looked at
+        self._again: dict[int, None] = {}  # people of whom something was not told yet when they were looked at
         self._due = trio.Event()
         self.looks = 0
         """Looks since the start."""
@@ -86,6 +87,7 @@ class DatabaseLook:
                 self._hidden.note_hidden(standing.user_id, standing.hidden)
                 hide_changes = self._hidden.hide_changes
             await self._check_groups(standing)
+        self._again = {user_id: None for user_id in self._again if bus.is_here(user_id)}
         self._checked = {user_id: version for user_id, version in self._checked.items() if bus.is_here(user_id)}
 
     async def _fill(self, heads: list[tuple[int, int]]) -> None:
@@ -105,7 +107,8 @@ class DatabaseLook:
         """Where somebody's list of groups changed since their login: see that their connections hear what it says."""
         user_id, version = standing.user_id, standing.version
         logins = [self._bus.version_of(each) for each in self._bus.connections(user_id)]
-        if self._checked.get(user_id) == version or all(each in (None, version) for each in logins):
+        known = self._checked.get(user_id) == version or all(each in (None, version) for each in logins)
+        if known and user_id not in self._again:
             return
 
         def read(conn: SqlConnection) -> tuple[int, dict[int, int]]:
@@ -113,17 +116,25 @@ class DatabaseLook:
             return version, heads_of(conn, user_id)
 
         version, heads = await self._storage.read(read)
-        right = [self._set_right(each, heads, version) for each in self._bus.connections(user_id)]
-        if all(right):
+        settled = [self._set_right(each, heads, version) for each in self._bus.connections(user_id)]
+        if all(settled):
             self._checked[user_id] = version
+            self._again.pop(user_id, None)
+        else:
+            self._again[user_id] = None
 
     def _set_right(self, subscriber: Subscriber, heads: Mapping[int, int], version: int) -> bool:
-        """Whether a connection hears these groups and no others; False where something newer was told meanwhile."""
+        """See that a connection hears these groups and no others; whether it stays so.
+
+        False where something newer was told meanwhile, and where a group's events are not told up to its head: among them
+        may be that the user left, which takes them out, and that they came back, which a parcel said that was lost.
+        """
         hears = self._bus.groups_of(subscriber)
-        if hears is None or hears == set(heads):
+        if hears is None:
             return True
-        if not self._bus.attach(subscriber, heads, version):
-            return False
-        # What they were not told they ask for, as after anything they could not be told.
-        subscriber.put_event(SharedFrames(encode(Lagging(1)), 0))
-        return True
+        if hears != set(heads):
+            if not self._bus.attach(subscriber, heads, version):
+                return False
+            # What they were not told they ask for, as after anything they could not be told.
+            subscriber.put_event(SharedFrames(encode(Lagging(1)), 0))
+        return all(self._bus.applied_of(group_id) >= head for group_id, head in heads.items())
