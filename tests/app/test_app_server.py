@@ -427,10 +427,13 @@ async def test_what_the_storage_reports_goes_into_the_servers_log(monkeypatch: p
         lines.append(dict(event))
         return ""
 
-    def broken(*_: Any) -> None:
-        raise ZeroDivisionError
+    def broken(conn: Any, jobs: Any) -> Any:
+        if len(jobs) > 1:
+            raise ZeroDivisionError
+        return together(conn, jobs)
 
-    monkeypatch.setattr(bulk_post, "_write", broken)
+    together = bulk_post.post_together
+    monkeypatch.setattr(bulk_post, "post_together", broken)
     log: Any = structlog.wrap_logger(structlog.ReturnLogger(), processors=[keep])
     async with open_server(QUICK, log=log) as server:
         people = TestServer(server, server.services.clock, 1 << 18)  # type: ignore[arg-type]

@@ -18,6 +18,8 @@ import trio
 from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
+from chatsrv.app.server import REGISTRATIONS_PER_MINUTE
+from chatsrv.auth.throttle import Throttle
 from chatsrv.client import Client, RequestRefused, open_client
 
 T = TypeVar("T")
@@ -197,11 +199,21 @@ class Town:
         self.tcp = tcp
         self.people: list[Person] = []
         self._has_operator = False
+        self._known: set[str] = set()
+        self._registrations = Throttle(REGISTRATIONS_PER_MINUTE / 60, REGISTRATIONS_PER_MINUTE - 2)
+
+    def _wait_to_register(self, name: str) -> None:
+        """Register no more people in a minute than the server lets one address."""
+        if name not in self._known:
+            self._known.add(name)
+            while wait := self._registrations.take("", time.monotonic()):
+                time.sleep(wait)
 
     def person(
         self, name: str, *, register: bool = True, prepare: Callable[[Page], None] | None = None, **context: Any
     ) -> Person:
         """Somebody who has logged in, and sees the list of chats; `prepare` gets the page before it is opened."""
+        self._wait_to_register(name)
         page = self.browser.new_context(**context).new_page()
         page.set_default_timeout(WAIT_MS)
         if prepare:
@@ -230,11 +242,13 @@ class Town:
 
     def program(self, name: str, act: Callable[[Client], Awaitable[T]]) -> T:
         """What somebody does with a program: logs in (or registers), acts, and leaves. Answers what `act` answers."""
+        self._wait_to_register(name)
         return Program(self.tcp, name, act).result()
 
     @contextmanager
     def meanwhile(self, name: str, act: Callable[[Client], Awaitable[T]]) -> Generator["Program[T]"]:
         """The same while the block runs; it is cancelled at its end, unless it has ended by itself."""
+        self._wait_to_register(name)
         program = Program(self.tcp, name, act)
         try:
             yield program

@@ -172,8 +172,13 @@ def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 def with_parameters(
     function: Callable[..., None], name: str, parameters: list[inspect.Parameter]
 ) -> Callable[..., None]:
-    """Give a function that takes anything the parameters that typer shall see."""
-    setattr(function, "__signature__", inspect.Signature(parameters))  # noqa: B010 - no attribute a type checker knows
-    function.__annotations__ = {one.name: one.annotation for one in parameters}
-    function.__name__ = name
-    return function
+    """A function that typer shall see these parameters of, and that hands what it gets to one that takes anything."""
+
+    def command(**values: object) -> None:
+        function(**values)
+
+    command.__doc__ = function.__doc__
+    setattr(command, "__signature__", inspect.Signature(parameters))  # noqa: B010 - no attribute a type checker knows
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    command.__name__ = name
+    return command

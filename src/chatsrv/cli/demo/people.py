@@ -82,7 +82,8 @@ class DemoPerson:
         elif isinstance(event, Added):
             self.begins_at.setdefault(event.group.group_id, event.group.read_seq)
         elif isinstance(event, Removed):
-            self.gone_at[event.group_id] = event.seq
+            # Who learns of it from the list, after a connection was lost, is not told with which event it was.
+            self.gone_at[event.group_id] = event.seq or self.last(event.group_id) + 1
         elif isinstance(event, Disconnected):
             self.lost += 1
         self._news.unpark_all()
