@@ -142,24 +142,28 @@ class Deferred(Generic[R]):
 
 
 class DeferredReply(Deferred[R]):
-    """Answers a request when the outcome of its command is known: the channel calls it after the commit."""
+    """Answers a request when the outcome of its command is known: the channel calls it after the commit.
 
-    __slots__ = ("_command", "_make", "_request")
+    It keeps no more of the request than it needs: the bytes of commands under way are bounded (docs/limits.md).
+    """
+
+    __slots__ = ("_caller", "_command", "_make", "_request_id", "log")
 
     def __init__(self, request: "Request", command: object, make: Callable[[Outcome], R | Refusal]) -> None:
-        self._request = request
-        self._command = command
+        self._caller = request.caller
+        self._request_id = request.request_id
+        self.log = request.services.log
+        self._command = type(command).__name__
         self._make = make
 
     def __call__(self, outcome: Outcome) -> None:
         """Answer with the reply made of the outcome's, or with the refusal."""
-        request = self._request
-        answer = request.caller.answer
+        answer = self._caller.answer
         try:
-            answer(request.request_id, self._make(outcome))
+            answer(self._request_id, self._make(outcome))
         except Exception:
-            request.services.log.exception("a reply cannot be made", command=type(self._command).__name__)
-            answer(request.request_id, server_fault())
+            self.log.exception("a reply cannot be made", command=self._command)
+            answer(self._request_id, server_fault())
 
 
 @attrs.frozen(slots=True)
