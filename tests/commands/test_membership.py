@@ -27,7 +27,7 @@ SOMEONE = st.integers(0, PEOPLE - 1)
 @cache
 def empty_database() -> bytes:
     """A database of today's schema: every example starts from a copy."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
+    with closing(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)) as conn:
         migrate(conn, load_migrations(), Path("memory"))
         return conn.serialize()
 
@@ -37,7 +37,7 @@ class Comings(RuleBasedStateMachine):
 
     @initialize()
     def start(self):
-        self.conn = sqlite3.connect(":memory:", isolation_level=None)
+        self.conn = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self.conn.close)  # 3.13 warns of a connection that nobody closed
         self.conn.deserialize(empty_database())
         self.ids = Snowflake(0, 0)

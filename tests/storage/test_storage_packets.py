@@ -39,7 +39,7 @@ person = st.integers(0, PEOPLE - 1)
 
 def _connect_for(machine: object) -> sqlite3.Connection:
     """A database that is closed with the machine, also where its first rule was cut short: 3.13 warns of one that is not."""
-    conn = sqlite3.connect(":memory:", isolation_level=None)
+    conn = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     weakref.finalize(machine, conn.close)
     return conn
 

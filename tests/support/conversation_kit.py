@@ -25,13 +25,13 @@ _template: list[sqlite3.Connection] = []
 def open_database() -> sqlite3.Connection:
     """An empty database of this schema, in memory; migrated once and then copied."""
     if not _template:
-        made = sqlite3.connect(":memory:", isolation_level=None)
+        made = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         for migration in load_migrations():
             for statement in migration.statements():
                 made.execute(statement)
         _template.append(made)
         atexit.register(made.close)
-    conn = sqlite3.connect(":memory:", isolation_level=None)
+    conn = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     _template[0].backup(conn)
     return conn
 
