@@ -6,11 +6,16 @@ import trio
 from support.cluster_kit import Trouble, open_nodes
 from support.server_kit import Client, client_id, enter, said
 
+from chatsrv.cluster.errands import Errand
+from chatsrv.commands.errands import errand_runner
 from chatsrv.testing import QUICK
+from chatsrv_protocol import encode, limits
 from chatsrv_protocol.face_to_face import EnterCode, EnterGroup, LobbyClosed
 from chatsrv_protocol.groups import RemoveMember
+from chatsrv_protocol.messages import Send
 from chatsrv_protocol.presence import Here, Presence, SetProfile, Typing, TypingNow, WatchPresence, WhoIsHere
 from chatsrv_protocol.session import Logout, SessionOver
+from chatsrv_storage.errors import Refusal
 
 PATIENT = attrs.evolve(QUICK, heartbeat=100_000.0)
 
@@ -152,3 +157,15 @@ async def test_a_dead_nodes_lobbies_are_entered_again(autojump_clock):
         assert await bob.refused(EnterCode("4711", None)) == "server_busy"
         await trio.sleep(8)
         assert len((await bob.ask(EnterCode("4711", None))).people) == 1
+
+
+async def test_a_node_runs_nothing_for_another_but_what_is_about_codes(autojump_clock):
+    """Whoever gets at the bus could else speak, and pay, in anybody's name."""
+    async with open_nodes(1) as nodes:
+        ann, bob = await enter(nodes[0], "ann", "bob")
+        group = await ann.make_group("home", bob)
+        run = errand_runner(nodes[0].server.services)
+        body = encode(Send(client_id(), group, "in her name"))[limits.LENGTH_BYTES :]
+        with pytest.raises(Refusal, match="face-to-face"):
+            await run(Errand(ann.user_id, "ann", 1, "127.0.0.1", body))
+        assert said(await bob.settle()) == []

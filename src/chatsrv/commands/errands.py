@@ -9,7 +9,7 @@ from chatsrv.bus import Subscriber
 from chatsrv.cluster.errands import Errand
 from chatsrv.commands.context import Deferred, Request, Services
 from chatsrv.commands.table import HANDLERS
-from chatsrv_protocol import encode, limits
+from chatsrv_protocol import ErrorCode, encode, limits
 from chatsrv_protocol.codec import decode
 from chatsrv_protocol.face_to_face import EnterCode, EnterGroup, LeaveLobby, ShowLobby
 from chatsrv_protocol.framing import FrameSplitter
@@ -32,10 +32,14 @@ async def run_on_its_node(request: Request, command: object) -> object:
 
 
 def errand_runner(services: Services) -> Callable[[Errand], Awaitable[list[bytes]]]:
-    """What runs the errands of other nodes on this one; answers encoded messages, the reply first."""
+    """What runs the errands of other nodes on this one, and nothing else of what may be heard on the bus; answers encoded
+    messages, the reply first.
+    """
 
     async def run(errand: Errand) -> list[bytes]:
         command = decode(errand.body).message
+        if type(command) not in LOBBY_COMMANDS:
+            raise Refusal(ErrorCode.FORBIDDEN, "only commands about face-to-face codes are run for another node")
         caller = _Elsewhere(Actor(errand.user_id, errand.user), errand.session_id, errand.peer)
         reply = await HANDLERS[type(command)](Request(services, caller, 0, errand.body), command)
         if not isinstance(reply, Deferred):
