@@ -3,8 +3,10 @@
 import attrs
 import pytest
 import trio
+import trio.testing
 from support.server_kit import Client, client_id, connect, enter
 
+from chatsrv.groups import deliveries
 from chatsrv.groups.deliveries import FLUSH_INTERVAL_SECONDS
 from chatsrv.testing import QUICK, open_test_server
 from chatsrv_protocol import conversation as wire
@@ -295,6 +297,19 @@ async def test_a_delivered_is_answered_once_it_is_stored_with_those_of_others(au
             nursery.start_soon(tell, cy, of)
         assert answered[0] == answered[1] <= began + 2 * FLUSH_INTERVAL_SECONDS
         assert (await ann.ask(wire.ListReceipts(group_id, of))).delivered == 2
+
+
+async def test_who_brings_more_marks_than_may_wait_is_asked_to_come_again(autojump_clock, monkeypatch):
+    monkeypatch.setattr(deliveries, "MAX_WAITING", 1)
+    async with open_test_server() as server:
+        ann, bo, cy = await enter(server, "ann", "bo", "cy")
+        group_id = await ann.make_group("home", bo, cy)
+        said = wire.Delivered((Range(group_id, 1),))
+        first = await bo.start(said)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await cy.refused(said) == "server_busy"
+        await bo.answer(first)
+        await cy.ask(said)
 
 
 async def test_receipts_follow_the_cursors(autojump_clock):

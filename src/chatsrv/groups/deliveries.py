@@ -11,6 +11,7 @@ from typing import Final
 import trio
 
 from chatsrv.log import Log
+from chatsrv_protocol import ErrorCode
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import Storage
 from chatsrv_storage.messages import receipts
@@ -23,7 +24,7 @@ FLUSH_BATCH_ROWS: Final = 500
 """Rows of one job: about a millisecond of the writer's time."""
 
 MAX_WAITING: Final = 100_000
-"""Marks that wait (some 20 MB at most); beyond it new ones are dropped, and will be said again."""
+"""Marks that wait for a round (some 20 MB at most); whoever brings more is asked to come again."""
 
 OnStored = Callable[[Refusal | None], None]
 """Hears that the marks are stored, or why they are not."""
@@ -43,13 +44,17 @@ class Deliveries:
         self._some = trio.Event()
 
     def add(self, user_id: int, marks: Iterable[tuple[int, int]], on_stored: OnStored) -> None:
-        """A device of this user has each group up to a sequence number. `on_stored` is called once, within two rounds or so."""
+        """A device of this user has each group up to a sequence number. `on_stored` is called once, within two rounds or so:
+        at once with a refusal where too much waits.
+        """
         waiting = self._waiting
+        if len(waiting) >= MAX_WAITING:
+            sentence = "too many devices say what they have: say it again in a moment"
+            on_stored(Refusal(ErrorCode.SERVER_BUSY, sentence, retry_after=FLUSH_INTERVAL_SECONDS))
+            return
         for group_id, seq in marks:
             key = (user_id, group_id)
-            before = waiting.get(key, 0)
-            if before or len(waiting) < MAX_WAITING:
-                waiting[key] = max(seq, before)
+            waiting[key] = max(seq, waiting.get(key, 0))
         self._answers.append(on_stored)
         self._some.set()
 
@@ -62,11 +67,12 @@ class Deliveries:
             await self._round()
 
     async def _round(self) -> None:
-        """Store all that waits, in jobs, and answer those who were waiting when it began."""
+        """Store all that waits by now, in jobs, and answer those who brought it."""
         answers, self._answers = self._answers, []
+        waiting, self._waiting = list(self._waiting.items()), {}
         refusal: Refusal | None = None
-        while self._waiting:
-            marks = [Mark(*key, self._waiting.pop(key)) for key in list(self._waiting)[:FLUSH_BATCH_ROWS]]
+        for start in range(0, len(waiting), FLUSH_BATCH_ROWS):
+            marks = [Mark(*key, seq) for key, seq in waiting[start : start + FLUSH_BATCH_ROWS]]
             try:
                 await self._storage.write(lambda conn, marks=marks: receipts.deliver(conn, marks))
             except Refusal as refused:  # the disk is full: devices will say it again
