@@ -6,7 +6,7 @@ VENV := $(shell $(PYTHON) -c 'import os, sys; v = "%d.%d" % sys.version_info[:2]
 BIN := $(VENV)/bin
 SEEDS ?= 20
 
-.PHONY: bench cluster-demo fuzz simulate setup demo test check check-types check-quick generate docs lint types layers soak soak-ha clean page
+.PHONY: bench cluster-demo fuzz simulate setup demo test check check-types check-quick generate docs lint types layers soak soak-ha soak-nodes clean page
 
 setup: $(VENV)/.ready
 
@@ -51,7 +51,7 @@ check-quick:
 # The documentation as a site, in site/, with the library's reference made from its docstrings.
 docs: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # Everything that is generated, again: the wire specification, vectors, TypeScript types, the CLI's page, pictures.
 generate: setup
@@ -74,19 +74,24 @@ layers: setup
 
 soak: setup
 	$(BIN)/python -m pytest -m soak -s
+	CHATSRV_ALL_DATABASES=1 $(BIN)/python -m pytest -m 'not soak' -k postgres tests/commands tests/storage
 
-# PostgreSQL under Patroni fails over CHATSRV_FAILOVERS times (20) under load. Some 15 minutes; the packages: docs/cluster.md
+# PostgreSQL under Patroni fails over CHATSRV_FAILOVERS times (20) under load, twice. Some 40 minutes; the packages: docs/cluster.md
 soak-ha: setup
-	$(if $(CHATSRV_PATRONI),CHATSRV_PATRONI=$(CHATSRV_PATRONI)) $(BIN)/python -m pytest -m soak -s tests/real/test_failover.py
+	$(if $(CHATSRV_PATRONI),CHATSRV_PATRONI=$(CHATSRV_PATRONI)) $(BIN)/python -m pytest -m soak -s tests/real/test_failover_nodes.py tests/real/test_failover.py
+
+# Nodes of a cluster are killed with -9 CHATSRV_NODE_KILLS times (200) under load. Some 40 minutes; PostgreSQL and Redis: docs/cluster.md
+soak-nodes: setup
+	$(BIN)/python -m pytest -m soak -s tests/real/test_node_kills.py
 
 # Every load test and one table, in REPORT. It wants the machine for itself; a list of what it does: docs/performance.md
 bench: REPORT ?= bench/report
 bench: setup
 	$(BIN)/python -m bench all --report $(REPORT)
 
-# The whole server with its clients on as many seeds as asked: make simulate SEEDS=100. One that fails is kept (docs/simulation.md).
+# The whole server with its clients on as many seeds as asked: make simulate SEEDS=100 [NODES=1]. One that fails is kept (docs/simulation.md).
 simulate: setup
-	cd tests && ../$(BIN)/python -m simulation $(SEEDS)
+	cd tests && ../$(BIN)/python -m simulation $(SEEDS) 0 $(if $(NODES),nodes)
 
 # Half of the time for the decoder, half for whole connections. Findings are left in .fuzz/ as crash-*.
 fuzz: SECONDS ?= 120

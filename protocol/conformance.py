@@ -37,12 +37,12 @@ _WIDTHS = (1, 200, 70_000, 5_000_000_000, 2**62 + 1)
 
 
 def wire(attribute: Any) -> FieldType:
-    """The type of an attrs field as declared in the protocol."""
+    """Return the type of an attrs field as declared in the protocol."""
     return attribute.metadata["wire"]
 
 
 def to_json(of: FieldType, value: Any) -> Any:
-    """A field's value for a JSON file: wide integers as strings, bytes as hex, structures as objects."""
+    """Return a field's value for a JSON file: wide integers as strings, bytes as hex, structures as objects."""
     match of:
         case Integer():
             return str(value) if holds_ids(of) else value
@@ -59,12 +59,12 @@ def to_json(of: FieldType, value: Any) -> Any:
 
 
 def fields_json(message: object) -> Json:
-    """All fields of a message or structure by name."""
+    """Return all fields of a message or structure by name."""
     return {a.name: to_json(wire(a), getattr(message, a.name)) for a in attrs.fields(type(message))}
 
 
 def sample(of: FieldType, extent: str, place: int) -> Any:
-    """A value of this type: 'low' and 'high' at its bounds, 'typical' between them and different by place."""
+    """Return a value of this type: 'low' and 'high' at its bounds, 'typical' between them and different by place."""
     match of:
         case Integer(low, high):
             return {"low": low, "high": high}.get(extent, min(high, max(low, _WIDTHS[place % len(_WIDTHS)])))
@@ -88,7 +88,7 @@ def sample(of: FieldType, extent: str, place: int) -> Any:
 
 
 def sample_of(cls: type[object], extent: str) -> Any:
-    """A message or structure with every field sampled, and none at its default where 'typical'."""
+    """Return a message or structure with every field sampled, and none at its default where 'typical'."""
     values: list[object] = []
     for place, attribute in enumerate(attrs.fields(cls)):
         value = sample(wire(attribute), extent, place)
@@ -119,7 +119,7 @@ def _longer(frame: bytes, extra: list[object]) -> bytes:
 
 
 def valid(number: int) -> list[Json]:
-    """The vectors of one type."""
+    """Return the vectors of one type."""
     cls = BY_NUMBER[number]
     name = cls.__name__
     ids = {"typical": 1, "low": 1, "high": limits.MAX_REQUEST_ID}
@@ -148,7 +148,7 @@ def valid(number: int) -> list[Json]:
 
 
 def unknown() -> list[Json]:
-    """Events of a sequence that this version does not know: the place in the sequence counts, the rest is skipped."""
+    """Return events of a sequence that this version does not know: the place in the sequence counts, the rest is skipped."""
     made: list[Json] = []
     for number, rest in ((0x02BF, []), (0xFEBF, ["?", [1, [2]], None]), (0x03BE, [2**62, 5, True, -1, 1.5])):
         body = pack([number, 0, 2**62, 17, *rest])
@@ -167,7 +167,7 @@ _ID = bytes(16)
 
 
 def _bodies() -> list[tuple[str, bytes, ErrorCode, int, str | None]]:
-    """(name, frame body, code, the request id read, the field at fault)."""
+    """Return (name, frame body, code, the request id read, the field at fault)."""
     broken, bad, unknown_type = ErrorCode.FRAME_BROKEN, ErrorCode.BAD_FIELD, ErrorCode.UNKNOWN_TYPE
     fatal: dict[str, bytes] = {
         "nothing": b"",
@@ -262,9 +262,9 @@ def _bodies() -> list[tuple[str, bytes, ErrorCode, int, str | None]]:
 
 
 def invalid() -> list[Json]:
-    """Bodies that are no message, with the error that answers them, and the end they come from.
+    """Return bodies that are no message, with the error that answers them, and the end they come from.
 
-    The error is that of the end that hears it. A server answers everything that only servers send with `unknown_type`.
+    The error is that of the end that receives it. A server answers everything that only servers send with `unknown_type`.
     """
     return [
         {
@@ -281,7 +281,7 @@ def invalid() -> list[Json]:
 
 
 def _sender(body: bytes, code: ErrorCode) -> str:
-    """From which end a body that is no message comes: either, where nothing says what it would be."""
+    """Return from which end a body that is no message comes: either, where nothing tells what it would be."""
     if code is ErrorCode.FRAME_BROKEN:
         return "either"
     number = unpack(body)[0]
@@ -291,7 +291,7 @@ def _sender(body: bytes, code: ErrorCode) -> str:
 
 
 def framing() -> list[Json]:
-    """Streams in chunks: the bodies cut from them, and how they end."""
+    """Return streams in chunks: the bodies cut from them, and how they end."""
     two = encode(Ping(), 1) + encode(Hello((1,), "vectors"), 2)
     before = limits.MAX_FRAME_BEFORE_LOGIN
     streams: list[tuple[str, int, list[bytes]]] = [
@@ -336,7 +336,7 @@ Talk = list[tuple[Role, int, Any]]
 
 
 def talks() -> dict[str, Talk]:
-    """Whole conversations: who says what under which request id."""
+    """Return whole conversations: which end sends what under which request id."""
     client, server, head = Role.CLIENT, Role.SERVER, (BO, "bo", NOW + 2000)
     hello: Talk = [
         (client, 1, Hello((1,), "example 1.0")),
@@ -382,7 +382,7 @@ def talks() -> dict[str, Talk]:
 
 
 def conversations() -> list[Json]:
-    """The conversations as frames, with the state of both ends after each; they are played to make sure they work."""
+    """Return the conversations as frames, with the state of both ends after each; they are played to make sure they work."""
     made: list[Json] = []
     for name, talk in talks().items():
         ends = {role: ProtocolConnection(role) for role in Role}

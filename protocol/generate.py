@@ -31,7 +31,7 @@ INTERNAL = {"MAX_BATCH_BYTES", "MAX_BATCH_COMMANDS", "MAX_OUTBOX_BYTES", "LENGTH
 
 
 def kind_of(number: int) -> str:
-    """What a number says about its message."""
+    """Return what a number says about its message."""
     if is_command(number):
         return "command"
     if is_reply(number):
@@ -40,12 +40,12 @@ def kind_of(number: int) -> str:
 
 
 def subject_of(cls: type[object]) -> str:
-    """The module of a class, without the package."""
+    """Return the module of a class, without the package."""
     return cls.__module__.rpartition(".")[2]
 
 
 def doc_of(cls: type[object]) -> str:
-    """The docstring, as it stands in the source without its indentation."""
+    """Return the docstring, as it stands in the source without its indentation."""
     return inspect.cleandoc(cls.__dict__["__doc__"])
 
 
@@ -61,7 +61,7 @@ def _fields(cls: type[object]) -> list[Json]:
 
 
 def _limits() -> list[tuple[str, object, str]]:
-    """(name, value, docstring) of each limit that concerns a client."""
+    """Return (name, value, docstring) of each limit that concerns a client."""
     body = ast.parse(inspect.getsource(limits)).body
     made: list[tuple[str, object, str]] = []
     for at, statement in enumerate(body):
@@ -74,7 +74,7 @@ def _limits() -> list[tuple[str, object, str]]:
 
 
 def types_json() -> str:
-    """The machine-readable list of everything on the wire."""
+    """Return the machine-readable list of everything on the wire."""
     types: list[Json] = []
     for number, cls in sorted(BY_NUMBER.items()):
         entry: Json = {"number": number, "name": cls.__name__, "kind": kind_of(number)}
@@ -110,7 +110,7 @@ def _number(text: str) -> str:
 
 
 def _words(of: Json) -> str:
-    """A field's type in words."""
+    """Return a field's type in words."""
     if of.get("optional"):
         return _words({key: value for key, value in of.items() if key != "optional"}) + ", or nil"
     match of["type"]:
@@ -132,7 +132,7 @@ def _words(of: Json) -> str:
 
 
 def _default(value: object) -> str:
-    """A default as the tables show it; an empty column is for fields that have none, and must be sent."""
+    """Return a default as the tables show it; an empty column is for fields that have none, and must be sent."""
     if value == "":
         return "empty"
     is_number = type(value) is int or (isinstance(value, str) and value.isdigit())
@@ -148,7 +148,7 @@ def _table(cls: type[object]) -> list[str]:
 
 
 def tables() -> str:
-    """Every message and structure by subject."""
+    """Return every message and structure by subject."""
     lines: list[str] = []
     subject = ""
     for number, cls in sorted(BY_NUMBER.items()):
@@ -170,14 +170,14 @@ def tables() -> str:
 
 
 def error_table() -> str:
-    """Every code and what to do about it."""
+    """Return every code and what to do about it."""
     rows = [f"| `{code.value}` | {code.advice} |" for code in ErrorCode]
     anywhere = ", ".join(f"`{code}`" for code in ANY_COMMAND)
     return "\n".join(["| code | what a client does |", "| --- | --- |", *rows, "", f"Any command: {anywhere}."])
 
 
 def limit_table() -> str:
-    """Every limit that a client can meet."""
+    """Return every limit that a client can meet."""
     rows = [
         f"| `{name}` | {_number(str(value)) if isinstance(value, int) else value} | {' '.join(doc.split())} |"
         for name, value, doc in _limits()
@@ -186,19 +186,19 @@ def limit_table() -> str:
 
 
 def meanings_table() -> str:
-    """What each integer can be."""
+    """Return what each integer can be."""
     rows = [f"| `{of}` | {what} |" for of, what in MEANINGS.items()]
     return "\n".join(["| integer | what it is |", "| --- | --- |", *rows])
 
 
 def plain_table() -> str:
-    """What plain strings may not hold."""
+    """Return what plain strings may not hold."""
     rows = [f"| U+{low:04X}{f' … U+{high:04X}' if high != low else ''} | {what} |" for low, high, what in FORBIDDEN]
     return "\n".join(["| code points | what they are |", "| --- | --- |", *rows])
 
 
 def examples() -> str:
-    """Some frames of the conversations, byte by byte."""
+    """Return some frames of the conversations, byte by byte."""
     wanted = {"Hello", "Welcome", "Send", "Refused", "Message", "CatchUp"}
     lines: list[str] = []
     for talk in conformance.talks().values():
@@ -232,14 +232,14 @@ def _annotated(message: object, request_id: int) -> list[str]:
 
 
 def rights_table() -> str:
-    """Who may do what in a group: decided by the storage, which this package knows nothing of; so this script asks it."""
+    """Return who may do what in a group: decided by the storage, which this package knows nothing of; so this script asks it."""
     from chatsrv_storage.groups import permissions
 
     return permissions.table()
 
 
 def rights() -> dict[str, dict[str, int | str | bool]]:
-    """The same table for the browser, operation by operation."""
+    """Return the same table for the browser, operation by operation."""
     from chatsrv_storage.groups.permissions import Operation
 
     return {
@@ -264,7 +264,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
 
 
 def readme(text: str) -> str:
-    """The specification with what stands between its markers made anew."""
+    """Return the specification with what stands between its markers made anew."""
     for name, make in SECTIONS.items():
         start, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
         assert text.count(start) == text.count(end) == 1, f"README.md needs the markers of '{name}' once"
@@ -274,12 +274,12 @@ def readme(text: str) -> str:
 
 
 def _lines(vectors: list[Json]) -> str:
-    """A JSON array with one vector a line, so that a changed byte is one changed line."""
+    """Return a JSON array with one vector a line, so that a changed byte is one changed line."""
     return "[\n" + ",\n".join(json.dumps(vector) for vector in vectors) + "\n]\n"
 
 
 def files() -> dict[Path, str]:
-    """Everything generated: path and content."""
+    """Return everything generated: path and content."""
     types = types_json()
     made = {HERE / "types.json": types, CLIENT: typescript.module(types, rights())}
     by_subject: dict[str, list[Json]] = {}

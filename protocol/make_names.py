@@ -16,19 +16,19 @@ _RANGE = re.compile(r"([0-9A-F]+)(?:\.\.([0-9A-F]+))?\s*;\s*([^#]+?)\s*#")
 
 
 def ranges(path: Path) -> list[tuple[int, int, str]]:
-    """(first, last, value) of each line of a file of the Unicode Character Database."""
+    """Return (first, last, value) of each line of a file of the Unicode Character Database."""
     found = (_RANGE.match(line) for line in path.read_text("utf-8").splitlines())
     return [(int(each[1], 16), int(each[2] or each[1], 16), each[3]) for each in found if each]
 
 
 def short_names(path: Path) -> dict[str, str]:
-    """The four letters of each script's name."""
+    """Return the four letters of each script's name."""
     rows = [[part.strip() for part in line.split("#")[0].split(";")] for line in path.read_text("utf-8").splitlines()]
     return {row[2]: row[1] for row in rows if row[0] == "sc"}
 
 
 def script_lines(scripts: Path, extensions: Path, aliases: Path) -> list[str]:
-    """`first last scripts`, in hexadecimal, neighbours with the same scripts joined."""
+    """Return `first last scripts`, in hexadecimal, neighbours with the same scripts joined."""
     short = short_names(aliases)
     by_code = {code: short[name] for low, high, name in ranges(scripts) for code in range(low, high + 1)}
     for low, high, names in ranges(extensions):
@@ -42,7 +42,7 @@ def script_lines(scripts: Path, extensions: Path, aliases: Path) -> list[str]:
 
 
 def prototype_lines(confusables: Path) -> list[str]:
-    """`characters prototype`: what looks like something else, and that. A prototype is what several look like."""
+    """Return `characters prototype`: what looks like something else, and that. A prototype is what several look like."""
     listed: dict[str, list[dict[str, str]]] = json.loads(confusables.read_text("utf-8"))
     marks = str.maketrans("", "", "\u200e\u200f")
     alike = {

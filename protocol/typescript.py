@@ -23,7 +23,7 @@ _CODES = {"string": ("s", "string"), "bytes": ("y", "Uint8Array"), "boolean": ("
 
 
 def _code(of: Json) -> tuple[str, str]:
-    """(code in the table, TypeScript type) of a field without its "or nil"."""
+    """Return (code in the table, TypeScript type) of a field without its "or nil"."""
     match of["type"]:
         case "integer":
             return ("i", "Id") if int(of["high"]) > MAX_EXACT else ("n", "number")
@@ -72,7 +72,7 @@ def _row(entry: Json) -> str:
 
 
 def module(types_json: str, rights: dict[str, Json]) -> str:
-    """The text of the module, from the text of types.json and from who may do what in a group."""
+    """Return the text of the module, from the text of types.json and from who may do what in a group."""
     whole = json.loads(types_json)
     types, structs = whole["types"], whole["structs"]
     commands = [entry for entry in types if entry["kind"] == "command"]

@@ -19,7 +19,9 @@ GENERATORS: Final = (
     "docs/draw_distributions.py",
     "docs/make_cli.py",
     "docs/make_dependencies.py",
+    "docs/make_performance.py",
     "docs/make_scale.py",
+    "docs/make_settings.py",
 )
 
 NOT_CHECKED: Final = frozenset({"docs/make_dependencies.py"})

@@ -21,7 +21,14 @@ from chatsrv_protocol import redpack as wire  # noqa: E402
 from chatsrv_protocol.messages import Send  # noqa: E402
 from tests.support.server_kit import Client  # noqa: E402
 
-PACKAGES = ("chatsrv_storage/", "chatsrv_protocol/", "chatsrv_redpack/", "chatsrv_names/", "chatsrv/")
+PACKAGES = (
+    "chatsrv_storage/",
+    "chatsrv_protocol/",
+    "chatsrv_redpack/",
+    "chatsrv_names/",
+    "chatsrv_domain/",
+    "chatsrv/",
+)
 NOT_THE_SERVER = ("/client/", "testing.py", "memory.py")
 
 

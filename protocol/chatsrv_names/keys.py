@@ -7,7 +7,7 @@ from chatsrv_names.unicode_data import IGNORABLE, prototypes
 
 
 def name_key(name: str) -> str:
-    """What two names that are taken for the same have in common.
+    """Return what two names that are taken for the same have in common.
 
     Compatibility forms, case, and characters that show nothing are folded away (NFKC_Casefold, Unicode 3.13). Folding
     case undoes some compositions, so both are done until nothing changes: for the text of a name that is twice.
@@ -21,7 +21,7 @@ def name_key(name: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """What two names that look the same have in common: the skeleton of UTS 39, regardless of case.
+    """Return what two names that look the same have in common: the skeleton of UTS 39, regardless of case.
 
     Each character becomes what it looks like (Cyrillic а a Latin a, capital I a small l, m an r and an n) before case is
     folded, because what people see is not folded, and again after it. Only for comparing, never to be shown.

@@ -32,7 +32,7 @@ class Candidate:
 
 
 def find_mentions(text: str, people: Iterable[Candidate]) -> tuple[list[int], bool]:
-    """(the ids of the people whom a text mentions, in its order; whether it mentions everybody).
+    """Return (the ids of the people whom a text mentions, in its order; whether it mentions everybody).
 
     A name goes before everybody, everybody before a nickname; a nickname that several have mentions all of them.
     """
@@ -70,7 +70,7 @@ def _is_mark(character: str) -> bool:
 
 
 def _named_at(text: str, start: int, known: dict[str, tuple[int, ...]], longest: int) -> tuple[int, ...]:
-    """Who is named from this place on."""
+    """Return who is named from this place on."""
     in_address = start > 1 and text[start - 2].isalnum()  # after a letter of Chinese, say: 用户@example.org
     end, shown = start, 0
     while end < len(text) and shown <= longest:

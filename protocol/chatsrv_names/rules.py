@@ -13,13 +13,16 @@ from chatsrv_names.keys import skeleton
 from chatsrv_names.mentions import EVERYBODY
 from chatsrv_names.unicode_data import BLANK, COMMON, IGNORABLE, scripts_of
 
+SERVER: Final = frozenset({"chatsrv", "operator", "server", "system", "系统", "系統", "運営", "시스템", "운영자"})
+"""Names of the server and who operates it. A group's name heads a notification that may say nothing of who wrote."""
+
 RESERVED: Final = frozenset(
     {
-        *EVERYBODY, "everybody", "here", "channel", "nobody", "admin", "administrator", "chatsrv", "moderator",
-        "operator", "root", "server", "support", "system", "系统", "系統", "管理员", "管理員", "客服", "運営", "시스템", "운영자",
+        *SERVER, *EVERYBODY, "everybody", "here", "channel", "nobody", "admin", "administrator", "moderator",
+        "root", "support", "管理员", "管理員", "客服",
     }
 )  # fmt: skip
-"""Names that people would take for the server, its operator, or everybody."""
+"""Names of people that would be taken for the server, its operator, somebody with rights, or everybody."""
 
 ID_DIGITS: Final = 10
 """Digits from which on a name of nothing else could be an id."""
@@ -39,7 +42,7 @@ _SETS: Final = (
 
 
 def account_name_problem(name: str) -> str | None:
-    """What is wrong with an account's name, as a sentence for who chose it; None if nothing is."""
+    """Return what is wrong with an account's name, as a sentence for who chose it; None if nothing is."""
     if any(character.isspace() for character in name):
         return "an account's name has no spaces"
     if name[:1] in ("@", "\uff20", "\ufe6b"):
@@ -53,15 +56,21 @@ def account_name_problem(name: str) -> str | None:
 
 
 def title_problem(title: str, *, of_person: bool = False) -> str | None:
-    """The same for the name of a group or (`of_person`) a nickname: several words, each in one script."""
+    """Return what is wrong with the name of a group or (`of_person`) a nickname: several words, each in one script.
+
+    A group may be called what means everybody or a task (`all`, `support`): it is not taken for a person. What means the
+    server (`system`) it may not.
+    """
     if of_person and (problem := _reserved_problem(title, "a nickname")):
         return problem
+    if _skeleton_of(title) in _server_skeletons():
+        return f"a group's name cannot be '{title}': it means the server or its operator"
     words = re.split(r"[^\w\u200c\u200d\u00ad]+|_", _with_marks_joined(title))
     return _hidden_problem(title) or next(filter(None, map(_script_problem, words)), None) or _digits_problem(title)
 
 
 def _with_marks_joined(text: str) -> str:
-    """A text without combining marks: they are of any script, and would end a word."""
+    """Return a text without combining marks: they are of any script, and would end a word."""
     return "".join(character for character in text if unicodedata.category(character)[0] != "M")
 
 
@@ -126,7 +135,7 @@ def _mark_problem(name: str) -> str | None:
 
 
 def _script_problem(word: str) -> str | None:
-    """UTS 39, 5.1 and 5.2: all in one script, or in scripts that a language uses together."""
+    """Return why a word mixes scripts that no language uses together (UTS 39, sections 5.1 and 5.2); None if it does not."""
     used = [found for character in word if not (found := scripts_of(character)) & COMMON]
     if (
         not used
@@ -147,7 +156,16 @@ def _reserved_skeletons() -> frozenset[str]:
     return frozenset(map(skeleton, RESERVED))
 
 
+@cache
+def _server_skeletons() -> frozenset[str]:
+    return frozenset(map(skeleton, SERVER))
+
+
+def _skeleton_of(name: str) -> str:
+    return skeleton(name.lstrip("@\uff20\ufe6b "))
+
+
 def _reserved_problem(name: str, what: str) -> str | None:
-    if skeleton(name.lstrip("@\uff20\ufe6b ")) in _reserved_skeletons():
+    if _skeleton_of(name) in _reserved_skeletons():
         return f"{what} cannot be '{name}': it means the server, its operator, or everybody"
     return None

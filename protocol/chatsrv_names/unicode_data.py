@@ -51,14 +51,14 @@ def _data() -> _Data:
 
 
 def scripts_of(character: str) -> frozenset[str]:
-    """The scripts that a character is used in (Script_Extensions), by their four letters; COMMON where it is any."""
+    """Return the scripts that a character is used in (Script_Extensions), by their four letters; COMMON where it is any."""
     data, code = _data(), ord(character)
     place = bisect_right(data.starts, code) - 1
     return data.scripts[place] if place >= 0 and code <= data.ends[place] else COMMON
 
 
 def prototypes() -> dict[int, str]:
-    """By code point, what a character looks like (UTS 39), for `str.translate`."""
+    """Return by code point what a character looks like (UTS 39), for `str.translate`."""
     return _data().prototypes
 
 

@@ -20,7 +20,9 @@ from chatsrv_protocol import (
     messages,
     operator,
     presence,
+    push,
     redpack,
+    reports,
     session,
     sync,
 )
@@ -71,7 +73,9 @@ __all__ = [
     "messages",
     "operator",
     "presence",
+    "push",
     "redpack",
+    "reports",
     "session",
     "sync",
 ]

@@ -55,7 +55,7 @@ class _Plan:
                 self.defaults[place] = convert(self.defaults[place])  # compared with what travels
 
     def values(self, message: object) -> list[object]:
-        """The fields as msgpack takes them, without the defaults at the end."""
+        """Return the fields as msgpack takes them, without the defaults at the end."""
         values: list[object] = [self.get(message)] if self.single else list(self.get(message))
         for place, convert in self.to_wire:
             if values[place] is not None:
@@ -67,7 +67,7 @@ class _Plan:
         return values
 
     def build(self, values: list[object]) -> object:
-        """A message of the decoded fields; raises ProtocolError where one is missing or wrong."""
+        """Return a message of the decoded fields; raises ProtocolError where one is missing or wrong."""
         given = len(values)
         if given < self.required:
             missing = attrs.fields(self.cls)[given].name
@@ -89,27 +89,31 @@ class _ShapeError(Exception):
     """A structure or list of structures that is not even an array."""
 
 
-_plans: dict[type[object], _Plan] = {}
+class _Plans(dict[type[object], _Plan]):
+    """The plan of each class, compiled when it is first asked for."""
+
+    def __missing__(self, cls: type[object]) -> _Plan:
+        plan = self[cls] = _Plan(cls)
+        return plan
 
 
-def _plan(cls: type[object]) -> _Plan:
-    plan = _plans.get(cls)
-    if plan is None:
-        plan = _plans[cls] = _Plan(cls)
-    return plan
+_plans = _Plans()
 
 
 def _converters(of: object) -> tuple[_Convert, _Convert] | None:
-    """(from the wire, to the wire) for a field that holds structures; None for one that travels as it is."""
+    """Return (from the wire, to the wire) for a field that holds structures; None for one that travels as it is."""
     if isinstance(of, Struct):
         cls = of.of
 
         def build(value: object) -> object:
             if type(value) is not tuple:
                 raise _ShapeError
-            return _plan(cls).build(list(cast("tuple[object, ...]", value)))
+            return _plans[cls].build(list(cast("tuple[object, ...]", value)))
 
-        return build, lambda value: _plan(cls).values(value)
+        def values(value: object) -> list[object]:
+            return _plans[cls].values(value)
+
+        return build, values
     if isinstance(of, Optional):
         inner = _converters(of.of)
         if inner is None:
@@ -136,9 +140,9 @@ def _converters(of: object) -> tuple[_Convert, _Convert] | None:
 
 
 def encode(message: object, request_id: int = 0) -> bytes:
-    """A whole frame, length included. Raises ProtocolError (frame_too_large) when it exceeds MAX_FRAME."""
+    """Return a whole frame, length included. Raises ProtocolError (frame_too_large) when it exceeds MAX_FRAME."""
     kind: type[object] = message.__class__
-    body = _pack((NUMBER_OF[kind], request_id, *_plan(kind).values(message)))
+    body = _pack((NUMBER_OF[kind], request_id, *_plans[kind].values(message)))
     if len(body) > limits.MAX_FRAME:
         sentence = f"{kind.__name__} takes {len(body)} bytes, and a frame holds at most {limits.MAX_FRAME}"
         raise ProtocolError(ErrorCode.FRAME_TOO_LARGE, sentence)
@@ -146,7 +150,7 @@ def encode(message: object, request_id: int = 0) -> bytes:
 
 
 def encode_pong(request_id: int, now_ms: int) -> bytes:
-    """The frame of `encode(Pong(now_ms), request_id)`, without the object and its checks."""
+    """Return the frame of `encode(Pong(now_ms), request_id)`, without the object and its checks."""
     return frame_of(_pack((_PONG, request_id, now_ms)))
 
 
@@ -183,7 +187,7 @@ def _broken(sentence: str) -> BadMessage:
 
 
 def decode(body: bytes) -> Decoded:
-    """The message in one frame body. Raises BadMessage and nothing else, whatever the bytes are."""
+    """Return the message in one frame body. Raises BadMessage and nothing else, whatever the bytes are."""
     try:
         fields: tuple[object, ...] = _unpackb(
             body,
@@ -210,7 +214,7 @@ def decode(body: bytes) -> Decoded:
     if cls is None:
         return Decoded(request_id, _unknown(number, request_id, values))
     try:
-        return Decoded(request_id, _plan(cls).build(values))
+        return Decoded(request_id, _plans[cls].build(values))
     except ProtocolError as error:
         raise BadMessage(request_id, error, number) from None
 
@@ -223,14 +227,14 @@ _ARRAY_BYTES = {0xDC: 3, 0xDD: 5}
 
 
 def without_request_id(body: bytes) -> bytes:
-    """What makes two commands the same: a body that was decoded, but for its request id."""
+    """Return what makes two commands the same: a body that was decoded, but for its request id."""
     start = _ARRAY_BYTES.get(body[0], 1)
     start += _INTEGER_BYTES.get(body[start], 1)
     return body[:start] + body[start + _INTEGER_BYTES.get(body[start], 1) :]
 
 
 def _unknown(number: int, request_id: int, values: list[Any]) -> UnknownEvent:
-    """What has no class here: an event of a sequence still has a place in it, anything else is an error."""
+    """Return what has no class here: an event of a sequence still has a place in it, anything else is an error."""
     if not (0 <= number <= limits.MAX_NUMBER and is_sequence_event(number)):
         error = ProtocolError(ErrorCode.UNKNOWN_TYPE, f"there is no message type {number}")
         raise BadMessage(request_id, error, number)

@@ -1,4 +1,4 @@
-"""One connection as a state machine: bytes in, messages out, and who may say what when. No sockets, no clock.
+"""One connection as a state machine: bytes in, messages out, and which end may send what when. No sockets, no clock.
 
 Both ends run the same class in their role. The rules:
 
@@ -106,7 +106,7 @@ class ProtocolConnection:
             self._frames.feed(data)
 
     def next(self) -> Received | Rejected | _NeedData:
-        """The next message, the next error, or NEED_DATA."""
+        """Return the next message, the next error, or NEED_DATA."""
         if self.state is ConnectionState.CLOSED:
             return NEED_DATA
         try:
@@ -123,15 +123,18 @@ class ProtocolConnection:
                 sentence = f"type 0x{bad.number:04x} is not a command: only the server sends it"
                 return self._reject(bad.request_id, ProtocolError(ErrorCode.UNKNOWN_TYPE, sentence))
             return self._reject(bad.request_id, bad.error)
-        error = self._check(request_id, message)
+        is_client = self.role is Role.CLIENT
+        error = self._check_answer(request_id, message) if is_client else self._check_command(request_id, message)
         if error is not None:
             return self._reject(request_id, error)
+        if not is_client and self.state is not ConnectionState.MEMBER:
+            self._asked(request_id, message)
         return Received(request_id, message, body)
 
     def pong(self, data: bytes, now_ms: Callable[[], int]) -> bytes | None:
-        """For a server's member: the answer to a Ping that came alone and whole. None for anything else: then `feed` it.
+        """Return a server's answer to a Ping that came alone and whole; None for anything else, which goes to `feed`.
 
-        Without building messages: of 10,000 connections come hundreds of heartbeats a second, each to code that is cold.
+        It builds no messages: of 10,000 connections come hundreds of heartbeats a second, each to code that is cold.
         """
         if data[4:6] != _PING_HEAD or self.state is not ConnectionState.MEMBER or len(self._frames):
             return None
@@ -143,40 +146,43 @@ class ProtocolConnection:
         return encode_pong(request_id, now_ms()) if request_id else None
 
     def send(self, message: object, request_id: int = 0) -> bytes:
-        """The frame to write for this message; the state moves as if the peer had it.
+        """Return the frame to write for this message; the state moves as if the peer had it.
 
         Raises ProtocolError, and changes nothing, for what the other end would reject: a client's command that is not
         possible in this state or reuses the id of an unanswered request, a server's command, a frame that is too large.
         A server may still send (its last Refused) in CLOSED.
         """
-        error = self._check_own(request_id, message)
-        if error is not None:
-            raise error
+        kind: type[object] = message.__class__
+        if self.role is Role.CLIENT:
+            self._check_request(request_id, message)
+        elif kind in REPLY_TO:
+            raise ProtocolError(ErrorCode.UNKNOWN_TYPE, f"{kind.__name__} is only for a client to send")
         data = encode(message, request_id)
-        if self.state is not ConnectionState.MEMBER and len(data) > limits.MAX_FRAME_BEFORE_LOGIN + limits.LENGTH_BYTES:
+        is_member = self.state is ConnectionState.MEMBER
+        if not is_member and len(data) > limits.MAX_FRAME_BEFORE_LOGIN + limits.LENGTH_BYTES:
             raise ProtocolError(ErrorCode.FRAME_TOO_LARGE, "before login a frame holds at most 4096 bytes")
         if self.role is Role.CLIENT:
             self._asked(request_id, message)
-            self._waiting[request_id] = REPLY_TO[type(message)]
-        else:
-            if is_reply(NUMBER_OF[type(message)]):
+            self._waiting[request_id] = REPLY_TO[kind]
+        elif not is_member or request_id == 0:  # no answer to a member's request changes the state
+            if is_reply(NUMBER_OF[kind]):
                 self._answered(request_id)
             self._moved(message, request_id)
         return data
 
     def _asked(self, request_id: int, message: object) -> None:
-        """A command was sent or received: remember a step of the handshake."""
+        """Note a command that was sent or received, if it is a step of the handshake."""
         if self.state is not ConnectionState.MEMBER and type(message) is not Ping:
             self._step = request_id
 
     def _answered(self, request_id: int) -> None:
-        """A reply to this request was sent or received."""
+        """Note that a reply to this request was sent or received."""
         self._waiting.pop(request_id, None)
         if request_id == self._step:
             self._step = 0
 
     def _moved(self, message: object, request_id: int) -> None:
-        """A reply of the handshake was sent or received: take the step it stands for."""
+        """Take the step of the handshake that a reply stands for, whether sent or received."""
         if type(message) is Welcome:
             self.state = ConnectionState.GUEST
         elif type(message) is LoggedIn:
@@ -192,29 +198,20 @@ class ProtocolConnection:
             self.state = ConnectionState.CLOSED
         return Rejected(request_id, error)
 
-    def _check(self, request_id: int, message: object) -> ProtocolError | None:
-        if self.role is Role.CLIENT:
-            return self._check_answer(request_id, message)
-        error = self._check_command(request_id, message)
-        if error is None:
-            self._asked(request_id, message)
-        return error
-
-    def _check_own(self, request_id: int, message: object) -> ProtocolError | None:
-        if self.role is Role.SERVER:
-            if is_command(NUMBER_OF[type(message)]):
-                return ProtocolError(ErrorCode.UNKNOWN_TYPE, f"{type(message).__name__} is only for a client to send")
-            return None
+    def _check_request(self, request_id: int, message: object) -> None:
+        """Raise ProtocolError for a request of our own that the server would reject."""
         if self.state is ConnectionState.CLOSED:
-            return ProtocolError(ErrorCode.NOT_NOW, "the connection is over")
+            raise ProtocolError(ErrorCode.NOT_NOW, "the connection is over")
         if request_id in self._waiting or request_id > limits.MAX_REQUEST_ID:
             sentence = f"request id {request_id} is waiting for its answer already, or exceeds 4294967295"
-            return ProtocolError(ErrorCode.BAD_FIELD, sentence, "request_id")
-        return self._check_command(request_id, message)
+            raise ProtocolError(ErrorCode.BAD_FIELD, sentence, "request_id")
+        error = self._check_command(request_id, message)
+        if error is not None:
+            raise error
 
     def _check_command(self, request_id: int, message: object) -> ProtocolError | None:
         kind: type[object] = message.__class__
-        if kind is UnknownEvent or not is_command(NUMBER_OF[kind]):
+        if kind not in REPLY_TO:
             return ProtocolError(ErrorCode.UNKNOWN_TYPE, f"{kind.__name__} is not a command: only the server sends it")
         if request_id <= 0:
             return ProtocolError(ErrorCode.BAD_FIELD, "a command needs a request id from 1 to 4294967295", "request_id")

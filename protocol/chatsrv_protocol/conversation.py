@@ -36,6 +36,9 @@ from chatsrv_protocol.registry import command, event, reply, struct
 from chatsrv_protocol.sync import Range
 
 EMOJI = String(1, 16, plain=True)
+HIDDEN_EMOJI = "…"
+"""What a `Reacted` has in place of the emoji, for whom the message is not visible. Nobody reacts with it."""
+
 QUERY = String(1, 200)
 
 _POINTS_AT = (ErrorCode.GROUP_UNKNOWN, ErrorCode.MESSAGE_UNKNOWN)
@@ -313,7 +316,10 @@ class Recalled(SequenceEvent):
 
 @event(0x0882)
 class Reacted(SequenceEvent):
-    """`sender` put an emoji under a message, or took theirs away (in the group's sequence)."""
+    """`sender` put an emoji under a message, or took theirs away (in the group's sequence).
+
+    For members to whom the message is not visible `emoji` is "…" (U+2026), with which nobody can react.
+    """
 
     of: int = field(SEQ)
     emoji: str = field(EMOJI)

@@ -16,7 +16,7 @@ class ErrorCode(StrEnum):
     advice: str
 
     def __new__(cls, code: str, advice: str = "") -> Self:
-        """A string with its advice beside it."""
+        """Make a string with its advice beside it."""
         made = str.__new__(cls, code)
         made._value_ = code
         made.advice = advice
@@ -82,7 +82,10 @@ class ErrorCode(StrEnum):
     MESSAGE_REFUSED = "message_refused", "The server's own check did not accept the text: show its sentence."
     # Governing.
     MUTED = "muted", "You may not speak here now: show the sentence, and try again after `retry_after` if it is not 0."
-    SLOW_MODE = "slow_mode", "The group is in slow mode: wait for `retry_after`, then retry with the same client id."
+    SLOW_MODE = (
+        "slow_mode",
+        "Too soon after the last time: wait for `retry_after`, then retry with the same client id.",
+    )
     BANNED = "banned", "The person is kept out of the group until a time: an admin has to lift it first."
     NOT_BANNED = "not_banned", "The person is not banned: there is nothing to lift."
     INVITE_UNKNOWN = (
@@ -100,6 +103,14 @@ class ErrorCode(StrEnum):
     MEDIA_UNKNOWN = "media_unknown", "There is no such medium, or it is not for you to see."
     MEDIA_OFF = "media_off", "This server takes no media: it has no HTTP address."
     NOT_A_PICTURE = "not_a_picture", "An avatar has to be a picture: choose another medium."
+    # Push.
+    PUSH_OFF = "push_off", "This server sends no notifications to devices that are not connected."
+    PUSH_SERVICE_UNKNOWN = (
+        "push_service_unknown",
+        "The server posts to push services that it knows, or that its operator lists: tell the person.",
+    )
+    # Reports.
+    REPORT_UNKNOWN = "report_unknown", "There is no report with this number: list them again."
     # Face to face.
     POSITION_NEEDED = "position_needed", "Send a position: from this network the server takes no code without one."
     LOBBY_OVER = "lobby_over", "The code's time is over, or you left it: enter the code again."

@@ -259,12 +259,12 @@ class Struct:
 
 
 def field(of: FieldType, *, default: object = attrs.NOTHING) -> Any:
-    """One field of a message. A field with a default may be absent at the end of a frame."""
+    """Declare one field of a message. A field with a default may be absent at the end of a frame."""
     return attrs.field(validator=of.check(), default=default, metadata={"wire": of})
 
 
 def _id(of: str) -> tuple[Integer, Integer]:
-    """The id of such a thing, and one that may be 0 for none."""
+    """Return the id of such a thing, and one that may be 0 for none."""
     return Integer(1, limits.MAX_ID, of), Integer(0, limits.MAX_ID, of)
 
 
@@ -279,7 +279,7 @@ WITHDRAWAL_ID, _ = _id("withdrawal")
 
 
 def holds_ids(of: FieldType | None) -> bool:
-    """Are integers of this type wider than 53 bits, so that JSON shows them as strings?"""
+    """Return whether integers of this type are wider than 53 bits, so that JSON shows them as strings."""
     while isinstance(of, (Optional, ListOf)):
         of = of.of
     return isinstance(of, Integer) and of.high > limits.MAX_EXACT

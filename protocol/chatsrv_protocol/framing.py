@@ -22,16 +22,16 @@ class FrameSplitter:
         self._at = 0
 
     def __len__(self) -> int:
-        """Bytes held that were not handed out yet."""
+        """Return bytes held that were not handed out yet."""
         return len(self._buffer) - self._at
 
     def feed(self, data: bytes | bytearray) -> None:
         """Add bytes as they came from the stream."""
-        self._buffer = self._buffer[self._at :] + data if len(self) else bytes(data)
+        self._buffer = self._buffer[self._at :] + data
         self._at = 0
 
     def next_body(self) -> bytes | None:
-        """The next whole frame body, or None when more bytes are needed.
+        """Return the next whole frame body, or None when more bytes are needed.
 
         Raises a fatal ProtocolError as soon as a length exceeds the bound; nothing after it can be trusted.
         """

@@ -5,8 +5,10 @@ server's clock; FOREVER (2⁵³−1) stands for one that never comes. Requests t
 sequence.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from chatsrv_domain import groups
+from chatsrv_domain.groups import RuleKind
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import (
@@ -25,18 +27,18 @@ from chatsrv_protocol.fields import (
     USER_ID_OR_0,
     Integer,
     ListOf,
-    Optional,
     String,
     Struct,
     field,
 )
 from chatsrv_protocol.groups import ROLE_ADMIN, ROLE_MEMBER, Changed, GroupRules, GroupShown
 from chatsrv_protocol.head import SequenceEvent
-from chatsrv_protocol.limits import MAX_EXACT, MAX_INVITES, MAX_NOTICE_BYTES, MAX_SLOW_MODE
+from chatsrv_protocol.limits import MAX_INVITES, MAX_NOTICE_BYTES, MAX_SLOW_MODE
 from chatsrv_protocol.registry import command, event, reply, struct
+from chatsrv_protocol.rule_fields import with_rules
 from chatsrv_protocol.session import Person
 
-FOREVER: Final = MAX_EXACT
+FOREVER: Final = groups.FOREVER
 """A time that never comes."""
 
 ADMINS_PAGE: Final = 100
@@ -44,28 +46,30 @@ ADMINS_PAGE: Final = 100
 
 NOTICE_TEXT = String(0, MAX_NOTICE_BYTES, in_bytes=True)
 MEMBER_OR_ADMIN = Integer(ROLE_MEMBER, ROLE_ADMIN, "role")
-_WHO = Optional(MEMBER_OR_ADMIN)
-_FLAG = Optional(FLAG)
 _REFUSED = (ErrorCode.GROUP_UNKNOWN, ErrorCode.FORBIDDEN)
 _SPEECH = (*_REFUSED, ErrorCode.MUTED)
 _KEPT_OUT = (ErrorCode.BANNED, ErrorCode.GROUP_FULL, ErrorCode.USER_DISABLED, ErrorCode.TOO_MANY)
 
 
 @command(0x0701, reply=Changed, errors=_REFUSED)
+@with_rules(
+    {
+        RuleKind.ROLE: MEMBER_OR_ADMIN,
+        RuleKind.FLAG: FLAG,
+        RuleKind.SECONDS: Integer(0, MAX_SLOW_MODE, "seconds"),
+        RuleKind.COUNT: COUNT,
+    },
+    optional=True,
+)
 class SetRules:
     """Change rules of a group: those given; nil leaves a rule as it is. GroupRules says what each means."""
 
     client_id: bytes = field(CLIENT_ID)
     group_id: int = field(GROUP_ID)
-    invite: int | None = field(_WHO, default=None)
-    approval: bool | None = field(_FLAG, default=None)
-    history: bool | None = field(_FLAG, default=None)
-    mute_all: bool | None = field(_FLAG, default=None)
-    slow_mode: int | None = field(Optional(Integer(0, MAX_SLOW_MODE, "seconds")), default=None)
-    max_members: int | None = field(Optional(COUNT), default=None)
-    pin: int | None = field(_WHO, default=None)
-    mention_all: int | None = field(_WHO, default=None)
-    keep_edits: bool | None = field(_FLAG, default=None)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, client_id: bytes, group_id: int, **rules: int | None) -> None: ...
 
 
 @command(0x0702, reply=Changed, errors=(*_REFUSED, ErrorCode.NOT_MEMBER))
@@ -304,7 +308,9 @@ class DecideJoin:
 class OpenDirect:
     """The conversation of me and one other person: made if there is none. There is one for each pair, whoever starts it.
 
-    It is a group of kind 2: its name is the other's, nobody can be added or removed, and it has no owner.
+    It is a group of kind 2: its name is the other's, nobody can be added or removed, and it has no owner. It counts for
+    who opens it: `too_many` says that I am in too many groups or opened too many conversations today (with `retry_after`),
+    or that so many people opened one with the other that only they can open it.
     """
 
     user_id: int = field(USER_ID)

@@ -5,6 +5,8 @@ sent_at. `seq` has no gaps; `ordinal` is the group's count of what a person woul
 and including this event; `sender` is the name of the account that caused it.
 """
 
+from chatsrv_domain import groups
+from chatsrv_domain.groups import RuleKind, Rules
 from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import (
     CLIENT_ID,
@@ -35,9 +37,10 @@ from chatsrv_protocol.fields import (
 from chatsrv_protocol.head import SequenceEvent
 from chatsrv_protocol.limits import MAX_GROUP_MEMBERS, MAX_NOTICE_BYTES, MAX_PREVIEW
 from chatsrv_protocol.registry import command, event, reply, struct
+from chatsrv_protocol.rule_fields import with_rules
 from chatsrv_protocol.session import Person
 
-ROLE_MEMBER, ROLE_ADMIN, ROLE_OWNER = 1, 2, 3
+ROLE_MEMBER, ROLE_ADMIN, ROLE_OWNER = groups.ROLE_MEMBER, groups.ROLE_ADMIN, groups.ROLE_OWNER
 ROLE_NAMES = {ROLE_MEMBER: "member", ROLE_ADMIN: "admin", ROLE_OWNER: "owner"}
 
 
@@ -78,8 +81,8 @@ class MakeGroup:
 class Changed:
     """The change is stored, as the event with this sequence number.
 
-    `invited` answers AddMembers: who has an invitation instead, because they left the group before or let not everybody
-    add them. Where all were invited `seq` is 0.
+    `invited` answers AddMembers: who has an invitation instead, because they left the group before, let not everybody
+    add them, or were put into enough groups today. Where all were invited `seq` is 0.
     """
 
     group_id: int = field(GROUP_ID)
@@ -119,7 +122,8 @@ class RenameGroup:
 class AddMembers:
     """Add people to a group: all of them, or (when one cannot be added) none.
 
-    Who left the group, or lets only some people add them (SetProfile), is invited instead: see Changed.
+    Who left the group, lets only some people add them (SetProfile), or was put into enough groups today is invited
+    instead: see Changed.
     """
 
     client_id: bytes = field(CLIENT_ID)
@@ -144,31 +148,17 @@ class LeaveGroup:
     group_id: int = field(GROUP_ID)
 
 
-GROUP, DIRECT = 1, 2
+GROUP, DIRECT = groups.GROUP, groups.DIRECT
 """The kinds of a group: any number of people with an owner, or a conversation of two."""
 
-REMOVED, LEFT, BANNED, DISSOLVED = 1, 2, 3, 4
+REMOVED, LEFT, BANNED, DISSOLVED = groups.REMOVED, groups.LEFT, groups.BANNED, groups.DISSOLVED
 """Why one is no longer in a group."""
 
 
 @struct
-class GroupRules:
-    """What goes in a group. `invite`, `pin` and `mention_all` are the least role that may: 1 everybody, 2 admins.
-
-    `approval`: who comes by an invite waits for an admin, and only admins add people. `history`: who joins may read
-    what was said before. `mute_all`: only admins speak. `slow_mode`: seconds between two messages of a member who is
-    no admin (0: no limit). `keep_edits`: admins can read what an edited message said before.
-    """
-
-    invite: int = field(ROLE, default=ROLE_MEMBER)
-    approval: bool = field(FLAG, default=False)
-    history: bool = field(FLAG, default=True)
-    mute_all: bool = field(FLAG, default=False)
-    slow_mode: int = field(SECONDS, default=0)
-    max_members: int = field(COUNT, default=MAX_GROUP_MEMBERS)
-    pin: int = field(ROLE, default=ROLE_ADMIN)
-    mention_all: int = field(ROLE, default=ROLE_ADMIN)
-    keep_edits: bool = field(FLAG, default=True)
+@with_rules({RuleKind.ROLE: ROLE, RuleKind.FLAG: FLAG, RuleKind.SECONDS: SECONDS, RuleKind.COUNT: COUNT})
+class GroupRules(Rules):
+    """What goes in a group. A rule that is a role is the least that may: 1 everybody, 2 admins."""
 
 
 @struct

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from chatsrv_domain import groups
+
 VERSION: Final = 1
 """The only version of the protocol so far; `Hello` names the versions a client speaks, `Welcome` the one chosen."""
 
@@ -29,7 +31,7 @@ MAX_TITLE: Final = 64
 MAX_PASSWORD: Final = 256
 """Characters of a password: argon2 hashes its bytes, so the length is bounded before it is paid for."""
 
-MAX_GROUP_MEMBERS: Final = 500
+MAX_GROUP_MEMBERS: Final = groups.MAX_GROUP_MEMBERS
 """WeChat's bound, and the article's; the operator may raise it for a load test."""
 
 MAX_NOTICE_BYTES: Final = 2 * 1024

@@ -7,6 +7,7 @@ shown to nobody as present or typing.
 
 from typing import Final
 
+from chatsrv_domain import groups
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import (
@@ -52,7 +53,11 @@ class Profile:
     disabled: bool = field(FLAG, default=False)
 
 
-ADDED_BY_EVERYBODY, ADDED_BY_KNOWN, ADDED_BY_NOBODY = 1, 2, 3
+ADDED_BY_EVERYBODY, ADDED_BY_KNOWN, ADDED_BY_NOBODY = (
+    groups.ADDED_BY_EVERYBODY,
+    groups.ADDED_BY_KNOWN,
+    groups.ADDED_BY_NOBODY,
+)
 """Who may put a user into groups: everybody, who shares a group or a conversation with them, nobody."""
 
 WHO_ADDS = Integer(ADDED_BY_EVERYBODY, ADDED_BY_NOBODY, "who_adds")
@@ -67,9 +72,14 @@ class MyProfile:
     who_adds: int = field(WHO_ADDS, default=ADDED_BY_EVERYBODY)
 
 
-@command(0x0A01, reply=MyProfile, errors=(ErrorCode.MEDIA_UNKNOWN, ErrorCode.NOT_A_PICTURE, ErrorCode.MESSAGE_REFUSED))
+@command(
+    0x0A01,
+    reply=MyProfile,
+    errors=(ErrorCode.MEDIA_UNKNOWN, ErrorCode.NOT_A_PICTURE, ErrorCode.MESSAGE_REFUSED, ErrorCode.SLOW_MODE),
+)
 class SetProfile:
     """Change my profile: what is given; nil leaves it as it is. An empty nickname, or avatar 0, is none.
+    Another nickname can be chosen once a minute (`slow_mode`), none at any time.
     An avatar is a picture that I uploaded myself; one that stands in a message is copied, and has the id of the copy.
 
     `who_adds` says who may put me into groups: 1 everybody, 2 who is in a group with me or to whom I wrote in a

@@ -8,8 +8,7 @@ says who may send it, and an old client can count an event of a sequence that it
 from collections.abc import Callable
 from typing import TypeVar, dataclass_transform
 
-import attrs
-
+from chatsrv_protocol.deferred import deferred_frozen
 from chatsrv_protocol.errors import ErrorCode
 from chatsrv_protocol.fields import field
 
@@ -24,27 +23,27 @@ REFUSALS: dict[type[object], tuple[ErrorCode, ...]] = {}
 
 
 def is_command(number: int) -> bool:
-    """Only a client may send it."""
+    """Return whether only a client may send it."""
     return number & 0xFF < 0x40
 
 
 def is_reply(number: int) -> bool:
-    """The last frame of an answer to the command whose request id it carries."""
+    """Return whether it is the last frame of an answer to the command whose request id it carries."""
     return 0x40 <= number & 0xFF < 0x80
 
 
 def is_event(number: int) -> bool:
-    """Live with request id 0, or part of an answer that a reply closes."""
+    """Return whether it comes live with request id 0, or as part of an answer that a reply closes."""
     return number & 0xFF >= 0x80
 
 
 def is_sequence_event(number: int) -> bool:
-    """Part of a group's sequence: its first two fields are group_id and seq."""
+    """Return whether it is part of a group's sequence: its first two fields are group_id and seq."""
     return 0x80 <= number & 0xFF < 0xC0
 
 
 def _register(number: int, cls: type[T]) -> type[T]:
-    made = attrs.frozen(slots=True)(cls)
+    made = deferred_frozen(cls)
     assert number not in BY_NUMBER, f"0x{number:04x} is both {BY_NUMBER[number].__name__} and {made.__name__}"
     BY_NUMBER[number] = made
     NUMBER_OF[made] = number
@@ -85,7 +84,7 @@ def event(number: int) -> Callable[[type[T]], type[T]]:
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def struct(cls: type[T]) -> type[T]:
     """Make a frozen class a structure that stands inside messages and has no number of its own."""
-    made = attrs.frozen(slots=True)(cls)
+    made = deferred_frozen(cls)
     STRUCTS[made.__name__] = made
     return made
 
@@ -93,4 +92,4 @@ def struct(cls: type[T]) -> type[T]:
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def head(cls: type[T]) -> type[T]:
     """Make a frozen class the first fields of others; it is never sent by itself."""
-    return attrs.frozen(slots=True)(cls)
+    return deferred_frozen(cls)

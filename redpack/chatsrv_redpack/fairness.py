@@ -78,6 +78,11 @@ def draw_key(server_seed: bytes, committed: bytes, client_seed: bytes) -> bytes:
     return hmac.digest(server_seed, message, "sha256")
 
 
+_INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
+"""The two paddings of HMAC, as tables for `bytes.translate`."""
+
+
 class Stream:
     """The numbered draws of one packet, resumable: store `next_draw` and make the same stream again after a restart.
 
@@ -88,15 +93,19 @@ class Stream:
         next_draw: the number of the first draw not used yet, from 0.
     """
 
-    __slots__ = ("_key", "next_draw")
+    __slots__ = ("_inner", "_outer", "next_draw")
 
     def __init__(self, key: bytes, next_draw: int = 0) -> None:
-        self._key = check_seed(key, "key")
+        block = check_seed(key, "key").ljust(hashlib.sha256().block_size, b"\0")
+        self._inner = block.translate(_INNER_PAD)
+        self._outer = block.translate(_OUTER_PAD)
         self.next_draw = check_whole(next_draw, "next_draw", 0, _MAX_DRAW)
 
     def draw(self) -> int:
         """Answer the next draw, uniform on 0 … 2**64-1, and use up its number."""
-        block = hmac.digest(self._key, self.next_draw.to_bytes(8, "big"), "sha256")
+        # HMAC-SHA256 as RFC 2104 writes it down: OpenSSL's takes 8 us for a message of eight bytes, two hashes take 3.
+        inner = hashlib.sha256(self._inner + self.next_draw.to_bytes(8, "big")).digest()
+        block = hashlib.sha256(self._outer + inner).digest()
         self.next_draw += 1
         return int.from_bytes(block[:8], "big")
 

@@ -178,13 +178,14 @@ class Packet:
             raise InvalidError(Code.BAD_VALUE, f"state must be one of {', '.join(PacketState)}", "state")
         cents, left, back = self.remaining_cents, self.remaining_count, self.refunded_cents
         paid = self.total - cents - back
-        consistent = {
-            PacketState.LIVE: cents >= left >= 1 and back == 0,
-            PacketState.EXHAUSTED: cents == left == back == 0,
-            PacketState.EXPIRED: back >= left >= 1 and cents == 0,
-        }
+        if self.state is PacketState.LIVE:
+            consistent = cents >= left >= 1 and back == 0
+        elif self.state is PacketState.EXHAUSTED:
+            consistent = cents == left == back == 0
+        else:
+            consistent = self.state is PacketState.EXPIRED and back >= left >= 1 and cents == 0
         opened = self.count - left
-        if not consistent.get(self.state, False) or paid < opened or (opened == 0 and paid):
+        if not consistent or paid < opened or (opened == 0 and paid):
             raise CorruptError("the packet's state, shares left and cents left contradict each other", "state")
 
     @property

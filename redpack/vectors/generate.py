@@ -84,7 +84,7 @@ def build() -> dict[str, list[dict[str, object]]]:
 
 
 def _below_cases() -> list[dict[str, object]]:
-    """Bounds from the trivial to those that reject nearly half of all draws."""
+    """Return bounds from the trivial to those that reject nearly half of all draws."""
     key = draw_key(COUNTING, bytes(32), bytes(32))
     cases: list[dict[str, object]] = []
     for m in (1, 2, 3, 10, 1000, 2**32 + 1, 2**53, 2**63 + 1, 2**64):
@@ -103,7 +103,7 @@ def render() -> str:
 
 
 def files() -> dict[Path, str]:
-    """What `make generate` writes."""
+    """Return what `make generate` writes."""
     return {TARGET: render()}
 
 

@@ -4,9 +4,14 @@ The names below are loaded when they are first used: a program that is a client 
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+
+TYPE_CHECKING = (
+    False  # typing takes most of the time in which a control-C ends a command in a traceback (cli/__init__.py)
+)
 
 if TYPE_CHECKING:
+    from typing import Final
+
     from chatsrv.app import Server, open_server
     from chatsrv.client import (
         BadUrl,
@@ -51,7 +56,7 @@ __all__ = [
     "open_server",
 ]
 
-_HOMES: Final = {
+_HOMES: "Final" = {
     "chatsrv.app": ("Server", "open_server"),
     "chatsrv.client": (
         *("BadUrl", "Client", "ClientClosed", "ClientError", "Event", "NotLoggedIn", "OutcomeUnknown"),

@@ -1,4 +1,4 @@
-"""Where time and randomness come from: a port, so that a seeded run on a virtual clock repeats itself."""
+"""The interfaces of time and randomness, so that a seeded run on a virtual clock repeats itself."""
 
 import os
 import random
@@ -12,7 +12,7 @@ class Clock(Protocol):
     """Wall time for what is stored and shown; deadlines inside the process use Trio's monotonic clock instead."""
 
     def now_ms(self) -> int:
-        """Milliseconds since 1970. It may jump in either direction."""
+        """Return milliseconds since 1970. It may jump in either direction."""
         ...
 
 
@@ -20,7 +20,7 @@ class SystemClock:
     """The machine's clock."""
 
     def now_ms(self) -> int:
-        """Milliseconds since 1970 by the machine."""
+        """Return milliseconds since 1970 by the machine's clock."""
         return time.time_ns() // 1_000_000
 
 
@@ -33,7 +33,7 @@ class VirtualClock:
         self._began = trio.current_time()
 
     def now_ms(self) -> int:
-        """The fixed moment, plus what Trio's clock went on since, plus the jump."""
+        """Return the fixed moment, plus what passed on Trio's clock since, plus the jump."""
         return self._start_ms + self.jump_ms + round((trio.current_time() - self._began) * 1000)
 
 
@@ -41,11 +41,11 @@ class Randomness(Protocol):
     """Random bytes for tokens and seeds, and random delays."""
 
     def bytes(self, count: int) -> bytes:
-        """`count` random bytes."""
+        """Return `count` random bytes."""
         ...
 
     def fraction(self) -> float:
-        """A number from 0 to 1."""
+        """Return a number from 0 to 1."""
         ...
 
 
@@ -53,11 +53,11 @@ class SystemRandomness:
     """Randomness of the operating system: fit for secrets."""
 
     def bytes(self, count: int) -> bytes:
-        """`count` bytes nobody can guess."""
+        """Return `count` bytes that cannot be predicted."""
         return os.urandom(count)
 
     def fraction(self) -> float:
-        """A number from 0 to 1 that spreads delays."""
+        """Return a number from 0 to 1, which spreads delays."""
         return random.random()
 
 
@@ -68,9 +68,9 @@ class SeededRandomness:
         self._random = random.Random(seed)
 
     def bytes(self, count: int) -> bytes:
-        """`count` bytes that follow from the seed."""
+        """Return `count` bytes that follow from the seed."""
         return self._random.randbytes(count)
 
     def fraction(self) -> float:
-        """A number from 0 to 1 that follows from the seed."""
+        """Return a number from 0 to 1 that follows from the seed."""
         return self._random.random()

@@ -11,6 +11,8 @@ EXTRA_OF: Final = {
     "aiosqlite": "server",
     "argon2": "server",
     "av": "media",
+    "click": "cli",
+    "cryptography": "server",
     "filetype": "server",
     "h2": "server",
     "hypercorn": "server",
@@ -21,7 +23,6 @@ EXTRA_OF: Final = {
     "starlette": "server",
     "structlog": "server",
     "textual": "chat",
-    "typer": "cli",
 }
 """The first extra that brings an importable package; what the base brings by its own dependencies is left out."""
 

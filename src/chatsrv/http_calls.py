@@ -68,13 +68,13 @@ async def call(
     content: Content = b"",
     most: int = MAX_ANSWER,
 ) -> HttpResponse:
-    """A whole exchange. Raises httpx.HTTPError, of it AnswerTooLong for an answer of more than `most` bytes."""
+    """Do a whole exchange and return the response. Raises httpx.HTTPError, of it AnswerTooLong for more than `most` bytes."""
     response = await begin(http, method, url, headers=headers, content=content)
     return HttpResponse(response.status_code, response.headers, await read_answer(response, most))
 
 
 async def read_answer(response: httpx.Response, most: int = MAX_ANSWER) -> bytes:
-    """The body of a response that `begin` answered, as it came; closes it. Raises httpx.HTTPError."""
+    """Read the body of a response that `begin` returned, and close it. Raises httpx.HTTPError."""
     read = bytearray()
     chunks = response.aiter_raw()
     try:

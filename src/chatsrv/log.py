@@ -18,7 +18,7 @@ TRACEBACKS_PER_MINUTE: Final = 30
 
 
 class TracebackLimit:
-    """A processor that lets so many lines with a traceback through in each minute, and says how many it left out."""
+    """A processor that passes so many lines with a traceback in each minute, and logs how many it left out."""
 
     def __init__(self, per_minute: int = TRACEBACKS_PER_MINUTE, now: Callable[[], float] = time.monotonic) -> None:
         self._per_minute = per_minute
@@ -43,7 +43,7 @@ class TracebackLimit:
 
 
 def make_log(level: str = "info", form: Literal["json", "text"] = "text") -> Log:
-    """A logger that touches no global state, so that an embedding program keeps its own.
+    """Make a logger that touches no global state, so that an embedding program keeps its own.
 
     A line costs about 15 µs: log what happens to connections and the server, nothing per message.
     """
@@ -67,7 +67,7 @@ def make_log(level: str = "info", form: Literal["json", "text"] = "text") -> Log
 
 
 def quiet_log() -> Log:
-    """A logger that says nothing: the default of an embedded server."""
+    """Make a logger that writes nothing: the default of an embedded server."""
     return structlog.wrap_logger(
         structlog.ReturnLogger(),
         processors=[],

@@ -1,4 +1,4 @@
-"""What a server counts, for Prometheus: one registry per server, so that several live in one process.
+"""The metrics of a server, for Prometheus: one registry per server, so that several live in one process.
 
 The library's counters lock, and cost 0.8 µs each; so the hot path, which is one batch of a group and never a delivery,
 has plain numbers of its own. What can be asked when it is read (connections, waiting bytes) is asked then.
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
+import trio
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -58,10 +59,12 @@ class _Batches(Collector):
 
 
 class Metrics:
-    """Everything counted. `page` is what `/metrics` answers."""
+    """The metrics of a server. `page` is what `/metrics` returns."""
 
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry()
+        self.started_at: Final = trio.current_time()
+        """On Trio's clock."""
         registry = self.registry
         self._batches = _Batches()
         registry.register(self._batches)
@@ -75,28 +78,39 @@ class Metrics:
         self.sent: Final = self._downloaded.inc
 
     def batch(self, commands: int, refused: int, seconds: float) -> None:
-        """One batch of one group was committed."""
+        """Count a batch of one group that was committed."""
         batches = self._batches
         batches.commands += commands
         batches.refused += refused
         batches.seconds.observe(seconds)
         batches.sizes.observe(commands)
 
+    @property
+    def commands(self) -> int:
+        """How many commands of groups were taken."""
+        return self._batches.commands
+
+    @property
+    def mean_commit_seconds(self) -> float:
+        """What a batch took to be stored, on the average; 0 before the first."""
+        seconds = self._batches.seconds
+        return seconds.total / max(1, sum(seconds.counts))
+
     def upload(self, outcome: str) -> None:
-        """An upload ended: 'ok', or the code of its refusal."""
+        """Count an upload that ended: 'ok', or the code of its refusal."""
         self._uploads.labels(outcome).inc()
 
     def answered(self, method: str, status: int) -> None:
-        """An HTTP request was answered. The labels are bounded: methods that are known, and numbers."""
+        """Count an HTTP request that was answered. The labels are bounded: methods that are known, and numbers."""
         known = method if method in _METHODS else "other"
         self._http.labels(known, str(status)).inc()
 
     def watch(self, name: str, what: str, ask: Callable[[], float]) -> None:
-        """A number that is asked for when somebody reads it."""
+        """Add a gauge whose value is asked for when the metrics are read."""
         Gauge(f"chatsrv_{name}", what, registry=self.registry).set_function(ask)
 
     def page(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 

@@ -5,7 +5,7 @@ second where random ones make 24 (3 million rows, measured): the table grows at 
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows
@@ -35,11 +35,6 @@ class Once(NamedTuple):
     payload_hash: bytes
     older_hash: Callable[[], bytes] | None = None
 
-    @property
-    def key(self) -> tuple[int, bytes]:
-        """Under which the result is kept."""
-        return self[:2]
-
     def is_same_payload(self, stored: bytes) -> bool:
         """Whether the command that left this hash is the one asked for now.
 
@@ -50,19 +45,19 @@ class Once(NamedTuple):
 
 
 def time_of(client_id: bytes) -> int:
-    """The milliseconds since 1970 in a UUIDv7 (RFC 9562, section 5.7)."""
+    """Return the milliseconds since 1970 in a UUIDv7 (RFC 9562, section 5.7)."""
     return int.from_bytes(client_id[:6], "big")
 
 
 def require_same_payload(once: Once, stored: bytes) -> None:
-    """Raises Refusal where the same client id was used with another payload."""
+    """Raise Refusal where the same client id was used with another payload."""
     if not once.is_same_payload(stored):
         sentence = "this client id was used for another command: make a new one"
         raise Refusal("client_id_conflict", sentence, "client_id")
 
 
 def _require_valid(client_id: bytes, now_ms: int) -> None:
-    """Raises Refusal for what is no UUIDv7 of now."""
+    """Raise Refusal for what is no UUIDv7 of now."""
     if client_id[6] >> 4 != 7 or client_id[8] >> 6 != 0b10:  # version and variant (RFC 9562, section 4)
         raise Refusal("client_id_expired", "a client id must be a UUIDv7", "client_id")
     age = now_ms - int.from_bytes(client_id[:6], "big")
@@ -71,11 +66,17 @@ def _require_valid(client_id: bytes, now_ms: int) -> None:
         raise Refusal("client_id_expired", sentence, "client_id")
 
 
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
+"""A reply as it is kept. `json.dumps` makes an encoder for each call."""
+
 _ONE: Final = "select payload_hash, result from idempotency where user_id = ? and client_id = ?"
 _MANY: Final = (
     ") select json_group_array(json_array(i.user_id, hex(i.client_id), hex(i.payload_hash), i.result)) from asked a"
     " join idempotency i on i.user_id = a.u and i.client_id = a.c"
 )
+
+
+_UNKNOWN: Final = (b"", "")
 
 
 class IdempotencyGate:
@@ -98,24 +99,28 @@ class IdempotencyGate:
         unknown = [key for key in dict.fromkeys([(once[0], once[1]) for once in asked]) if key not in known]
         if len(unknown) < 2:
             return
-        known |= dict.fromkeys(unknown)
-        for user_id, client_id, payload_hash, result in query_rows(
-            self._conn, "with asked (u, c) as (", unknown, _MANY
-        ):
-            known[user_id, bytes.fromhex(client_id)] = bytes.fromhex(payload_hash), result
+        self.look_up(unknown)
+        for row in query_rows(self._conn, "with asked (u, c) as (", unknown, _MANY):
+            self.found(*row)
 
-    def found(self, user_id: int, client_id: str, payload_hash: str, result: str | None) -> None:
-        """Take what a statement found under a key: hexadecimal digits, and no result where there is none."""
-        row = None if result is None else (bytes.fromhex(payload_hash), result)
-        self._known.setdefault((user_id, bytes.fromhex(client_id)), row)
+    def look_up(self, keys: Iterable[tuple[int, bytes]]) -> None:
+        """Take note that a statement looks for results under these keys: where `found` names none, there is none."""
+        self._known = dict.fromkeys(keys) | self._known
+
+    def found(self, user_id: int, client_id: str, payload_hash: str, result: str) -> None:
+        """Take what a statement found under a key, in hexadecimal digits. What is known stays as it is."""
+        key = user_id, bytes.fromhex(client_id)
+        self._known[key] = self._known.get(key) or (bytes.fromhex(payload_hash), result)
 
     def earlier(self, once: Once, now_ms: int, reply: type[R]) -> R | None:
-        """The first result of this command, or None if it is new.
+        """Return the first result of this command, or None if it is new.
 
         Raises Refusal: another payload under the same client id, or an id that is no UUIDv7 of now.
         """
-        key = once.key
-        row = self._known[key] if key in self._known else self._conn.execute(_ONE, key).fetchone()
+        key = once[:2]
+        row = self._known.get(key, _UNKNOWN)
+        if row is _UNKNOWN:
+            row = self._conn.execute(_ONE, key).fetchone()
         if row is None:
             _require_valid(once.client_id, now_ms)
             return None
@@ -124,10 +129,10 @@ class IdempotencyGate:
 
     def keep(self, once: Once, result: Reply) -> None:
         """Keep the result of a command that takes effect."""
-        self.keep_encoded(once, json.dumps(result, separators=(",", ":")))
+        self.keep_encoded(once, _ENCODE(result))
 
     def keep_encoded(self, once: Once, result: str) -> None:
-        """`keep` for a reply that is JSON already."""
+        """Keep a reply as `keep` does, which is JSON already."""
         user_id, client_id, payload_hash, _ = once
         self._known[user_id, client_id] = payload_hash, result
         self._new.append(
@@ -135,7 +140,7 @@ class IdempotencyGate:
         )
 
     def run(self, once: Once, now_ms: int, reply: type[R], script: Callable[[], R]) -> R:
-        """The result of `script`, which runs unless it already did under this client id. A refusal is not kept."""
+        """Run `script` unless it already ran under this client id, and return its result. A refusal is not kept."""
         earlier = self.earlier(once, now_ms, reply)
         if earlier is not None:
             return earlier
@@ -151,12 +156,12 @@ class IdempotencyGate:
 
 
 def earlier_result(conn: SqlConnection, once: Once, now_ms: int, reply: type[R]) -> R | None:
-    """`IdempotencyGate.earlier` for one command, by a read."""
+    """Return what `IdempotencyGate.earlier` does, for one command, by a read."""
     return IdempotencyGate(conn).earlier(once, now_ms, reply)
 
 
 def run_once(conn: SqlConnection, once: Once, now_ms: int, reply: type[R], script: Callable[[], R]) -> R:
-    """`IdempotencyGate.run` for one command that changes no group."""
+    """Run what `IdempotencyGate.run` does, for one command that changes no group."""
     gate = IdempotencyGate(conn)
     result = gate.run(once, now_ms, reply, script)
     gate.write()
@@ -164,7 +169,7 @@ def run_once(conn: SqlConnection, once: Once, now_ms: int, reply: type[R], scrip
 
 
 def droppable_before(now_ms: int, least_ms: int) -> int:
-    """The time below which no client id can be valid any more.
+    """Return the time below which no client id can be valid any more.
 
     `least_ms` is the least that the clock said in the last `KEEP_MS` of running time (`clock_readings.note`): by a clock
     that is ahead now, results would go while retries of them are valid.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import trio
+from outcome import Outcome
 
 from chatsrv_storage.engine.batch import Report
 from chatsrv_storage.engine.batch_trigger import BatchTrigger
@@ -57,6 +58,16 @@ class Storage(Protocol):
         """
         ...
 
+    def write_soon(self, job: Job[T], done: Callable[[Outcome[T]], None], /) -> Callable[[], bool] | None:
+        """Write without a task that waits: `done` gets the outcome, in the Trio thread and in a later turn.
+
+        `done` must not raise, nor wait. What is answered withdraws the job while it waits in line, and is true then: `done`
+        will not be called. False: its transaction runs, or is over. Whoever calls this owns the job: it withdraws it, or
+        waits for `done`, before it ends. None where the line is full, or the storage failed or closed: `write`
+        waits, or says why.
+        """
+        ...
+
     async def read(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """Run a read-only job on one snapshot of what is committed by now, beside the writer; return its value.
 
@@ -68,23 +79,24 @@ class Storage(Protocol):
         ...
 
     async def search(self, query: Job[T], /, caller: Caller = SERVER) -> T:
-        """As `read`, on a connection of its own and with a deadline: for queries whose cost a user can choose.
+        """Run a query as `read` does, on a connection of its own and with a deadline: for queries whose cost a user can choose.
 
-        One runs at a time, so a slow one delays other searches and no other reads. Raises QueryTooLong besides,
-        and TooManyWaiting after two seconds of waiting for others.
+        One runs at a time, so a slow one delays other searches and no other reads. Raises QueryTooLong besides, and
+        TooManyWaiting after two seconds of waiting for others.
         """
         ...
 
-    async def look_up(self, query: Job[T], /) -> T:
-        """As `read`, in the calling thread: for queries that find a few rows by their keys, and for nothing else.
+    async def look_up(self, query: Job[T], /, caller: Caller = SERVER) -> T:
+        """Run a query as `read` does, in the calling thread: for queries that find a few rows, of known bounds.
 
-        It costs a quarter of a hop to a reader's thread, and blocks the event loop while it runs. A cancel comes before
-        it or after it.
+        It costs a quarter of a hop to a reader's thread, and blocks the event loop while it runs: users are served in turn, a
+        few between two turns of the loop, and where pages come slowly from the disk it is a `read` for a while. So the query may
+        be called twice. A cancel comes before it or after it.
         """
         ...
 
     async def open_ids(self, node: int) -> Snowflake:
-        """What gives out the ids of whatever is written here, above all that were given out before: once for a server.
+        """Return the generator of the ids of whatever is written here, above all that were given out before: once for a server.
 
         node: the number under which ids are made; PostgreSQL has one of its own for each that writes.
         """
@@ -172,7 +184,7 @@ def open_storage(
 async def open_memory_storage(
     inline: bool = True, *, trigger: BatchTrigger | None = None, migrations: Sequence[Migration] | None = None
 ) -> AsyncGenerator[Storage]:
-    """A storage that is gone afterwards: a temporary folder, no fsync (a `:memory:` database has one connection)."""
+    """Open a storage that is deleted afterwards: a temporary folder, no fsync (a `:memory:` database has one connection)."""
     with tempfile.TemporaryDirectory(prefix="chatsrv-") as folder:
         opened = open_storage(
             Path(folder), synchronous="OFF", readers=1, inline=inline, trigger=trigger, migrations=migrations

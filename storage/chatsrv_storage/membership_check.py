@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
-from chatsrv_storage.groups.models import DIRECT, ROLE_ADMIN, ROLE_GONE, ROLE_MEMBER, ROLE_OWNER, EventData
+from chatsrv_domain.groups import DIRECT, ROLE_ADMIN, ROLE_GONE, ROLE_MEMBER, ROLE_OWNER
+from chatsrv_storage.groups.models import EventData
 from chatsrv_storage.interface import SqlConnection
 
 _KINDS: Final = ("created", "added", "removed", "banned", "role", "owner", "dissolved", "renamed", "muted")
@@ -36,12 +37,17 @@ _CURSORS: Final = (
         " (select count(*) from group_member m where m.user_id = person.id and m.role > 0)",
         "account {}: the row says it is in {} groups, and its memberships say another number",
     ),
+    (
+        "select id, contact_count from person where contact_count <> (select count(*) from group_member m"
+        " join chat_group g on g.id = m.group_id and g.kind = 2 where m.user_id = person.id and m.role > 0 and m.added_by > 0)",
+        "account {}: the row says it is in {} conversations that others opened, and its memberships say another number",
+    ),
 )
 """(what finds pairs of numbers, the sentence about such a pair)."""
 
 
 def check(conn: SqlConnection) -> Iterator[str]:
-    """Every role, name and mute that is not what the group's events say, groups without one owner, cursors beyond heads."""
+    """Find roles, names and mutes that are not what the events say, groups without one owner, cursors beyond heads."""
     group_id, state = 0, _Replay(0)
     marks = ", ".join("?" * len(_KINDS))
     for row in conn.execute(
@@ -71,7 +77,7 @@ class _Replay:
         self.muted: dict[int, int] = {}
 
     def take(self, kind: str, sender_id: int, text: str, data: str | None) -> None:
-        """The next event."""
+        """Take the next event."""
         said: EventData = {} if data is None else json.loads(data)
         if kind in ("created", "renamed"):
             self.name = text
@@ -94,7 +100,7 @@ class _Replay:
             self.roles = dict.fromkeys(self.roles, ROLE_GONE)
 
     def compare(self, conn: SqlConnection) -> Iterator[str]:
-        """What the rows say otherwise."""
+        """Say where the rows differ."""
         row = conn.execute(
             "select name, kind, members, dissolved_at from chat_group where id = ?", (self.group_id,)
         ).fetchone()
@@ -122,7 +128,7 @@ class _Replay:
 
 
 def check_accounts(conn: SqlConnection) -> Iterator[str]:
-    """Every operator and disabled account that the audit log does not explain, and what it says that is not so."""
+    """Find operators and disabled accounts that the audit log does not explain, and what it says that is not so."""
     said: dict[str, dict[str, bool]] = {"operator": {}, "disabled": {}}
     actions = {
         "operator_add": ("operator", True),

@@ -31,12 +31,12 @@ def remove_nul(connection: Driver) -> None:
 
 
 def without_nul(text: str) -> str:
-    """The text without U+0000; U+FFFD where nothing is left of it."""
+    """Return the text without U+0000; U+FFFD where nothing is left of it."""
     return text.replace(NUL, "") or "\N{REPLACEMENT CHARACTER}"
 
 
 def _clean(connection: SqlConnection, table: str, column: str, key: tuple[str, ...]) -> None:
-    """The same for a column that no checksum covers; `key` names the columns that find a row."""
+    """Clean a column that no checksum covers; `key` names the columns that find a row."""
     keys = ", ".join(key)
     for text, *place in connection.execute(
         f"select {column}, {keys} from {table} where instr({column}, char(0))"

@@ -19,14 +19,14 @@ def add(conn: SqlConnection, user_id: int, name: str) -> None:
 
 
 def lookalike(conn: SqlConnection, name: str) -> int | None:
-    """An account whose name looks like this one, or is the same."""
+    """Return an account whose name looks like this one, or is the same."""
     _bring_up_to_date(conn)
     row = conn.execute("select user_id from name_look where skeleton = ? limit 1", (skeleton(name),)).fetchone()
     return None if row is None else row[0]
 
 
 def member_like(conn: SqlConnection, group_id: int, but: int, name: str) -> str | None:
-    """The name of another member's account that looks like this nickname, or is the same."""
+    """Return the name of another member's account that looks like this nickname, or is the same."""
     _bring_up_to_date(conn)
     row = conn.execute(
         "select u.name from group_member m join person u on u.id = m.user_id"
@@ -38,7 +38,7 @@ def member_like(conn: SqlConnection, group_id: int, but: int, name: str) -> str 
 
 
 def acquaintance_like(conn: SqlConnection, user_id: int, name: str) -> str | None:
-    """The name of an account that looks like this nickname, or is the same, of somebody who shares a group with this user."""
+    """Return the name of an account that looks like this nickname, of somebody who shares a group with this user; None for none."""
     _bring_up_to_date(conn)
     row = conn.execute(
         "select u.name from person u where (u.name_key = ? or u.id in (select user_id from name_look where skeleton = ?))"

@@ -16,16 +16,16 @@ R_co = TypeVar("R_co", bound=Reply, covariant=True)
 
 
 def restored(reply: type[R], text: str) -> R:
-    """A reply of this class from the JSON array of its fields; those that are missing at the end have their defaults."""
+    """Return a reply of this class from the JSON array of its fields; those that are missing at the end have their defaults."""
     return cast("Callable[..., R]", reply)(*json.loads(text))
 
 
 class NoReply(NamedTuple):
-    """The command took effect, and there is nothing more to say."""
+    """The command took effect, and has no further result."""
 
 
 class GroupChange(NamedTuple):
-    """A group was changed: `seq` is the event that says so, 0 where nothing had to be changed."""
+    """A group was changed by event `seq`; 0 where nothing had to be changed."""
 
     group_id: int
     seq: int
@@ -46,7 +46,7 @@ class DirectGroup(NamedTuple):
 
 
 class GroupEntry(NamedTuple):
-    """Somebody came into a group of this name by event `seq`, or (`waiting`) asked to come in."""
+    """A user entered a group of this name by event `seq`, or (`waiting`) asked to."""
 
     group_id: int
     name: str
@@ -106,7 +106,7 @@ class StoredPacket(NamedTuple):
 
 
 class PaidShare(NamedTuple):
-    """The share of somebody who opened a red packet: which opening it was, and how many are left."""
+    """The share of a user who opened a red packet: which opening it was, and how many are left."""
 
     packet_id: int
     cents: int

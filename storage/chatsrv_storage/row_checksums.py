@@ -29,7 +29,7 @@ PAGE_ROWS: Final = 1_000
 
 
 def checksum_of(*values: object) -> int:
-    """CRC-32 over the values of the key and the columns, in the order of TABLES."""
+    """Return the CRC-32 of the values of the key and the columns, in the order of TABLES."""
     return zlib.crc32(repr(values).encode())
 
 
@@ -61,7 +61,7 @@ def seal_all(conn: Driver) -> None:
 
 
 def check(conn: SqlConnection) -> Iterator[str]:
-    """Every row whose checksum is wrong or missing, in words."""
+    """Yield in words every row whose checksum is wrong or missing."""
     for table, names in TABLES.items():
         for *values, stored in conn.execute(f"select {_columns(names)}, checksum from {table}"):
             if checksum_of(*values) != stored:

@@ -12,7 +12,7 @@ _SCHEMA = "select type, name, sql from sqlite_schema where name not like 'sqlite
 
 
 def schema_problems(connection: SqlConnection, migrations: Sequence[Migration]) -> Iterator[str]:
-    """Every table, index, trigger or view that is missing, was changed, or is of nobody's making, in words."""
+    """Yield every table, index, trigger or view that is missing, was changed, or is of nobody's making, in words."""
     expected, found = _expected(migrations), _objects(connection)
     for kind, name in sorted(expected.keys() | found.keys()):
         if (kind, name) not in found:

@@ -57,8 +57,10 @@ class Sender(MemoryTransport):
 
     def __init__(self, ours: MemoryStream, theirs: MemoryStream) -> None:
         super().__init__(theirs)
+        self.try_write = self._hear
         self.client = Client(ours)
         self.ours = ours
+        self._theirs = theirs
         self.home = 0
         self.left = 0
         self.done = trio.Event()
@@ -72,9 +74,9 @@ class Sender(MemoryTransport):
         frame = self.client.protocol.send(Send(self.client.new_id(), self.home, "hello"), 1000 + self.left)
         assert self.ours.try_write(frame) == len(frame)
 
-    def try_write(self, data: bytes) -> int:
+    def _hear(self, data: bytes) -> int:
         if not self.home:
-            return super().try_write(data)
+            return self._theirs.try_write(data)
         self.client.protocol.feed(data)
         while (item := self.client.protocol.next()) is not NEED_DATA:
             assert isinstance(item, Received)

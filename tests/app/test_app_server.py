@@ -219,16 +219,16 @@ async def test_an_idle_group_delivers_at_once(autojump_clock: trio.testing.MockC
 
 
 def counted(server: TestServer) -> list[int]:
-    """Count the writes of a storage from here on; each is one transaction here, where none is beside another."""
+    """Count the writes of the channels from here on; each is one transaction here, where none is beside another."""
     storage = server.server.services.storage
-    real: Callable[[Any], Any] = storage.write
+    real: Callable[[Any, Any], Any] = storage.write_soon
     count = [0]
 
-    async def write(job: Any) -> Any:
+    def write_soon(job: Any, done: Any) -> Any:
         count[0] += 1
-        return await real(job)
+        return real(job, done)
 
-    storage.write = write
+    storage.write_soon = write_soon
     return count
 
 

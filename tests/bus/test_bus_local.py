@@ -167,7 +167,7 @@ def test_what_let_somebody_in_does_not_do_so_again_after_they_left() -> None:
 def test_what_comes_early_waits_and_what_comes_twice_is_dropped() -> None:
     bus = LocalBus()
     gaps: list[int] = []
-    bus.gap_listeners.append(gaps.append)
+    bus.gap_listeners.append(lambda group_id, _is_own: gaps.append(group_id))
     ann = listen(bus, 1, 10)
     for seq in (1, 3, 4, 3, 1):
         bus.take(event(10, seq))

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -55,13 +58,15 @@ def on_screen(
     group: str | None,
     play: Callable[[ChatApp, Pilot[None]], Awaitable[None]],
     monkeypatch: pytest.MonkeyPatch,
+    *,
+    bell: bool = False,
 ) -> ChatApp:
     """Run the full-screen chat of somebody, without a terminal."""
     monkeypatch.setenv("HOME", str(shell.home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
 
     async def run() -> ChatApp:
-        app = ChatApp(CommandContext(Common(shell.server, shell.profile, json=False), Output()), group)
+        app = ChatApp(CommandContext(Common(shell.server, shell.profile, json=False), Output()), group, bell=bell)
         async with app.run_test(size=(120, 30)) as pilot:
             try:
                 await play(app, pilot)
@@ -300,6 +305,24 @@ def test_others_see_that_one_types(ann: Shell, bob: Shell, monkeypatch: pytest.M
     stop(listener)
 
 
+def test_who_has_spoken_types_no_longer(ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann.call("group", "create", "lectern", "bob")
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: app.talk.current is not None and "bob @" in status(app), pilot)
+        app.show_status("ann is typing…", connected=True)
+        assert status(app) == "ann is typing…"
+        await asyncio.to_thread(ann.run, "send", "lectern", "what I typed")
+        await until(lambda: "ann: what I typed" in said(app), pilot)
+        assert "bob @" in status(app)
+
+    assert on_screen(bob, "lectern", play, monkeypatch).failure is None
+
+
+def status(app: ChatApp) -> str:
+    return str(app.query_one("#status", Static).content)
+
+
 def test_a_red_packet_is_opened_with_one_key(
     data: Path, ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +375,68 @@ def test_reconnecting_is_in_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 assert not status.has_class("lost")
 
         assert on_screen(cat, None, play, monkeypatch).failure is None
+
+
+def test_a_small_terminal_names_the_group_and_leaves_its_width_to_the_text(
+    bob: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob.call("group", "create", "pocket")
+    bob.call("send", "pocket", "here")
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        await until(lambda: "bob: here" in said(app), pilot)
+        view, title = app.query_one(Conversation), app.query_one("#title", Static)
+        for columns, most_beside in ((80, 24), (40, 4)):
+            await pilot.resize_terminal(columns, 20)
+            await until(lambda wide=columns - most_beside: view.scrollable_content_region.width >= wide, pilot)
+            assert title.display
+            assert 0 <= title.region.x < title.region.right <= columns
+            assert "pocket" in str(title.content)
+
+    assert on_screen(bob, "pocket", play, monkeypatch).failure is None
+
+
+@pytest.mark.parametrize("bell", [False, True])
+def test_the_bell_rings_for_a_mention_where_it_is_asked_for(
+    ann: Shell, bob: Shell, monkeypatch: pytest.MonkeyPatch, bell: bool
+) -> None:
+    group = f"belfry {bell}"
+    ann.call("group", "create", group, "bob")
+    rung: list[bool] = []
+
+    async def play(app: ChatApp, pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(app, "bell", lambda: rung.append(True))
+        await until(lambda: "bob @" in str(app.query_one("#status", Static).content), pilot)
+        await asyncio.to_thread(ann.run, "send", group, "for all of you")
+        await until(lambda: "ann: for all of you" in said(app), pilot)
+        assert not rung
+        await asyncio.to_thread(ann.run, "send", group, "@bob for you", "--mention", "bob")
+        await until(lambda: "for you" in app.lines[-1] and "all" not in app.lines[-1], pilot)
+        await until(lambda: len(rung) == bell, pilot)
+
+    assert on_screen(bob, group, play, monkeypatch, bell=bell).failure is None
+
+
+def test_a_dumb_terminal_gets_lines_and_no_control_sequences(ann: Shell) -> None:
+    ann.call("group", "create", "teletype")
+    ann.call("send", "teletype", "typed")
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "HOME": str(ann.home), "CHATSRV_SERVER": ann.server, "TERM": "dumb"}
+    command = [sys.executable, "-m", "chatsrv", "chat", "teletype", "--profile", ann.profile]
+    process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment)
+    os.close(follower)
+    shown = b""
+    try:
+        deadline = time.monotonic() + 120
+        while b"ann: typed" not in shown:
+            assert time.monotonic() < deadline, shown
+            assert select.select([leader], [], [], 120)[0], shown
+            shown += os.read(leader, 4096)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
+    assert b"\x1b" not in shown
 
 
 def test_a_chat_that_cannot_begin_says_why(bob: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,17 +5,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import attrs
 import psycopg
 import psycopg.conninfo
 import pytest
 import trio
-import typer
 from support.cli_kit import Shell
 from support.postgres_kit import require_postgres, shared_postgres
 
+from chatsrv.cli.declare import DeclaredCommand, walk
 from chatsrv.cli.root import build_app
 from chatsrv.config import Config
 from chatsrv_storage.postgres.storage import open_postgres
@@ -39,15 +38,13 @@ NEEDS_NONE = {"demo", "operator backup"}
 """The demonstration makes its own data; the backup of a database is PostgreSQL's, and the command says so."""
 
 
-def commands(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
-    if hasattr(command, "commands"):
-        for name, inner in command.commands.items():
-            yield from commands(inner, *path, name)
-    else:
-        yield " ".join(path), command
+def commands() -> Iterator[tuple[str, DeclaredCommand]]:
+    for words, command in walk(build_app()):
+        command.prepare()
+        yield " ".join(words), command
 
 
-ALL = dict(commands(typer.main.get_command(build_app())))
+ALL = dict(commands())
 
 
 def test_every_command_that_takes_a_folder_of_data_takes_a_database() -> None:
@@ -134,7 +131,7 @@ async def test_the_status_of_a_cluster_names_who_lives() -> None:
     empty = await trio.to_thread.run_sync(status, "--database", dsn)
     assert empty.returncode == 1
     assert "no server lives" in empty.stdout + empty.stderr
-    async with open_postgres(dsn, node="east", inline=True):
+    async with open_postgres(dsn, node="east"):  # says that it lives, however long the command takes
         shown = await trio.to_thread.run_sync(status, "--database", dsn)
         assert shown.returncode == 0
         assert "takes changes" in shown.stdout

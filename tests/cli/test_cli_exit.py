@@ -1,13 +1,17 @@
 """How a command ends: what the network said, as a sentence for a person."""
 
+import ast
 import errno
 import json
+import os
 import shlex
 import socket
 import ssl
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import trio
@@ -16,6 +20,8 @@ from chatsrv.cli.errors import UNREACHABLE
 from chatsrv.cli.exit import ending_of
 from chatsrv.cli.output import Output
 from chatsrv.client import Unreachable
+
+NOBODY = "tcp://127.0.0.1:1"
 
 
 def wrong_version() -> ssl.SSLError:
@@ -102,14 +108,65 @@ def test_a_control_c_before_the_command_began_is_one() -> None:
     assert (done.returncode, done.stderr) == (130, "")
 
 
+def test_little_is_loaded_before_a_control_c_is_caught() -> None:
+    code = "import sys; before = set(sys.modules); import chatsrv.cli; print(sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert not {"typing", "re", "enum"} & set(ast.literal_eval(done.stdout))
+
+
 def test_one_command_loads_no_other() -> None:
     code = (
-        "import sys; from chatsrv.cli.root import build_app, named_command;"
-        "build_app(named_command(['--profile', 'x', 'whoami']));"
+        "import sys; from chatsrv.cli.root import build_app; build_app().commands['whoami'];"
         "print(sorted(m for m in sys.modules if m.startswith('chatsrv.cli.commands.')), 'rich' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout == "['chatsrv.cli.commands.accounts'] False\n"
+
+
+HEAVY = (
+    "aiosqlite", "anyio", "asyncio", "chatsrv_storage", "email", "h11", "httpx", "importlib.metadata", "PIL", "pydantic",
+    "rich", "structlog", "textual", "trio_websocket", "typer", "zipfile",
+)  # fmt: skip
+"""What costs more than all of a command's own modules, and has no part in asking a server over tcp://."""
+
+
+@pytest.fixture(scope="module")
+def profile_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The configuration of somebody who is logged in at a server that is not there."""
+    home = tmp_path_factory.mktemp("home")
+    path = home / ".config" / "chatsrv" / "profiles" / "default" / f"{quote(NOBODY, safe='')}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"name": "ann", "user_id": "1", "token": "00" * 32}))
+    return home
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["whoami", "send G hello", "history G", "group list", "unread", "read G", "reply G 1 x", "who G", "media list G",
+     "redpack open 1", "wallet balance", "devices", "tail G", "user disable x"],
+)  # fmt: skip
+def test_a_command_that_goes_online_loads_nothing_heavy(words: str, profile_folder: Path) -> None:
+    code = (
+        "import sys; from chatsrv.cli import main\n"
+        "try: main()\n"
+        f"finally: print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    environment = {**os.environ, "HOME": str(profile_folder), "CHATSRV_SERVER": NOBODY}
+    environment.pop("XDG_CONFIG_HOME", None)
+    command = [sys.executable, "-c", code, *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr == f"chatsrv: {NOBODY} cannot be reached: Connection refused\n[]\n"
+
+
+def test_the_collector_rests_in_a_process_of_the_command_alone() -> None:
+    code = "import gc; from chatsrv.cli import main\ntry: main({0})\nfinally: print(gc.get_threshold()[0])"
+    asked = [sys.executable, "-c", "import gc; print(gc.get_threshold()[0])"]  # here another test may have changed it
+    usual = subprocess.run(asked, capture_output=True, text=True, timeout=120).stdout
+    for arguments, expected in (("", "100000\n"), ("['--version']", usual)):
+        command = [sys.executable, "-c", code.format(arguments), "--version"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.stdout.endswith(expected)
 
 
 def test_tables_cut_names_and_never_ids(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from support.cli_kit import Shell, serving_here
 
+from chatsrv.cli.declare import DeclaredCommand, walk
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.lookup import choose_group
 from chatsrv.cli.online import CommandContext, Common
@@ -47,20 +47,22 @@ def last_said(shell: Shell, group_id: str) -> str:
     return str(shell.call("history", group_id, "--limit", "1", "--json").record.get("text", ""))
 
 
-def commands(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
-    if hasattr(command, "commands"):
-        for name, inner in command.commands.items():
-            yield from commands(inner, *path, name)
-    else:
-        yield " ".join(path), command
+def commands() -> Iterator[tuple[str, DeclaredCommand]]:
+    for words, command in walk(build_app()):
+        command.prepare()
+        yield " ".join(words), command
 
 
 def takes_a_group(command: Any) -> list[Any]:
     """The parameters that name a group, whatever they are called in the help."""
-    return [one for one in command.params if one.metavar in ("G", "TO") or "roup: its name" in (one.help or "")]
+    return [
+        one
+        for one in command.params
+        if (one.metavar or "").strip("[].") in ("G", "TO") or "roup: its name" in (one.help or "")
+    ]
 
 
-ALL = {name: one for name, one in commands(typer.main.get_command(build_app())) if takes_a_group(one)}
+ALL = {name: one for name, one in commands() if takes_a_group(one)}
 
 
 def test_the_walk_meets_what_sends_and_what_pays() -> None:
@@ -84,7 +86,9 @@ def test_no_command_takes_a_name_that_could_mean_two_groups(
             if one.param_type_name != "argument" or (one is not asked and not one.required):
                 continue
             another_group = one is not asked and one in takes_a_group(ALL[name])
-            arguments.append("Weekend" if one is asked else ambiguous[0] if another_group else VALUES[one.metavar])
+            arguments.append(
+                "Weekend" if one is asked else ambiguous[0] if another_group else VALUES[one.metavar or ""]
+            )
         done = ann.call(*arguments, *MORE.get(name, []), code=1)
         assert all(group_id in done.err for group_id in ambiguous), done
 

@@ -106,3 +106,27 @@ def test_f2f_leaves_at_control_c(shell: Shell) -> None:
         stop(waiting)
     lines = shell.as_user("bob").call("f2f", "9999", "--enter", "--json").records
     assert [one["name"] for one in lines[0]["people"]] == ["bob"]
+
+
+def test_reports_reach_an_operator_who_closes_them(shell: Shell) -> None:
+    boss = shell.register("boss")
+    shell.call("operator", "add", "boss", "--data", str(shell.home / "data"))
+    bob = shell.as_user("bob")
+    group = shell.call("group", "create", "Heath", "bob", "--json").record["group_id"]
+    seq = bob.call("send", group, "you\nfool", "--json").record["seq"]
+    assert boss.call("operator", "reports").err == "no report is open\n"
+    assert shell.call("report", group, str(seq), "rude").out == f"#{seq} in 'Heath' is reported\n"
+    assert shell.call("report-person", "bob", "always rude").out == "bob is reported\n"
+    bob.call("recall", group, str(seq))
+    assert json.loads(bob.call("operator", "reports", "--json", code=1).err)["error"] == "operator_only"
+    person, message = boss.call("operator", "reports", "--json").records
+    assert (person["number"], person["by"], person["name"], person["group_id"]) == (2, "ann", "bob", None)
+    assert (message["of"], message["group"], message["text"], message["reason"]) == (seq, "Heath", "you\nfool", "rude")
+    assert (
+        f"ann reports bob #{seq} in 'Heath' ({group}): rude\n    said: you fool" in boss.call("operator", "reports").out
+    )
+    assert boss.call("operator", "close-report", "1", "warned").out == "the report 1 is closed\n"
+    assert [one["number"] for one in boss.call("operator", "reports", "--json").records] == [2]
+    assert " by boss: warned\n" in boss.call("operator", "reports", "--closed").out
+    unknown = boss.call("operator", "close-report", "9", "--json", code=1)
+    assert json.loads(unknown.err)["error"] == "report_unknown"

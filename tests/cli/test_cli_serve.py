@@ -170,4 +170,5 @@ def test_help_is_quick() -> None:
     ).stderr
     modules = {line.rpartition("|")[2].strip() for line in loaded.splitlines() if line.startswith("import time:")}
     assert "chatsrv.cli.root" in modules
-    assert not modules & {"rich", "trio", "textual", "attrs", "msgpack", "aiosqlite", "asyncio", "chatsrv.config"}
+    # attrs (5 ms) is there: options of `group rules` are the fields of the rules' class.
+    assert not modules & {"rich", "trio", "textual", "msgpack", "aiosqlite", "asyncio", "chatsrv.config"}

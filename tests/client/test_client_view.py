@@ -126,14 +126,16 @@ def test_all_devices_converge(operations, order, size):
         assert (
             view.pins()
             == world.live.pins()
-            == [row[0] for row in reactions_pins.pins(storage.conn, bo.user_id, world.group_id)]
+            == [row.of for row in reactions_pins.pins(storage.conn, bo.user_id, world.group_id)]
         )
         assert view.unread == world.live.unread == naive_unread(world)
         assert (view.seq, view.read_seq) == (listed.seq, listed.read_seq)
     for shown in late.messages():
         if not shown.recalled:
             rows = reactions_pins.reactions(storage.conn, bo.user_id, world.group_id, shown.seq, 0, 100)
-            assert {(row[1], row[3]) for row in rows} == {(one, emoji) for emoji, ids in shown.reactions for one in ids}
+            assert {(row.user_id, row.emoji) for row in rows} == {
+                (one, emoji) for emoji, ids in shown.reactions for one in ids
+            }
     check_search_and_traces(world, late)
     assert list(history.check(storage.conn)) == []
 

@@ -4,12 +4,15 @@ import attrs
 import pytest
 import trio
 from support.cluster_kit import Trouble, open_nodes
+from support.push_kit import Device
 from support.server_kit import Client, client_id, enter, said
 
 from chatsrv.cluster.errands import Errand
 from chatsrv.commands.errands import errand_runner
 from chatsrv.testing import QUICK
 from chatsrv_protocol import encode, limits
+from chatsrv_protocol.common import Lagging
+from chatsrv_protocol.conversation import Search
 from chatsrv_protocol.face_to_face import EnterCode, EnterGroup, LobbyClosed
 from chatsrv_protocol.groups import RemoveMember
 from chatsrv_protocol.messages import Send
@@ -55,6 +58,22 @@ async def test_without_the_bus_all_of_it_comes_from_the_database(autojump_clock,
             assert said(await client.settle()) == texts
 
 
+async def test_what_is_missing_before_a_commit_of_the_node_is_read_soon(autojump_clock):
+    async with open_nodes() as nodes:
+        ann, bob = await one_each(nodes, "ann", "bob")
+        group = await ann.make_group("home", bob)
+        await trio.sleep(0.2)
+        await bob.settle()
+        nodes.trouble.gone = True
+        for number in range(3):
+            began = trio.current_time()
+            await ann.say(group, f"lost {number}")
+            await bob.say(group, f"own {number}")
+            await trio.sleep(0.03)
+            assert said(await bob.settle()) == [f"lost {number}", f"own {number}"]
+            assert trio.current_time() - began < 0.05
+
+
 async def test_who_is_removed_on_another_node_hears_nothing_more(autojump_clock):
     async with open_nodes() as nodes:
         ann, bob, cat = await one_each(nodes, "ann", "bob", "cat")
@@ -65,7 +84,9 @@ async def test_who_is_removed_on_another_node_hears_nothing_more(autojump_clock)
         await ann.ask(RemoveMember(client_id(), group, bob.user_id))
         await ann.say(group, "not for bob")
         await trio.sleep(5)
-        assert said(await bob.settle()) == []
+        events = await bob.settle()
+        assert said(events) == []
+        assert [type(event) for event in events] == [Lagging], "he asks for his groups"
         assert said(await cat.settle()) == ["not for bob"]
 
 
@@ -95,6 +116,17 @@ async def test_a_node_that_dies_takes_nothing_with_it(autojump_clock):
         back = await Client(await nodes[1].dial()).resume(token_of(ann))
         await back.say(group, "back")
         assert said(await bob.settle()) == ["back"]
+
+
+async def test_what_a_dead_node_had_not_indexed_is_found(autojump_clock):
+    async with open_nodes() as nodes:
+        ann, bob = await one_each(nodes, "ann", "bob")
+        group = await ann.make_group("home", bob)
+        await trio.sleep(3)
+        await ann.say(group, "a needle")
+        nodes.kill(0)
+        await trio.sleep(10)
+        assert (await bob.ask(Search("needle"))).last
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -169,3 +201,21 @@ async def test_a_node_runs_nothing_for_another_but_what_is_about_codes(autojump_
         with pytest.raises(Refusal, match="face-to-face"):
             await run(Errand(ann.user_id, "ann", 1, "127.0.0.1", body))
         assert said(await bob.settle()) == []
+
+
+async def test_one_node_alone_notifies_a_device_that_is_not_connected_to_any(autojump_clock):
+    async with open_nodes(config=PATIENT) as nodes:
+        ann, bob, cat = await one_each(nodes, "ann", "bob", "cat")
+        group = await bob.make_group("home", ann, cat)
+        for client, device in ((ann, Device(1)), (cat, Device(2))):
+            await client.ask(device.subscription())
+        await cat.settle()
+        await ann.stream.aclose()
+        await trio.sleep(120)
+        await bob.say(group, "by one node")
+        await cat.say(group, "by another, at once")
+        await trio.sleep(10)
+        posts = nodes.pushes.posts
+        assert [(endpoint.url, Device(1).told(body)["count"]) for endpoint, _, body in posts] == [
+            (Device(1).endpoint, 2)
+        ]

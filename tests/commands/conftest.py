@@ -1,22 +1,18 @@
 """Every command is tried on SQLite, and a third of the tests on PostgreSQL too: which, the test's name decides.
 
-With CHATSRV_ALL_DATABASES in the environment all of them run on both (`make soak` does that).
+With CHATSRV_ALL_DATABASES in the environment all of them run on both (`make soak` does that), and those that are marked
+`both_databases` always.
 """
 
-import os
-import zlib
-
 import pytest
-from support.postgres_kit import open_fresh_postgres, require_postgres
+from support.postgres_kit import databases_of, open_fresh_postgres, require_postgres
 
 from chatsrv import testing
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    name = f"{metafunc.function.__module__}.{metafunc.function.__name__}"
-    both = bool(os.environ.get("CHATSRV_ALL_DATABASES")) or zlib.crc32(name.encode()) % 3 == 0
     if "database" in metafunc.fixturenames:
-        metafunc.parametrize("database", ["sqlite", "postgres"] if both else ["sqlite"], indirect=True)
+        metafunc.parametrize("database", databases_of(metafunc), indirect=True)
 
 
 @pytest.fixture(autouse=True)

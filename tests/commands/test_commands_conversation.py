@@ -388,6 +388,20 @@ async def test_what_was_not_indexed_is_indexed_after_a_restart(autojump_clock, t
         assert (await found(ann, "behind"))[0] == ["left behind"]
 
 
+@pytest.mark.both_databases
+async def test_searches_are_metered(autojump_clock):
+    config = attrs.evolve(QUICK, searches_per_second=0.1, search_burst=3)
+    async with open_test_server(config) as server:
+        ann, bob = await enter(server, "ann", "bob")
+        for _ in range(3):
+            await ann.ask(wire.Search("word", 0, 0, 10))
+        assert await ann.refused(wire.Search("word", 0, 0, 10)) == "rate_limited"
+        await bob.ask(wire.Search("word", 0, 0, 10))
+        await trio.sleep(11)
+        await ann.ask(wire.Search("word", 0, 0, 10))
+
+
+@pytest.mark.both_databases
 async def test_a_user_searches_once_at_a_time(autojump_clock):
     async with open_test_server() as server:
         (ann,) = await enter(server, "ann")

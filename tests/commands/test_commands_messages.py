@@ -136,7 +136,7 @@ async def test_a_result_of_before_the_upgrade_is_found(autojump_clock: object) -
         older = older_payload_hash(send)
         await server.server.services.storage.write(
             lambda conn: conn.execute(
-                "update idempotency set payload_hash = ? where client_id = ?", (older, send.client_id)
+                "update idempotency set payload_hash = ? where client_id = ? returning 1", (older, send.client_id)
             ).fetchall()
         )
         assert await ann.ask(send) == first

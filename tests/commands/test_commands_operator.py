@@ -12,9 +12,22 @@ from support.server_kit import PASSWORD, client_id, connect, enter
 from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv_protocol import ErrorCode
 from chatsrv_protocol.common import Ping
-from chatsrv_protocol.operator import AppointOwner, Backup, DissolveAnyGroup, EnableUser, ListAllGroups, ResetPassword
+from chatsrv_protocol.operator import (
+    ACCOUNTS_PAGE,
+    AUDIT_PAGE,
+    AppointOwner,
+    Backup,
+    DissolveAnyGroup,
+    EnableUser,
+    ListAccounts,
+    ListAllGroups,
+    ListAudit,
+    ResetPassword,
+    ShowFigures,
+)
 from chatsrv_protocol.redpack import GrantMoney
 from chatsrv_protocol.registry import REFUSALS
+from chatsrv_protocol.reports import CloseReport, ListReports, ReportPerson
 from chatsrv_protocol.session import Login, Resume, SessionOver
 from chatsrv_storage.accounts import accounts, audit_log
 from chatsrv_storage.engine.check import check_folder
@@ -43,8 +56,13 @@ async def audited(server: TestServer) -> list[tuple[Any, ...]]:
         EnableUser("ann", False),
         ResetPassword("ann", "a new password"),
         ListAllGroups(),
+        ListAccounts("bo"),
+        ListAudit(),
+        ShowFigures(),
         AppointOwner(1, 1),
         DissolveAnyGroup(1),
+        ListReports(),
+        CloseReport(1),
     ],
 )
 async def test_nobody_else_may(command: Any, autojump_clock: object) -> None:
@@ -63,8 +81,14 @@ async def test_every_command_for_operators_alone_is_audited(tmp_path: Path, auto
         ann, bob = await enter(server, "ann", "bob")
         await promote(server, "ann")
         home = await ann.make_group("home", bob)
+        await bob.ask(ReportPerson(ann.user_id, "rude"))
         commands = {
             "group_list": ListAllGroups(),
+            "user_list": ListAccounts("bo"),
+            "audit_list": ListAudit(),
+            "figures": ShowFigures(),
+            "report_list": ListReports(),
+            "report_close": CloseReport(1),
             "group_owner": AppointOwner(home, bob.user_id),
             "group_dissolve": DissolveAnyGroup(home),
             "backup": Backup("backup.sqlite3"),
@@ -223,3 +247,52 @@ async def test_the_audit_log_cannot_be_changed_unseen(tmp_path: Path, autojump_c
     connection.execute("delete from audit where id = 2")
     assert any("row 2 is missing" in problem for problem in audit_log.check(connection))
     connection.close()
+
+
+async def test_accounts_are_found_by_a_part_of_their_names_page_by_page(autojump_clock: object) -> None:
+    async with open_test_server() as server:
+        (ann,) = await enter(server, "ann")
+        await promote(server, "ann")
+        storage = server.server.services.storage
+        for number in range(ACCOUNTS_PAGE + 20):
+            user_id, name = 10_000 + number, f"Guest{chr(97 + number % 26)}{number}x"
+            await storage.write(lambda conn, i=user_id, n=name: accounts.register(conn, i, n, "!", 1, vouched=True))
+        first = await ann.ask(ListAccounts("gUEST"))
+        assert (len(first.accounts), first.more) == (ACCOUNTS_PAGE, True)
+        second = await ann.ask(ListAccounts("guest", first.accounts[-1].person.user_id))
+        assert (len(second.accounts), second.more) == (20, False)
+        (me,) = (await ann.ask(ListAccounts("ann"))).accounts
+        assert (me.person.name, me.operator, me.disabled, me.sessions, me.groups) == ("ann", True, False, 1, 0)
+        assert (await ann.ask(ListAccounts("%"))).accounts == ()
+
+
+async def test_the_audit_log_is_shown_from_its_end(autojump_clock: object) -> None:
+    async with open_test_server() as server:
+        (ann,) = await enter(server, "ann")
+        await promote(server, "ann")
+        for _ in range(AUDIT_PAGE + 3):
+            await ann.ask(ListAllGroups())
+        page = await ann.ask(ListAudit())
+        assert (len(page.entries), page.more) == (AUDIT_PAGE, True)
+        assert (page.entries[0].actor, page.entries[0].action) == ("ann", "audit_list")
+        rest = await ann.ask(ListAudit(page.entries[-1].number))
+        assert [entry.number for entry in (*page.entries[1:], *rest.entries)] == list(range(AUDIT_PAGE + 4, 0, -1))
+        assert not rest.more
+        assert (rest.entries[-1].actor, rest.entries[-1].action, rest.entries[-1].subject) == (
+            "root",
+            "operator_add",
+            "ann",
+        )
+
+
+async def test_figures_count_what_there_is(autojump_clock: object) -> None:
+    async with open_test_server() as server:
+        ann, bob = await enter(server, "ann", "bob")
+        await promote(server, "ann")
+        home = await ann.make_group("home", bob)
+        await bob.say(home, "one")
+        told = await ann.ask(ShowFigures())
+        assert (told.accounts, told.disabled, told.groups, told.messages) == (2, 0, 1, 1)
+        assert (told.users_online, told.connections, told.nodes, told.full, told.deaf) == (2, 2, 1, False, False)
+        assert told.commands >= 2
+        assert told.database_bytes > 0

@@ -7,7 +7,7 @@ import pytest
 from chatsrv.clock import Clock
 from chatsrv.commands import registry
 from chatsrv.commands.context import Deferred, Request
-from chatsrv.commands.registry import HANDLERS, WrongHandler, handles, require_complete
+from chatsrv.commands.registry import HANDLERS, RegisteredHandler, WrongHandler, handles, require_complete
 from chatsrv.commands.table import MODULES
 from chatsrv.config import Config
 from chatsrv_protocol.common import Done, Ping, Pong
@@ -89,7 +89,7 @@ def test_two_handlers_of_one_command_are_refused() -> None:
 
 def test_a_deferred_reply_counts_as_the_reply() -> None:
     handles(sends)
-    assert {Send: sends} == registry.HANDLERS
+    assert {Send: RegisteredHandler(sends)} == registry.HANDLERS
 
 
 async def test_a_handler_is_given_the_services_that_it_names() -> None:
@@ -104,7 +104,7 @@ async def test_a_handler_is_given_the_services_that_it_names() -> None:
         services = Only()
 
     handles(tells_the_time)
-    assert await registry.HANDLERS[Ping](Asked(), Ping()) == Pong(77)  # type: ignore[arg-type]
+    assert await registry.HANDLERS[Ping].bind(Asked.services)(Asked(), Ping()) == Pong(77)  # type: ignore[arg-type]
 
 
 def test_a_command_without_a_handler_is_found() -> None:
@@ -116,4 +116,4 @@ def test_a_command_without_a_handler_is_found() -> None:
 def test_each_module_of_the_table_has_handlers() -> None:
     """HANDLERS as it was imported: the fixture replaces it in its module only."""
     assert set(HANDLERS) == set(REPLY_TO)
-    assert {getattr(handler, "__module__", "") for handler in HANDLERS.values()} == {each.__name__ for each in MODULES}
+    assert {handler.function.__module__ for handler in HANDLERS.values()} == {each.__name__ for each in MODULES}

@@ -3,13 +3,18 @@
 import attrs
 import pytest
 import trio
+from storage.test_storage_search import CountingConnection
 from support.server_kit import Client, client_id, connect, enter
 
-from chatsrv.testing import QUICK, open_test_server
+from chatsrv.commands.sync import SHORT_CATCH_UP_EVENTS, SHORT_LIST_GROUPS
+from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv_protocol import limits
 from chatsrv_protocol.groups import LeaveGroup, RemoveMember, ShowGroup
 from chatsrv_protocol.messages import Send, SendExtra
 from chatsrv_protocol.sync import CatchUp, History, ListGroups, MarkRead, Page, Range, ReadMoved
+from chatsrv_storage.engine.fair_queue import SERVER, Caller
+from chatsrv_storage.engine.jobs import Job, SqlConnection
+from chatsrv_storage.interface import Storage
 
 FREE = attrs.evolve(QUICK, changes_per_second=0)
 
@@ -128,6 +133,83 @@ async def test_a_group_one_has_ahead_of_the_head_or_from_before_one_came(autojum
             reply = await bob.answer(request_id)
             assert [event.seq for event in bob.streamed.pop(request_id, [])] == seqs
             assert [(each.last, each.seq) for each in reply.groups] == [(3, 3)]
+
+
+class LookUps:
+    """Notes for whom the storage looked something up in the event loop's thread, and with how many statements."""
+
+    def __init__(self, server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.callers: list[Caller] = []
+        self.statements = 0
+        kind = type(server.server.services.storage)
+        look_up = kind.look_up
+
+        async def noted(storage: Storage, query: Job[object], caller: Caller = SERVER) -> object:
+            self.callers.append(caller)
+
+            def counted(conn: SqlConnection) -> object:
+                counting = CountingConnection(conn)
+                found = query(counting)
+                self.statements = counting.statements
+                return found
+
+            return await look_up(storage, counted, caller)
+
+        monkeypatch.setattr(kind, "look_up", noted)
+
+
+@pytest.mark.parametrize(
+    ("said", "after", "strangers", "is_short"),
+    [
+        (SHORT_CATCH_UP_EVENTS - 1, 0, SHORT_LIST_GROUPS - 2, True),
+        (SHORT_CATCH_UP_EVENTS, 0, 0, False),
+        (SHORT_CATCH_UP_EVENTS, 1, 0, True),
+        (SHORT_CATCH_UP_EVENTS, 999, 0, True),
+        (0, 0, SHORT_LIST_GROUPS - 1, False),
+    ],
+)
+async def test_only_a_short_catch_up_is_read_in_the_event_loops_thread(
+    said: int,
+    after: int,
+    strangers: int,
+    is_short: bool,
+    autojump_clock: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_test_server(FREE) as server:
+        ann, bob = await enter(server, "ann", "bob")
+        group_id, other = await ann.make_group("home", bob), await ann.make_group("work", bob)
+        for n in range(said):
+            await ann.say(group_id, str(n))
+        ranges = [Range(group_id, after), Range(other, 1), *(Range(9_000 + n, 0) for n in range(strangers))]
+        noted = LookUps(server, monkeypatch)
+        request_id = await bob.start(CatchUp(tuple(ranges)))
+        reply = await bob.answer(request_id)
+        assert noted.callers == [bob.user_id] * is_short
+        assert [event.seq for event in bob.streamed.pop(request_id, [])] == list(range(after + 1, said + 2))
+        head = said + 1
+        assert [(each.last, each.seq) for each in reply.groups] == [(head, head), (1, 1)]
+
+
+async def test_the_dearest_short_catch_up_is_a_bounded_number_of_statements_by_key(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each event may answer a message, call everybody, and (not here: its medium) take a third look at another row."""
+    async with open_test_server(FREE) as server:
+        ann, bob = await enter(server, "ann", "bob")
+        groups = [await ann.make_group(f"g{n}", bob) for n in range(SHORT_LIST_GROUPS)]
+        have = dict.fromkeys(groups, 0)
+        for n in range(SHORT_CATCH_UP_EVENTS):
+            group_id = groups[n % len(groups)]
+            first = have[group_id] or (await ann.say(group_id, "first")).seq
+            have[group_id] = first
+            await ann.ask(Send(client_id(), group_id, "x", SendExtra(reply_to=first, mention_all=True)))
+        noted = LookUps(server, monkeypatch)
+        request_id = await bob.start(CatchUp(tuple(Range(group_id, after) for group_id, after in have.items())))
+        await bob.answer(request_id)
+        assert len(bob.streamed.pop(request_id)) == SHORT_CATCH_UP_EVENTS
+        assert noted.callers == [bob.user_id]
+        assert noted.statements == 1 + SHORT_LIST_GROUPS + 2 * SHORT_CATCH_UP_EVENTS
 
 
 async def test_the_list_of_groups_in_pages(autojump_clock: object) -> None:

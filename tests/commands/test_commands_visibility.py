@@ -22,7 +22,7 @@ from chatsrv_protocol.presence import Block
 from chatsrv_protocol.registry import is_event
 from chatsrv_protocol.sync import CatchUp, ListGroups, Range
 
-SECRET, LATER = "first-words", "other-words"
+SECRET, LATER, EMOJI = "first-words", "other-words", "👍"
 
 Act = Callable[[Client, Client, int, int], Awaitable[Any]]
 """What brings the event about: (author, newcomer, group, the hidden message's seq)."""
@@ -37,7 +37,7 @@ def _recall(ann: Client, _bo: Client, group_id: int, of: int) -> Awaitable[Any]:
 
 
 def _react(ann: Client, _bo: Client, group_id: int, of: int) -> Awaitable[Any]:
-    return ann.ask(wire.React(client_id(), group_id, of, "👍"))
+    return ann.ask(wire.React(client_id(), group_id, of, EMOJI))
 
 
 def _pin(ann: Client, _bo: Client, group_id: int, of: int) -> Awaitable[Any]:
@@ -106,13 +106,21 @@ async def test_an_event_says_nothing_of_a_message_that_is_not_visible(name: str,
         for event, other in zip(seen, blank, strict=True):
             assert type(event).__name__ == type(other).__name__ == name
             assert (event.seq, event.of) == (other.seq, other.of)
-            assert not any(words in encode(other) for words in (SECRET.encode(), LATER.encode()))
+            assert not any(words.encode() in encode(other) for words in (SECRET, LATER, EMOJI))
         assert seen[0] == seen[1] == seen[2]
         assert blank[0] == blank[1] == blank[2], "live and fetched agree"
         if name == "Edited":
             assert (seen[0].text, seen[0].mentions) == (LATER, (bo.user_id,))
             assert (blank[0].text, blank[0].mentions, blank[0].mention_all, blank[0].edited_at) == ("", (), False, 0)
             assert blank[0].edited_seq == blank[0].seq
+        if name == "Reacted":
+            assert (seen[0].emoji, blank[0].emoji) == (EMOJI, wire.HIDDEN_EMOJI)
+
+
+async def test_nobody_reacts_with_what_stands_for_a_hidden_reaction(autojump_clock: Any) -> None:
+    async with open_test_server() as server:
+        ann, _, _, group_id, of = await _table(server)
+        assert await ann.refused(wire.React(client_id(), group_id, of, wire.HIDDEN_EMOJI)) == "bad_field"
 
 
 async def test_no_answer_says_anything_of_a_message_that_is_not_visible(autojump_clock: Any) -> None:

@@ -23,7 +23,7 @@ async def test_who_is_blocked_reaches_the_other_in_no_way(autojump_clock):
         home = await bob.make_group(ann, mal)
         of_mal = await mal.make_group(bob)
         await ann.do(presence.Block(mal.user_id))
-        town.services.presence.set_blocks(ann.user_id, [mal.user_id])
+        town.services.visibility.set_blocks(ann.user_id, [mal.user_id])
         refused = {
             "send": messages.Send(client_id(), pair, "again"),
             "edit": conversation.Edit(client_id(), pair, his, "again"),

@@ -5,10 +5,10 @@ import pytest
 from support.governing_kit import Town, open_town
 from support.server_kit import client_id
 
+from chatsrv_domain.groups import FOREVER, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER
 from chatsrv_protocol import governing, groups, invitations, sync
 from chatsrv_protocol.groups import GroupRules
 from chatsrv_protocol.messages import Message, Send
-from chatsrv_storage.groups.models import FOREVER, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER
 
 
 def rules(group_id, **changes):

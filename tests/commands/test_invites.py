@@ -6,9 +6,9 @@ import trio
 from support.governing_kit import open_town
 from support.server_kit import client_id
 
+from chatsrv_domain.groups import FOREVER, ROLE_ADMIN
 from chatsrv_protocol import governing, groups, sync
 from chatsrv_protocol.limits import MAX_INVITES
-from chatsrv_storage.groups.models import FOREVER, ROLE_ADMIN
 
 
 def join(code, note=""):

@@ -39,7 +39,9 @@ from chatsrv_protocol import (
     messages,
     operator,
     presence,
+    push,
     redpack,
+    reports,
     session,
     sync,
 )
@@ -65,6 +67,7 @@ IN_A_PAIR: dict[type[Any], Answers] = {
     **dict.fromkeys((redpack.GrabPacket, redpack.OpenPacket), READS),  # the money is theirs already
     **dict.fromkeys((conversation.SetQuiet, conversation.Delivered, conversation.ListReceipts), READS),
     **dict.fromkeys((conversation.ListReactions, conversation.ListPins, conversation.Search), READS),
+    reports.ReportMessage: READS,  # a block keeps nobody from telling the operators
     **dict.fromkeys((media.ListMedia, presence.WhoIsHere, presence.Typing), READS),
     **dict.fromkeys((groups.RenameGroup, groups.AddMembers, groups.RemoveMember, groups.LeaveGroup), GOVERNS),
     **dict.fromkeys((governing.SetRules, governing.SetRole, governing.HandOver, governing.DissolveGroup), GOVERNS),
@@ -112,6 +115,7 @@ PERSONAL: dict[type[Any], Personal] = {
     session.FindPeople: Personal(lambda _: session.FindPeople(("vera",))),
     presence.GetProfiles: Personal(lambda world: presence.GetProfiles(_vera(world))),
     presence.WatchPresence: Personal(lambda world: presence.WatchPresence(_vera(world))),
+    reports.ReportPerson: Personal(lambda world: reports.ReportPerson(world.id_of("vera"), "rude")),
     presence.Block: Personal(lambda world: presence.Block(world.id_of("vera"))),
     groups.MakeGroup: Personal(lambda world: groups.MakeGroup(client_id(), "new", _vera(world)), blocked=BLOCKED),
     governing.OpenDirect: Personal(lambda world: governing.OpenDirect(world.id_of("vera")), blocked=BLOCKED),
@@ -133,10 +137,13 @@ OF_ONESELF: dict[type[Any], str] = {
     **dict.fromkeys((sync.ListGroups, invitations.ListInvitations, invitations.ListAddedGroups), "one's own groups"),
     **dict.fromkeys((redpack.ShowBalance, redpack.ShowStatement, redpack.Withdraw), "one's own money"),
     **dict.fromkeys((presence.SetProfile, presence.ListBlocked, media.ShowMediaUsage), "what is one's own"),
+    **dict.fromkeys((push.ShowPush, push.SubscribePush, push.UnsubscribePush), "one's own device; test_push.py"),
     **dict.fromkeys((face_to_face.EnterCode, face_to_face.ShowLobby, face_to_face.LeaveLobby), "who stands here"),
     face_to_face.EnterGroup: "who stands here; who left or was removed: test_face_to_face.py",
     **dict.fromkeys((redpack.GrantMoney, operator.Backup, operator.EnableUser), "operators alone"),
     **dict.fromkeys((operator.ListAllGroups, operator.ResetPassword), "operators alone"),
+    **dict.fromkeys((operator.ListAccounts, operator.ListAudit, operator.ShowFigures), "operators alone"),
+    **dict.fromkeys((reports.ListReports, reports.CloseReport), "operators alone"),
 }
 
 
@@ -301,6 +308,6 @@ async def test_a_disabled_account_is_answered_nothing(autojump_clock: object) ->
 
 
 _MODULES = (
-    common, conversation, face_to_face, governing, groups, invitations, media, messages, operator, presence, redpack,
+    common, conversation, face_to_face, governing, groups, invitations, media, messages, operator, presence, push, redpack, reports,
     session, sync,
 )  # fmt: skip

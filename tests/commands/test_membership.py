@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from support.money_kit import make_people
 
+from chatsrv_domain.groups import FOREVER
 from chatsrv_storage.engine.migrate import load_migrations, migrate
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.groups import governing, invites, lifecycle
-from chatsrv_storage.groups.models import FOREVER, Actor, MemberJoined, MemberLeft
+from chatsrv_storage.groups.models import Actor, MemberJoined, MemberLeft
 from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction
 from chatsrv_storage.messages import history
 from chatsrv_storage.replies import StoredInvite

@@ -3,9 +3,9 @@
 import attrs
 import pytest
 
+from chatsrv_domain.groups import DIRECT, FOREVER, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, Rules
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.group_state import GroupState, MemberState
-from chatsrv_storage.groups.models import DIRECT, FOREVER, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, Rules
 from chatsrv_storage.groups.permissions import Operation, Permission, allow, table
 
 GROUP = GroupState("home")

@@ -22,6 +22,7 @@ from support.governing_kit import Person, Town, open_town
 from support.server_kit import client_id
 
 from chatsrv.commands.table import HANDLERS
+from chatsrv_domain.groups import FOREVER, ROLE_ADMIN
 from chatsrv_protocol import (
     REPLY_TO,
     common,
@@ -34,7 +35,9 @@ from chatsrv_protocol import (
     messages,
     operator,
     presence,
+    push,
     redpack,
+    reports,
     session,
     sync,
 )
@@ -44,7 +47,7 @@ from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import governing as rule
 from chatsrv_storage.groups import invites
 from chatsrv_storage.groups.lifecycle import LEAVE, add, make, remove
-from chatsrv_storage.groups.models import FOREVER, ROLE_ADMIN, Actor
+from chatsrv_storage.groups.models import Actor
 from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction, Post, Script
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.interface import SqlConnection
@@ -188,6 +191,8 @@ ROWS = (
     Row(invitations.IgnoreInvitation, **dict.fromkeys(("member", "admin", "owner", "gone"), "invite_unknown")),
     Row(operator.AppointOwner, **OPERATORS),
     Row(operator.DissolveAnyGroup, **OPERATORS),
+    # To the operators.
+    Row(reports.ReportMessage, lambda world: {"of": world.hers, "reason": "rude"}),
     # Presence.
     Row(presence.WhoIsHere),
     Row(presence.Typing),
@@ -241,13 +246,22 @@ ELSEWHERE: dict[type[Any], str] = {
     media.DeleteMedium: "test_commands_media.py::test_a_deleted_upload_is_gone_for_everybody_and_its_messages_stay",
     operator.Backup: "test_commands_operator.py::test_nobody_else_may",
     operator.EnableUser: "test_commands_operator.py::test_nobody_else_may",
+    operator.ListAccounts: "test_commands_operator.py::test_nobody_else_may",
     operator.ListAllGroups: "test_commands_operator.py::test_nobody_else_may",
+    operator.ListAudit: "test_commands_operator.py::test_nobody_else_may",
     operator.ResetPassword: "test_commands_operator.py::test_nobody_else_may",
+    operator.ShowFigures: "test_commands_operator.py::test_nobody_else_may",
     presence.SetProfile: "test_profiles.py::test_a_profile_changes_by_parts_and_reaches_my_devices",
-    presence.GetProfiles: "test_bus_presence.py::test_strangers_and_who_hides_look_like_nobody",
+    presence.GetProfiles: "test_presence_watches.py::test_strangers_and_who_hides_look_like_nobody",
     presence.Block: "test_profiles.py::test_who_is_blocked_neither_opens_nor_writes",
     presence.ListBlocked: "test_profiles.py::test_the_block_list_is_bounded",
-    presence.WatchPresence: "test_bus_presence.py::test_strangers_and_who_hides_look_like_nobody",
+    presence.WatchPresence: "test_presence_watches.py::test_strangers_and_who_hides_look_like_nobody",
+    reports.ReportPerson: "test_reports.py::test_what_is_refused",
+    reports.ListReports: "test_commands_operator.py::test_nobody_else_may",
+    reports.CloseReport: "test_commands_operator.py::test_nobody_else_may",
+    push.ShowPush: "test_push.py::test_the_state_of_a_session_and_one_endpoint_a_session",
+    push.SubscribePush: "test_push.py::test_the_state_of_a_session_and_one_endpoint_a_session",
+    push.UnsubscribePush: "test_push.py::test_the_state_of_a_session_and_one_endpoint_a_session",
 }
 """What names no group: about oneself, about people, by a code or an id; and the test of who may, or sees what."""
 

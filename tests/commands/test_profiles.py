@@ -2,11 +2,12 @@
 
 import attrs
 import pytest
+import trio
 from support.server_kit import Client, client_id, connect, enter
 
 from chatsrv.testing import QUICK, open_test_server
 from chatsrv_protocol.conversation import React
-from chatsrv_protocol.governing import OpenDirect
+from chatsrv_protocol.governing import OpenDirect, SetNickname
 from chatsrv_protocol.groups import Added, GroupRenamed, RenameGroup
 from chatsrv_protocol.messages import Message, Send
 from chatsrv_protocol.presence import (
@@ -48,6 +49,26 @@ async def test_a_profile_changes_by_parts_and_reaches_my_devices(autojump_clock)
         )
         assert (await ann.ask(SetProfile("", hidden=False))) == MyProfile(Profile(ann.user_id, "ann", "", 0), False)
         assert await ann.refused(SetProfile(avatar=12345)) == "media_unknown"
+
+
+async def test_a_nickname_is_no_way_to_speak(autojump_clock):
+    """In the profile as in a group: once a minute; to have none is possible at any time, and leads to no other sooner."""
+    async with open_test_server(PATIENT) as server:
+        ann, bob = await enter(server, "ann", "bob")
+        group_id = await ann.make_group("home", bob)
+        for change in (
+            lambda name: SetProfile(nickname=name),
+            lambda name: SetNickname(client_id(), group_id, name),
+        ):
+            await bob.ask(change("BUY"))
+            for name in ("CHEAP", "AT"):
+                assert await bob.refused(change(name)) == "slow_mode"
+        await bob.ask(SetProfile(nickname="BUY", hidden=True))  # it is not another one
+        await bob.ask(SetProfile(nickname=""))
+        assert await bob.refused(SetProfile(nickname="CHEAP", hidden=False)) == "slow_mode"
+        assert (await bob.ask(SetProfile())).hidden, "all or nothing"
+        await trio.sleep(61)
+        await bob.ask(SetProfile(nickname="CHEAP"))
 
 
 async def test_who_is_blocked_neither_opens_nor_writes(autojump_clock):

@@ -40,7 +40,7 @@ def test_the_table_is_what_the_extras_bring() -> None:
             assert {_normal(name) for name in distributions[package]} & brought, package
     everything = {name for extra in PARTS for name in names_in(PROJECT["optional-dependencies"][extra])}
     listed = {_normal(name) for package in EXTRA_OF for name in distributions[package]}
-    assert everything - listed - base == {"h11", "outcome", "wsproto"}  # the base needs these in turn
+    assert everything - listed - base == {"h11", "httpcore", "outcome", "wsproto"}  # the base needs these in turn
 
 
 def test_a_bound_from_above_has_a_reason() -> None:

@@ -1,8 +1,10 @@
-"""The one task that orders a group's commands: batches, bounds, bugs, and who hears what of a batch."""
+"""The channel that orders a group's commands: batches, bounds, bugs, and who hears what of a batch."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import attrs
+import outcome
 import pytest
 import trio
 import trio.testing
@@ -237,15 +239,16 @@ async def test_a_batch_has_at_most_500_commands_and_its_bytes(autojump_clock: ob
         (ann,) = await enter(server, "ann")
         group_id = await ann.make_group()
         sizes: list[int] = []
-        real = server.server.services.storage.write
+        real = server.server.services.storage.write_soon
 
-        async def write(job: object) -> object:
-            outcomes = await real(job)  # type: ignore[arg-type]
-            if isinstance(outcomes, list):
-                sizes.append(len(outcomes))
-            return outcomes
+        def write_soon(job: Any, done: Callable[[Any], None]) -> Callable[[], bool] | None:
+            def counted(result: Any) -> None:
+                sizes.append(len(result.value))
+                done(result)
 
-        server.server.services.storage.write = write
+            return real(job, counted)
+
+        server.server.services.storage.write_soon = write_soon
         channels, count = server.server.services.channels, limits.MAX_BATCH_COMMANDS + 100
         outcomes: list[Outcome] = []
         for size in (10, limits.MAX_TEXT_BYTES * 3):
@@ -318,6 +321,9 @@ class FailingStorage:
         self.later = later
         self.writes = 0
 
+    def write_soon(self, job: bulk_post.GroupJob, done: object) -> None:
+        """No place."""
+
     async def write(self, job: bulk_post.GroupJob) -> list[Outcome]:
         await trio.lowlevel.checkpoint()
         self.writes += 1
@@ -354,6 +360,134 @@ async def test_a_retry_that_never_began_answers_its_own_command(
         (1, code),
         (2, code),
     ]
+
+
+@attrs.define
+class HeldStorage:
+    """Storage whose jobs wait until the test runs them; without `room` its line is full."""
+
+    room: bool = True
+    waiting: list[tuple[bulk_post.GroupJob, Callable[[outcome.Outcome[list[Outcome]]], None]]] = attrs.field(
+        factory=list
+    )
+    taken: bool = False
+    withdrawn: int = 0
+
+    def write_soon(
+        self, job: bulk_post.GroupJob, done: Callable[[outcome.Outcome[list[Outcome]]], None]
+    ) -> Callable[[], bool] | None:
+        if not self.room:
+            return None
+        self.waiting.append((job, done))
+        return self.withdraw
+
+    def withdraw(self) -> bool:
+        self.withdrawn += not self.taken
+        return not self.taken
+
+    async def write(self, job: bulk_post.GroupJob) -> list[Outcome]:
+        await trio.lowlevel.checkpoint()
+        job.on_batch_start()
+        return [accepted() for _ in job.commands]
+
+    def start(self) -> None:
+        """The transaction of the last job begins: it cannot be withdrawn any more."""
+        self.taken = True
+        self.waiting[-1][0].on_batch_start()
+
+    def finish(self) -> None:
+        job, done = self.waiting[-1]
+        self.taken = False
+        done(outcome.Value([accepted() for _ in job.commands]))
+
+
+@attrs.define
+class Held:
+    """Channels on such a storage, in a nursery that the test cancels; `answers` names the commands that were answered."""
+
+    nursery: trio.Nursery
+    storage: HeldStorage
+    answers: list[int] = attrs.field(factory=list)
+    channels: Channels = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        storage = cast("Storage", self.storage)
+        self.channels = Channels(storage, LocalBus(), SystemClock(), Snowflake(), quiet_log(), self.nursery)
+
+    async def submit(self, number: int) -> None:
+        command = Command(Actor(1, "ann"), None, Script(NoReply, lambda turn, actor: NoReply()))
+        await self.channels.submit(1, Submission(command, 1, lambda _: self.answers.append(number)))
+        await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_a_cancel_withdraws_what_waits_in_the_line(autojump_clock: object) -> None:
+    async with trio.open_nursery() as nursery:
+        held = Held(nursery, HeldStorage())
+        await held.submit(1)
+        await held.submit(2)
+        nursery.cancel_scope.cancel()
+    assert (held.storage.withdrawn, held.answers) == (1, [])
+    await held.submit(3)
+    assert len(held.storage.waiting) == 1, "a channel without a nursery begins nothing"
+
+
+async def test_a_cancel_waits_for_a_transaction_that_runs_and_its_outcome_is_told(autojump_clock: object) -> None:
+    ended = trio.Event()
+    held: list[Held] = []
+
+    async def own() -> None:
+        async with trio.open_nursery() as nursery:
+            held.append(Held(nursery, HeldStorage()))
+            await trio.sleep_forever()
+
+    async def run(scope: trio.CancelScope) -> None:
+        with scope:
+            await own()
+        ended.set()
+
+    async with trio.open_nursery() as outer:
+        scope = trio.CancelScope()
+        outer.start_soon(run, scope)
+        await trio.testing.wait_all_tasks_blocked()
+        (ours,) = held
+        await ours.submit(1)
+        ours.storage.start()
+        await ours.submit(2)
+        scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not ended.is_set()
+        ours.storage.finish()
+        await ended.wait()
+    assert ours.answers == [1]
+    assert len(ours.storage.waiting) == 1, "what came meanwhile stays unanswered"
+
+
+async def test_a_channel_waits_for_a_place_in_a_full_line(autojump_clock: object) -> None:
+    async with trio.open_nursery() as nursery:
+        held = Held(nursery, HeldStorage(room=False))
+        await held.submit(1)
+        held.storage.room = True
+        await held.submit(2)
+        held.storage.start()
+        held.storage.finish()
+        assert held.answers == [1, 2]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_bug_in_telling_ends_the_nursery_and_not_the_run(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Channels, "publish_outcomes", bug)
+    with pytest.RaisesGroup(pytest.RaisesGroup(ZeroDivisionError)):
+        async with trio.open_nursery() as nursery:
+            held = Held(nursery, HeldStorage())
+            await held.submit(1)
+            held.storage.start()
+            held.storage.finish()
+            await trio.sleep(1)
 
 
 async def test_an_idle_channel_keeps_no_commands(autojump_clock: object) -> None:

@@ -11,10 +11,11 @@ import httpx
 import pytest
 import support.media_files
 import trio
-from support.http_kit import Person, error_of, open_http, url_of
+from support.http_kit import Person, error_of, open_http, quick, url_of
 from support.media_kit import files_in
 
-from chatsrv.app import Server
+from chatsrv.app import Server, open_server
+from chatsrv.clock import VirtualClock
 
 TUS = {"tus-resumable": "1.0.0"}
 PATCH = {**TUS, "content-type": "application/offset+octet-stream"}
@@ -234,6 +235,47 @@ async def test_a_stalled_upload_is_cut_and_can_go_on(tmp_path: Path) -> None:
         assert 5000 <= at < 5100
         done = await patch(ann, path, at, data[at:])
         assert (await ann.get(f"/media/{done.headers['upload-media']}")).content == data
+
+
+async def test_uploads_that_were_left_give_way(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    async with (
+        open_server(quick(data=tmp_path / "d", media_uploads_per_user=3), clock=clock) as server,
+        open_http("ann", server=server) as (_, ann),
+    ):
+        library = server.services.library
+        assert library is not None
+        uploads = library.uploads
+        left = [
+            (await create(ann, 100, **{"idempotency-key": f"{number:032x}"})).headers["location"] for number in range(3)
+        ]
+        assert (await patch(ann, left[0], 0, bytes(50))).status_code == 204
+        refused = await create(ann, 100)
+        assert (refused.status_code, error_of(refused)) == (429, "media_too_many_uploads"), "they are not old enough"
+        clock.jump_ms += 61_000
+        assert (await patch(ann, left[0], 50, bytes(10))).status_code == 204
+        assert (await create(ann, 100)).status_code == 201
+        assert len(files_in(tmp_path / "d" / "media")) == 3, "the bytes of what gave way are gone"
+        there = [(await ann.http.head(path, headers={**ann.auth, **TUS})).status_code for path in left]
+        assert there == [200, 404, 200] or there == [200, 200, 404]
+        clock.jump_ms += 61_000
+        stream = await raw_upload(
+            server,
+            ann,
+            f"PATCH {left[0]} HTTP/1.1\r\nUpload-Offset: 60\r\nTus-Resumable: 1.0.0\r\nContent-Type: {PATCH['content-type']}",
+            b"1",
+        )
+        with trio.fail_after(60):
+            while not uploads._busy:  # its bytes are arriving
+                await trio.sleep(0.02)
+        for _ in range(4):
+            await create(ann, 100)
+        assert uploads._busy, "what arrives does not give way"
+        await stream.aclose()
+        with trio.fail_after(60):
+            while (response := await ann.http.head(left[0], headers={**ann.auth, **TUS})).status_code == 423:
+                await trio.sleep(0.02)
+        assert response.headers["upload-offset"] == "61"
 
 
 async def test_a_cut_connection(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import attrs
 
+from chatsrv_protocol.conversation import HIDDEN_EMOJI
 from chatsrv_protocol.groups import GroupRules
 
 MEMBER, ADMIN, OWNER = 1, 2, 3
@@ -77,6 +78,8 @@ class Group:
             target = self.said[detail]
             hidden = detail <= visible_from
             detail = (detail, "", seq) if hidden else (detail, target.text, target.edited_seq or seq)
+        elif kind == "Reacted" and detail[0] <= visible_from:
+            detail = (detail[0], HIDDEN_EMOJI, detail[2])
         return self.group_id, seq, kind, sender, detail
 
     def message(self, seq: int, visible_from: int) -> tuple[Any, ...]:

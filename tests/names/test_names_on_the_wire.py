@@ -33,12 +33,15 @@ NOT_CHOSEN = {
     "names of who exists": {
         *(("Login", "name"), ("FindPeople", "names"), ("EnableUser", "name"), ("ResetPassword", "name")),
         ("GrantMoney", "name"),
+        ("ListAccounts", "part"),
     },
     "a file's name, of ASCII letters and digits": {("Backup", "name")},
     "secrets": {
         *(("Register", "password"), ("Login", "password"), ("ResetPassword", "password")),
         *(("ChangePassword", "old"), ("ChangePassword", "new")),
     },
+    "an address of a push service": {("SubscribePush", "endpoint")},
+    "what operators read": {("ReportMessage", "reason"), ("ReportPerson", "reason"), ("CloseReport", "note")},
     "codes": {("RevokeInvite", "code"), ("JoinGroup", "code"), ("EnterCode", "code")},
     "speech": {
         *(("Send", "text"), ("Edit", "text"), ("SetNotice", "text"), ("SendPacket", "greeting")),
@@ -61,7 +64,7 @@ BAD = {
     "digits that are an id": ("1234567890", {ACCOUNT, TITLE, NICKNAME}),
     "another's account name": ("bob", {ACCOUNT, NICKNAME}),
     "another's account name in other letters": ("ＢｏＢ", {ACCOUNT, NICKNAME}),
-    "a reserved word": ("System", {ACCOUNT, NICKNAME}),
+    "a word for the server": ("System", {ACCOUNT, TITLE, NICKNAME}),
     "everybody": ("所有人", {ACCOUNT, NICKNAME}),
 }
 """Bad names and what may not be called so. A group may be named like a person: it is found by `NAME`, people by `@NAME`."""

@@ -3,7 +3,7 @@
 import pytest
 
 from chatsrv_names import account_name_problem, skeleton, title_problem
-from chatsrv_names.rules import RESERVED
+from chatsrv_names.rules import RESERVED, SERVER
 from chatsrv_names.unicode_data import scripts_of
 from chatsrv_protocol.fields import FORBIDDEN
 
@@ -63,6 +63,16 @@ def test_names_that_mean_the_server_or_everybody(name: str) -> None:
     assert account_name_problem(name)
     assert title_problem(name, of_person=True)
     assert title_problem(f"@{name}", of_person=True)
+
+
+@pytest.mark.parametrize("name", [*sorted(SERVER), "System", "ＳＹＳＴＥＭ", "@system", "ѕystem"])
+def test_what_means_the_server_is_no_groups_name(name: str) -> None:
+    assert title_problem(name)
+
+
+@pytest.mark.parametrize("name", [*sorted(RESERVED - SERVER), "System news", "systems", "the operator"])
+def test_groups_are_called_as_no_person_may_be(name: str) -> None:
+    assert title_problem(name) is None
 
 
 @pytest.mark.parametrize("name", ["ann lee", "@ann", "＠ann"])

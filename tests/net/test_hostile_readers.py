@@ -17,6 +17,7 @@ from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv.transport.head import HEAD_LIMIT
 from chatsrv.transport.memory import WINDOW, MemoryTransport, memory_pair
 from chatsrv.transport.tcp import READ_BYTES
+from chatsrv.transport.tls import CHUNK_BYTES
 from chatsrv_protocol import limits
 from chatsrv_protocol.messages import Message, Send
 from chatsrv_protocol.sync import History
@@ -138,6 +139,7 @@ def test_the_page_of_limits_says_what_the_program_does() -> None:
     page = (Path(__file__).parent.parent.parent / "docs/limits.md").read_text()
     said = {name: int(number.replace(",", "")) for name, number in re.findall(r"\| `(\w+)` \| ([\d,]+) \|", page)}
     assert said.pop("READ_BYTES") == READ_BYTES
+    assert said.pop("CHUNK_BYTES") == CHUNK_BYTES
     assert said.pop("BASE") == BASE
     assert said.pop("HEAD_LIMIT") == HEAD_LIMIT
     settings = said.keys() & {field.name for field in attrs.fields(Config)}

@@ -12,6 +12,7 @@ from support.server_kit import PASSWORD, Client, client_id, connect, enter, fram
 
 from chatsrv.commands import messages
 from chatsrv.commands.hooks import Hooks, TextContext, TextKind
+from chatsrv.commands.registry import RegisteredHandler
 from chatsrv.commands.table import HANDLERS
 from chatsrv.net.connection import CLOSE_GRACE_SECONDS, COMMANDS_PER_TURN, MAX_BAD_FRAMES, MAX_LATENESS
 from chatsrv.testing import QUICK, TestServer, open_test_server
@@ -111,7 +112,7 @@ async def test_a_reply_that_cannot_be_encoded_is_our_fault(
     handler: Any, monkeypatch: pytest.MonkeyPatch, autojump_clock: object
 ) -> None:
     """It is logged with the command's name, and never counts against the client."""
-    monkeypatch.setitem(HANDLERS, FindPeople, handler)
+    monkeypatch.setitem(HANDLERS, FindPeople, RegisteredHandler(handler))
     with structlog.testing.capture_logs() as logged:
         async with open_test_server(log=structlog.get_logger()) as server:
             (ann,) = await enter(server, "ann")
@@ -124,10 +125,10 @@ async def test_a_reply_that_cannot_be_encoded_is_our_fault(
 
 
 async def test_so_is_one_of_a_channel(monkeypatch: pytest.MonkeyPatch, autojump_clock: object) -> None:
-    def broken(*_fields: Any) -> Sent:
+    def broken(_stored: Any) -> Sent:
         return Sent(0, 0, 0, 0, 0)
 
-    monkeypatch.setattr(messages.wire, "Sent", broken)
+    monkeypatch.setattr(messages, "sent_of", broken)
     with structlog.testing.capture_logs() as logged:
         async with open_test_server(log=structlog.get_logger()) as server:
             (ann,) = await enter(server, "ann")

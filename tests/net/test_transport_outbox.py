@@ -1,6 +1,7 @@
 """What waits to be written: the order, the bounds, who is told that they lag, and who is cut."""
 
 from collections import deque
+from functools import partial
 
 import attrs
 import pytest
@@ -16,7 +17,7 @@ from chatsrv_protocol import encode, limits
 from chatsrv_protocol.codec import decode
 from chatsrv_protocol.common import Lagging, Pong, Refused
 from chatsrv_protocol.framing import FrameSplitter
-from chatsrv_storage.engine.batch_trigger import BatchTrigger
+from chatsrv_storage.engine.batch_trigger import GAP_SECONDS, BatchTrigger
 
 BATCH = limits.MAX_BATCH_BYTES
 PLENTY = 1 << 40
@@ -92,7 +93,7 @@ class Bench:
 
     nursery: trio.Nursery
     flusher: Flusher
-    trigger: BatchTrigger = attrs.field(factory=BatchTrigger)
+    trigger: BatchTrigger
     cuts: list[tuple[int, str]] = attrs.field(factory=list)
 
     def outbox(self, socket: Socket, number: int = 0, drain: float = 30) -> Outbox:
@@ -102,13 +103,19 @@ class Bench:
         return Outbox(socket, self.flusher, self.nursery.start_soon, cut, drain)  # type: ignore[arg-type]
 
 
+def start(nursery: trio.Nursery, budget: int) -> Bench:
+    """Start a flusher whose outboxes may hold so many bytes together."""
+    trigger = BatchTrigger()
+    bench = Bench(nursery, Flusher(budget, trigger), trigger)
+    nursery.start_soon(trigger.run, bench.flusher)
+    return bench
+
+
 @pytest.fixture
 async def bench(nursery: trio.Nursery) -> Bench:
-    trigger = BatchTrigger()
-    flusher = Flusher(PLENTY, trigger)
-    nursery.start_soon(flusher.run)
+    started = start(nursery, PLENTY)
     await trio.testing.wait_all_tasks_blocked()
-    return Bench(nursery, flusher, trigger)
+    return started
 
 
 def frames(size: int, events: int = 1) -> SharedFrames:
@@ -127,6 +134,24 @@ async def test_everything_put_in_a_turn_leaves_in_order(bench: Bench, direct: bo
     await trio.testing.wait_all_tasks_blocked()
     assert bytes(socket.got) == b"one two three"
     assert socket.writes == 1
+    assert outbox.size == bench.flusher.waiting == 0
+
+
+async def test_nothing_follows_what_was_said_to_be_the_last(bench: Bench, autojump_clock: object) -> None:
+    socket = Socket(window=4)
+    outbox = bench.outbox(socket)
+    outbox.put(b"one ")
+    outbox.put_last(b"the end")
+    for _ in range(2):  # while it waits, and when it is written
+        outbox.put(b"two")
+        outbox.put_raw(b"three")
+        outbox.put_at_once(b"four")
+        outbox.put_event(SharedFrames(b"five", 1))
+        assert not outbox.put_hint(SharedFrames(b"six", 1))
+        await trio.testing.wait_all_tasks_blocked()
+        socket.read(PLENTY)
+        await trio.testing.wait_all_tasks_blocked()
+    assert bytes(socket.got) == b"one the end"
     assert outbox.size == bench.flusher.waiting == 0
 
 
@@ -185,8 +210,7 @@ def test_any_sequence_of_puts_and_reads_gives_the_exact_concatenation(
 ) -> None:
     async def run() -> None:
         async with trio.open_nursery() as nursery:
-            bench = Bench(nursery, Flusher(PLENTY))
-            nursery.start_soon(bench.flusher.run)
+            bench = start(nursery, PLENTY)
             socket = Socket(window=window, direct=direct)
             outbox = bench.outbox(socket)
             expected = bytearray()
@@ -321,8 +345,7 @@ async def test_the_notice_of_a_gap_may_be_what_exceeds_the_budget(
     nursery: trio.Nursery, direct: bool, autojump_clock: object
 ) -> None:
     """The notice closes its own outbox while the task that wrote everything is at work: nothing is given back twice."""
-    bench = Bench(nursery, Flusher(limits.MAX_OUTBOX_BYTES + 5))
-    nursery.start_soon(bench.flusher.run)
+    bench = start(nursery, limits.MAX_OUTBOX_BYTES + 5)
     other = bench.outbox(Socket(direct=direct), 1)
     other.put(b"abcd")
     socket = Socket(direct=direct)
@@ -341,8 +364,7 @@ async def test_the_notice_of_a_gap_may_be_what_exceeds_the_budget(
 async def test_over_the_budget_the_largest_is_cut_and_its_memory_given_back(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    bench = Bench(nursery, Flusher(1000))
-    nursery.start_soon(bench.flusher.run)
+    bench = start(nursery, 1000)
     sockets = [Socket() for _ in range(3)]
     boxes = [bench.outbox(socket, number) for number, socket in enumerate(sockets)]
     for box, size in zip(boxes, (100, 500, 300), strict=True):
@@ -365,8 +387,7 @@ async def test_over_the_budget_the_largest_is_cut_and_its_memory_given_back(
 async def test_over_the_budget_several_are_cut_if_one_is_not_enough(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    bench = Bench(nursery, Flusher(1000))
-    nursery.start_soon(bench.flusher.run)
+    bench = start(nursery, 1000)
     boxes = [bench.outbox(Socket(), number) for number in range(3)]
     for box in boxes[:2]:
         box.put(b"x" * 450)
@@ -377,8 +398,7 @@ async def test_over_the_budget_several_are_cut_if_one_is_not_enough(
 
 
 async def test_the_one_that_grows_may_be_the_one_that_is_cut(nursery: trio.Nursery, autojump_clock: object) -> None:
-    bench = Bench(nursery, Flusher(1000))
-    nursery.start_soon(bench.flusher.run)
+    bench = start(nursery, 1000)
     box = bench.outbox(Socket())
     box.put(b"x" * 900)
     await trio.testing.wait_all_tasks_blocked()
@@ -469,13 +489,74 @@ async def test_a_transaction_waits_for_two_passes_at_most(bench: Bench, autojump
     assert turns < 20
 
 
-async def test_a_transaction_waits_for_no_flusher_that_has_ended(autojump_clock: object) -> None:
+async def test_transactions_that_follow_each_other_keep_a_gap_in_which_everybody_is_written_to(
+    bench: Bench, autojump_clock: object
+) -> None:
+    begun = trio.current_time()
+    started: list[float] = []
+
+    async def start() -> None:
+        done = trio.Event()
+        bench.trigger.request(done.set)
+        await done.wait()
+        started.append(trio.current_time() - begun)
+
+    await start()
+    assert started == [0], "it was at rest"
+    socket = Socket(window=PLENTY)
+    outbox = bench.outbox(socket)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(start)
+        await trio.testing.wait_all_tasks_blocked()
+        outbox.put(b"meanwhile")
+        await trio.testing.wait_all_tasks_blocked()
+        assert bytes(socket.got) == b"meanwhile"
+        assert len(started) == 1
+    assert started[1] == pytest.approx(GAP_SECONDS)
+    await trio.sleep(10 * GAP_SECONDS)
+    rested = trio.current_time() - begun
+    await start()
+    assert started[2] == rested
+
+
+async def test_what_a_commit_leads_to_is_written_with_it_if_it_is_little(bench: Bench, autojump_clock: object) -> None:
+    sockets = [Socket(window=PLENTY) for _ in range(2 * WRITES_PER_TURN)]
+    outboxes = [bench.outbox(socket) for socket in sockets]
+
+    def tell(count: int) -> None:
+        for outbox in outboxes[:count]:
+            outbox.put(b"x")
+
+    for count, at_once in ((WRITES_PER_TURN, WRITES_PER_TURN), (2 * WRITES_PER_TURN, 0)):
+        before = sum(socket.writes for socket in sockets)
+        bench.trigger.deliver(partial(tell, count))
+        assert sum(socket.writes for socket in sockets) - before == at_once
+        await trio.testing.wait_all_tasks_blocked()
+        assert sum(socket.writes for socket in sockets) - before == count
+    assert bench.flusher.waiting == 0
+
+
+async def test_a_bug_in_writing_what_a_commit_led_to_ends_the_flusher(autojump_clock: object) -> None:
+    """And not the whole Trio run, as an exception in a callback would."""
+
+    class Buggy(Flusher):
+        def write_little(self) -> None:
+            raise ZeroDivisionError
+
     trigger = BatchTrigger()
-    flusher = Flusher(PLENTY, trigger)
+    with pytest.RaisesGroup(ZeroDivisionError):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trigger.run, Buggy(PLENTY, trigger))
+            await trio.testing.wait_all_tasks_blocked()
+            trigger.deliver(lambda: None)
+            await trio.sleep(1)
+
+
+async def test_a_transaction_waits_for_no_flusher_that_has_ended(autojump_clock: object) -> None:
     waiting, late = trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
-        bench = Bench(nursery, flusher)
-        nursery.start_soon(flusher.run)
+        bench = start(nursery, PLENTY)
+        trigger = bench.trigger
         await trio.testing.wait_all_tasks_blocked()
         outboxes = [bench.outbox(Socket(window=PLENTY)) for _ in range(50 * WRITES_PER_TURN)]
         trigger.request(waiting.set)

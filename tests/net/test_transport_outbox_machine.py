@@ -16,6 +16,7 @@ from support.guest_world import GuestWorld
 from chatsrv.bus import SharedFrames
 from chatsrv.transport.outbox import Flusher, Outbox
 from chatsrv_protocol import limits
+from chatsrv_storage.engine.batch_trigger import BatchTrigger
 
 OUTBOXES = 2
 HALF = limits.MAX_OUTBOX_BYTES // 2
@@ -34,9 +35,9 @@ class Held:
 
 
 @asynccontextmanager
-async def running(flusher: Flusher) -> AsyncGenerator[trio.Nursery]:
+async def running(trigger: BatchTrigger, flusher: Flusher) -> AsyncGenerator[trio.Nursery]:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(flusher.run)
+        nursery.start_soon(trigger.run, flusher)
         yield nursery
         nursery.cancel_scope.cancel()
 
@@ -51,8 +52,9 @@ class Outboxes(RuleBasedStateMachine):
 
     @initialize(budget=st.sampled_from([2 * HALF, 2 * HALF + 5, 3 * HALF]), direct=st.booleans())
     def start(self, budget: int, direct: bool) -> None:
-        self.flusher = Flusher(budget)
-        self.nursery, self.leave = self.world.enter(running(self.flusher))
+        trigger = BatchTrigger()
+        self.flusher = Flusher(budget, trigger)
+        self.nursery, self.leave = self.world.enter(running(trigger, self.flusher))
         for _ in range(OUTBOXES):
             self._connect(direct)
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from functools import partial
 
 import pytest
 import trio
@@ -9,7 +10,7 @@ import trio.testing
 
 from chatsrv.bus import SharedFrames
 from chatsrv.transport.memory import memory_pair
-from chatsrv.transport.tcp import StreamTransport, TcpTransport
+from chatsrv.transport.tcp import READ_BYTES, StreamTransport, TcpTransport
 
 
 def pair(peer: str = "127.0.0.1") -> tuple[TcpTransport, socket.socket]:
@@ -112,6 +113,16 @@ async def test_closing_ends_who_waits() -> None:
             await transport.aclose()
 
 
+async def test_what_is_asked_of_a_closed_one_finds_it_closed() -> None:
+    transport, theirs = pair()
+    theirs.close()
+    await transport.aclose()
+    await transport.aclose()
+    for ask in (transport.read, transport.wait_send_all_might_not_block, partial(transport.write, b"x")):
+        with pytest.raises(trio.ClosedResourceError):
+            await ask()
+
+
 async def test_frames_travel_as_they_are() -> None:
     transport, theirs = pair()
     theirs.close()
@@ -132,10 +143,11 @@ async def test_only_loopback_is_secure_in_the_clear(peer: str, secure: bool) -> 
     await transport.aclose()
 
 
-async def test_a_stream_is_never_written_to_directly() -> None:
+async def test_any_other_stream_carries_frames_as_well() -> None:
     ours, theirs = memory_pair()
     transport = StreamTransport(theirs, "192.0.2.1", secure=True)
-    assert transport.try_write(b"x") == 0
+    assert transport.try_write(b"at once") == 7
+    assert await ours.receive_some() == b"at once"
     await transport.write(b"frame")
     assert await ours.receive_some() == b"frame"
     await ours.send_all(b"back")
@@ -143,3 +155,9 @@ async def test_a_stream_is_never_written_to_directly() -> None:
     await transport.say_goodbye()
     assert await ours.receive_some() == b""
     await transport.aclose()
+
+
+async def test_one_read_of_any_stream_is_bounded_as_one_of_a_socket_is() -> None:
+    ours, theirs = memory_pair(4 * READ_BYTES)
+    await ours.send_all(bytes(3 * READ_BYTES))
+    assert len(await StreamTransport(theirs, "192.0.2.1", secure=True).read()) == READ_BYTES

@@ -15,15 +15,19 @@ from support.server_kit import Client, WebSocketPipe, dialled, port_of, raw, unt
 
 from chatsrv import open_server
 from chatsrv.app import Server
+from chatsrv.bus import SharedFrames
 from chatsrv.commands.hooks import Hooks, TextContext, TextKind
 from chatsrv.net import connection
 from chatsrv.testing import QUICK, TestServer, open_test_server
 from chatsrv.transport import websocket
+from chatsrv.transport.memory import memory_pair
+from chatsrv.transport.outbox import Flusher, Outbox
 from chatsrv_protocol import limits
 from chatsrv_protocol.common import Ping, Pong
 from chatsrv_protocol.messages import Message, Send
 from chatsrv_protocol.session import Hello, Logout
 from chatsrv_protocol.sync import CatchUp, Range
+from chatsrv_storage.engine.batch_trigger import BatchTrigger
 
 CONFIG = attrs.evolve(QUICK, ws="127.0.0.1:0", handshake_timeout=60)
 """On a busy machine nobody is late; what is about a deadline sets its own, and has nobody in it who must be quick."""
@@ -302,12 +306,53 @@ async def test_leaving_says_goodbye_in_websocket() -> None:
         await until(lambda: server.connections == 0)
 
 
+@pytest.mark.usefixtures("autojump_clock")
+async def test_nothing_follows_a_close() -> None:
+    """A browser that closed while others talk would call it an error of ours."""
+    server_end, client_end = memory_pair()
+    written = bytearray()
+    async with trio.open_nursery() as nursery:
+        transports: list[websocket.WebSocketTransport] = []
+
+        async def accept() -> None:
+            transports.append(
+                await websocket.accept_websocket(
+                    nursery, server_end, "127.0.0.1", encrypted=True, origins=(), trusted_proxies=()
+                )
+            )
+
+        nursery.start_soon(accept)
+        await client_end.send_all("\r\n".join([*upgrade(OURS), "", ""]).encode())
+        while b"\r\n\r\n" not in written:
+            written += await client_end.receive_some()
+        await trio.testing.wait_all_tasks_blocked()
+        (transport,) = transports
+        trigger = BatchTrigger()
+        flusher = Flusher(limits.MAX_OUTBOX_BYTES, trigger)
+        outbox = Outbox(transport, flusher, nursery.start_soon, pytest.fail, 30)
+        transport.use(outbox)
+        nursery.start_soon(trigger.run, flusher)
+        written.clear()
+        outbox.put(b"before")
+        await client_end.send_all(b"\x88\x82\0\0\0\0\x03\xe8")  # Close, 1000
+        await trio.testing.wait_all_tasks_blocked()
+        outbox.put(b"after")
+        outbox.put_event(SharedFrames(b"after", 1))
+        await trio.testing.wait_all_tasks_blocked()
+        while not written.endswith(b"\x88\x02\x03\xe8"):
+            written += await client_end.receive_some()
+        assert bytes(written) == b"\x82\x06before\x88\x02\x03\xe8"
+        with trio.move_on_after(1):
+            assert await client_end.receive_some() == b""
+        nursery.cancel_scope.cancel()
+
+
 @asynccontextmanager
 async def over_memory(
     server: TestServer,
 ) -> AsyncGenerator[tuple[Client, trio_websocket.WebSocketConnection, trio.Nursery]]:
     """A logged-in client of trio-websocket on a stream in memory, and the nursery in which its library reads."""
-    ours, theirs = trio.testing.memory_stream_pair()
+    ours, theirs = memory_pair()
     async with trio.open_nursery() as of_server, trio.open_nursery() as of_client:
 
         async def accept() -> None:

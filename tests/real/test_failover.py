@@ -1,11 +1,11 @@
-"""PostgreSQL under Patroni loses its primary again and again, while clients of two nodes send and pay, and retry.
+"""PostgreSQL under Patroni loses its primary again and again, while two storages in one process send and pay, and retry.
 
-`make soak-ha` runs it; CHATSRV_FAILOVERS says how often (20). It needs packages: support/patroni_kit.py.
+`make soak-ha` runs it, after test_failover_nodes.py, which does the same to server processes. CHATSRV_FAILOVERS says how
+often (20). It needs packages: support/patroni_kit.py.
 """
 
 import os
 import random
-import signal
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -14,7 +14,7 @@ import attrs
 import pytest
 import trio
 from support.nodes_kit import PEOPLE, Node, give, make_group, once_of, register
-from support.patroni_kit import TTL_SECONDS, PatroniCluster, make_database, patroni_cluster, send_signal
+from support.patroni_kit import WAYS, PatroniCluster, make_database, patroni_cluster
 
 from chatsrv_storage.all_checks import ALL
 from chatsrv_storage.errors import StorageBusy, StorageUnavailable
@@ -32,8 +32,6 @@ GROUPS: Final = range(10, 20)
 CLIENTS: Final = 20
 CENTS: Final = 10**7
 RETRY_SECONDS: Final = 0.2
-PAUSED_SECONDS: Final = TTL_SECONDS + 12
-"""So long a leader is stopped: until another leads, and then some."""
 
 
 @attrs.define
@@ -84,37 +82,6 @@ class Load:
 
 def _withdraw(node: Node, actor: Actor, once: Once) -> Callable[[SqlConnection], Any]:
     return lambda conn: payouts.withdraw_money(conn, once, actor.user_id, 1, node.ids, node.now_ms)
-
-
-async def planned(cluster: PatroniCluster, leader: int) -> None:
-    """An operator has another one lead."""
-    await trio.to_thread.run_sync(cluster.switch_over, leader)
-
-
-async def killed(cluster: PatroniCluster, leader: int) -> None:
-    """The machine is gone; it comes back when another leads."""
-    cluster.signal(leader, signal.SIGKILL)
-    cluster.patronis[leader].wait()
-    await trio.sleep(TTL_SECONDS + 5)
-    cluster.start_patroni(leader)
-
-
-async def database_killed(cluster: PatroniCluster, leader: int) -> None:
-    """Its PostgreSQL crashes, and Patroni lives."""
-    send_signal(cluster.processes_of(leader)[1:2], signal.SIGKILL)
-    await trio.sleep(5)
-
-
-async def paused(cluster: PatroniCluster, leader: int) -> None:
-    """The machine stands still for longer than every timeout, and wakes."""
-    processes = cluster.signal(leader, signal.SIGSTOP)
-    try:
-        await trio.sleep(PAUSED_SECONDS)
-    finally:
-        send_signal(processes, signal.SIGCONT)
-
-
-WAYS: Final = (planned, killed, database_killed, paused)
 
 
 @pytest.mark.soak

@@ -108,6 +108,12 @@ def test_below_replays_the_vectors(case: dict[str, Any]) -> None:
     assert stream.next_draw == case["draws_used"]
 
 
+@given(st.binary(min_size=32, max_size=32), st.integers(0, 2**40))
+def test_a_draw_is_hmac_sha256(key: bytes, number: int) -> None:
+    digest = hmac.digest(key, number.to_bytes(8, "big"), "sha256")
+    assert Stream(key, number).draw() == int.from_bytes(digest[:8], "big")
+
+
 def test_a_rejected_draw_uses_up_its_number() -> None:
     """m = 2**63 + 1 accepts a draw below m only, so about half are rejected."""
     key, m = draw_key(COUNTING, bytes(32), bytes(32)), 2**63 + 1

@@ -1,6 +1,6 @@
 """`make simulate SEEDS=n`: as many seeds as asked, with what happened in each, and a short story where one fails.
 
-A seed that fails is added to regressions.txt, which `make test` runs from then on.
+With NODES=1 several nodes live in each. A seed that fails is added to regressions.txt, which `make test` runs from then on.
 """
 
 import sys
@@ -9,38 +9,45 @@ from pathlib import Path
 from typing import Final
 
 from simulation.hang import Hang, bounded_cpu
+from simulation.nodes import ClusterWorld
 from simulation.story import Found, tell
+from simulation.world import World
 
 KEPT: Final = Path(__file__).with_name("regressions.txt")
 CPU_SECONDS: Final = 300.0
 
 
-def regressions() -> list[int]:
-    """The seeds that once found something."""
-    lines = [line.partition("#")[0].strip() for line in KEPT.read_text().splitlines()]
-    return [int(line) for line in lines if line]
+def regressions(of: type[World] = World) -> list[int]:
+    """The seeds that once found something, in a world of this kind."""
+    lines = [line.partition("#")[0].split() for line in KEPT.read_text().splitlines()]
+    return [int(words[0]) for words in lines if words and words[1:] == _mark(of)]
 
 
-def keep(seed: int, what: str) -> None:
+def _mark(of: type[World]) -> list[str]:
+    return ["nodes"] if of is ClusterWorld else []
+
+
+def keep(seed: int, what: str, of: type[World]) -> None:
     """Run this seed from now on."""
-    if seed not in regressions():
+    if seed not in regressions(of):
         with KEPT.open("a") as file:
-            file.write(f"{seed}  # {what.splitlines()[0][:100]}\n")
+            file.write(f"{' '.join([str(seed), *_mark(of)])}  # {what.splitlines()[0][:100]}\n")
 
 
 def main() -> int:
     """Exit code 1 where a seed failed."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    of = ClusterWorld if "nodes" in sys.argv[3:] else World
     failed: list[int] = []
     for seed in range(first, first + count):
         began = time.process_time()
         try:
             with bounded_cpu(CPU_SECONDS):
-                told = tell(seed)
+                told = tell(seed, of=of)
         except (Found, Hang) as found:
             failed.append(seed)
-            keep(seed, found.what if isinstance(found, Found) else str(found))
+            keep(seed, found.what if isinstance(found, Found) else str(found), of)
             print(found, flush=True)
             continue
         print(

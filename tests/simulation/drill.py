@@ -16,7 +16,7 @@ from simulation import network
 from simulation.devices import Person
 from simulation.operations import OPERATIONS
 from simulation.web import REQUESTS
-from simulation.world import AIMED, ALL_FAULTS, World
+from simulation.world import World
 
 OF_A_BROWSER: Final = frozenset((ResumeHere,))
 """What needs a cookie in the handshake of a WebSocket, which no stream in memory has; tests/http/test_web_session.py has it."""
@@ -41,7 +41,7 @@ def missing(met: Mapping[tuple[str, str], int], fault: str) -> list[str]:
 
 async def drill(world: World, people: Sequence[Person]) -> None:
     """Each fault in the middle of everything. The people have to be there."""
-    for kind in ALL_FAULTS:
+    for kind in (*world.kinds, *network.KINDS):
         await _round(world, people, kind, [*OPERATIONS], COMMANDS)
         for _ in range(ROUNDS - 1):
             wanted = missing(world.met, kind)
@@ -55,7 +55,7 @@ async def drill(world: World, people: Sequence[Person]) -> None:
 
 async def _round(world: World, people: Sequence[Person], kind: str, names: list[str], wanted: Sequence[str]) -> None:
     chance = world.chance
-    await world.up.wait()
+    await world.all_up()
     world.note(f"{len(names)} at once, and then {kind}")
     world.network.latency = LATENCY
     over = trio.Event()
@@ -70,7 +70,7 @@ async def _round(world: World, people: Sequence[Person], kind: str, names: list[
             world.network.aim = frozenset()
         else:
             await world.make(kind)
-            if kind in AIMED:
+            if kind in world.aimed:
                 await trio.sleep(LATENCY)
         over.set()
     world.calm()

@@ -93,15 +93,19 @@ async def _direct(device: Device, client: Client) -> None:
 
 
 async def _face_to_face(device: Device, client: Client) -> None:
-    """Wait under a code, look who is there, and enter the group or leave."""
+    """Wait under a code, look who is there, and enter the group."""
     await client.face_to_face.enter_code(device.chance.choice(CODES), (48.2, 16.37))
     await client.face_to_face.show_lobby()
-    if device.flip(0.3):
-        await client.face_to_face.leave_lobby()
-        return
     entered = await client.face_to_face.enter_group()
     if entered.group_id not in device.town.groups:
         device.town.groups.append(entered.group_id)
+
+
+async def _leave_lobby(device: Device, client: Client) -> None:
+    """Wait under a code, and leave. Half of the time without having waited: then more of what is under way is the leaving."""
+    if device.flip(0.5):
+        await client.face_to_face.enter_code(device.chance.choice(CODES), (48.2, 16.37))
+    await client.face_to_face.leave_lobby()
 
 
 OPERATIONS: Final[dict[str, Operation]] = {
@@ -130,14 +134,23 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "dissolve": Operation(0.3, _dissolve),
     "invitations": Operation(0.3, lambda _, client: client.groups.list_invitations()),
     "accept": Operation(1, _accept),
-    "ignore": Operation(0.3, _ignore),
+    "ignore": Operation(1, _ignore),
     "added": Operation(0.3, lambda _, client: client.groups.list_added()),
     "leave_many": Operation(0.3, lambda device, client: client.groups.leave([device.group()])),
+    "accounts": Operation(0.2, lambda device, client: client.operator.list_accounts(device.name[:2])),
+    "audit": Operation(0.2, lambda _, client: client.operator.list_audit()),
+    "report_person": Operation(
+        0.3, lambda device, client: client.people.report(device.somebody(), f"rude {device.chance.random()}")
+    ),
+    "reports": Operation(0.2, lambda device, client: client.operator.list_reports(closed=device.flip(0.3))),
+    "close_report": Operation(0.3, lambda device, client: client.operator.close_report(device.chance.randint(1, 5))),
+    "figures": Operation(0.2, lambda _, client: client.operator.figures()),
     "all_groups": Operation(0.3, lambda _, client: client.operator.list_all_groups()),
     "appoint": Operation(0.3, lambda device, client: client.operator.appoint_owner(device.group(), device.somebody())),
     "dissolve_any": Operation(0.2, _dissolve_any),
     "direct": Operation(0.7, _direct),
-    "face_to_face": Operation(0.7, _face_to_face),
+    "face_to_face": Operation(0.5, _face_to_face),
+    "leave_lobby": Operation(0.3, _leave_lobby),
     "groups": Operation(1, lambda _, client: client.groups.list()),
     "members": Operation(1, lambda device, client: client.group(device.group()).members()),
 }

@@ -3,7 +3,7 @@
 import hashlib
 import random
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
@@ -11,8 +11,17 @@ from chatsrv.transport.memory import MemoryStream, MemoryTransport, memory_pair
 
 KINDS: Final = ("split", "delay", "stall", "reset")
 
-Accept = Callable[[MemoryStream], None]
-"""Hands the server its end of a connection."""
+
+class Machine(Protocol):
+    """Where a server of several runs."""
+
+    async def awake(self) -> None:
+        """Return at once, or when the machine goes on."""
+        ...
+
+
+Accept = Callable[[MemoryStream], Machine | None]
+"""Hands the server its end of a connection; answers where it runs, if that may be stopped."""
 
 
 class FaultyStream(trio.abc.Stream):
@@ -22,6 +31,8 @@ class FaultyStream(trio.abc.Stream):
         self._network = network
         self._stream = stream
         self.reset = False
+        self.machine: Machine | None = None
+        """Where the server runs."""
         self.under_way: Callable[[], Iterable[str]] = tuple
 
     @property
@@ -39,6 +50,8 @@ class FaultyStream(trio.abc.Stream):
         rest = bytes(data)
         while rest:
             size = await self._network.disturb(self, len(rest))
+            if self.machine is not None:
+                await self.machine.awake()
             if self.reset:
                 raise trio.BrokenResourceError("the simulated network dropped the connection")
             try:
@@ -59,6 +72,8 @@ class FaultyStream(trio.abc.Stream):
             if self.reset:
                 raise trio.ClosedResourceError
             data = await self._stream.receive_some(size)
+            if self.machine is not None:
+                await self.machine.awake()
         except trio.ClosedResourceError:
             if self.reset:
                 raise trio.BrokenResourceError("the simulated network dropped the connection") from None
@@ -112,18 +127,18 @@ class Network:
         ours, theirs = memory_pair(self._chance.choice([512, 8192, 262_144]))
         stream = FaultyStream(self, ours)
         self.streams[stream] = None
-        accept(theirs)
+        stream.machine = accept(theirs)
         return stream
 
     def deaf(self) -> None:
         """Nobody listens any more."""
         self.connect = self.connect_http = None
 
-    def drop_all(self) -> None:
-        """No byte of the server arrives any more."""
-        for stream in list(self.streams):
+    def drop_all(self, machine: Machine | None = None) -> None:
+        """No byte of the servers arrives any more, or of the one that runs there."""
+        for stream in [each for each in self.streams if machine is None or each.machine is machine]:
             stream.break_off()
-        self.streams.clear()
+            del self.streams[stream]
 
     async def lag(self) -> None:
         """As long as bytes take to arrive."""

@@ -71,22 +71,23 @@ async def keep_within_bounds(world: World, town: Town) -> None:
     while True:
         await trio.sleep(2)
         tasks, streams = trio.lowlevel.current_statistics().tasks_living, len(world.network.streams)
-        server = world.server
-        channels = 0 if server is None else len(server.services.channels)
-        if server is not None:  # HTTP connections live on for their keep-alive when the client is gone
-            streams = max(streams, server.connections + len(server._http))
-        bound = TASKS_BESIDES + channels + TASKS_PER_STREAM * streams + TASKS_PER_OPERATION * town.running
+        servers = world.servers
+        channels = sum(len(server.services.channels) for server in servers)
+        # HTTP connections live on for their keep-alive when the client is gone.
+        streams = max(streams, sum(server.connections + len(server._http) for server in servers))
+        bound = TASKS_BESIDES + world.tasks_besides + channels
+        bound += TASKS_PER_STREAM * streams + TASKS_PER_OPERATION * town.running
         assert tasks <= bound, (
             f"{tasks} tasks with {streams} connections, {channels} channels and {town.running} operations"
         )
-        if world.server is not None:
-            waiting, connections = world.server._acceptor._flusher.waiting, world.server.connections
+        for server in servers:
+            waiting, connections = server._acceptor._flusher.waiting, server.connections
             assert waiting <= MAX_OUTBOX_BYTES * max(1, connections), f"{waiting} bytes wait for {connections} readers"
 
 
 async def tasks_of_a_server(world: World) -> int:
     """How many tasks there are while nobody is there."""
-    await world.up.wait()
+    await world.all_up()
     await trio.sleep(1)
     return trio.lowlevel.current_statistics().tasks_living
 
@@ -243,17 +244,17 @@ async def every_packet_comes_to_an_end(world: World, town: Town) -> None:
 
 async def nothing_is_left_over(world: World, idle: int) -> None:
     """Once everybody is gone the server is as it was before they came, and nothing holds the servers of former lives."""
-    await world.up.wait()
-    server = world.server
-    assert server is not None
+    await world.all_up()
+    servers = world.servers
     left = ""
     for _ in range(PATIENCE // 20):
-        library = server.services.library
-        assert library is not None
+        libraries = [server.services.library for server in servers]
         tasks = trio.lowlevel.current_statistics().tasks_living
         left = (
-            f"{server.connections} connections, {len(server.services.channels)} channels, {tasks} tasks (at first {idle}),"
-            f" {server._acceptor._flusher.waiting} bytes, {library.uploads._busy.total()} uploads,"
+            f"{sum(server.connections for server in servers)} connections,"
+            f" {sum(len(server.services.channels) for server in servers)} channels, {tasks} tasks (at first {idle}),"
+            f" {sum(server._acceptor._flusher.waiting for server in servers)} bytes,"
+            f" {sum(each.uploads._busy.total() for each in libraries if each is not None)} uploads,"
             f" {len(world.network.streams)} streams"
         )
         if left == f"0 connections, 0 channels, {idle} tasks (at first {idle}), 0 bytes, 0 uploads, 0 streams":
@@ -262,5 +263,5 @@ async def nothing_is_left_over(world: World, idle: int) -> None:
     else:
         raise AssertionError(f"left over when everybody is gone: {left}")
     gc.collect()
-    former = [reference for reference in world.former if reference() not in (None, server)]
+    former = [reference for reference in world.former if reference() not in (None, *servers)]
     assert not former, f"{len(former)} servers of {world.lives} lives are still in memory"

@@ -99,6 +99,17 @@ async def _block(device: Device, client: Client) -> None:
     await (client.people.block(user_id) if device.flip(0.3) else client.people.unblock(user_id))
 
 
+async def _push(device: Device, client: Client) -> None:
+    """Have a guest's device notified, look, and end it now and then: the posts go nowhere."""
+    del client
+    async with _as_guest(device) as (_, other):
+        key = (await other.account.push()).key
+        endpoint = f"https://fcm.googleapis.com/fcm/send/{device.chance.getrandbits(64):x}"
+        await other.account.subscribe_push(endpoint, key, device.chance.randbytes(16), show_text=device.flip(0.5))
+        if device.flip(0.7):
+            await other.account.unsubscribe_push()
+
+
 OPERATIONS: Final[dict[str, Operation]] = {
     "visit": Operation(0.5, _visit),
     "register": Operation(0.5, _register),
@@ -108,6 +119,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "reset_password": Operation(0.2, _reset_password),
     "enable": Operation(0.2, _enable),
     "backup": Operation(0.1, _backup),
+    "push": Operation(0.3, _push),
     "profile": Operation(
         0.5, lambda device, client: client.people.set_profile(nickname=device.name, hidden=device.flip(0.3))
     ),

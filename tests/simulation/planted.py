@@ -1,4 +1,4 @@
-"""Twelve bugs on purpose, each of which some seed has to find: a simulation that finds none of them proves nothing.
+"""Bugs on purpose, each of which some seed has to find: a simulation that finds none of them proves nothing.
 
 `python -m simulation.planted [SEEDS]` plants one after the other and counts the seeds that find it.
 """
@@ -17,7 +17,7 @@ from outcome import Value
 from chatsrv.bus.parcels import EventFrame, Parcel
 from chatsrv.client.connection.connection import ServerConnection
 from chatsrv.client.following.position import ReadPosition
-from chatsrv.groups.channel import Channels, _Channel
+from chatsrv.groups.channel import Channels, _Channel, _outcome_of
 from chatsrv.groups.wire import event_of
 from chatsrv.media.store import local
 from chatsrv_protocol import encode
@@ -32,8 +32,11 @@ from chatsrv_storage.messages import media
 from chatsrv_storage.messages.bulk_post import GroupJob
 from chatsrv_storage.money import packets
 from simulation.hang import Hang, bounded_cpu
+from simulation.nodes import ClusterWorld
+from simulation.planted_nodes import NODE_BUGS
 from simulation.replaced import replaced
 from simulation.story import Found, tell
+from simulation.world import World
 
 
 def a_failed_sync_is_acked() -> AbstractContextManager[None]:
@@ -58,24 +61,31 @@ def a_failed_sync_is_acked() -> AbstractContextManager[None]:
 
 def acks_come_before_the_commit() -> AbstractContextManager[None]:
     """The channel tries the batch, answers, and only then has it stored."""
-    original = _Channel._work
+    original = _Channel._begin
 
-    async def work(self: Any, job: GroupJob) -> bool:
+    def begin(self: Any) -> None:
         storage: InlineStorage = self._channels.storage
-        conn = storage._writer
-        if not conn.in_transaction:
-            conn.execute("begin immediate")
-            job.on_batch_start()
-            batch = self._batch
-            outcomes = job(conn)
-            conn.execute("rollback")
-            for submission, outcome in zip(batch, outcomes, strict=True):
-                submission.done(outcome)
-            await trio.sleep(0.2)
-            job = GroupJob(job.group_id, job.ids, lambda: self._bind(batch))
-        return await original(self, job)
+        conn, job = storage._writer, self._job
+        if self._nursery is None or conn.in_transaction:
+            original(self)
+            return
+        self.working = True
+        conn.execute("begin immediate")
+        job.on_batch_start()
+        batch = self._batch
+        outcomes = job(conn)
+        conn.execute("rollback")
+        for submission, outcome in zip(batch, outcomes, strict=True):
+            submission.done(outcome)
 
-    return replaced(_Channel, "_work", work)
+        async def store() -> None:
+            await trio.sleep(0.2)
+            again = GroupJob(job.group_id, job.ids, lambda: self._bind(batch))
+            self._finish(await _outcome_of(storage, again))
+
+        self._nursery.start_soon(store)
+
+    return replaced(_Channel, "_begin", begin)
 
 
 def a_retry_is_a_new_command() -> AbstractContextManager[None]:
@@ -216,12 +226,13 @@ BUGS: Final[dict[str, Planted]] = {
 }
 
 
-def finds(bug: str, seed: int) -> str | None:
+def finds(bug: str, seed: int, seconds: float = 400.0) -> str | None:
     """What the seed says about the planted bug; None if it finds nothing."""
-    plant, synchronous = BUGS[bug]
+    plant, synchronous = (NODE_BUGS[bug], "FULL") if bug in NODE_BUGS else BUGS[bug]
+    of = ClusterWorld if bug in NODE_BUGS else World
     try:
         with plant(), bounded_cpu():
-            tell(seed, synchronous=synchronous, drilled=False)
+            tell(seed, seconds, synchronous, drilled=False, of=of)
     except Found as found:
         return found.what
     except Hang as hang:
@@ -232,7 +243,7 @@ def finds(bug: str, seed: int) -> str | None:
 def main() -> None:
     """A table for docs/simulation.md."""
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    for bug in BUGS:
+    for bug in (*BUGS, *NODE_BUGS):
         said = [finds(bug, seed) for seed in range(seeds)]
         kinds = Counter(re.sub(r"p\d\.\d|\d+", "…", what.splitlines()[0])[:70] for what in said if what)
         print(

@@ -19,14 +19,17 @@ from support.money_kit import make_people
 from chatsrv.client.connection import session
 from chatsrv.client.connection.connection import ServerConnection
 from chatsrv.client.transfers import transfers
+from chatsrv_protocol.session import LoggedIn
 from chatsrv_storage.accounts import accounts, sessions
 from chatsrv_storage.engine.connection import Synchronous
 from chatsrv_storage.interface import SqlConnection
-from simulation import media, media_oracles, oracles
+from simulation import media, media_oracles, node_oracles, oracles
 from simulation.devices import Person, operations
 from simulation.drill import drill
 from simulation.hang import Hang, Watch
+from simulation.hearing import Hearing
 from simulation.network import FaultyStream
+from simulation.nodes import NODE_FAULTS, ClusterWorld
 from simulation.replaced import replaced
 from simulation.town import Town
 from simulation.world import FAULTS, World
@@ -72,7 +75,7 @@ def short_story(trace: list[str], what: str) -> list[str]:
     """The last lines of a trace that speak of those whom the finding names, the last faults, and the very last lines."""
     named = re.findall(r"\b(?:p\d\.\d|g\d+/\d+|packet\d+|medium\d+)\b", what)
     about = re.compile("|".join(rf"\b{each}\b" for each in named) or "$^")
-    faults = re.compile("server gone|" + "|".join(rf" {kind}\b" for kind in FAULTS))
+    faults = re.compile("server gone|" + "|".join(rf" {kind}\b" for kind in (*FAULTS, *NODE_FAULTS)))
     last = set(range(max(0, len(trace) - 6), len(trace)))
     for pattern, most in ((about, 12), (faults, 12)):
         last.update([place for place, line in enumerate(trace) if pattern.search(line)][-most:])
@@ -87,10 +90,20 @@ def watched_link(world: World) -> type[ServerConnection]:
             super().__init__(stream, *args)
             assert isinstance(stream, FaultyStream)
             stream.under_way = lambda: [type(call.command).__name__ for call in self._pending.values()]
+            self._hearing = Hearing(world)
 
         def _send(self, call: Any) -> None:
             world.sent(type(call.command).__name__)
             super()._send(call)
+
+        def _answered(self, request_id: int, message: Any) -> None:
+            if isinstance(message, LoggedIn):
+                self._hearing.user_id = message.user_id
+            super()._answered(request_id, message)
+
+        def _heard(self, message: Any) -> None:
+            self._hearing.heard(message)
+            super()._heard(message)
 
     return WatchedLink
 
@@ -116,9 +129,7 @@ def _simulated(world: World) -> Generator[None]:
 
 async def _settle_in(world: World) -> tuple[Town, list[Person]]:
     """Accounts with money and two devices each; the first is an operator's."""
-    await world.up.wait()
-    assert world.server is not None
-    services = world.server.services
+    services = (await world.all_up()).services
     now_ms = world.clock.now_ms()
     rng = random.Random(world.seed)
     people = await services.storage.write(make_people([f"p{n}" for n in range(PEOPLE)], CENTS, now_ms, services.ids))
@@ -130,6 +141,7 @@ async def _settle_in(world: World) -> tuple[Town, list[Person]]:
         accounts.set_operator(conn, "the simulation", people[0].name, True, now_ms)
 
     await services.storage.write(more_devices)
+    world.names.update({person.user_id: person.name for person in people})
     town = Town(world, [(person.user_id, person.name) for person in people])
     devices = [
         Person(
@@ -173,6 +185,8 @@ async def _tell(world: World, seconds: float, watch: Watch, *, drilled: bool) ->
             world.calm()
             with trio.fail_after(oracles.PATIENCE * 3):
                 await oracles.at_the_end(world, town, people)
+                if isinstance(world, ClusterWorld):
+                    await node_oracles.at_the_end(world, people)
                 await media_oracles.at_the_end(world, town, people)
                 await oracles.every_packet_comes_to_an_end(world, town)
         with trio.fail_after(oracles.PATIENCE):
@@ -182,20 +196,28 @@ async def _tell(world: World, seconds: float, watch: Watch, *, drilled: bool) ->
     return town
 
 
-def tell(seed: int, seconds: float = 400.0, synchronous: Synchronous = "FULL", *, drilled: bool = True) -> Told:
+def tell(
+    seed: int,
+    seconds: float = 400.0,
+    synchronous: Synchronous = "FULL",
+    *,
+    drilled: bool = True,
+    of: type[World] = World,
+) -> Told:
     """Run one seed in a Trio of its own on a virtual clock, with scheduling drawn from the seed, with the drill at its end.
 
+    `of` says how the server lives: World has one on a disk that loses power, ClusterWorld several nodes on one database.
     Raises Found, with a short story, where something does not hold or goes on for ever.
     """
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # what Hypothesis sets for the same reason
     trio._core._run._r.seed(seed)
-    watch = Watch()
+    watch = Watch(of.most_steps)
     worlds: list[World] = []
     town: Town | None = None
 
     async def main(folder: Path) -> None:
         nonlocal town
-        world = World(seed, folder, synchronous, watch.scope)
+        world = of(seed, folder, synchronous, watch.scope)
         worlds.append(world)
         with contextlib.closing(world.disk), _simulated(world), watch.scope:
             town = await _tell(world, seconds, watch, drilled=drilled)

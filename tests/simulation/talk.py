@@ -157,6 +157,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "reactions": Operation(0.5, _of_a_message(lambda client, group_id, of: client.group(group_id).reactions(of))),
     "receipts": Operation(0.5, _of_a_message(lambda client, group_id, of: client.group(group_id).receipts(of))),
     "versions": Operation(0.5, _of_a_message(lambda client, group_id, of: client.group(group_id).versions(of))),
+    "report": Operation(0.5, _of_a_message(lambda client, group_id, of: client.group(group_id).report(of, "rude"))),
     "pins": Operation(0.5, lambda device, client: client.group(device.group()).pins()),
     "quiet": Operation(0.5, lambda device, client: client.group(device.group()).set_quiet(quiet=device.flip(0.5))),
     "typing": Operation(0.5, lambda device, client: client.group(device.group()).typing()),

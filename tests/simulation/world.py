@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 import trio
@@ -19,13 +19,14 @@ from chatsrv.app import Server, open_server
 from chatsrv.clock import SeededRandomness, VirtualClock
 from chatsrv.config import Address, Config
 from chatsrv.media.errors import MediaError
-from chatsrv.testing import QUICK
+from chatsrv.testing import QUICK, PostedPushes
 from chatsrv_storage.engine.connection import Synchronous
 from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.interface import SqlConnection, open_storage
 from simulation import network, web
 from simulation.disk import Disk
 from simulation.folder import MediaFolder
+from simulation.hang import ALTOGETHER
 from simulation.network import FaultyStream, Network, chat_transport
 
 FAULTS: Final = (
@@ -82,6 +83,14 @@ class World:
     """What the trace calls groups, packets and media."""
     former: "list[weakref.ref[Server]]" = attrs.field(factory=list)
 
+    kinds: ClassVar[tuple[str, ...]] = FAULTS
+    """What `make` can do."""
+    aimed: ClassVar[frozenset[str]] = AIMED
+    tasks_besides: ClassVar[int] = 0
+    """More than one server has."""
+    most_steps: ClassVar[int] = ALTOGETHER
+    """A run of more goes on for ever."""
+
     def __attrs_post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         self.disk = Disk()
@@ -91,7 +100,7 @@ class World:
         self.media = MediaFolder(
             self.folder / "media", self.disk, random.Random(self.seed + 2), lambda: self.clock.now_ms() / 1000
         )
-        self._config: Config = attrs.evolve(
+        self.config: Config = attrs.evolve(
             QUICK,
             data=self.folder,
             http=Address("127.0.0.1", 0),
@@ -202,14 +211,14 @@ class World:
     async def _live(self) -> None:
         storage = open_storage(self.folder, synchronous=self.synchronous, inline=True, connect_to=self.disk.connect)
         async with open_server(
-            self._config,
+            self.config,
             clock=self.clock,
             randomness=SeededRandomness(self.seed * 1000 + self.lives),
             storage=storage,
+            push_gateway=PostedPushes(),
         ) as server:
-            self.former.append(weakref.ref(server))
+            self.begin_life(server)
             self.server = server
-            server.services.waiting_room._attempts.per_user = 1000  # five in three minutes would leave faults unmet
             self.up.set()
             await self.on_life()
             self.network.connect = lambda stream: server.connect(chat_transport(stream))
@@ -219,11 +228,16 @@ class World:
             if self._how == "crash":
                 raise Crashed
 
+    def begin_life(self, server: Server) -> None:
+        """What has to be known of a server that has just started."""
+        self.former.append(weakref.ref(server))
+        server.services.waiting_room._attempts.per_user = 1000  # five in three minutes would leave faults unmet
+
     async def trouble(self, rate: float) -> None:
         """Faults, about `rate` a second of virtual time, and sweeps of the media, forever."""
         while True:
             await trio.sleep(self.chance.expovariate(rate))
-            await self.make(self.chance.choice(FAULTS))
+            await self.make(self.chance.choice(self.kinds))
             if self.chance.random() < 0.3:
                 await self.sweep()
 
@@ -255,11 +269,21 @@ class World:
         else:
             self.network.drop_all()
 
+    @property
+    def servers(self) -> list[Server]:
+        """Those that run."""
+        return [] if self.server is None else [self.server]
+
+    async def all_up(self) -> Server:
+        """Wait until everything runs that should; answers one of the servers."""
+        await self.up.wait()
+        return self.servers[0]
+
     async def sweep(self) -> None:
         """What the server does with its media every hour."""
-        if self.server is None:
+        if not self.servers:
             return
-        library = self.server.services.library
+        library = self.servers[0].services.library
         assert library is not None
         try:
             swept = await library.sweep()
@@ -277,9 +301,7 @@ class World:
 
     async def look(self, query: Callable[[SqlConnection], Any]) -> Any:
         """Ask the running server's database."""
-        await self.up.wait()
-        assert self.server is not None
-        return await self.server.services.storage.read(query)
+        return await (await self.all_up()).services.storage.read(query)
 
     def finish(self) -> None:
         """Stop the server for good."""

@@ -1,7 +1,8 @@
 """Lanes of several nodes: who lives, whose name it is, what a lane does while another has a group, and clocks that are off."""
 
+import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 
 import psycopg
@@ -89,6 +90,62 @@ async def test_a_clock_that_is_off_is_refused(
             pass
 
 
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_clock_that_goes_wrong_is_told_once_while_it_is(
+    dsn: str, busy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(storage, "BEAT_SECONDS", 1e9 if busy else 0.02)
+    monkeypatch.setattr(storage, "CLOCK_SECONDS", 0.02 if busy else 1e9)
+    real, told, ahead = time.time, list[str](), [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + ahead[0])
+
+    async with open_postgres(dsn) as opened:
+        opened.report_to(lambda sentence, _error: told.append(sentence))
+
+        async def until(holds: Callable[[], bool]) -> None:
+            with trio.fail_after(30):
+                while not holds():
+                    if busy:
+                        await opened.write(lambda conn: conn.execute("select 1") and None)
+                    await trio.sleep(0.01)
+
+        for times, seconds in enumerate((1.5, -90.0), 1):
+            ahead[0] = seconds
+            await until(lambda seconds=seconds: abs(opened.clock_offset - seconds) < 0.5)
+            await until(lambda times=times: len(told) == times)
+            ahead[0] = 0.0
+            await until(lambda: abs(opened.clock_offset) < 0.5)
+    assert len(told) == 2
+    assert "1.5 s ahead of" in told[0]
+    assert all("NTP" in each for each in told)
+
+
+async def test_what_is_sent_together_and_hangs_is_cut_and_the_watch_goes_on(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction that hangs is in the middle of its answers, which the thread that watches must leave alone."""
+    monkeypatch.setattr(storage, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(storage, "BATCH_SECONDS", 0.3)
+    async with open_nodes(dsn, 0, inline=False) as (node,):
+        await node.storage.write(register)
+        await make_group(node, 10)
+        with psycopg.connect(dsn) as other, psycopg.connect(dsn, autocommit=True) as looking:
+            other.execute("lock table message in exclusive mode")
+            waiting = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+            pids: set[int] = set()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(node.say, 10, ANN)
+                with trio.move_on_after(30):
+                    while len(pids) < 2:  # the second asks what became of the first, whose connection was cut
+                        pids |= {pid for (pid,) in looking.execute(waiting)}
+                        await trio.sleep(0.02)
+                other.rollback()
+        assert len(pids) == 2
+        assert await node.storage.read(lambda conn: conn.execute("select count(*) from message").fetchone()) == (2,)
+        assert [each.is_alive() for each in threading.enumerate() if each.name == "chatsrv watch"] == [True]
+
+
 async def test_what_another_node_has_waits_for_the_next_batch_and_holds_nobody_up(dsn: str) -> None:
     """The first time it is left out, so that others are acked; the second time it is waited for, so that it has its turn."""
     async with open_nodes(dsn, 0, inline=False) as (node,):
@@ -168,3 +225,20 @@ async def test_two_lanes_of_a_node_give_out_no_id_twice(dsn: str) -> None:
         used = await opened.read(lambda conn: conn.execute("select number, batch > 0 from lane order by 1").fetchall())
         assert used == [(0, True), (1, True)], "both lanes had batches"
         assert {(each >> 12) & 1023 for each in made} == {0}
+
+
+async def test_what_batches_read_does_not_grow_with_what_is_stored(dsn: str) -> None:
+    """PostgreSQL plans on the empty tables of a new community, and keeps its plans until it has analyzed them."""
+    async with open_nodes(dsn, 0) as (node,):
+        await node.storage.write(register)
+        await make_group(node, 1)
+        for _ in range(10):
+            outcomes = await node.run(1, *(Post(ANN, once_of(ANN), "hello") for _ in range(20)))
+            assert all(isinstance(each, Accepted) for each in outcomes)
+    read_whole = b"select relname, seq_tup_read from pg_stat_user_tables where seq_tup_read > 0"
+    with psycopg.connect(dsn, cursor_factory=psycopg.RawCursor) as other:
+        (stored,) = other.execute("select count(*) from idempotency").fetchone() or (0,)
+        whole = dict(other.execute(read_whole).fetchall())
+    assert stored >= 200
+    assert whole.get("idempotency", 0) == 0, whole
+    assert whole.get("group_member", 0) <= len(PEOPLE) * 10, whole

@@ -5,9 +5,11 @@ The table at the end names what protects each function that writes; a new one wi
 
 import ast
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import pytest
 from support.nodes_kit import PEOPLE, Node, fresh_database, give, make_group, once_of, open_nodes, register
 from support.postgres_kit import require_postgres
@@ -28,14 +30,36 @@ from support.race_kit import (
     upload,
 )
 
-from chatsrv_storage.accounts import accounts, audit_log, login_addresses, profiles, sessions
+from chatsrv_storage.accounts import (
+    accounts,
+    audit_log,
+    login_addresses,
+    login_attempts,
+    profiles,
+    push_subscriptions,
+    sessions,
+)
+from chatsrv_storage.accounts.login_attempts import AttemptLimit
+from chatsrv_storage.accounts.push_subscriptions import PushSubscription
 from chatsrv_storage.engine import clock_history, id_reservation
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import consent, direct, face_to_face, governing, invites, lifecycle
 from chatsrv_storage.groups.models import Actor, MembershipLimits
 from chatsrv_storage.groups.transaction import Accepted, Command, Post
 from chatsrv_storage.interface import SqlConnection
-from chatsrv_storage.messages import edits, history, media, own_media, reactions_pins, receipts, search
+from chatsrv_storage.messages import (
+    edits,
+    history,
+    media,
+    own_media,
+    paused_uploads,
+    push_notices,
+    reactions_pins,
+    receipts,
+    reports,
+    search,
+    upload_pieces,
+)
 from chatsrv_storage.money import ledger, packet_audit, packets, payouts
 from chatsrv_storage.money.openings import Open
 
@@ -88,6 +112,73 @@ RACES: dict[str, Callable[[World], Any]] = {}
 def a_race(function: Callable[[World], Any]) -> Callable[[World], Any]:
     RACES[function.__name__] = function
     return function
+
+
+@a_race
+async def race_push_key(world: World) -> None:
+    both = await world.race(
+        job(lambda conn: push_subscriptions.make_server_key(conn, b"1" * 32)),
+        job(lambda conn: push_subscriptions.make_server_key(conn, b"2" * 32)),
+    )
+    assert both.first == both.second
+
+
+async def _subscribed(world: World) -> PushSubscription:
+    """A device of Ann's, which is subscribed."""
+    subscription = PushSubscription(501, ANN.user_id, "https://push.example/1", b"p", b"a", show_text=False)
+    await world.write(lambda conn: sessions.create(conn, 501, ANN.user_id, b"1" * 32, "phone", NOW))
+    await world.write(lambda conn: push_subscriptions.subscribe(conn, subscription, NOW))
+    return subscription
+
+
+@a_race
+async def race_push_subscriptions(world: World) -> None:
+    subscription = await _subscribed(world)
+    await world.write(lambda conn: sessions.create(conn, 502, BOB.user_id, b"2" * 32, "same browser", NOW))
+    other = attrs.evolve(subscription, session_id=502, user_id=BOB.user_id, endpoint="https://push.example/2")
+    await world.write(lambda conn: push_subscriptions.subscribe(conn, other, NOW))
+    same = "https://push.example/3"
+    both = await world.race(
+        job(lambda conn: push_subscriptions.subscribe(conn, attrs.evolve(subscription, endpoint=same), NOW)),
+        job(lambda conn: push_subscriptions.subscribe(conn, attrs.evolve(other, endpoint=same), NOW)),
+    )
+    assert (code_of(both.first), code_of(both.second)) == ("ok", "ok")
+    assert await world.row("select count(*), max(endpoint) from push_subscription") == (1, same)
+
+
+@a_race
+async def race_push_claim(world: World) -> None:
+    await _subscribed(world)
+    await world.turn(10, Post(BOB, once_of(BOB), "hello"))
+    due = await world.nodes[0].storage.read(lambda conn: push_notices.due_notices(conn, [10], NOW))
+    both = await world.race(
+        job(lambda conn: push_notices.claim(conn, due, NOW)), job(lambda conn: push_notices.claim(conn, due, NOW))
+    )
+    assert ([both.first], both.second) == (due, [])
+
+
+@a_race
+async def race_reports(world: World) -> None:
+    """Of two people, and of one who says it again at the same moment."""
+    for first, second, rows in ((ANN, BOB, (2, 2)), (CAT, CAT, (3, 3))):
+        both = await world.race(
+            job(lambda conn, who=first: reports.report_person(conn, who.user_id, DAN.user_id, "rude", NOW)),
+            job(lambda conn, who=second: reports.report_person(conn, who.user_id, DAN.user_id, "rude", NOW)),
+        )
+        assert (code_of(both.first), code_of(both.second)) == ("ok", "ok")
+        assert await world.row("select count(*), max(id) from report") == rows
+
+
+@a_race
+async def race_closing_of_a_report(world: World) -> None:
+    await world.write(lambda conn: accounts.set_operator(conn, "console", ANN.name, True, NOW))
+    await world.write(lambda conn: reports.report_person(conn, BOB.user_id, DAN.user_id, "rude", NOW))
+    both = await world.race(
+        job(lambda conn: reports.close(conn, ANN.user_id, 1, "warned", NOW)),
+        job(lambda conn: reports.close(conn, ANN.user_id, 1, "twice", NOW)),
+    )
+    assert (code_of(both.first), code_of(both.second)) == ("ok", "ok")
+    assert await world.row("select count(*), max(detail) from audit where action = 'report_close'") == (1, "warned")
 
 
 @a_race
@@ -166,6 +257,18 @@ async def race_addresses(world: World) -> None:
 
 
 @a_race
+async def race_attempts(world: World) -> None:
+    """The last guess is one node's."""
+    limits = [AttemptLimit("p address ann", 2, 60_000), AttemptLimit("u ann", 20, 60_000)]
+    assert await world.write(lambda conn: login_attempts.take(conn, limits, NOW)) == 0
+    both = await world.race(
+        job(lambda conn: login_attempts.take(conn, limits, NOW)),
+        job(lambda conn: login_attempts.take(conn, limits[::-1], NOW)),
+    )
+    assert (both.first, both.second) == (0, 30_000)
+
+
+@a_race
 async def race_blocks(world: World) -> None:
     for number in range(profiles.MAX_BLOCKED - 1):
         await world.write(lambda conn, n=number: _block_somebody(conn, 1000 + n))
@@ -189,7 +292,7 @@ async def race_block_and_addition(world: World) -> None:
     )
     assert code_of(both.second) == "blocked"
     both = await world.race(
-        job(lambda conn: profiles.set_profile(conn, DAN.user_id, None, None, None, consent.ADDED_BY_NOBODY)),
+        job(lambda conn: profiles.set_profile(conn, DAN.user_id, None, None, None, consent.ADDED_BY_NOBODY, now_ms=1)),
         script(10, ANN, lifecycle.add([DAN.user_id])),
     )
     assert both.second.reply.invited == [DAN.user_id]
@@ -203,7 +306,7 @@ async def race_block_and_addition(world: World) -> None:
 @a_race
 async def race_invitations(world: World) -> None:
     """From two groups at once; the bound of those from one person holds."""
-    await world.write(lambda conn: profiles.set_profile(conn, 4, None, None, None, consent.ADDED_BY_NOBODY))
+    await world.write(lambda conn: profiles.set_profile(conn, 4, None, None, None, consent.ADDED_BY_NOBODY, now_ms=1))
     for number in range(consent.MAX_INVITATIONS_FROM_ONE - 1):
         await make_group(world.nodes[0], 100 + number, [ANN])
         await world.script(100 + number, ANN, lifecycle.add([4]))
@@ -218,13 +321,31 @@ async def race_invitations(world: World) -> None:
 @a_race
 async def race_groups_of_one(world: World) -> None:
     """How many groups somebody is in, and into how many they were put today."""
-    for limits in (MembershipLimits(groups_per_user=1), MembershipLimits(added_per_day=1)):
-        newcomer = DAN if limits.groups_per_user == 1 else PEOPLE[4]
-        both = await world.race(
-            script(10, ANN, lifecycle.add([newcomer.user_id]), limits),
-            script(11, ANN, lifecycle.add([newcomer.user_id]), limits),
-        )
-        assert (code_of(both.first), code_of(both.second)) == ("ok", "too_many")
+    limits, newcomer = MembershipLimits(groups_per_user=1), DAN.user_id
+    both = await world.race(*(script(group_id, ANN, lifecycle.add([newcomer]), limits) for group_id in (10, 11)))
+    assert (code_of(both.first), code_of(both.second)) == ("ok", "too_many")
+    limits, newcomer = MembershipLimits(added_per_day=1), PEOPLE[4].user_id
+    both = await world.race(*(script(group_id, ANN, lifecycle.add([newcomer]), limits) for group_id in (10, 11)))
+    assert both.codes == ["ok", "ok"]
+    assert both.second.reply.invited == [newcomer]
+
+
+@a_race
+async def race_conversations_of_one(world: World) -> None:
+    """How many conversations somebody opened today, and how many others opened with somebody."""
+    for number, (low, high) in enumerate(((1, 2), (1, 3), (2, 4), (3, 4)), 301):
+        await world.write(partial(direct.reserve, user_id=low, other_id=high, group_id=number))
+    limits = MembershipLimits(opened_per_day=1)
+    both = await world.race(*(script(300 + other - 1, ANN, direct.open_direct(other), limits) for other in (2, 3)))
+    assert (code_of(both.first), code_of(both.second)) == ("ok", "too_many")
+    limits = MembershipLimits(groups_per_user=1)
+    before = await world.row("select contact_count from person where id = 4")
+    await world.write(lambda conn: conn.execute("update person set contact_count = group_count where id in (2, 3)"))
+    both = await world.race(
+        script(303, BOB, direct.open_direct(4), limits), script(304, PEOPLE[2], direct.open_direct(4), limits)
+    )
+    assert before == (0,)
+    assert (code_of(both.first), code_of(both.second)) == ("ok", "too_many")
 
 
 @a_race
@@ -241,6 +362,25 @@ async def race_pair(world: World) -> None:
         job(lambda conn: profiles.block(conn, 3, 1, True)), job(lambda conn: direct.reserve(conn, 1, 3, 303))
     )
     assert code_of(both.second) == "blocked"
+
+
+@a_race
+async def race_block_and_conversation(world: World) -> None:
+    """What is stored of a conversation of two after a block is nothing of theirs, whichever came first."""
+    await world.write(lambda conn: direct.reserve(conn, 1, 2, 301))
+    await world.script(301, ANN, direct.open_direct(2))
+
+    def blocking(conn: SqlConnection) -> int:
+        """How much of what Ann said was stored before it."""
+        profiles.block(conn, BOB.user_id, ANN.user_id, True)
+        return conn.execute("select count(*) from message where group_id = 301 and kind = 'text'").fetchone()[0]
+
+    both = await world.race(job(blocking), turn(301, Post(ANN, once_of(ANN), "after it")))
+    assert code_of(both.second) == "blocked"
+    await world.write(lambda conn: profiles.block(conn, BOB.user_id, ANN.user_id, False))
+    both = await world.race(turn(301, Post(ANN, once_of(ANN), "before it")), job(blocking))
+    assert isinstance(both.first, Accepted)
+    assert both.second == 1, "the block is acked, and what was under way is stored later"
 
 
 @a_race
@@ -387,6 +527,62 @@ async def race_uploads(world: World) -> None:
 
 
 @a_race
+async def race_paused_uploads(world: World) -> None:
+    """A paused upload gives way to one of two that begin, and there is no room for the other."""
+    old = attrs.evolve(upload("old"), expires_at=NOW + 1)
+    await world.write(lambda conn: media.begin_upload(conn, old, 15, 9, NOW))
+
+    def begin(name: str) -> Any:
+        def run(conn: SqlConnection) -> list[str]:
+            ended = paused_uploads.give_way(conn, upload(name), 15, 9, NOW, ())
+            media.begin_upload(conn, upload(name), 15, 9, NOW)
+            return [each.id for each in ended]
+
+        return job(run)
+
+    both = await world.race(begin("a"), begin("b"))
+    assert (both.first, code_of(both.second)) == ("old", "media_over_quota")
+
+
+@a_race
+async def race_upload_that_arrives(world: World) -> None:
+    """Bytes of a paused upload arrive at one node while another wants its place: it goes on, or is told that it ended."""
+    for name in ("x", "y"):
+        paused = attrs.evolve(upload(name), expires_at=NOW + 1)
+        await world.write(lambda conn, paused=paused: media.begin_upload(conn, paused, 99, 9, NOW))
+
+    def arrives(name: str) -> Any:
+        return job(lambda conn: paused_uploads.note_arriving(conn, {name: ANN.user_id}, NOW))
+
+    def give_way(most: int) -> Any:
+        return job(lambda conn: [each.id for each in paused_uploads.give_way(conn, upload("new"), 99, most, NOW, ())])
+
+    both = await world.race(arrives("x"), give_way(1))
+    assert (both.first, both.second) == ("x", "y")
+    await world.write(lambda conn: conn.execute("update media_upload set expires_at = ?", (NOW + 1,)) and None)
+    both = await world.race(give_way(2), arrives("x"))
+    assert (both.first, both.second) == ("x", []), "told that it ended"
+
+
+@a_race
+async def race_upload_pieces(world: World) -> None:
+    """Two nodes store the next piece: one does. An upload that ends gets none, and one that is stored goes with it."""
+    await world.write(lambda conn: media.begin_upload(conn, upload("u"), 15, 9, NOW))
+
+    def add(start: int, stop: int, after: int, name: str) -> Any:
+        piece = upload_pieces.UploadPiece(start, stop, name)
+        return job(lambda conn: upload_pieces.add_piece(conn, ANN.user_id, "u", piece, after))
+
+    both = await world.race(add(0, 5, 0, "a"), add(0, 6, 0, "b"))
+    assert (both.first, both.second) == (True, False)
+    both = await world.race(add(0, 8, 5, "c"), add(5, 9, 5, "d"))
+    assert (both.first, both.second) == (True, False), "the first took in what was there"
+    assert await world.row("select start, stop, name from media_upload_piece") == (0, 8, "c")
+    await world.race(job(lambda conn: media.drop_upload(conn, "u")), add(8, 10, 8, "e"))
+    assert await world.row("select count(*) from media_upload_piece") == (0,)
+
+
+@a_race
 async def race_media(world: World) -> None:
     """The quota of what was stored; one upload that is finished twice."""
 
@@ -495,8 +691,19 @@ ANSWERS: Final[dict[str, tuple[str, ...]]] = {
     "accounts/login_addresses.py:forget": ANEW,
     "accounts/login_addresses.py:save": ("race_addresses",),
     "accounts/login_addresses.py:sweep": ANEW,
-    "accounts/profiles.py:block": ("race_blocks", "race_block_and_addition", "race_pair"),
+    "accounts/login_attempts.py:_store": ("race_attempts",),
+    "accounts/login_attempts.py:sweep": ANEW,
+    "accounts/profiles.py:block": (
+        "race_blocks",
+        "race_block_and_addition",
+        "race_pair",
+        "race_block_and_conversation",
+    ),
     "accounts/profiles.py:set_profile": ("race_block_and_addition",),
+    "accounts/push_subscriptions.py:end": ANEW,
+    "accounts/push_subscriptions.py:make_server_key": ("race_push_key",),
+    "accounts/push_subscriptions.py:subscribe": ("race_push_subscriptions",),
+    "accounts/push_subscriptions.py:unsubscribe": ANEW,
     "accounts/sessions.py:create": ("race_sessions", "race_password"),
     "accounts/sessions.py:end": ANEW,
     "accounts/sessions.py:sweep": ANEW,
@@ -523,6 +730,7 @@ ANSWERS: Final[dict[str, tuple[str, ...]]] = {
     "groups/invites.py:revoke_invite": GROUP,
     "groups/lifecycle.py:found": ("race_pair", "race_face_to_face"),
     "groups/lifecycle.py:rename": GROUP,
+    "groups/membership.py:_count_conversation": ("race_conversations_of_one",),
     "groups/membership.py:_count_groups": ("race_groups_of_one",),
     "groups/membership.py:_take_out": ("race_group", "race_removal"),
     "groups/membership.py:admit": ("race_block_and_addition",),
@@ -548,10 +756,18 @@ ANSWERS: Final[dict[str, tuple[str, ...]]] = {
     "messages/media.py:remove_unused": ("race_sweep_of_media",),
     "messages/media.py:set_avatar": ("race_sweep_of_media", "race_deletion_of_media"),
     "messages/message_content.py:rewrite": GROUP,
+    "messages/paused_uploads.py:give_way": ("race_paused_uploads", "race_upload_that_arrives"),
+    "messages/paused_uploads.py:note_arriving": ("race_upload_that_arrives",),
+    "messages/upload_pieces.py:add_piece": ("race_upload_pieces",),
     "messages/own_media.py:clear_avatar": GROUP,
     "messages/own_media.py:delete": ("race_deletion_of_media",),
+    "messages/push_notices.py:_claim": ("race_push_claim",),
+    "messages/push_notices.py:release": ANEW,
+    "messages/push_notices.py:try_later": ANEW,
     "messages/reactions_pins.py:pin": GROUP,
     "messages/reactions_pins.py:react": ("race_receipts",),
+    "messages/reports.py:_store": ("race_reports",),
+    "messages/reports.py:close": ("race_closing_of_a_report",),
     "messages/receipts.py:deliver": ("race_receipts",),
     "messages/receipts.py:set_quiet": GROUP,
     "messages/search.py:_lock": ("race_search",),

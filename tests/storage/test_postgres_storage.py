@@ -352,7 +352,7 @@ def test_both_schemas_have_the_same_tables_and_columns() -> None:
     for table, column, kind, required in rows:
         postgres.setdefault(table, []).append((column, kind, required))
     sqlite = {name: columns for name, columns in _sqlite_columns().items() if not name.startswith("search")}
-    own = {"lane", "schema_version"}
+    own = {"lane", "group_change", "schema_version"}
     kept: dict[str, list[tuple[str, str, bool]]] = {
         name: columns for name, columns in postgres.items() if name not in own and not name.startswith("search")
     }
@@ -388,6 +388,10 @@ async def test_a_database_that_cannot_be_used_says_why_and_what_to_do() -> None:
     newer = server.create()
     server.execute("update schema_version set version = 9999", re.split("[/?]", newer)[3])
     await refused(newer, "newer chatsrv")
+    standby = server.create("template0")
+    name = re.split("[/?]", standby)[3]
+    server.execute(f"alter database {name} set default_transaction_read_only = on")
+    await refused(standby, "read-only", "name the primary")
     poor = server.create("template0")
     server.execute("create role poor login")
     await refused(poor.replace("chat@", "poor@"), "rights")

@@ -1,7 +1,6 @@
 """Accounts, sessions and the audit log: what makes names equal, what ends sessions, what leaves a trace."""
 
 import unicodedata
-from collections.abc import AsyncGenerator
 
 import pytest
 from hypothesis import given, settings
@@ -13,17 +12,11 @@ from chatsrv_storage.accounts import accounts, audit_log, login_addresses, sessi
 from chatsrv_storage.engine import id_reservation
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.interface import SqlConnection, Storage, open_memory_storage
+from chatsrv_storage.interface import SqlConnection, Storage
 from chatsrv_storage.money import ledger
 
 DAY = 86_400_000
 NOW = 1_790_000_000_000
-
-
-@pytest.fixture
-async def storage() -> AsyncGenerator[Storage]:
-    async with open_memory_storage() as opened:
-        yield opened
 
 
 def register(conn: SqlConnection, *names: str) -> None:
@@ -216,7 +209,7 @@ async def test_ids_begin_above_every_transfer_whatever_was_reserved(storage: Sto
     assert Snowflake(0, await storage.read(id_reservation.read)).next(NOW) > last
 
 
-async def test_addresses_are_bounded_by_number_and_age_and_go_with_a_disabled_account() -> None:
+async def test_addresses_are_bounded_by_number_and_age_and_go_with_a_disabled_account(storage: Storage) -> None:
     def job(conn: SqlConnection) -> None:
         accounts.register(conn, 1, "ann", "!", 0)
         for place in range(30):
@@ -231,5 +224,4 @@ async def test_addresses_are_bounded_by_number_and_age_and_go_with_a_disabled_ac
         login_addresses.save(conn, [(1, "192.0.2.1")], 300)
         assert login_addresses.latest(conn, 1000) == []
 
-    async with open_memory_storage() as storage:
-        await storage.write(job)
+    await storage.write(job)

@@ -64,19 +64,18 @@ def test_checkpoints_come_by_work_and_calibrate_themselves(path: Path) -> None:
     frames: list[int] = []
     for _ in range(5):
         commits = 0
-        while not checkpointer.due:
+        is_due = False
+        while not is_due:
             connection.execute("INSERT INTO note (body) VALUES (?)", ("x" * 12_000,))  # four frames and more
-            checkpointer.committed(connection)
+            is_due = checkpointer.is_due_after_commit(connection)
             commits += 1
             assert commits < 2_000
         frames.append(connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1])
         checkpointer.run(connection)
-        assert not checkpointer.due
+        assert not checkpointer.is_due_after_commit(connection)
         intervals.append(commits)
     assert intervals[0] > intervals[-1]  # it learned that the rows are large
     assert 700 < frames[-1] < 1_500
-    checkpointer.hurry()
-    assert checkpointer.due
     assert len(notes(connection)) == sum(intervals)
     connection.close()
 

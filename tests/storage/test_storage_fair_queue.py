@@ -1,18 +1,12 @@
 """Readers serve callers in turn: nobody's many queries delay another's one."""
 
-import threading
-from pathlib import Path
-from typing import Any
-
 import pytest
 import trio
 import trio.testing
-from support.storage_kit import SCHEMA, notes
 
-from chatsrv_storage.engine import fair_queue, reader_pool
+from chatsrv_storage.engine import fair_queue
 from chatsrv_storage.engine.fair_queue import SERVER, Caller, FairQueue
 from chatsrv_storage.errors import TooManyWaiting
-from chatsrv_storage.interface import open_storage
 
 
 class Order:
@@ -91,45 +85,3 @@ async def test_what_waits_of_one_user_is_bounded(monkeypatch: pytest.MonkeyPatch
         while order.holding:
             await order.release_oldest()
     assert sorted(map(str, order.served)) == ["0", "0", "0", "1", "1", "1"]
-
-
-async def test_many_connections_of_one_user_delay_another_by_no_query(tmp_path: Path) -> None:
-    go_on = threading.Event()
-
-    def slow(_connection: Any) -> None:
-        assert go_on.wait(30)
-
-    async with open_storage(tmp_path / "data", synchronous="OFF", readers=2, migrations=SCHEMA) as storage:
-        try:
-            async with trio.open_nursery() as nursery:
-                for _ in range(20):
-                    nursery.start_soon(storage.read, slow, 1)
-                await trio.testing.wait_all_tasks_blocked()
-                with trio.fail_after(10):
-                    assert await storage.read(notes, 2) == []
-                go_on.set()
-        finally:
-            go_on.set()
-
-
-async def test_a_search_waits_no_longer_than_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One step of a full-text query can take seconds and cannot be interrupted: others are told to come back."""
-    monkeypatch.setattr("chatsrv_storage.engine.threaded.SEARCH_WAIT_SECONDS", 0.05)
-    go_on = threading.Event()
-
-    def step_without_end(_connection: Any) -> None:
-        assert go_on.wait(30)
-
-    async with open_storage(tmp_path / "data", synchronous="OFF", readers=1, migrations=SCHEMA) as storage:
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(storage.search, step_without_end, 1)
-                await trio.testing.wait_all_tasks_blocked()
-                with trio.fail_after(10), pytest.raises(TooManyWaiting):
-                    await storage.search(notes, 2)
-                assert await storage.read(notes, 2) == []
-                go_on.set()
-        finally:
-            go_on.set()
-        assert await storage.search(notes, 2) == []
-    assert reader_pool.SEARCH_WAIT_SECONDS <= 5

@@ -1,30 +1,28 @@
 """The check of the sequences finds what was damaged: a flipped body, a gap, a wrong count, a wrong head."""
 
-from collections.abc import AsyncGenerator
-
 import pytest
+from storage.test_storage_search import CountingConnection
 from storage.test_storage_transaction import ANN, BOB, GROUP, Desk
 
 from chatsrv_storage.accounts import accounts
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import lifecycle
-from chatsrv_storage.interface import SqlConnection, open_memory_storage
+from chatsrv_storage.interface import SqlConnection, Storage
 from chatsrv_storage.messages import history
 
 
 @pytest.fixture
-async def desk() -> AsyncGenerator[Desk]:
-    async with open_memory_storage() as storage:
-        made = Desk(storage)
+async def desk(storage: Storage) -> Desk:
+    made = Desk(storage)
 
-        def people(conn: SqlConnection) -> None:
-            for actor in (ANN, BOB):
-                accounts.register(conn, actor.user_id, actor.name, "!", 0)
+    def people(conn: SqlConnection) -> None:
+        for actor in (ANN, BOB):
+            accounts.register(conn, actor.user_id, actor.name, "!", 0)
 
-        await storage.write(people)
-        await made.run(made.do(ANN, lifecycle.make("home", [BOB.user_id], history=True, max_members=3)))
-        await made.run(*(made.post(ANN, f"message {n}") for n in range(5)))
-        yield made
+    await storage.write(people)
+    await made.run(made.do(ANN, lifecycle.make("home", [BOB.user_id], history=True, max_members=3)))
+    await made.run(*(made.post(ANN, f"message {n}") for n in range(5)))
+    return made
 
 
 async def problems(desk: Desk) -> list[str]:
@@ -79,5 +77,25 @@ async def test_catching_up_stops_at_its_bounds_and_says_how_far_it_went(desk: De
         records, progress = history.catch_up(conn, ANN.user_id, [(GROUP, 2), (GROUP, 3)], 100, 1)
         assert [record.seq for record in records] == [3]
         assert progress == [(GROUP, 3, 6), (GROUP, 3, 6)]
+
+    await desk.read(look)
+
+
+async def test_reads_about_many_take_as_many_statements_as_about_one(desk: Desk) -> None:
+    """On PostgreSQL each statement is a round trip: 200 groups took 250 of them."""
+
+    def look(conn: SqlConnection) -> None:
+        counting = CountingConnection(conn)
+        names = accounts.find(counting, ["Bob", "nobody", "ann", "bob"])
+        assert names == [(BOB.user_id, BOB.name), (ANN.user_id, ANN.name), (BOB.user_id, BOB.name)]
+        assert accounts.find(counting, []) == []
+        assert counting.statements == 2
+        counting = CountingConnection(conn)
+        _, progress = history.catch_up(
+            counting, ANN.user_id, [(GROUP, 6), *((n, 0) for n in range(1_000, 1_200))], 9, 1_000
+        )
+        assert progress == [(GROUP, 6, 6)]
+        assert history.catch_up(counting, ANN.user_id, [], 9, 1_000) == ([], [])
+        assert counting.statements == 2
 
     await desk.read(look)

@@ -1,7 +1,5 @@
 """One effect per client id, for seven days."""
 
-from collections.abc import AsyncGenerator
-
 import pytest
 from support.server_kit import START_MS, client_id
 
@@ -18,14 +16,8 @@ from chatsrv_storage.idempotency import (
     sweep,
     time_of,
 )
-from chatsrv_storage.interface import SqlConnection, Storage, open_memory_storage
+from chatsrv_storage.interface import SqlConnection, Storage
 from chatsrv_storage.replies import DirectGroup, NoReply
-
-
-@pytest.fixture
-async def storage() -> AsyncGenerator[Storage]:
-    async with open_memory_storage() as opened:
-        yield opened
 
 
 def test_the_time_in_a_uuid7() -> None:
@@ -34,11 +26,12 @@ def test_the_time_in_a_uuid7() -> None:
 
 async def test_a_script_runs_once_and_a_refusal_is_not_kept(storage: Storage) -> None:
     runs: list[int] = []
+    refusing = True
 
     def script() -> DirectGroup:
-        runs.append(len(runs))
-        if len(runs) == 1:
+        if refusing:  # PostgreSQL's writer may run a job that is refused again
             raise Refusal("forbidden", "not yet")
+        runs.append(len(runs))
         return DirectGroup(len(runs))
 
     once = Once(1, client_id(), b"hash")
@@ -48,8 +41,9 @@ async def test_a_script_runs_once_and_a_refusal_is_not_kept(storage: Storage) ->
 
     with pytest.raises(Refusal, match="not yet"):
         await storage.write(job)
-    assert [await storage.write(job) for _ in range(3)] == [DirectGroup(2)] * 3
-    assert len(runs) == 2
+    refusing = False
+    assert [await storage.write(job) for _ in range(3)] == [DirectGroup(1)] * 3
+    assert len(runs) == 1
 
 
 async def test_keys_are_per_user_and_conflicts_are_told(storage: Storage) -> None:

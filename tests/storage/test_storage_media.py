@@ -1,7 +1,5 @@
 """Rows of media: quotas, repetitions, and what a sweep may take."""
 
-import sqlite3
-from collections.abc import Generator
 from typing import Any
 
 import attrs
@@ -16,6 +14,7 @@ from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransacti
 from chatsrv_storage.messages import media, own_media
 from chatsrv_storage.messages.edits import recall, say
 from chatsrv_storage.messages.media import Medium, StoredUpload
+from chatsrv_storage.messages.paused_uploads import give_way, note_arriving
 
 NOW = 1_790_000_000_000
 DAY = 24 * 3600 * 1000
@@ -23,20 +22,14 @@ GROUP = 77
 
 
 @pytest.fixture
-def conn() -> Generator[Any]:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    for migration in load_migrations():
-        for statement in migration.statements():
-            connection.execute(statement)
-    connection.execute("pragma foreign_keys = on")
+def conn(empty: Any) -> Any:
     for user_id, name in ((1, "ann"), (2, "bob"), (3, "eve")):
-        connection.execute(
+        empty.execute(
             "insert into person (id, name, name_key, password_hash, created_at) values (?, ?, ?, 'x', 0)",
             (user_id, name, name),
         )
-    run(connection, 1, lifecycle.make("g", [2], history=True, max_members=10))
-    yield connection
-    connection.close()
+    run(empty, 1, lifecycle.make("g", [2], history=True, max_members=10))
+    return empty
 
 
 def run(conn: Any, user_id: int, script: Any, now_ms: int = NOW) -> Any:
@@ -104,6 +97,7 @@ def test_an_avatar_is_of_ones_own_uploads_and_a_copy_if_it_was_sent(conn: Any) -
     assert media.used_bytes(conn, 2, NOW) == used
 
 
+@pytest.mark.sqlite_alone
 def test_a_migration_takes_avatars_of_others_uploads_away(conn: Any) -> None:
     add(conn, 1, kind="image")
     add(conn, 2, kind="image", user_id=2, sha256="b" * 64)
@@ -180,6 +174,48 @@ def test_unfinished_uploads_are_few(conn: Any) -> None:
     media.begin_upload(conn, upload(9), 10_000, 3, NOW)
 
 
+def paused(number: int, minutes: float, size: int = 100, key: str | None = None) -> StoredUpload:
+    return attrs.evolve(upload(number, size, key), expires_at=NOW + DAY - int(minutes * 60_000))
+
+
+def test_what_paused_longest_gives_way(conn: Any) -> None:
+    for number, minutes in ((1, 5), (2, 9), (3, 0.5), (4, 7)):
+        media.begin_upload(conn, paused(number, minutes, key=f"k{number}"), 10_000, 9, NOW)
+    other = upload(10, user_id=2)
+    assert give_way(conn, upload(9), 500, 5, NOW, ()) == [], "there is room"
+    assert give_way(conn, other, 10, 0, NOW, ()) == [], "nobody else's"
+    assert give_way(conn, paused(8, 0, key="k2"), 500, 4, NOW, ()) == [], "that is begun already"
+    assert [gone.store_id for gone in give_way(conn, upload(9), 500, 4, NOW, ())] == ["store2"]
+    media.begin_upload(conn, upload(9), 500, 4, NOW)
+    with pytest.raises(Refusal, match="no such upload"):
+        media.upload_of(conn, 1, upload(2).id, NOW)
+    media.drop_upload(conn, upload(9).id)
+    ended = give_way(conn, upload(9, 250), 500, 9, NOW, (upload(4).id,))
+    assert [gone.store_id for gone in ended] == ["store1"], "bytes of 4 arrive, and 3 had some just now"
+    with pytest.raises(Refusal, match="room"):
+        media.begin_upload(conn, upload(9, 350), 500, 9, NOW)
+    again = media.begin_upload(conn, paused(7, 0, 50, key="k2"), 500, 9, NOW)
+    assert again.id == upload(7).id, "the key of what gave way is free"
+    assert sorted(media.drop_expired(conn, NOW + 1)) == ["store1", "store2"], (
+        "for the case that nobody discards the bytes"
+    )
+
+
+def test_what_gets_bytes_does_not_give_way(conn: Any) -> None:
+    for number, user_id in ((1, 1), (2, 1), (3, 2)):
+        media.begin_upload(conn, attrs.evolve(paused(number, 9), user_id=user_id), 10_000, 9, NOW)
+    assert note_arriving(conn, {upload(1).id: 1, upload(3).id: 2}, NOW) == [upload(1).id, upload(3).id]
+    assert [gone.id for gone in give_way(conn, upload(9), 500, 1, NOW, ())] == [upload(2).id]
+    assert note_arriving(conn, {upload(2).id: 1}, NOW) == [], "what ended does not come back"
+    media.add(conn, medium(1), None, upload(1), 1000, NOW)
+    assert note_arriving(conn, {upload(1).id: 1, upload(8).id: 1}, NOW) == []
+
+
+def test_a_key_is_free_once_its_upload_is_past_its_time(conn: Any) -> None:
+    media.begin_upload(conn, upload(1, key="k"), 1000, 9, NOW)
+    assert media.begin_upload(conn, upload(2, 5, key="k"), 1000, 9, NOW + DAY).id == upload(2).id
+
+
 def test_a_key_is_for_one_upload(conn: Any) -> None:
     first = media.begin_upload(conn, upload(1, key="k"), 1000, 9, NOW)
     assert media.begin_upload(conn, upload(2, key="k"), 1000, 9, NOW) == first
@@ -189,7 +225,7 @@ def test_a_key_is_for_one_upload(conn: Any) -> None:
         media.add(conn, medium(4), None, attrs.evolve(upload(4, key="k"), store_id=""), 1000, NOW)
     assert media.begin_upload(conn, upload(5, key="k", user_id=2), 1000, 9, NOW).id == upload(5).id
     with pytest.raises(Refusal, match="no such upload"):
-        media.upload_of(conn, 2, first.id)
+        media.upload_of(conn, 2, first.id, NOW)
 
 
 def test_the_sweep_takes_what_stands_nowhere(conn: Any) -> None:
@@ -220,10 +256,10 @@ def test_uploads_past_their_time(conn: Any) -> None:
     add(conn, 2)
     assert media.drop_expired(conn, NOW + DAY - 1) == []
     assert media.drop_expired(conn, NOW + DAY + 1) == ["store1"]
-    assert media.upload_of(conn, 1, upload(2).id).media_id == 2, "kept for a repetition"
+    assert media.upload_of(conn, 1, upload(2).id, NOW).media_id == 2, "kept for a repetition"
     assert media.drop_expired(conn, NOW + 8 * DAY) == []
     with pytest.raises(Refusal):
-        media.upload_of(conn, 1, upload(2).id)
+        media.upload_of(conn, 1, upload(2).id, NOW)
 
 
 def test_check_finds_what_is_lost(conn: Any) -> None:
@@ -233,6 +269,7 @@ def test_check_finds_what_is_lost(conn: Any) -> None:
     assert list(media.check(conn)) == [f"group {GROUP}: message 2 has lost its medium"]
 
 
+@pytest.mark.sqlite_alone
 def test_reading_rights_do_not_scan(conn: Any) -> None:
     """Driven by the reader's groups and by indexes: a medium that stands in many places costs no more."""
     plan = conn.execute(

@@ -1,6 +1,5 @@
 """Openings of several packets in one batch: the order in which they are told, what they cost, and who pays for whom."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,7 +9,6 @@ from support.money_kit import Someone, make_people, problems, sum_of_accounts
 from support.server_kit import START_MS, client_id
 
 from chatsrv_redpack import Mode, PacketLimits
-from chatsrv_storage.engine.migrate import load_migrations
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import lifecycle
@@ -26,12 +24,12 @@ GROUP = 77
 class Table:
     """Eight people around a database, and their packets of two shares."""
 
-    conn: sqlite3.Connection
+    conn: Any
     ids: Snowflake
     people: list[Someone]
 
     def turn(self, commands: Sequence[Any]) -> list[Outcome]:
-        self.conn.execute("begin immediate")
+        self.conn.execute("begin")
         outcomes = GroupTransaction(self.conn, GROUP, START_MS, self.ids).run(commands)
         self.conn.execute("commit")
         return outcomes
@@ -56,11 +54,8 @@ class Table:
 
 
 @pytest.fixture
-def table() -> Iterator[Table]:
-    conn = sqlite3.connect(":memory:", isolation_level=None)
-    for migration in load_migrations():
-        conn.executescript(migration.sql)
-    ids = Snowflake()
+def table(empty: Any) -> Iterator[Table]:
+    conn, ids = empty, Snowflake()
     people = make_people([f"p{number}" for number in range(8)], 1_000, START_MS, ids)(conn)
     made = Table(conn, ids, people)
     make = lifecycle.make("g", [each.user_id for each in people], history=True, max_members=9)
@@ -68,7 +63,6 @@ def table() -> Iterator[Table]:
     yield made
     assert problems(conn) == []
     assert sum_of_accounts(conn) == 0
-    conn.close()
 
 
 def told(outcomes: Sequence[Outcome]) -> list[int]:

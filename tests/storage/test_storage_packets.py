@@ -326,7 +326,7 @@ def test_openings_are_shown_in_their_order_to_members_alone() -> None:
     sent(t, packet_id)
     opened(t, packet_id, 3, 1)
     shown = packets.show(t.conn, t.people[0].user_id, packet_id)
-    assert [opening[:3] for opening in shown.openings] == [
+    assert [(one.number, one.user_id, one.name) for one in shown.openings] == [
         (0, t.people[3].user_id, "p3"), (1, t.people[1].user_id, "p1"),
     ]  # fmt: skip
     assert [record.number for record in packets.records_of(t.conn, packet_id)] == [0, 1]

@@ -12,7 +12,7 @@ import pytest
 
 from chatsrv_storage.accounts import profiles, sessions
 from chatsrv_storage.engine.migrate import load_migrations
-from chatsrv_storage.groups import consent, group_list, lifecycle
+from chatsrv_storage.groups import consent, group_list, group_summary, lifecycle
 from chatsrv_storage.messages import media
 
 ME, OTHER = 1, 2
@@ -118,5 +118,5 @@ def test_calls_that_do_not_count_cost_no_more_than_some(conn: Any) -> None:
         [(seq, (ME, OTHER)[seq % 2]) for seq in range(1, 30_001)],
     )
     after = _steps(conn, lambda: group_list.listed(conn, ME, 0, 0, 201))
-    assert after < before + 3 * group_list.MENTION_ROWS
+    assert after < before + 3 * group_summary.MENTION_ROWS
     assert group_list.listed(conn, ME, 0, 0, 201)[0][0].mentions == 0

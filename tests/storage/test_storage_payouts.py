@@ -1,14 +1,12 @@
 """Grants, withdrawals and the outbox: each happens once, whoever asks again."""
 
-import sqlite3
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.money_kit import make_people, sum_of_accounts
 
 from chatsrv_redpack import wallet
 from chatsrv_storage.accounts import accounts, audit_log
-from chatsrv_storage.engine.migrate import load_migrations
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.idempotency import Once
@@ -19,31 +17,27 @@ ids = Snowflake()
 
 
 @pytest.fixture
-def conn() -> Iterator[sqlite3.Connection]:
-    conn = sqlite3.connect(":memory:", isolation_level=None)
-    for migration in load_migrations():
-        conn.executescript(migration.sql)
-    make_people(["ann", "bob"], 1000, NOW, ids)(conn)
-    accounts.set_operator(conn, "test", "bob", True, NOW)
-    yield conn
-    conn.close()
+def conn(empty: Any) -> Any:
+    make_people(["ann", "bob"], 1000, NOW, ids)(empty)
+    accounts.set_operator(empty, "test", "bob", True, NOW)
+    return empty
 
 
-def user(conn: sqlite3.Connection, name: str) -> int:
+def user(conn: Any, name: str) -> int:
     account = accounts.by_name(conn, name)
     assert account is not None
     return account.user_id
 
 
-def once(conn: sqlite3.Connection, name: str, number: int) -> Once:
+def once(conn: Any, name: str, number: int) -> Once:
     return Once(user(conn, name), NOW.to_bytes(6, "big") + b"\x70\x00\x80" + number.to_bytes(7, "big"), b"h" * 16)
 
 
-def balance(conn: sqlite3.Connection, name: str) -> int:
+def balance(conn: Any, name: str) -> int:
     return ledger.balance_of(conn, wallet(user(conn, name)))
 
 
-def test_a_grant_is_an_operators_and_audited(conn: sqlite3.Connection) -> None:
+def test_a_grant_is_an_operators_and_audited(conn: Any) -> None:
     with pytest.raises(Refusal) as refused:
         payouts.grant_money(conn, once(conn, "ann", 1), user(conn, "ann"), "ann", 5, ids, NOW)
     assert refused.value.code == "operator_only"
@@ -55,7 +49,7 @@ def test_a_grant_is_an_operators_and_audited(conn: sqlite3.Connection) -> None:
     assert list(audit_log.check(conn)) == []
 
 
-def test_a_withdrawal_waits_and_is_settled_once(conn: sqlite3.Connection) -> None:
+def test_a_withdrawal_waits_and_is_settled_once(conn: Any) -> None:
     reply = payouts.withdraw_money(conn, once(conn, "ann", 1), user(conn, "ann"), 400, ids, NOW)
     withdrawal_id, left = reply
     assert left == 600
@@ -72,7 +66,7 @@ def test_a_withdrawal_waits_and_is_settled_once(conn: sqlite3.Connection) -> Non
     assert list(ledger.check(conn)) == []
 
 
-def test_a_withdrawal_that_is_refused_comes_back(conn: sqlite3.Connection) -> None:
+def test_a_withdrawal_that_is_refused_comes_back(conn: Any) -> None:
     withdrawal_id, _ = payouts.withdraw_money(conn, once(conn, "ann", 1), user(conn, "ann"), 1000, ids, NOW)
     with pytest.raises(Refusal) as refused:
         payouts.withdraw_money(conn, once(conn, "ann", 2), user(conn, "ann"), 1, ids, NOW)
@@ -82,7 +76,7 @@ def test_a_withdrawal_that_is_refused_comes_back(conn: sqlite3.Connection) -> No
     assert list(ledger.check(conn)) == []
 
 
-def test_an_account_that_is_not_there_is_named_and_nothing_is_kept(conn: sqlite3.Connection) -> None:
+def test_an_account_that_is_not_there_is_named_and_nothing_is_kept(conn: Any) -> None:
     with pytest.raises(Refusal) as refused:
         payouts.grant_money(conn, once(conn, "bob", 9), user(conn, "bob"), "nobody", 5, ids, NOW)
     assert (refused.value.code, refused.value.field) == ("user_unknown", "name")
@@ -90,7 +84,7 @@ def test_an_account_that_is_not_there_is_named_and_nothing_is_kept(conn: sqlite3
     assert sum_of_accounts(conn) == 0
 
 
-def test_the_audit_names_who_gave_what_to_whom(conn: sqlite3.Connection) -> None:
+def test_the_audit_names_who_gave_what_to_whom(conn: Any) -> None:
     payouts.grant_money(conn, once(conn, "bob", 8), user(conn, "bob"), "ann", 5, ids, NOW)
     at, actor, action, subject, detail = conn.execute(
         "select at, actor, action, subject, detail from audit order by id desc limit 1"
@@ -102,7 +96,7 @@ def test_the_audit_names_who_gave_what_to_whom(conn: sqlite3.Connection) -> None
 
 
 @pytest.mark.parametrize(("paid", "state"), [(True, "settled"), (False, "reversed")])
-def test_a_concluded_payout_says_how_and_when(conn: sqlite3.Connection, paid: bool, state: str) -> None:
+def test_a_concluded_payout_says_how_and_when(conn: Any, paid: bool, state: str) -> None:
     withdrawal_id, left = payouts.withdraw_money(conn, once(conn, "ann", 7), user(conn, "ann"), 300, ids, NOW)
     assert left == 700
     assert payouts.conclude(conn, withdrawal_id, ids, NOW + 5, paid=paid) == (700 if paid else 1000)
@@ -112,7 +106,7 @@ def test_a_concluded_payout_says_how_and_when(conn: sqlite3.Connection, paid: bo
     assert payouts.conclude(conn, withdrawal_id, ids, NOW + 6, paid=not paid) is None
 
 
-def test_an_account_that_is_disabled_withdraws_nothing_but_hears_of_what_it_did(conn: sqlite3.Connection) -> None:
+def test_an_account_that_is_disabled_withdraws_nothing_but_hears_of_what_it_did(conn: Any) -> None:
     reply = payouts.withdraw_money(conn, once(conn, "ann", 1), user(conn, "ann"), 400, ids, NOW)
     accounts.set_enabled(conn, "test", "ann", False, NOW)
     with pytest.raises(Refusal) as refused:
@@ -122,7 +116,8 @@ def test_an_account_that_is_disabled_withdraws_nothing_but_hears_of_what_it_did(
     assert balance(conn, "ann") == 600
 
 
-def test_what_is_due_is_sought_in_an_index(conn: sqlite3.Connection) -> None:
+@pytest.mark.sqlite_alone
+def test_what_is_due_is_sought_in_an_index(conn: Any) -> None:
     statements: list[str] = []
     conn.set_trace_callback(statements.append)
     payouts.due(conn, NOW, 10, 1000)
@@ -134,7 +129,7 @@ def test_what_is_due_is_sought_in_an_index(conn: sqlite3.Connection) -> None:
         assert not [step for step in plan if "TEMP B-TREE" in step]
 
 
-def test_who_is_put_off_comes_later_and_nobody_else_is(conn: sqlite3.Connection) -> None:
+def test_who_is_put_off_comes_later_and_nobody_else_is(conn: Any) -> None:
     first, second = (
         payouts.withdraw_money(conn, once(conn, "ann", number), user(conn, "ann"), 100, ids, NOW)[0]
         for number in (1, 2)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from outcome import Outcome
 from support.storage_kit import SCHEMA, add, add_then, faulty, notes, refuse
 
-from chatsrv_storage.engine.jobs import SqlConnection
+from chatsrv_storage.engine.jobs import Job, SqlConnection
 from chatsrv_storage.errors import FolderInUse, Refusal, StorageBusy, StorageFailed, StorageFull
 from chatsrv_storage.interface import Storage, open_memory_storage, open_storage
 
@@ -68,6 +69,53 @@ async def test_nothing_is_looked_up_after_the_end() -> None:
             pass
         with pytest.raises(trio.ClosedResourceError):
             await storage.look_up(notes)
+
+
+async def test_a_job_without_a_task_is_told_after_its_commit(storage: Storage) -> None:
+    told: list[tuple[str, Outcome[Any]]] = []
+
+    def soon(name: str, job: Job[Any]) -> Callable[[], bool]:
+        withdraw = storage.write_soon(job, lambda result: told.append((name, result)))
+        assert withdraw is not None
+        return withdraw
+
+    first = soon("a", add("a"))
+    withdrawn = soon("b", add("b"))
+    soon("c", refuse())
+    assert told == [], "never at once"
+    assert withdrawn()
+    assert not withdrawn(), "only once"
+    assert await storage.write(add("d")) == 2
+    assert not first(), "its transaction is over"
+    assert [name for name, _ in told] == ["a", "c"]
+    assert told[0][1].unwrap() == 1
+    with pytest.raises(Refusal):
+        told[1][1].unwrap()
+    assert await storage.read(notes) == ["a", "d"]
+
+
+@TWINS
+async def test_jobs_without_a_task_are_done_before_the_end_and_not_taken_after_it(inline: bool) -> None:
+    told: list[Outcome[Any]] = []
+    async with open_memory_storage(inline=inline, migrations=SCHEMA) as storage:
+        assert storage.write_soon(add("a"), told.append) is not None
+        assert storage.write_soon(add("b"), told.append) is not None
+    assert [result.unwrap() for result in told] == [1, 2]
+    assert storage.write_soon(add("c"), told.append) is None
+
+
+@TWINS
+async def test_jobs_without_a_task_hear_that_the_storage_failed(inline: bool) -> None:
+    told: list[Outcome[Any]] = []
+    async with open_memory_storage(inline=inline, migrations=SCHEMA) as storage:
+        assert storage.write_soon(lambda conn: conn.execute("ROLLBACK") and None, told.append) is not None
+        assert storage.write_soon(add("neighbour"), told.append) is not None
+        await storage.failed.wait()
+        assert storage.write_soon(add("late"), told.append) is None
+    assert len(told) == 2
+    for result in told:
+        with pytest.raises(StorageFailed):
+            result.unwrap()
 
 
 async def test_a_refused_lone_job_leaves_nothing(storage: Storage) -> None:

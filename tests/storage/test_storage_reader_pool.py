@@ -4,12 +4,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import pytest
 import trio
 import trio.testing
 from support.storage_kit import SCHEMA, add, notes
 
-from chatsrv_storage.errors import QueryTooLong
 from chatsrv_storage.interface import open_storage
 
 
@@ -83,44 +81,3 @@ async def test_queries_see_one_snapshot_and_run_beside_the_writer(tmp_path: Path
             assert await storage.read(notes) == ["one", "two"]
             go_on.set()
         assert seen == [["one"], ["one"]]
-
-
-async def test_searches_without_end_are_stopped_and_delay_no_other_reads(tmp_path: Path) -> None:
-    opened = open_storage(tmp_path / "data", synchronous="OFF", readers=1, search_seconds=0.2, migrations=SCHEMA)
-    async with opened as storage:
-        stopped = 0
-
-        async def search() -> None:
-            nonlocal stopped
-            with pytest.raises(QueryTooLong):
-                await storage.search(endless)
-            stopped += 1
-
-        async with trio.open_nursery() as nursery:
-            for _ in range(3):
-                nursery.start_soon(search)
-            await trio.testing.wait_all_tasks_blocked()
-            assert await storage.read(notes) == []
-            assert stopped == 0
-        assert stopped == 3
-        assert await storage.search(notes) == []
-
-
-async def test_a_users_query_has_a_deadline_and_the_servers_own_has_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chatsrv_storage.engine.reader_pool.READ_SECONDS", 0.05)
-
-    def count(connection: Any) -> int:
-        query = (
-            "with recursive n (i) as (select 1 union all select i + 1 from n where i < 2000000) select max(i) from n"
-        )
-        return connection.execute(query).fetchone()[0]
-
-    async with open_storage(tmp_path / "data", synchronous="OFF", migrations=SCHEMA) as storage:
-        with pytest.raises(QueryTooLong, match="ask for less"):
-            await storage.read(count, 7)
-        with pytest.raises(QueryTooLong, match="ask for less"):
-            await storage.read(count, "198.51.100.7")
-        assert await storage.read(count) == 2_000_000
-        assert await storage.read(notes, 7) == [], "the reader goes on"

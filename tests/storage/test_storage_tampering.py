@@ -16,9 +16,18 @@ from chatsrv_storage.engine.check import check_folder
 
 NOT_COVERED = {
     # What people set for themselves or their groups, and what a restart or a look would set again.
-    "person": {"name_key", "version", "nickname", "avatar", "hidden", "who_adds", "added_day", "added_count"},
+    "person": {
+        *("name_key", "version", "nickname", "avatar", "hidden", "who_adds"),
+        *("added_day", "added_count", "opened_day", "opened_count", "nickname_at"),
+    },
     "session": {"*"},
     "login_address": {"*"},
+    "login_attempt": {"*"},
+    "push_subscription": {"*"},
+    "push_sent": {"*"},
+    "media_upload_piece": {"*"},
+    "push_key": {"*"},
+    "report": {"*"},
     "chat_group": {
         *("created_by", "created_at", "max_members", "history", "kind", "dissolved_at", "who_invites", "approval"),
         *("mute_all", "slow_mode", "who_pins", "who_mentions_all", "keep_edits", "notice", "notice_by", "notice_at"),

@@ -13,7 +13,7 @@ from chatsrv_storage.groups import lifecycle
 from chatsrv_storage.groups.models import Actor, CursorMoved, EventRecord, MemberJoined, MemberLeft
 from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction, Outcome, Post, Script
 from chatsrv_storage.idempotency import Once
-from chatsrv_storage.interface import SqlConnection, Storage, open_memory_storage
+from chatsrv_storage.interface import SqlConnection, Storage
 from chatsrv_storage.messages import history
 from chatsrv_storage.replies import GroupChange, NoReply
 
@@ -41,6 +41,9 @@ class Desk:
     async def scalar(self, sql: str) -> Any:
         return await self.read(lambda conn: conn.execute(sql).fetchone()[0])
 
+    async def column(self, sql: str) -> list[Any]:
+        return await self.read(lambda conn: [row[0] for row in conn.execute(sql)])
+
     def post(self, actor: Actor, text: str, key: bytes | None = None) -> Post:
         return Post(actor, Once(actor.user_id, key or client_id(), text.encode()), text)
 
@@ -49,20 +52,19 @@ class Desk:
 
 
 @pytest.fixture
-async def desk() -> AsyncGenerator[Desk]:
+async def desk(storage: Storage) -> AsyncGenerator[Desk]:
     """A group of ann's with bob in it; eve is outside."""
-    async with open_memory_storage() as storage:
-        made = Desk(storage)
+    made = Desk(storage)
 
-        def people(conn: SqlConnection) -> None:
-            for actor in (ANN, BOB, EVE):
-                accounts.register(conn, actor.user_id, actor.name, "!", 0)
+    def people(conn: SqlConnection) -> None:
+        for actor in (ANN, BOB, EVE):
+            accounts.register(conn, actor.user_id, actor.name, "!", 0)
 
-        await storage.write(people)
-        (outcome,) = await made.run(made.do(ANN, lifecycle.make("home", [BOB.user_id], history=True, max_members=3)))
-        assert isinstance(outcome, Accepted)
-        yield made
-        assert await storage.read(lambda conn: list(history.check(conn))) == []
+    await storage.write(people)
+    (outcome,) = await made.run(made.do(ANN, lifecycle.make("home", [BOB.user_id], history=True, max_members=3)))
+    assert isinstance(outcome, Accepted)
+    yield made
+    assert await storage.read(lambda conn: list(history.check(conn))) == []
 
 
 def kinds(outcomes: list[Outcome]) -> list[Any]:
@@ -105,7 +107,7 @@ async def test_a_refused_id_leaves_no_gap(desk: Desk) -> None:
     outcomes = await desk.run(desk.post(ANN, "a"), desk.post(ANN, "b"), desk.post(ANN, "c"))
     assert kinds(outcomes) == [[GROUP, 2], "storage_full", [GROUP, 3]]
     assert [outcome.reply[3] for outcome in outcomes if isinstance(outcome, Accepted)] == [1, 2]
-    assert await desk.scalar("select group_concat(seq) from (select seq from message order by seq)") == "1,2,3"
+    assert await desk.column("select seq from message order by seq") == [1, 2, 3]
     assert await desk.scalar("select seq from chat_group") == 3
 
 
@@ -139,7 +141,7 @@ async def test_a_refused_script_takes_back_all_it_did(desk: Desk) -> None:
     outcomes = await desk.run(desk.post(ANN, "a"), desk.do(ANN, Script(NoReply, half)), desk.post(ANN, "b"))
     assert kinds(outcomes) == [[GROUP, 2], "forbidden", [GROUP, 3]]
     assert await desk.scalar("select name from chat_group") == "home"
-    assert await desk.scalar("select group_concat(text) from message where kind = 'text'") == "a,b"
+    assert await desk.column("select text from message where kind = 'text' order by seq") == ["a", "b"]
 
 
 async def test_a_bug_in_a_script_takes_back_the_whole_turn(desk: Desk) -> None:

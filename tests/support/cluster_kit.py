@@ -1,6 +1,6 @@
 """Several servers in one program, on one storage, with a bus between them that behaves as badly as a test wants."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from random import Random
 from typing import cast
@@ -12,7 +12,7 @@ from chatsrv.app.server import open_server
 from chatsrv.clock import SeededRandomness, VirtualClock
 from chatsrv.config import Config
 from chatsrv.log import Log
-from chatsrv.testing import QUICK, WINDOW, TestServer
+from chatsrv.testing import QUICK, WINDOW, PostedPushes, TestServer
 from chatsrv_storage.interface import Storage, open_memory_storage
 
 
@@ -36,11 +36,12 @@ class Hub:
 
 
 class MemoryBus:
-    """A NodeBus of one node."""
+    """A NodeBus of one node. `awake` returns as long as the node runs, and waits while it is stopped."""
 
-    def __init__(self, hub: Hub, name: str) -> None:
+    def __init__(self, hub: Hub, name: str, awake: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint) -> None:
         self._hub = hub
         self._name = name
+        self._awake = awake
         self._nursery: trio.Nursery | None = None
 
     async def run(self, take: Callable[[bytes], None], heard_again: Callable[[], None]) -> None:
@@ -50,13 +51,15 @@ class MemoryBus:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 async for blob in receive:
+                    await self._awake()
                     take(blob)
         finally:
             self._nursery = None
-            del self._hub.ends[self._name]
+            if self._hub.ends.get(self._name) is send:  # else the next process of this name is there already
+                del self._hub.ends[self._name]
 
     async def publish(self, blob: bytes) -> bool:
-        await trio.lowlevel.checkpoint()
+        await self._awake()
         trouble, rng = self._hub.trouble, self._hub.rng
         if trouble.gone or self._nursery is None:
             return False
@@ -73,7 +76,8 @@ class MemoryBus:
 
 
 @asynccontextmanager
-async def _lent(storage: Storage) -> AsyncGenerator[Storage]:
+async def lent(storage: Storage) -> AsyncGenerator[Storage]:
+    """What a server closes, and stays open."""
     yield storage
 
 
@@ -90,6 +94,7 @@ class Nodes:
         self._nursery: trio.Nursery | None = None
         self._scopes: dict[int, trio.CancelScope] = {}
         self.servers: dict[int, TestServer] = {}
+        self.pushes = PostedPushes()
 
     def __getitem__(self, number: int) -> TestServer:
         return self.servers[number]
@@ -108,11 +113,12 @@ class Nodes:
                 config,
                 clock=self.clock,
                 randomness=SeededRandomness(number),
-                storage=_lent(self.storage),
+                storage=lent(self.storage),
                 log=self._log,
                 node_bus=MemoryBus(self.hub, name),
+                push_gateway=self.pushes,
             ) as server:
-                self.servers[number] = TestServer(server, self.clock, WINDOW)
+                self.servers[number] = TestServer(server, self.clock, WINDOW, self.pushes)
                 task_status.started(self.servers[number])
                 await trio.sleep_forever()
 

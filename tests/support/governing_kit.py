@@ -58,7 +58,9 @@ class Person:
         self.streamed = []
         try:
             body = encode(command, number)[limits.LENGTH_BYTES :]
-            reply = await HANDLERS[type(command)](Request(self.services, self, number, body), command)
+            reply = await HANDLERS[type(command)].bind(self.services)(
+                Request(self.services, self, number, body), command
+            )
             if isinstance(reply, Deferred):
                 await self._waiting[number].wait()
                 reply = self._answers.pop(number)

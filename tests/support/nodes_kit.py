@@ -15,7 +15,7 @@ from chatsrv_storage.accounts import accounts
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.groups import lifecycle
 from chatsrv_storage.groups.models import Actor
-from chatsrv_storage.groups.transaction import Accepted, AnyCommand, Batched, Command, Outcome, Post
+from chatsrv_storage.groups.transaction import Accepted, Command, GroupCommand, Outcome, Post
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.interface import SqlConnection, Storage
 from chatsrv_storage.messages.bulk_post import GroupJob
@@ -50,11 +50,11 @@ class Node:
         """What this node's clock says."""
         return START_MS + self.ahead_ms
 
-    async def run(self, group_id: int, *commands: AnyCommand | Batched) -> list[Outcome]:
+    async def run(self, group_id: int, *commands: GroupCommand) -> list[Outcome]:
         """The outcomes of one turn of a group."""
         return await self.storage.write(self.job(group_id, *commands))
 
-    def job(self, group_id: int, *commands: AnyCommand | Batched) -> GroupJob:
+    def job(self, group_id: int, *commands: GroupCommand) -> GroupJob:
         """One turn of a group."""
         return GroupJob(group_id, self.ids, lambda: (self.now_ms, commands))
 

@@ -246,3 +246,38 @@ def make_database(cluster: PatroniCluster) -> str:
     with psycopg.connect(cluster.dsn("postgres"), autocommit=True) as connection:
         connection.execute(CREATE)
     return cluster.dsn("chat")
+
+
+PAUSED_SECONDS: Final = TTL_SECONDS + 12
+"""So long a leader is stopped: until another leads, and then some."""
+
+
+async def planned(cluster: PatroniCluster, leader: int) -> None:
+    """An operator has another one lead."""
+    await trio.to_thread.run_sync(cluster.switch_over, leader)
+
+
+async def killed(cluster: PatroniCluster, leader: int) -> None:
+    """The machine is gone; it comes back when another leads."""
+    cluster.signal(leader, signal.SIGKILL)
+    cluster.patronis[leader].wait()
+    await trio.sleep(TTL_SECONDS + 5)
+    cluster.start_patroni(leader)
+
+
+async def database_killed(cluster: PatroniCluster, leader: int) -> None:
+    """Its PostgreSQL crashes, and Patroni lives."""
+    send_signal(cluster.processes_of(leader)[1:2], signal.SIGKILL)
+    await trio.sleep(5)
+
+
+async def paused(cluster: PatroniCluster, leader: int) -> None:
+    """The machine stands still for longer than every timeout, and wakes."""
+    processes = cluster.signal(leader, signal.SIGSTOP)
+    try:
+        await trio.sleep(PAUSED_SECONDS)
+    finally:
+        send_signal(processes, signal.SIGCONT)
+
+
+WAYS: Final = (planned, killed, database_killed, paused)

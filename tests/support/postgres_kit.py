@@ -10,6 +10,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
@@ -101,6 +102,19 @@ def require_postgres() -> None:
     if programs() is None:
         reason = "PostgreSQL is not installed: apt-get install postgresql-15 postgresql-contrib"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+
+def databases_of(metafunc: pytest.Metafunc) -> list[str]:
+    """The databases on which a test runs: SQLite, and of a third of the tests PostgreSQL too; which, their names decide.
+
+    With CHATSRV_ALL_DATABASES in the environment of all (`make soak`), and always of those that are marked `both_databases`.
+    """
+    if metafunc.definition.get_closest_marker("sqlite_alone") is not None:
+        return ["sqlite"]
+    name = f"{metafunc.function.__module__}.{metafunc.function.__name__}"
+    marked = metafunc.definition.get_closest_marker("both_databases") is not None
+    both = marked or bool(os.environ.get("CHATSRV_ALL_DATABASES")) or zlib.crc32(name.encode()) % 3 == 0
+    return ["sqlite", "postgres"] if both else ["sqlite"]
 
 
 @contextmanager

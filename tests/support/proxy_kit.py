@@ -22,7 +22,8 @@ import trio
 import trio_websocket
 
 from chatsrv_protocol import limits
-from support.page_kit import ROOT, require
+from support.chromium import require
+from support.page_kit import ROOT
 from support.ports import free_port_numbers
 from support.server_kit import Client, WebSocketPipe
 from support.tls_kit import Certificates

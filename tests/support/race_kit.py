@@ -13,7 +13,7 @@ from chatsrv_redpack import Mode, PacketLimits
 from chatsrv_storage.engine.jobs import BatchJob
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor, MembershipLimits
-from chatsrv_storage.groups.transaction import AnyCommand, Batched, Command, Script
+from chatsrv_storage.groups.transaction import Command, GroupCommand, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.messages.bulk_post import GroupJob
 from chatsrv_storage.messages.media import Medium, StoredUpload
@@ -40,6 +40,7 @@ class _GatedTurn(BatchJob):
 
     def __call__(self, conn: SqlConnection) -> Any:
         result = self._turn(conn)
+        conn.execute("select 1")  # what it wrote would else be sent with COMMIT
         self._hold()
         return result
 
@@ -118,7 +119,7 @@ def _somebody_waits(dsn: str) -> bool:
         return row is not None and row[0] > 0
 
 
-def turn(group_id: int, command: AnyCommand | Batched, limits: MembershipLimits | None = None) -> Act:
+def turn(group_id: int, command: GroupCommand, limits: MembershipLimits | None = None) -> Act:
     """One command to a group."""
 
     def act(node: Node) -> Callable[[SqlConnection], Any]:

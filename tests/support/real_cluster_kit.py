@@ -84,14 +84,16 @@ class Node:
 class Cluster:
     """What runs: databases are stopped and started by whoever tests that."""
 
-    postgres: PostgresServer
+    dsn: str
     redis: RedisServer
     nodes: list[Node]
+    own_postgres: PostgresServer | None = None
 
     @property
-    def dsn(self) -> str:
-        """The database of all nodes."""
-        return self.postgres.dsn("chat")
+    def postgres(self) -> PostgresServer:
+        """The database's server, where it is one of the cluster's own."""
+        assert self.own_postgres is not None
+        return self.own_postgres
 
     def check(self, home: Path, command: str = "check") -> str:
         """What `chatsrv check` (or `audit`) says about the database. Raises AssertionError where it finds something."""
@@ -115,24 +117,34 @@ async def open_cluster(
     """`count` nodes, each with `flags` of its own; PostgreSQL with fsync, as a cluster would be run."""
     with serving_postgres("fsync=on") as postgres, serving_redis(folder) as redis:
         postgres.execute(CREATE)
-        nodes: list[Node] = []
-        for number in range(count):
-            name = f"node{number + 1}"
-            (folder / name).mkdir()
-            shared = ("--database", postgres.dsn("chat"), "--bus", redis.url, "--node-name", name)
-            nodes.append(Node(name, folder / name, (*shared, *flags(number))))
-        try:
-            await nodes[0].start()  # the first makes the schema
-            async with trio.open_nursery() as nursery:
-                for node in nodes[1:]:
-                    nursery.start_soon(node.start)
-            yield Cluster(postgres, redis, nodes)
-        finally:
-            with trio.CancelScope(shield=True):
-                for node in nodes:
-                    if node.is_running:
-                        os.kill(node.process.pid, signal.SIGCONT)
-                    await node.close()
+        dsn = postgres.dsn("chat")
+        async with running_nodes(dsn, redis, folder, count, flags) as nodes:
+            yield Cluster(dsn, redis, nodes, postgres)
+
+
+@asynccontextmanager
+async def running_nodes(
+    dsn: str, redis: RedisServer, folder: Path, count: int, flags: Callable[[int], Sequence[str]] = lambda _number: ()
+) -> AsyncGenerator[list[Node]]:
+    """`count` nodes on an empty database, each with `flags` of its own."""
+    nodes: list[Node] = []
+    for number in range(count):
+        name = f"node{number + 1}"
+        (folder / name).mkdir()
+        shared = ("--database", dsn, "--bus", redis.url, "--node-name", name)
+        nodes.append(Node(name, folder / name, (*shared, *flags(number))))
+    try:
+        await nodes[0].start()  # the first makes the schema
+        async with trio.open_nursery() as nursery:
+            for node in nodes[1:]:
+                nursery.start_soon(node.start)
+        yield nodes
+    finally:
+        with trio.CancelScope(shield=True):
+            for node in nodes:
+                if node.is_running:
+                    os.kill(node.process.pid, signal.SIGCONT)
+                await node.close()
 
 
 @attrs.define(slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""The composition root: the one place that chooses implementations and puts a server together."""
+"""The composition root: the only package that chooses implementations and puts a server together."""
 
 from chatsrv.app.server import Server, open_server
 

@@ -1,4 +1,4 @@
-"""Speaking as the server: a client in the server's own process, without a socket and without a password."""
+"""Bots: a client in the server's own process, without a socket and without a password."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Puts a node of a cluster together: what it says, what it hears, and how it looks at the database."""
+"""Puts a node of a cluster together: what it publishes, what it receives, and how it reads what it missed."""
 
 from chatsrv.app.configured_storage import node_name
 from chatsrv.bus import LocalBus
@@ -10,20 +10,24 @@ from chatsrv.config import Config, ConfigError
 from chatsrv.groups.repair import Repair
 from chatsrv.log import Log
 from chatsrv.metrics import Metrics
-from chatsrv.presence.presence import PresenceHub
+from chatsrv.presence.typing_notices import TypingNotices
+from chatsrv.presence.visibility import Visibility
 from chatsrv_storage.interface import SqlConnection, Storage
 
 PATIENCE_SECONDS = 0.1
 """In which what is missing of a group may still come over the bus, before it is read from the database."""
 
+OWN_PATIENCE_SECONDS = 0.02
+"""The same before a commit of this node. Most of it is on its way then: read at once, it costs more and is no sooner here."""
+
 
 def outgoing_of(config: Config, node_bus: NodeBus | None, clock: Clock) -> Outgoing | None:
-    """What this node says to others; None where there is one node."""
+    """Return the queue of what this node publishes to others; None where there is one node."""
     return Outgoing(node_name(config), clock.now_ms()) if config.bus or node_bus is not None else None
 
 
 async def bus_of(config: Config, node_bus: NodeBus | None, storage: Storage, log: Log) -> NodeBus:
-    """What carries blobs between the nodes. Raises ConfigError where it is not installed."""
+    """Return the bus that carries blobs between the nodes. Raises ConfigError where its package is not installed."""
     if node_bus is not None:
         return node_bus
     try:
@@ -34,7 +38,7 @@ async def bus_of(config: Config, node_bus: NodeBus | None, storage: Storage, log
 
 
 def _database_id(conn: SqlConnection) -> str:
-    """What two databases never share, and a database keeps when another machine takes it over."""
+    """Return an id that two databases never share, and that a database keeps when another machine takes it over."""
     (identifier,) = conn.execute(
         "select (select system_identifier from pg_control_system())::text || '/' || oid::text from pg_database"
         " where datname = current_database()"
@@ -48,13 +52,14 @@ def make_cluster(
     bus: LocalBus,
     storage: Storage,
     repair: Repair,
-    presence: PresenceHub,
+    visibility: Visibility,
+    typing_notices: TypingNotices,
     metrics: Metrics,
     log: Log,
 ) -> Cluster:
-    """The node among the others, and what is measured of it."""
-    look = DatabaseLook(bus, storage, repair, presence, log)
-    cluster = Cluster(outgoing, node_bus, bus, presence, look, log)
+    """Put together this node's part of the cluster, with its metrics."""
+    look = DatabaseLook(bus, storage, repair, visibility, log)
+    cluster = Cluster(outgoing, node_bus, bus, visibility, typing_notices, look, log)
     watch = metrics.watch
     watch("cluster_nodes", "Nodes that this one hears, itself included.", lambda: float(len(cluster.peers.names())))
     watch("bus_deaf", "1 while the node hears nothing of the others.", lambda: float(cluster.is_deaf))

@@ -1,10 +1,11 @@
-"""What a server does on its own account: reserve time for ids, note who is in and from where, drop what expired."""
+"""Housekeeping: reserve time for ids, store sessions' and addresses' last use, delete what expired."""
 
 from typing import Final
 
 import trio
 
 from chatsrv.auth.login_limits import MAX_KNOWN, LoginLimits
+from chatsrv.auth.shared_attempts import SharedAttempts
 from chatsrv.clock import Clock
 from chatsrv.cluster import Cluster
 from chatsrv.log import Log
@@ -12,13 +13,21 @@ from chatsrv.net.listeners import Acceptor
 from chatsrv_storage import idempotency
 from chatsrv_storage.accounts import login_addresses, sessions
 from chatsrv_storage.engine import clock_history, id_reservation
+from chatsrv_storage.engine.shared import SnapshotMark
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal, StorageFull
+from chatsrv_storage.groups.cluster_look import forget_changes, mark_of
 from chatsrv_storage.interface import Storage
 
 SWEEP_INTERVAL_SECONDS: Final = 30.0
 FULL_INTERVAL_SECONDS: Final = 1.0
 """The same while the disk is full: how soon changes are accepted again once there is room."""
+
+FORGET_INTERVAL_SECONDS: Final = 180.0
+"""How often what was noted for other nodes' looks is dropped: what is older than the interval, which a look may not be."""
+
+FORGET_BATCH_ROWS: Final = 5_000
+"""Transactions of which the notes are dropped in one transaction."""
 
 SWEEP_BATCH_ROWS: Final = 500
 """Results dropped in one transaction."""
@@ -34,7 +43,7 @@ SWEEP_EVERY: Final = clock_history.EVERY_MS / 1000
 
 
 async def load_logins(storage: Storage, attempts_per_minute: int) -> LoginLimits:
-    """The limits of logins, which know the addresses that users came from in earlier runs."""
+    """Return the limits of logins, with the addresses that users came from in earlier runs."""
     logins = LoginLimits(attempts_per_minute)
     logins.load(await storage.read(lambda conn: login_addresses.latest(conn, MAX_KNOWN)))
     return logins
@@ -48,6 +57,7 @@ async def run_housekeeping(
     logins: LoginLimits,
     log: Log,
     cluster: Cluster | None = None,
+    attempts: SharedAttempts | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run forever; `started` once the first reservation is stored, before which no id may be given out.
@@ -58,6 +68,7 @@ async def run_housekeeping(
     swept_at = trio.current_time()
     first, full = True, False
     reserved_ms = 0  # what this run reserved
+    forgot_at, mark = trio.current_time(), None
     while True:
         try:
             until_ms = max(ids.latest_ms + RESERVE_AHEAD_MS, clock.now_ms() + RESERVE_MS)
@@ -65,15 +76,21 @@ async def run_housekeeping(
             reserved_ms = until_ms
             ids.hold(False)
             session_ids = [connection.session_id for connection in acceptor.connections if connection.session_id]
-            await storage.write(lambda conn, used=session_ids: sessions.touch(conn, used, clock.now_ms()))
+            now_ms = clock.now_ms()
+            await storage.write(lambda conn, used=session_ids, now=now_ms: sessions.touch(conn, used, now))
             if came_from := logins.unsaved():
-                await storage.write(lambda conn, used=came_from: login_addresses.save(conn, used, clock.now_ms()))
+                await storage.write(lambda conn, used=came_from, now=now_ms: login_addresses.save(conn, used, now))
                 logins.saved(came_from)
+            if attempts is not None and cluster is not None and cluster.is_eldest:
+                await attempts.sweep(clock.now_ms())
             if trio.current_time() - swept_at >= SWEEP_EVERY:
                 swept_at = trio.current_time()
                 # One node alone: the week that is noted is one of a clock that ran, and is not shorter with several.
                 if cluster is None or cluster.is_eldest:
                     await _sweep(storage, clock)
+            if trio.current_time() - forgot_at >= FORGET_INTERVAL_SECONDS and (cluster is None or cluster.is_eldest):
+                forgot_at = trio.current_time()
+                mark = await _forget_changes(storage, mark)
         except StorageFull:
             ids.hold(max(ids.latest_ms, clock.now_ms()) >= reserved_ms)
         except Refusal:
@@ -89,6 +106,15 @@ async def run_housekeeping(
             first = False
             task_status.started()
         await trio.sleep(FULL_INTERVAL_SECONDS if full else SWEEP_INTERVAL_SECONDS)
+
+
+async def _forget_changes(storage: Storage, mark: SnapshotMark | None) -> SnapshotMark | None:
+    """Drop what was noted for looks at the database before a mark of some minutes ago; return the mark of now."""
+    now = await storage.read(mark_of)
+    if mark is not None:
+        while await storage.write(lambda conn: forget_changes(conn, mark, FORGET_BATCH_ROWS)) == FORGET_BATCH_ROWS:
+            pass
+    return now
 
 
 async def _sweep(storage: Storage, clock: Clock) -> None:

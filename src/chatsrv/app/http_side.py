@@ -16,6 +16,7 @@ from chatsrv.app.web_port import Chat, WebPort
 from chatsrv.auth.address_counter import AddressCounter
 from chatsrv.auth.sites import Sites, sites_of
 from chatsrv.clock import Clock, Randomness
+from chatsrv.cluster import Cluster
 from chatsrv.commands.context import Services
 from chatsrv.commands.session import close_session
 from chatsrv.config import Config, ConfigError
@@ -34,7 +35,7 @@ from chatsrv.media.probe.facts import ProbeLimits
 from chatsrv.media.probe.pool import open_prober
 from chatsrv.media.store.interface import MediaStore
 from chatsrv.media.store.local import open_local_store
-from chatsrv.media.store.s3 import open_s3_store
+from chatsrv.media.store.s3 import S3Store, open_s3_store
 from chatsrv.media.store.s3_client import S3Settings
 from chatsrv.media.store.sigv4 import S3Credentials
 from chatsrv.media.upload_limits import UploadLimits
@@ -57,8 +58,13 @@ async def open_library(
     randomness: Randomness,
     metrics: Metrics,
     log: Log,
+    *,
+    has_nodes: bool = False,
 ) -> AsyncGenerator[Library | None]:
-    """The library of a server that has an HTTP address; None for one without. Raises ConfigError."""
+    """Open the media library of a server that has an HTTP address; yield None for one without. Raises ConfigError.
+
+    `has_nodes`: there are other servers on the same storage, which go on with uploads that began here.
+    """
     if config.http is None and config.https is None:
         yield None
         return
@@ -84,7 +90,8 @@ async def open_library(
         prober = await stack.enter_async_context(open_prober(previews, workers=config.media_workers))
         (*_, url) = [_base_url(each) for each in listeners if each.scheme in ("http", "https")]
         base_url = config.http_url or url
-        yield Library(store, prober, storage, clock, randomness, limits, metrics, log, base_url=base_url)
+        pieces = store if has_nodes and isinstance(store, S3Store) else None
+        yield Library(store, prober, storage, clock, randomness, limits, metrics, log, base_url=base_url, pieces=pieces)
 
 
 async def _open_store(config: Config, clock: Clock, stack: AsyncExitStack, log: Log) -> MediaStore:
@@ -166,7 +173,7 @@ class HttpSide:
         metrics.watch("http_connections", "HTTP connections.", lambda: float(len(self)))
 
     def __len__(self) -> int:
-        """HTTP connections now."""
+        """Return how many HTTP connections there are now."""
         return sum(len(port.http) for port in self._ports.values())
 
     async def serve(
@@ -190,7 +197,7 @@ class HttpSide:
 def _web_app(
     services: Services, library: Library, metrics: Metrics, sites: Sites, page: BuiltPage, listeners: list[Listener]
 ) -> App:
-    """What one port for browsers serves."""
+    """Return the application that a port for browsers serves."""
     config = services.config
     callers = Callers(
         services.storage,
@@ -227,19 +234,19 @@ def _web_app(
 
 
 def _base_url(listener: Listener) -> str:
-    """Where clients find it; without a host where it listens on all addresses."""
+    """Return the URL under which clients find a listener; without a host where it listens on all addresses."""
     host, port = listener.address.host, listener.address.port
     if host in ("0.0.0.0", "::", ""):  # noqa: S104  # compared, not bound
         return f"{listener.scheme}://:{port}"
     return f"{listener.scheme}://{listener.address}"
 
 
-async def sweep_media(library: Library, log: Log) -> None:
-    """Remove what nobody refers to, every hour, forever."""
+async def sweep_media(library: Library, log: Log, cluster: Cluster | None) -> None:
+    """Remove what nobody refers to, every hour, forever; what several servers share, one of them at a time."""
     while True:
         await trio.sleep(SWEEP_EVERY)
         try:
-            swept = await library.sweep()
+            swept = await library.sweep(own_only=cluster is not None and not cluster.is_eldest)
         except (MediaError, Refusal) as error:
             log.warning("media could not be swept", error=str(error))
         else:

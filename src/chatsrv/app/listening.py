@@ -1,4 +1,4 @@
-"""The sockets that a configuration asks for."""
+"""Opens the sockets that a configuration names."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ def _addresses(config: Config) -> tuple[tuple[Scheme, Address | None], ...]:
 
 @asynccontextmanager
 async def listening(config: Config) -> AsyncGenerator[list[Listener]]:
-    """The configured listeners, none of which is left open. Raises ConfigError."""
+    """Open the configured listeners, and close all of them with the block. Raises ConfigError."""
     listeners: list[Listener] = []
     try:
         for scheme, address in _addresses(config):

@@ -73,7 +73,7 @@ async def serve_operators(
 
 @contextmanager
 def socket_address(folder: Path) -> Generator[str]:
-    """A name for the socket that fits: an address holds some 100 bytes, and a folder's path may have more."""
+    """Yield a name for the socket that fits: an address holds some 100 bytes, and a folder's path may have more."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         near = Path(f"/proc/self/fd/{descriptor}")
@@ -83,7 +83,7 @@ def socket_address(folder: Path) -> Generator[str]:
 
 
 def _remove_stale(path: Path) -> None:
-    """What a killed server left behind; never anything but a socket."""
+    """Remove the socket that a killed server left; never anything but a socket."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -138,7 +138,7 @@ _ASKED: Final = {"add": "name", "remove": "name", "backup": "path"}
 
 
 def _parse(line: bytes) -> dict[str, str]:
-    """What is asked, checked. Raises Refusal."""
+    """Parse and check a request. Raises Refusal."""
     try:
         asked: Any = json.loads(line)
         do = asked["do"]
@@ -160,7 +160,7 @@ def _line(answer: dict[str, object]) -> bytes:
 
 
 def peer_name(stream: trio.SocketStream) -> str:
-    """The account on this machine that asks, for the audit log."""
+    """Return the name of the account on this machine that asks, for the audit log."""
     if sys.platform != "linux":
         return local_name(os.getuid())
     _, uid, _ = struct.unpack("3i", stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
@@ -168,7 +168,7 @@ def peer_name(stream: trio.SocketStream) -> str:
 
 
 def local_name(uid: int) -> str:
-    """How the audit log names an account of this machine, which is not one of the chat."""
+    """Return how the audit log names an account of this machine, which is not one of the chat."""
     try:
         return f"local:{pwd.getpwuid(uid).pw_name}"
     except KeyError:

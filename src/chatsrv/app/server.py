@@ -9,24 +9,27 @@ connections get to read their answers, the storage closes. Nothing acked is lost
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import cast
 
 import httpx
 import trio
 
 from chatsrv.app.bot import open_bot
-from chatsrv.app.cluster import PATIENCE_SECONDS, bus_of, make_cluster, outgoing_of
-from chatsrv.app.configured_storage import open_configured_storage
+from chatsrv.app.cluster import OWN_PATIENCE_SECONDS, PATIENCE_SECONDS, bus_of, make_cluster, outgoing_of
+from chatsrv.app.configured_storage import audit_books, open_configured_storage
 from chatsrv.app.housekeeping import load_logins, run_housekeeping
 from chatsrv.app.http_side import SCHEMES as HTTP_SCHEMES
 from chatsrv.app.http_side import HttpSide, open_library, sweep_media
 from chatsrv.app.listening import listening
 from chatsrv.app.money import PAY_TIMEOUT, expire_packets, pay_out
 from chatsrv.app.operator_socket import serve_operators
+from chatsrv.app.pushes import make_notifier, run_notifier
 from chatsrv.app.tls import tls_context
 from chatsrv.auth.address_counter import AddressCounter
 from chatsrv.auth.passwords import PasswordHasher
 from chatsrv.auth.rates import Rate, Rates
+from chatsrv.auth.shared_attempts import REGISTRATIONS_PER_MINUTE, SharedAttempts
 from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus
 from chatsrv.client import Client
@@ -46,21 +49,20 @@ from chatsrv.log import Log, quiet_log
 from chatsrv.metrics import Metrics
 from chatsrv.net.listeners import Acceptor, Listener
 from chatsrv.payments import WebhookProvider
-from chatsrv.presence.presence import PresenceHub
+from chatsrv.presence.typing_notices import TypingNotices
+from chatsrv.presence.visibility import Visibility
+from chatsrv.presence.watches import PresenceWatches
+from chatsrv.push import PushGateway
 from chatsrv.transport.interface import Transport
 from chatsrv.transport.outbox import Flusher
 from chatsrv_storage.engine.folder import folder_risk
-from chatsrv_storage.errors import FolderDamaged, StorageFailed
+from chatsrv_storage.errors import StorageFailed
 from chatsrv_storage.groups.models import MembershipLimits
 from chatsrv_storage.interface import BatchTrigger, Storage
-from chatsrv_storage.money import ledger
-
-REGISTRATIONS_PER_MINUTE = 30
-"""Per address; each costs an argon2 hash."""
 
 
 class Server:
-    """A running server. Made by `open_server`, which also stops it."""
+    """A running server. `open_server` makes it and stops it."""
 
     def __init__(
         self,
@@ -80,28 +82,25 @@ class Server:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Where it listens, with the ports it was given: `tcp://127.0.0.1:54321`, …"""
+        """Where the server listens, with the ports it was given: `tcp://127.0.0.1:54321`, …"""
         return tuple(listener.url for listener in self._listeners)
 
     @property
     def connections(self) -> int:
-        """How many connections there are now."""
+        """How many chat connections there are now."""
         return len(self._acceptor.connections)
 
     def connect(self, transport: Transport, *, may_register: bool = True) -> None:
-        """Serve a connection on any transport, for example one end of a memory stream."""
+        """Serve a connection on any transport, for example one end of a memory stream. The server closes it."""
 
-        async def serve() -> None:
-            await self._acceptor.serve_transport(transport, may_register=may_register)
-
-        self._connections.start_soon(serve)
+        self._connections.start_soon(partial(self._acceptor.serve_transport, transport, may_register=may_register))
 
     def open_bot(self, name: str) -> AbstractAsyncContextManager[Client]:
-        """A client in this process that speaks as this account, without a socket and a password.
+        """Open a client in this process that acts as the account of this name, without a socket and a password.
 
-        The account is made where there is none; no password opens it. The bot is a user like others: it sees and may do
-        what its groups let it, and the rates count. Hooks are asked about what it says. Entering raises
-        chatsrv_storage.errors.Refusal for a name that cannot be one, and for a disabled account.
+        The account is made where there is none; no password opens it. The bot is a user like others: it sees and may do what its
+        groups let it, the rates count, and hooks are asked about what it sends. Entering raises chatsrv_storage.errors.Refusal
+        for a name that cannot be one, and for a disabled account. Leaving ends the bot's session.
         """
         return open_bot(self.services, self._acceptor, self._connections, name)
 
@@ -110,11 +109,14 @@ class Server:
         await self.services.stopping.wait()
 
     def stop(self) -> None:
-        """Begin to stop: `open_server`'s block may end now. From a signal handler or any task."""
+        """Begin to stop, so that `open_server`'s block may end. May be called from a signal handler or any task."""
         self.services.stopping.set()
 
     async def drain(self) -> None:
-        """Stop gracefully within `stop_timeout`: what is under way is finished and answered, then connections close."""
+        """Stop gracefully within `stop_timeout`: finish and answer what is under way, then close the connections.
+
+        A cancel cuts it short and loses nothing that was acknowledged.
+        """
         services = self.services
         services.stopping.set()
         self._accepting.cancel()
@@ -148,17 +150,18 @@ def open_server(
     log: Log | None = None,
     storage: AbstractAsyncContextManager[Storage] | None = None,
     node_bus: NodeBus | None = None,
+    push_gateway: PushGateway | None = None,
 ) -> AbstractAsyncContextManager[Server]:
-    """A server that runs while the block does, any number of them in one Trio program.
+    """Open a server that runs while the block does, any number of them in one Trio program.
 
-    `config` says where to listen and keep data (default: nowhere, and in memory). `storage` replaces what the
-    configuration would open, and `node_bus` its bus to other servers on the same storage. Entering raises ConfigError (an
-    address, a certificate) and the storage's FolderInUse, SchemaTooNew or FolderDamaged. Leaving stops gracefully within the
-    configured times; a cancel stops at once, and still loses nothing that was acked. If the storage fails, the block is
-    cancelled and StorageFailed is raised.
+    `config` says where to listen and keep data (default: nowhere, and in memory). `storage` replaces what the configuration
+    would open, `node_bus` its bus to other servers on the same storage, `push_gateway` its way to push services. Entering
+    raises ConfigError (an address, a certificate) and the storage's FolderInUse, SchemaTooNew or FolderDamaged. Leaving stops
+    gracefully within the configured times; a cancel stops at once, and still loses nothing that was acknowledged. If the storage
+    fails, the block is cancelled and StorageFailed is raised.
 
-    A program that is nothing else should call `tuning.tune_interpreter` before, as `chatsrv serve` does: else on
-    CPython 3.11 the storage thread may starve for seconds, and the garbage collector takes a third of the time.
+    A program that is nothing else should call `tuning.tune_interpreter` before, as `chatsrv serve` does: else on CPython
+    3.11 the storage thread may starve for seconds, and the garbage collector takes a third of the time.
     """
     return _open_server(
         config or Config(),
@@ -168,6 +171,7 @@ def open_server(
         log or quiet_log(),
         storage,
         node_bus,
+        push_gateway,
     )
 
 
@@ -180,6 +184,7 @@ async def _open_server(
     log: Log,
     opened: AbstractAsyncContextManager[Storage] | None,
     node_bus: NodeBus | None,
+    push_gateway: PushGateway | None,
 ) -> AsyncGenerator[Server]:
     tls = tls_context(config)
     trigger = BatchTrigger()
@@ -194,21 +199,25 @@ async def _open_server(
         storage.report_to(lambda sentence, error: log.error(sentence, exc_info=error))
         if config.data is not None and opened is None and (risk := folder_risk(config.data)):
             log.warning("the rights of the data folder are not as they should be", folder=str(config.data), risk=risk)
-        await _audit_books(storage)
+        await audit_books(storage)
         ids = await storage.open_ids(config.node)
         outgoing = outgoing_of(config, node_bus, clock)
         bus = LocalBus(outgoing)
-        repair = Repair(bus, storage, log, 0.0 if outgoing is None else PATIENCE_SECONDS)
-        presence = PresenceHub(bus, storage, clock)
+        patience = (0.0, 0.0) if outgoing is None else (PATIENCE_SECONDS, OWN_PATIENCE_SECONDS)
+        repair = Repair(bus, storage, log, *patience)
+        visibility = Visibility(bus, storage)
+        typing_notices = TypingNotices(bus, visibility)
         indexer = Indexer(storage, log)
         metrics = Metrics()
+        push = make_notifier(config, storage, bus, clock, randomness, metrics, log)
         library = await stack.enter_async_context(
-            open_library(config, listeners, storage, clock, randomness, metrics, log)
+            open_library(config, listeners, storage, clock, randomness, metrics, log, has_nodes=outgoing is not None)
         )
         cluster = None
         if outgoing is not None:
             between = await bus_of(config, node_bus, storage, log)
-            cluster = make_cluster(outgoing, between, bus, storage, repair, presence, metrics, log)
+            cluster = make_cluster(outgoing, between, bus, storage, repair, visibility, typing_notices, metrics, log)
+        attempts = SharedAttempts(None if cluster is None else storage, config.login_attempts)
         services = Services(
             config=config,
             storage=storage,
@@ -220,16 +229,19 @@ async def _open_server(
                 ids,
                 log,
                 background,
-                MembershipLimits(config.max_groups_per_user, config.max_added_per_day),
-                on_change=indexer.changed,
+                MembershipLimits(config.max_groups_per_user, config.max_added_per_day, config.max_opened_per_day),
+                change_listeners=[indexer.changed] if push is None else [indexer.changed, push.changed],
                 metrics=metrics,
             ),
             deliveries=Deliveries(storage, log),
             passwords=PasswordHasher(config.password_time, config.password_memory, config.password_workers),
             logins=await load_logins(storage, config.login_attempts),
             registrations=Throttle(REGISTRATIONS_PER_MINUTE / 60, REGISTRATIONS_PER_MINUTE),
+            shared_attempts=attempts,
             rates=_rates(config),
-            presence=presence,
+            visibility=visibility,
+            watches=PresenceWatches(bus, visibility, storage, clock),
+            typing_notices=typing_notices,
             waiting_room=WaitingRoom(
                 bus,
                 storage,
@@ -246,6 +258,7 @@ async def _open_server(
             stopping=trio.Event(),
             cluster=cluster,
             library=library,
+            push=push,
         )
         addresses = AddressCounter(config.max_connections_per_address, config.trusted_proxies)
         acceptor = Acceptor(services, flusher, tls, addresses)
@@ -259,29 +272,32 @@ async def _open_server(
         )
         metrics.watch("channels", "Groups in which something happens.", lambda: float(len(services.channels)))
         if library is not None:
-            background.start_soon(sweep_media, library, log)
-        background.start_soon(flusher.run)
+            background.start_soon(sweep_media, library, log, cluster)
+        background.start_soon(trigger.run, flusher)
         background.start_soon(acceptor.sweep)
         background.start_soon(repair.run)
         background.start_soon(services.channels.sweep)
         background.start_soon(indexer.run)
         background.start_soon(indexer.purge)
         background.start_soon(services.deliveries.run)
-        await services.presence.load()
+        await services.visibility.load()
+        background.start_soon(run_notifier, push, push_gateway, config, clock)
         if cluster is None:
             await services.waiting_room.load()
         else:
             cluster.errands.run_with(errand_runner(services))
             if library is not None:
                 cluster.share_ticket_key(library.tickets.key, library.tickets.accept)
+                background.start_soon(library.uploads.keep_arriving)
             cluster.load_lobbies_with(services.waiting_room.load)
+            cluster.take_over_with(indexer.look_again)
             await background.start(cluster.run)
-        background.start_soon(services.presence.run)
-        background.start_soon(services.waiting_room.run)
+        for run in (services.watches.run, services.typing_notices.run, services.waiting_room.run):
+            background.start_soon(run)
         background.start_soon(_watch_storage, services)
         background.start_soon(expire_packets, services)
         background.start_soon(_pay_out, services)
-        await background.start(run_housekeeping, storage, clock, ids, acceptor, services.logins, log, cluster)
+        await background.start(run_housekeeping, storage, clock, ids, acceptor, services.logins, log, cluster, attempts)
         if config.data is not None and opened is None:
             await background.start(serve_operators, services, config.data)
         async with trio.open_nursery() as connections:
@@ -297,16 +313,6 @@ async def _open_server(
                 await server.drain()
                 connections.cancel_scope.cancel()
         background.cancel_scope.cancel()
-
-
-async def _audit_books(storage: Storage) -> None:
-    """Recompute every balance before anybody can move money. Raises FolderDamaged."""
-    wrong = await storage.read(ledger.wrong_balances)
-    if wrong:
-        raise FolderDamaged(
-            f"The books do not balance: {'; '.join(wrong)}. Nothing was changed. "
-            "`chatsrv audit DIR` names everything; then start on a backup."
-        )
 
 
 async def _pay_out(services: Services) -> None:
@@ -362,7 +368,7 @@ async def _one_error() -> AsyncGenerator[list[BaseException]]:
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
-    """The errors in a group, at any depth: a nursery hands on copies of the groups it gets."""
+    """Return the errors in a group, at any depth: a nursery raises copies of the groups it gets."""
     if not isinstance(error, BaseExceptionGroup):
         return [error]
     group = cast("BaseExceptionGroup[BaseException]", error)
@@ -370,7 +376,7 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 
 async def _watch_storage(services: Services) -> None:
-    """A storage that failed ends the server: nothing is acked that may not be stored."""
+    """Stop the server when its storage fails: nothing is acknowledged that may not be stored."""
     await services.storage.failed.wait()
     services.log.error("the storage failed: the server stops", exc_info=services.storage.failure)
     failure = services.storage.failure

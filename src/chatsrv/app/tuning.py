@@ -18,12 +18,12 @@ ended before its login leaves none of it: tests/app/test_app_tuning.py) is looke
 
 
 def tune_interpreter() -> None:
-    """Before the server starts: switch threads often, collect garbage seldom."""
+    """Make this process switch threads often and collect garbage seldom. Call it before the server starts."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.set_threshold(*COLLECT_AFTER)
 
 
 def server_is_ready() -> None:
-    """Once it listens: what was imported and made so far stays, and need not be looked at by the collector again."""
+    """Freeze what was imported and made so far, so that the garbage collector skips it. Call it once the server listens."""
     gc.collect()
     gc.freeze()

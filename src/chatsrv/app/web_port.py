@@ -1,12 +1,13 @@
 """One port for browsers: the page, uploads and the WebSocket, told apart by the head of a connection's first request.
 
 accept → count the address once → TLS → read the first head → `Upgrade: websocket` goes to the chat, all else to HTTP.
-Both get back the bytes that were read. The socket below stays Trio's own, so that the chat's direct writes stay. This is
+Both get back the bytes that were read, and the chat the plain socket, or TLS over it, to which it writes directly. This is
 the only place that knows both sides, which never import each other.
 """
 
 import ssl
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 import h11
@@ -21,11 +22,13 @@ from chatsrv.http.server import HttpPort
 from chatsrv.log import Log
 from chatsrv.net.listeners import PEERS_FAULT, Acceptor, Listener
 from chatsrv.transport.head import BadHead, Head, read_head, refuse
+from chatsrv.transport.tcp import PlainStream, plain_socket, try_write
+from chatsrv.transport.tls import TlsStream
 
 
 @attrs.frozen(slots=True)
 class Chat:
-    """The chat behind a port: who accepts its WebSockets, and under which names the page is there."""
+    """The chat behind a port for browsers: what accepts its WebSockets, and the names under which the page is opened."""
 
     acceptor: Acceptor
     sites: Sites
@@ -63,7 +66,7 @@ class WebPort:
         await trio.serve_listeners(self.handle, sockets, handler_nursery=connections, task_status=task_status)
 
     async def handle(self, raw: trio.SocketStream) -> None:
-        """The life of an accepted connection. Nothing escapes but a cancel."""
+        """Serve an accepted connection until it is closed. Raises nothing but a cancel."""
         peer = peer_of(raw)
         bounded = self.http.admit(raw, peer) if self._has_room(peer) else None
         if bounded is None:
@@ -85,19 +88,19 @@ class WebPort:
         return self._addresses.has_room(peer) or self.http.give_way(source_of(peer))
 
     async def _serve(self, bounded: BoundedStream) -> None:
-        stream: trio.abc.Stream = bounded
+        encrypted = None
         head = None
         with trio.move_on_after(self._handshake_seconds):
             if self._tls is not None:
-                stream = trio.SSLStream(bounded, self._tls, server_side=True, https_compatible=True)
-                await stream.do_handshake()
-            head = await self._head(stream)
+                encrypted = TlsStream(bounded, partial(try_write, bounded.socket), self._tls)
+                await encrypted.do_handshake()
+            head = await self._head(encrypted or bounded)
         if head is None:
             return
         if self._chat is not None and head.is_websocket:
-            await self._serve_upgrade(self._chat, bounded, stream, head)
+            await self._serve_upgrade(self._chat, bounded, encrypted, head)
         else:
-            await self.http.serve(bounded, stream, head.received, encrypted=self._tls is not None)
+            await self.http.serve(bounded, encrypted or bounded, head.received, encrypted=encrypted is not None)
 
     async def _head(self, stream: trio.abc.Stream) -> Head | None:
         try:
@@ -107,8 +110,11 @@ class WebPort:
                 await refuse(stream, bad.status)
             return None
 
-    async def _serve_upgrade(self, chat: Chat, bounded: BoundedStream, stream: trio.abc.Stream, head: Head) -> None:
+    async def _serve_upgrade(self, chat: Chat, bounded: BoundedStream, encrypted: TlsStream | None, head: Head) -> None:
         self.http.release(bounded)
         bounded.lift_send_deadline()  # the chat's outbox has one of its own
-        direct = bounded.raw if stream is bounded else stream
-        await chat.acceptor.serve_upgrade(self._listener, direct, bounded.peer, head, chat.sites, chat.page())
+        stream = PlainStream(plain_socket(bounded.raw)) if encrypted is None else encrypted
+        try:
+            await chat.acceptor.serve_upgrade(self._listener, stream, bounded.peer, head, chat.sites, chat.page())
+        finally:
+            await trio.aclose_forcefully(stream)

@@ -1,1 +1,1 @@
-"""Who somebody is: password hashes, and how often one may guess."""
+"""Authentication: password hashes, limits of guesses and rates, and the addresses that requests come from."""

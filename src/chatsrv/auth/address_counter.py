@@ -1,4 +1,4 @@
-"""How many connections an address has: counted in one way by every port of a server."""
+"""Counts connections by address, for every port of a server."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -8,9 +8,9 @@ from chatsrv.config import is_loopback
 
 
 class AddressCounter:
-    """Connections by address, with a bound for each address: an IPv6 /64 is one address, since who has one has all of it.
+    """Connections by address, with a bound for each address: an IPv6 /64 is one address, since its owner has all of it.
 
-    Loopback has no bound, and a trusted proxy has none: who comes through it is counted by the address that it says.
+    Loopback has no bound, and a trusted proxy has none: its clients are counted by the address that it reports.
     """
 
     __slots__ = ("_counts", "_limit", "_trusted_proxies")
@@ -21,7 +21,7 @@ class AddressCounter:
         self._counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        """Addresses that have connections now."""
+        """Return how many addresses have connections now."""
         return len(self._counts)
 
     def has_room(self, peer: str) -> bool:
@@ -35,7 +35,7 @@ class AddressCounter:
         self._counts[source_of(peer)] += 1
 
     def leave(self, peer: str) -> None:
-        """A connection that was counted is over."""
+        """Stop counting a connection that is over."""
         source = source_of(peer)
         self._counts[source] -= 1
         if self._counts[source] <= 0:

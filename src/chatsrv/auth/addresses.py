@@ -1,4 +1,4 @@
-"""Where somebody comes from: the address of a socket's peer, or what a trusted proxy says of it.
+"""Client addresses: the peer of a socket, or what a trusted proxy reports.
 
 One parser for both ports: HTTP requests and WebSocket handshakes bring their header lines here as they came.
 """
@@ -22,12 +22,12 @@ _OF_A_PROXY: Final = frozenset(
 
 
 def plain_address(host: str) -> str:
-    """An address as a person writes it: IPv4 in IPv6 clothes is IPv4."""
+    """Return an address as people write it: IPv4 mapped to IPv6 becomes IPv4."""
     return host.removeprefix("::ffff:")
 
 
 def peer_of(stream: trio.SocketStream) -> str:
-    """The address at the other end of a socket; `gone` where there is none any more, `local` for a Unix socket."""
+    """Return the address at the other end of a socket; `gone` where it is closed, `local` for a Unix socket."""
     try:
         name = stream.socket.getpeername()
     except OSError:
@@ -36,13 +36,13 @@ def peer_of(stream: trio.SocketStream) -> str:
 
 
 def header_lines(headers: Headers, name: bytes) -> list[str]:
-    """The values of all lines with this name (in lower case), in their order."""
+    """Return the values of all lines with this name (in lower case), in their order."""
     return [value.decode("latin-1").strip() for each, value in headers if each.lower() == name]
 
 
 @attrs.frozen(slots=True)
 class ClientAddress:
-    """Where a client is, and whether proxies say that its way to them is encrypted."""
+    """The address of a client, and whether proxies report that its way to them is encrypted."""
 
     host: str
     encrypted: bool = False
@@ -54,12 +54,12 @@ class ClientAddress:
 
 
 def client_of(headers: Headers, peer: str, trusted_proxies: Collection[str]) -> ClientAddress:
-    """The client of a request: what trusted proxies say of who comes through them, else the peer.
+    """Return the client of a request: the address that trusted proxies report, else the peer.
 
-    Each proxy adds the address it was called from at the end of X-Forwarded-For, so the client is the last element that
-    no trusted proxy stands for; what is before it the client may have written itself. Where a proxy is not trusted, or
-    says no address, its client may be anybody anywhere: the address is then `behind PROXY`, so that nobody from afar
-    passes for this machine or its network. The way counts as encrypted if every X-Forwarded-Proto says so.
+    Each proxy adds the address it was called from at the end of X-Forwarded-For, so the client is the last element that is no
+    trusted proxy; what is before it the client may have written itself. Where a proxy is not trusted, or reports no
+    address, its client may be anybody anywhere: the address is then `behind PROXY`, so that nobody from afar passes for this
+    machine or its network. The way counts as encrypted if every X-Forwarded-Proto says so.
     """
     lines = list(headers)
     if peer in trusted_proxies:
@@ -72,12 +72,12 @@ def client_of(headers: Headers, peer: str, trusted_proxies: Collection[str]) -> 
 
 
 def behind(proxy: str) -> str:
-    """What stands for the address of somebody behind a proxy that tells none."""
+    """Return the text that stands for the address of a client behind a proxy that reports none."""
     return f"behind {proxy}"
 
 
 def _elements(headers: Headers, name: bytes) -> list[str]:
-    """The elements of a list that may be spread over several lines (RFC 9110, 5.3)."""
+    """Return the elements of a list that may be spread over several lines (RFC 9110, section 5.3)."""
     return [element.strip() for line in header_lines(headers, name) for element in line.split(",") if element.strip()]
 
 
@@ -91,7 +91,7 @@ def _forwarded_for(headers: Headers, trusted_proxies: Collection[str]) -> str | 
 
 
 def _address(element: str) -> str | None:
-    """An element of X-Forwarded-For as an address in its usual form, without the port that some proxies add."""
+    """Return an element of X-Forwarded-For as an address in its usual form, without the port that some proxies add."""
     host = element
     if host.startswith("["):
         host = host[1:].partition("]")[0]

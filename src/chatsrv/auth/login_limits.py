@@ -1,4 +1,4 @@
-"""How often passwords may be guessed: by user and address together, by user, by address, and by session."""
+"""Rate limits of password guesses: by user and address together, by user, by address, and by session."""
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
@@ -26,11 +26,11 @@ MAX_UNSAVED: Final = 10_000
 
 
 class LoginLimits:
-    """Limits guesses, so that nobody locks somebody else out.
+    """Limits guesses in a way that a stranger's guesses lock no user out.
 
-    A stranger's guesses use up what their own address may guess for a user. Those of many addresses use up the user's
-    own limit; addresses from which the user logged in before do not take from it. Whoever makes it loads those of earlier runs and
-    stores the new ones (`load`, `unsaved`, `saved`).
+    Guesses from one address use up what that address may guess for a user. Those of many addresses use up the user's own
+    limit; addresses from which the user logged in before do not take from it. The owner loads the addresses of earlier runs
+    and stores the new ones (`load`, `unsaved`, `saved`).
     """
 
     def __init__(self, attempts_per_minute: int) -> None:
@@ -54,20 +54,32 @@ class LoginLimits:
         return wait
 
     def succeeded(self, user: str, address: str, now: float) -> None:
-        """The attempt was no guess: put it back."""
+        """Give back the attempt of a login that succeeded: it was no guess."""
         pair = user, address
         self._addresses.give_back(address, now, 1 / TIMES_PER_ADDRESS)
         self._pairs.give_back(pair, now)
         if pair not in self._known:
             self._users.give_back(user, now)
 
+    def knows(self, user: str, address: str) -> bool:
+        """Return whether the user logged in from this address before, as far as this node was told."""
+        return (user, address) in self._known
+
+    def is_used_up(self, user: str, address: str, now: float) -> bool:
+        """Return whether the address itself may guess no more now, for this user or at all; who it is makes no difference."""
+        return self._addresses.wait(address, now) > 0 or self._pairs.wait((user, address), now) > 0
+
+    def note_refused(self) -> None:
+        """Count an attempt that the nodes together refused."""
+        self.refused += 1
+
     def load(self, pairs: Iterable[tuple[str, str, int]]) -> None:
-        """Know (user, address, time in ms) of earlier runs, the oldest first."""
+        """Load (user, address, time in ms) of earlier runs, the oldest first."""
         for user, address, noted_ms in pairs:
             self._know((user, address), noted_ms)
 
     def came_in(self, user_id: int, user: str, address: str, now_ms: int) -> None:
-        """A user logged in or went on with a session from this address: know it as one of theirs."""
+        """Note that a user logged in or resumed a session from this address, which becomes a known one of theirs."""
         pair = user, address
         noted_ms = self._known.get(pair)
         if noted_ms is None or not 0 <= now_ms - noted_ms < NOTE_INTERVAL_MS:
@@ -77,11 +89,11 @@ class LoginLimits:
         self._know(pair, noted_ms)
 
     def unsaved(self) -> list[tuple[int, str]]:
-        """(user id, address) of those that should be stored, until `saved` says that they are."""
+        """Return (user id, address) of those that should be stored, until `saved` says that they are."""
         return list(self._unsaved)
 
     def saved(self, pairs: Iterable[tuple[int, str]]) -> None:
-        """These are stored."""
+        """Note that these are stored."""
         for pair in pairs:
             self._unsaved.pop(pair, None)
 
@@ -102,5 +114,5 @@ class LoginLimits:
         return wait
 
     def session_succeeded(self, session_id: Hashable, now: float) -> None:
-        """The old password was right: put the attempt back."""
+        """Give back the attempt of a session whose old password was right."""
         self._pairs.give_back(session_id, now)

@@ -1,4 +1,4 @@
-"""Password hashes with argon2id (RFC 9106), in threads and a few at a time, with the same cost for who does not exist.
+"""Password hashes with argon2id (RFC 9106), in threads and a few at a time, at the same cost for a name that does not exist.
 
 The threads are their own and give way to everything else (`NICE`): who talks does not notice who logs in.
 """
@@ -27,7 +27,7 @@ its value at rest without it."""
 
 
 class PasswordHasher:
-    """Hashes and checks. Each takes 219 ms and 64 MiB by default, so `workers` bounds both; 0 hashes without a thread."""
+    """Hashes and checks passwords. Each takes 219 ms and 64 MiB by default, so `workers` bounds both; 0 hashes without a thread."""
 
     def __init__(self, time_cost: int, memory_kib: int, workers: int) -> None:
         self._hasher = argon2.PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
@@ -36,7 +36,10 @@ class PasswordHasher:
         self._nobody = self._hasher.hash(secrets.token_hex())
 
     async def hash(self, password: str) -> str:
-        """The hash to store. A cancel while waiting for a thread is immediate; one that runs keeps its place to its end."""
+        """Return the hash to store.
+
+        A cancel while waiting for a thread is immediate; a hash under way keeps its place to its end.
+        """
         return await self._work(self._hasher.hash, password)
 
     async def matches(self, stored: str | None, password: str) -> bool:

@@ -1,4 +1,4 @@
-"""How fast may somebody write: token buckets per user and per address, cheap enough to stand before every command.
+"""Rate limits of commands: token buckets per user and per address, cheap enough to stand before every command.
 
 A bucket is one number, the moment at which it would be full again (the "theoretical arrival time" of GCRA, ITU-T I.371): a
 message costs 0.6 µs for both buckets (CPython 3.11), where looking them up in a shared table took 1.1. So a
@@ -29,7 +29,7 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 class Cost(IntEnum):
-    """What a command takes from."""
+    """The bucket that a command takes from."""
 
     FREE = 0
     """It writes nothing, or is limited by rules of its own (logins, face-to-face codes)."""
@@ -43,7 +43,7 @@ class Cost(IntEnum):
 
 @attrs.frozen(slots=True)
 class Rate:
-    """So many a second on the average, so many at once. A rate of 0 limits nothing."""
+    """The rate of a bucket: so many a second on the average, so many at once. A rate of 0 limits nothing."""
 
     per_second: float
     burst: float
@@ -53,7 +53,7 @@ UNLIMITED: Final = Rate(0, 1)
 
 
 class Bucket:
-    """One key's. `take` answers 0, or the seconds to wait (and then nothing was used)."""
+    """The token bucket of one key. `take` returns 0, or the seconds to wait (and then nothing was taken)."""
 
     __slots__ = ("full_at", "interval", "slack")
 
@@ -63,7 +63,7 @@ class Bucket:
         self.full_at = 0.0
 
     def wait(self, now: float) -> float:
-        """Seconds until one can be taken; 0 if one can be taken now."""
+        """Return the seconds until one can be taken; 0 if one can be taken now."""
         return max(self.full_at - self.slack - now, 0.0)
 
     def use(self, now: float, amount: float = 1.0) -> None:
@@ -129,7 +129,7 @@ class Rates:
         self._addresses: OrderedDict[str, tuple[Bucket, ...]] = OrderedDict()
 
     def meter(self, user_id: int, peer: str, now: float) -> Meter:
-        """The buckets of a user who comes from an address."""
+        """Return the buckets of a user who comes from an address."""
         source = source_of(peer)
         mine = self._users.get(user_id)
         if mine is None:
@@ -161,7 +161,7 @@ def _make_room(table: OrderedDict[KeyT, tuple[Bucket, ...]], now: float) -> None
 
 @lru_cache(CACHED_PEERS)
 def source_of(peer: str) -> str:
-    """What a budget per address counts: the IPv4 address, the /64 of IPv6, loopback as one, else the name itself."""
+    """Return what a budget per address counts: the IPv4 address, the /64 of IPv6, loopback as one, else the name itself."""
     try:
         address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:

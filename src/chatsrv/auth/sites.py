@@ -1,4 +1,4 @@
-"""Which web pages may speak for a user: those of an origin that the operator names, and the server's own page.
+"""Web origins: which pages may act for a user, those that the operator names and the server's own page.
 
 A page's own origin is `scheme://Host`, and the host is what the browser says it is. So it counts only for an address, for
 `localhost`, or for a name that the operator knows: else a page that has its own name resolve to 127.0.0.1 (DNS rebinding)
@@ -67,13 +67,13 @@ class Sites:
 
 
 def sites_of(config: Config) -> Sites:
-    """The names in `http_url`, `origins` and `names`."""
+    """Return the names in `http_url`, `origins` and `names`."""
     hosts = (urlsplit(url).hostname for url in (config.http_url, *config.origins))
     return Sites(frozenset(name.lower().rstrip(".") for name in (*hosts, *config.names) if name))
 
 
 def browser_of(headers: Headers, scheme: str) -> Browser | None:
-    """The page that a request comes from; None where its head has two Origin lines, or not one Host."""
+    """Return the page that a request comes from; None where its head has two Origin lines, or not one Host."""
     lines = list(headers)
     hosts, origins = header_lines(lines, b"host"), header_lines(lines, b"origin")
     if len(hosts) != 1 or len(origins) > 1:
@@ -82,7 +82,7 @@ def browser_of(headers: Headers, scheme: str) -> Browser | None:
 
 
 def cookie_token(headers: Headers, browser: Browser) -> bytes | None:
-    """The session's token in the cookie of our page, if there is just one."""
+    """Return the session's token in the cookie of the server's page, if there is just one."""
     found = [value for name, value in _cookies(header_lines(headers, b"cookie")) if name == browser.cookie]
     return bytes.fromhex(found[0]) if len(found) == 1 and _TOKEN.fullmatch(found[0]) else None
 
@@ -95,7 +95,7 @@ def _cookies(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 
 def _parts(host: str) -> tuple[str, str]:
-    """(name in lower case, port or nothing); two empty texts where it is no host."""
+    """Return (name in lower case, port or ""); two empty texts where it is no host."""
     match = _HOST.fullmatch(host)
     return (match["name"].lower(), match["port"] or "") if match else ("", "")
 

@@ -7,7 +7,7 @@ MAX_KEYS = 50_000
 
 
 class Throttle:
-    """`rate` per second on the average, `burst` at once, for each key apart."""
+    """Token buckets by key: `rate` per second on the average, `burst` at once."""
 
     __slots__ = ("_buckets", "burst", "rate")
 
@@ -17,7 +17,7 @@ class Throttle:
         self._buckets: OrderedDict[object, tuple[float, float]] = OrderedDict()
 
     def wait(self, key: object, now: float) -> float:
-        """Seconds until `take` would succeed for this key; 0 if it would now."""
+        """Return the seconds until `take` would succeed for this key; 0 if it would now."""
         level, then = self._buckets.get(key, (self.burst, now))
         level = min(self.burst, level + max(now - then, 0.0) * self.rate)
         return 0.0 if level >= 1 else (1 - level) / self.rate
@@ -31,7 +31,7 @@ class Throttle:
         return wait
 
     def give_back(self, key: object, now: float, amount: float = 1.0) -> None:
-        """The last `take` was none: put it back."""
+        """Give back what the last `take` took, since it should not have counted."""
         level, then = self._buckets.pop(key, (self.burst, now))
         self._put(key, min(self.burst, level + max(now - then, 0.0) * self.rate + amount), now)
 

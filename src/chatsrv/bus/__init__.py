@@ -1,4 +1,4 @@
-"""Who listens to what: the port between the groups and those connected, and its implementation for one node."""
+"""The bus: which connection hears which group, the interface between groups and connections, and its implementation for a node."""
 
 from chatsrv.bus.interface import PresenceObserver, SharedFrames, Subscriber
 from chatsrv.bus.local import LocalBus

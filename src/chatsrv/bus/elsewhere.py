@@ -1,10 +1,10 @@
-"""Who is connected to the other nodes, as they say."""
+"""The users who are connected to the other nodes, as those report."""
 
 from collections.abc import Collection
 
 
 class Elsewhere:
-    """Plain data: the users of each node, and on how many nodes each user is."""
+    """The users of each other node, and on how many nodes each user is. Plain data."""
 
     __slots__ = ("_counts", "_nodes")
 
@@ -22,7 +22,7 @@ class Elsewhere:
         return user_id in self._counts
 
     def replace(self, node: str, users: Collection[int]) -> tuple[list[int], list[int]]:
-        """These are all of a node's users; answers (who is on another node since, who is on none any more)."""
+        """Set all users of a node; return (who is on another node since, who is on none any more)."""
         before = self._nodes.get(node, {})
         now = dict.fromkeys(users)
         came = [each for each in now if each not in before and self._count(each, 1) == 1]
@@ -34,7 +34,7 @@ class Elsewhere:
         return came, went
 
     def change(self, node: str, user_id: int, here: bool) -> tuple[list[int], list[int]]:
-        """One user came to a node, or went; answers as `replace`."""
+        """Add one user to a node or remove one; return as `replace` does."""
         users = self._nodes.setdefault(node, {})
         if here and user_id not in users:
             users[user_id] = None

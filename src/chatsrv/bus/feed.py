@@ -1,4 +1,4 @@
-"""One group on one node: which event was told last, who hears it, and what waits for an event that is missing.
+"""The feed of a group on one node: the last event delivered, the audience, and what waits for an event that is missing.
 
 An event is told after all before it, and once. Changes of the audience are events like others, so nobody hears what comes
 after their removal: whatever the bus between the nodes loses, doubles, delays or reorders, and whoever commits. With one
@@ -28,7 +28,7 @@ MAX_WAITING: Final = 500
 class Feed:
     """Plain data of one group, which the bus changes between two awaits."""
 
-    __slots__ = ("_waiting", "applied", "audience", "began", "entering")
+    __slots__ = ("applied", "audience", "began", "entering", "waiting")
 
     def __init__(self, applied: int) -> None:
         self.began = applied
@@ -39,7 +39,8 @@ class Feed:
         """Who hears it, and where they take events: one call for each delivery, and not one more."""
         self.entering: dict[Subscriber, int] = {}
         """Who hears it once this event was told: their login read a head that is not told yet."""
-        self._waiting: dict[int, Parcel] = {}
+        self.waiting: dict[int, Parcel] = {}
+        """By the seq with which they begin, the parcels that wait for one before them."""
 
     @property
     def is_silent(self) -> bool:
@@ -49,22 +50,22 @@ class Feed:
     @property
     def missing(self) -> tuple[int, int] | None:
         """(after, before): the seqs between the two are waited for; None where nothing is."""
-        return (self.applied, min(self._waiting)) if self._waiting else None
+        return (self.applied, min(self.waiting)) if self.waiting else None
 
-    def keep(self, parcel: Parcel) -> bool:
-        """Keep a parcel that comes too early; whether it does. What does not fit is found missing later."""
-        if parcel.first <= self.applied + 1:
-            return False
-        if len(self._waiting) < MAX_WAITING:
-            self._waiting.setdefault(parcel.first, parcel)
-        return True
+    def due(self, parcel: Parcel) -> list[Parcel]:
+        """Return what can be told now that this parcel came, in order: it and those that waited for it.
 
-    def next_due(self) -> Parcel | None:
-        """A parcel that waited and whose turn it is."""
-        if not self._waiting:
-            return None
-        first = min(self._waiting)
-        return self._waiting.pop(first) if first <= self.applied + 1 else None
+        One that comes too early is kept. What there is no place for is found missing later.
+        """
+        if parcel.first > self.applied + 1:
+            if len(self.waiting) < MAX_WAITING:
+                self.waiting.setdefault(parcel.first, parcel)
+            return []
+        due, last = [parcel], max(self.applied, parcel.last)
+        while self.waiting and (first := min(self.waiting)) <= last + 1:
+            due.append(self.waiting.pop(first))
+            last = max(last, due[-1].last)
+        return due
 
     def enter(self, subscriber: Subscriber, head: int) -> int:
         """Let a connection hear what comes after `head`, or after what was told already; answers after which."""
@@ -75,19 +76,19 @@ class Feed:
         return self.applied
 
     def admit(self, seq: int) -> None:
-        """Those who wait for an event up to `seq` are in the audience from here on."""
+        """Add those who wait for an event up to `seq` to the audience."""
         for subscriber in [each for each, head in self.entering.items() if head <= seq]:
             del self.entering[subscriber]
             self.audience[subscriber] = subscriber.put_event
 
     def advance(self, seq: int) -> None:
-        """All events up to `seq` are told."""
+        """Note that all events up to `seq` are delivered."""
         if seq > self.applied:
             self.applied = seq
             if self.entering:
                 self.admit(seq)
 
     def leave(self, subscriber: Subscriber) -> None:
-        """This connection does not hear the group any more."""
+        """Remove a connection from the group's audience."""
         self.audience.pop(subscriber, None)
         self.entering.pop(subscriber, None)

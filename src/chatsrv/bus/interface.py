@@ -1,4 +1,4 @@
-"""What the groups see of a connection: something with a user that takes encoded frames, and is told of its groups."""
+"""The interfaces between groups and connections: a subscriber takes encoded frames for its user and its groups."""
 
 from typing import Protocol
 
@@ -24,7 +24,7 @@ class SharedFrames:
 
 
 def websocket_header(length: int) -> bytes:
-    """The header of an unfragmented binary message from a server (RFC 6455, section 5.2)."""
+    """Return the header of an unfragmented binary message from a server (RFC 6455, section 5.2)."""
     if length < 126:
         return bytes((0x82, length))
     if length < 65536:
@@ -54,27 +54,27 @@ class Subscriber(Protocol):
         ...
 
     def end(self, reason: str) -> None:
-        """The session is over: tell the client why and close."""
+        """End the connection of a session that is over, after a notice that says why."""
         ...
 
 
 class PresenceObserver(Protocol):
-    """Somebody who has to know who comes and goes. Called in the middle of a change: plain data, no awaits."""
+    """An observer of users who connect and disconnect. Called in the middle of a change: it must not await."""
 
     def user_online(self, user_id: int) -> None:
-        """The user's first connection is there."""
+        """Take note of a user's first connection."""
         ...
 
     def user_offline(self, user_id: int) -> None:
-        """The user's last connection is gone."""
+        """Take note that a user's last connection is closed."""
         ...
 
     def connection_closed(self, subscriber: Subscriber) -> None:
-        """A connection is gone."""
+        """Take note that a connection is closed."""
         ...
 
     def membership_lost(self, user_id: int) -> None:
-        """The user is no longer in some group."""
+        """Take note that a user is no longer in some group."""
         ...
 
 
@@ -82,29 +82,29 @@ class Relay(Protocol):
     """The way to the other nodes. It takes what it is given at once, never blocks, and may lose it."""
 
     def tell(self, parcel: Parcel, /) -> None:
-        """What a commit of this node led to."""
+        """Publish what a commit of this node led to."""
         ...
 
     def tell_user(self, user_id: int, blob: SharedFrames, /) -> None:
-        """Frames for all connections of a user."""
+        """Publish frames for all connections of a user."""
         ...
 
     def end_sessions(self, user_id: int, session_ids: list[int], reason: str, /) -> None:
-        """These sessions of the user are over."""
+        """Publish that these sessions of the user are over."""
         ...
 
     def typing(self, group_id: int, at: int, people: list[tuple[int, str]], /) -> None:
-        """These people type in a group, whose events were told here up to `at`."""
+        """Publish that these people type in a group, whose events were delivered here up to `at`."""
         ...
 
     def hide(self, user_id: int, hidden: bool, /) -> None:
-        """The user hides from now on, or no longer."""
+        """Publish that the user hides from now on, or no longer."""
         ...
 
     def block(self, user_id: int, blocked_id: int, on: bool, /) -> None:
-        """The user blocks somebody, or lets them again."""
+        """Publish that the user blocks somebody, or no longer."""
         ...
 
     def user_here(self, user_id: int, here: bool, /) -> None:
-        """The user's first connection to this node is there, or the last is gone."""
+        """Publish that the user's first connection to this node is open, or the last one closed."""
         ...

@@ -11,7 +11,7 @@ from chatsrv_protocol import limits
 
 
 class _Place:
-    """What a connection hears."""
+    """The groups that one connection hears."""
 
     __slots__ = ("_left", "_newest", "groups", "version")
 
@@ -24,11 +24,14 @@ class _Place:
         self._left: dict[int, int] | None = None
 
     def note_joined(self, version: int) -> None:
-        """The user joined a group: what was read before that is old."""
+        """Note that the user joined a group: a list of groups that was read before is outdated."""
         self._newest = max(self._newest, version)
 
     def note_left(self, group_id: int, seq: int) -> None:
-        """The user left a group with this event; what let them go before may be told later, where nobody heard the group."""
+        """Note that the user left a group with this event.
+
+        The event that removed them earlier may be delivered later, where nobody heard the group.
+        """
         left = self._left or {}
         self._left = {**left, group_id: max(seq, left.get(group_id, 0))}
 
@@ -43,32 +46,35 @@ class _Place:
         return self._newest <= version and all(seq <= heads.get(group_id, seq) for group_id, seq in left.items())
 
     def set_groups(self, groups: dict[int, int], version: int) -> None:
-        """The login is done, or its groups were read again."""
+        """Set the groups after the login, or after they were read again."""
         self.groups, self.version = groups, version
 
 
 class LocalBus:
-    """Plain data, changed between two awaits: dicts, not sets, so that a seeded run repeats itself."""
+    """The audiences of one node, changed between two awaits: dicts, not sets, so that a seeded run repeats itself."""
 
-    __slots__ = ("_elsewhere", "_feeds", "_users", "gap_listeners", "listeners", "relay")
+    __slots__ = ("_elsewhere", "_feeds", "_new", "_users", "gap_listeners", "listeners", "relay")
 
     def __init__(self, relay: Relay | None = None) -> None:
-        """`relay` brings what is told here to other nodes."""
+        """Make a bus; `relay` publishes to other nodes what is published here."""
         self.listeners: list[PresenceObserver] = []
-        self.gap_listeners: list[Callable[[int], None]] = []
-        """Called with a group of which an event came too early: somebody has to read what is missing, and let it be taken."""
+        self.gap_listeners: list[Callable[[int, bool], None]] = []
+        """Called with a group of which an event came too early, and whether this node committed it: somebody has to read what
+        is missing, and let it be taken.
+        """
         self.relay: Final = relay
         self._elsewhere = Elsewhere()
         self._feeds: dict[int, Feed] = {}
+        self._new: dict[int, None] | None = None  # groups heard since somebody asked for new ones; None: nobody did
         self._users: dict[int, dict[Subscriber, _Place]] = {}
 
     # Connections.
 
     def register(self, subscriber: Subscriber) -> None:
-        """From here on `connections` names it and changes of its user's groups are noted for it; it hears nothing yet.
+        """Register a connection: `connections` names it and changes of its user's groups are noted; it hears nothing yet.
 
-        Before it is told that it is logged in, a client takes small frames only; what it misses, `attach` makes good,
-        since what a client is told by the way are hints, and it asks for the truth after its login.
+        Before its login is answered, a client takes small frames only; what it misses until `attach` is made up for there, since
+        such notices are hints, and the client asks for the truth after its login.
         """
         connections = self._users.setdefault(subscriber.user_id, {})
         connections[subscriber] = _Place()
@@ -79,7 +85,7 @@ class LocalBus:
                 listener.user_online(subscriber.user_id)
 
     def unregister(self, subscriber: Subscriber) -> None:
-        """The connection is gone: it leaves its user and all audiences."""
+        """Remove a closed connection from its user and from all audiences."""
         connections = self._users.get(subscriber.user_id, {})
         if subscriber not in connections:
             return
@@ -96,11 +102,11 @@ class LocalBus:
                     listener.user_offline(subscriber.user_id)
 
     def attach(self, subscriber: Subscriber, heads: Mapping[int, int], version: int) -> bool:
-        """From here on the connection hears what is for its user, these groups and no others, each after its head.
+        """Let a connection hear what is for its user, these groups and no others, each after its head.
 
-        heads, version: the groups of the user by id, and the version of that list, read in one snapshot while the connection
-        was registered. False, and nothing is done, where the snapshot lacks a change that was told since, or what a feed began
-        with: read again.
+        heads, version: the groups of the user by id, and the version of that list, read in one snapshot while the connection was
+        registered. Returns False, and does nothing, where the snapshot lacks a change that was published since, or what a feed
+        began with: read again.
         """
         place, feeds = self._users[subscriber.user_id][subscriber], self._feeds
         if not place.is_current(heads, version):
@@ -119,6 +125,7 @@ class LocalBus:
             feed = feeds.get(group_id)
             if feed is None:
                 feed = feeds[group_id] = Feed(head)
+                self._note_new(group_id)
             groups[group_id] = feed.enter(subscriber, head)
         place.set_groups(groups, version)
         return True
@@ -135,41 +142,49 @@ class LocalBus:
         """Tell what a commit of this node led to, here and on the other nodes."""
         if self.relay is not None:
             self.relay.tell(parcel)
-        self.take(parcel)
+        self.take(parcel, is_own=True)
 
-    def take(self, parcel: Parcel) -> None:
-        """Tell here what a commit led to, each event once and after all before it."""
+    def take(self, parcel: Parcel, *, is_own: bool = False) -> None:
+        """Tell here what a commit led to, each event once and after all before it. `is_own`: this node committed it."""
         if not parcel.last:
             self._deliver(Feed(0), parcel)
             return
         feed = self._feeds.get(parcel.group_id)
         if feed is None:
             feed = Feed(parcel.first - 1)
-        elif feed.keep(parcel):
-            self._note_gap(parcel.group_id)
-            return
-        due: Parcel | None = parcel
-        while due is not None:
+        for due in feed.due(parcel):
             self._deliver(feed, due)
-            due = feed.next_due()
-        if feed.missing is not None:
-            self._note_gap(parcel.group_id)
-
-    def _note_gap(self, group_id: int) -> None:
-        for listener in self.gap_listeners:
-            listener(group_id)
+        if feed.waiting:
+            for listener in self.gap_listeners:
+                listener(parcel.group_id, is_own)
 
     def missing(self, group_id: int) -> tuple[int, int] | None:
-        """(after, before): which of a group's seqs are waited for here, if any are."""
+        """Return (after, before): which of a group's seqs are waited for here; None if none is."""
         feed = self._feeds.get(group_id)
         return None if feed is None else feed.missing
 
     def applied(self) -> dict[int, int]:
-        """The groups heard here, and the event of each that was told last."""
+        """Return the groups heard here, with the last event of each that was delivered."""
         return {group_id: feed.applied for group_id, feed in self._feeds.items()}
 
+    def _note_new(self, group_id: int) -> None:
+        if self._new is not None:
+            self._new[group_id] = None
+
+    def take_new_groups(self) -> list[int]:
+        """Return the groups that began to be heard here since the last call, and still are; at the first call all."""
+        new = self._feeds if self._new is None else self._new
+        found = [group_id for group_id in new if group_id in self._feeds]
+        self._new = {}
+        return found
+
+    def lacks(self, group_id: int, head: int) -> bool:
+        """Return whether the group is heard here, and not told up to this event."""
+        feed = self._feeds.get(group_id)
+        return feed is not None and feed.applied < head
+
     def applied_of(self, group_id: int) -> int:
-        """The event of this group that was told last; 0 where nobody hears it here."""
+        """Return the last event of this group that was delivered; 0 where nobody hears it here."""
         feed = self._feeds.get(group_id)
         return 0 if feed is None else feed.applied
 
@@ -227,16 +242,18 @@ class LocalBus:
             put_event(variants.get(subscriber.user_id, blob))
 
     def _join(self, feed: Feed, group_id: int, item: Joined) -> None:
-        """All connections of the user whose login does not know of it hear the group from here on."""
+        """Let all connections of the user hear the group, but those whose login knows of it already."""
         for subscriber, place in self._users.get(item.user_id, {}).items():
             place.note_joined(item.version)
             if place.groups is not None and place.may_join(group_id, item.seq, item.version):
-                self._feeds[group_id] = feed
+                if group_id not in self._feeds:
+                    self._feeds[group_id] = feed
+                    self._note_new(group_id)
                 place.groups[group_id] = item.seq
                 feed.audience[subscriber] = subscriber.put_event
 
     def _part(self, feed: Feed, group_id: int, item: Left) -> None:
-        """No connection of the user hears the group from here on, but those whose login knows that they came back."""
+        """Let no connection of the user hear the group any more, but those whose login knows that they came back."""
         for listener in self.listeners:
             listener.membership_lost(item.user_id)
         for subscriber, place in self._users.get(item.user_id, {}).items():
@@ -295,25 +312,25 @@ class LocalBus:
     # Who is here.
 
     def users(self) -> Collection[int]:
-        """The users who have a connection here."""
+        """Return the users who have a connection here."""
         return self._users.keys()
 
     def version_of(self, subscriber: Subscriber) -> int | None:
-        """The version of the user's list of groups that was read for a connection; None while its login is under way."""
+        """Return the version of the list of groups that was read for a connection; None while its login is under way."""
         place = self._users.get(subscriber.user_id, {}).get(subscriber)
         return None if place is None or place.groups is None else place.version
 
     def groups_of(self, subscriber: Subscriber) -> set[int] | None:
-        """The groups a connection hears; None while its login is under way, and when it is gone."""
+        """Return the groups a connection hears; None while its login is under way, and when it is closed."""
         place = self._users.get(subscriber.user_id, {}).get(subscriber)
         return None if place is None or place.groups is None else set(place.groups)
 
     def connections(self, user_id: int) -> list[Subscriber]:
-        """The user's connections here."""
+        """Return the user's connections here."""
         return list(self._users.get(user_id, ()))
 
     def group_count(self, subscriber: Subscriber) -> int:
-        """How many groups a connection hears; 0 until it is attached."""
+        """Return how many groups a connection hears; 0 until it is attached."""
         place = self._users.get(subscriber.user_id, {}).get(subscriber)
         return 0 if place is None else len(place.groups or ())
 
@@ -325,17 +342,21 @@ class LocalBus:
         """Whether the user has a connection to any node."""
         return user_id in self._users or self._elsewhere.has(user_id)
 
+    def is_elsewhere(self, user_id: int) -> bool:
+        """Whether the user has a connection to another node."""
+        return self._elsewhere.has(user_id)
+
     @property
     def has_elsewhere(self) -> bool:
         """Whether anybody is connected to another node."""
         return self._elsewhere.is_populated
 
     def set_elsewhere(self, node: str, users: Collection[int]) -> None:
-        """These users are connected to another node, and no others."""
+        """Set the users who are connected to another node."""
         self._tell_presence(*self._elsewhere.replace(node, users))
 
     def change_elsewhere(self, node: str, user_id: int, here: bool) -> None:
-        """A user came to another node, or went."""
+        """Note that a user connected to another node, or closed the last connection there."""
         self._tell_presence(*self._elsewhere.change(node, user_id, here))
 
     def _tell_presence(self, came: Iterable[int], went: Iterable[int]) -> None:
@@ -355,6 +376,6 @@ class LocalBus:
         )
 
     def audience(self, group_id: int) -> list[int]:
-        """The users who hear the group here."""
+        """Return the users who hear the group here."""
         feed = self._feeds.get(group_id)
         return [] if feed is None else list(dict.fromkeys(each.user_id for each in (*feed.audience, *feed.entering)))

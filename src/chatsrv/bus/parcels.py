@@ -1,4 +1,5 @@
-"""What one commit leads to for who hears its group: events and changes of the audience, in the order of the sequence.
+"""Parcels: what one commit leads to for the audience of its group, events and changes of the audience in the order of the
+sequence.
 
 Each item of the sequence has the seq of its event. So a node that has told a part of it already, since it read those
 events from the database, tells the rest.
@@ -12,7 +13,7 @@ import attrs
 
 @attrs.define(eq=False)
 class EventFrame:
-    """An encoded event; no bytes where it cannot be encoded, which leaves a gap that clients fetch."""
+    """An encoded event; empty where it cannot be encoded, which leaves a gap that clients fetch."""
 
     seq: int
     frame: bytes
@@ -20,7 +21,7 @@ class EventFrame:
 
 @attrs.define(eq=False)
 class VariedFrame:
-    """An encoded event that some users get otherwise; the sets of users are disjoint."""
+    """An encoded event of which some users get another version; the sets of users are disjoint."""
 
     seq: int
     frame: bytes
@@ -29,7 +30,7 @@ class VariedFrame:
 
 @attrs.define(eq=False)
 class Joined:
-    """From here on this user hears the group; `version` counts the changes of their list of groups."""
+    """A user hears the group from here on; `version` counts the changes of their list of groups."""
 
     seq: int
     user_id: int
@@ -39,7 +40,7 @@ class Joined:
 
 @attrs.define(eq=False)
 class Left:
-    """From here on, the event `seq` included, this user does not hear the group."""
+    """A user does not hear the group from here on, the event `seq` included."""
 
     seq: int
     user_id: int
@@ -48,7 +49,7 @@ class Left:
 
 @attrs.define(eq=False)
 class PersonalFrame:
-    """An encoded event for one user's devices, told in its place but not part of the sequence."""
+    """An encoded event for one user's devices, delivered in its place but not part of the sequence."""
 
     user_id: int
     frame: bytes

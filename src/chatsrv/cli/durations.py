@@ -10,7 +10,7 @@ FOREVER_WORD: Final = "forever"
 
 
 def milliseconds(text: str) -> int | None:
-    """How long `10m` is; None for `forever`. Raises Failure."""
+    """Parse a duration such as `10m`; return milliseconds, None for `forever`. Raises Failure."""
     if text == FOREVER_WORD:
         return None
     match = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", text)
@@ -20,7 +20,7 @@ def milliseconds(text: str) -> int | None:
 
 
 def until(now_ms: int, text: str) -> int:
-    """When it is over what begins now and lasts so long. Raises Failure."""
+    """Return when a duration that begins now is over. Raises Failure."""
     from chatsrv_protocol.governing import FOREVER
 
     lasting = milliseconds(text)
@@ -28,7 +28,7 @@ def until(now_ms: int, text: str) -> int:
 
 
 def shown(at: int) -> str:
-    """Such a time for a person."""
+    """Return such a time for a person."""
     from chatsrv.cli.events import clock
     from chatsrv_protocol.governing import FOREVER
 

@@ -24,7 +24,7 @@ class Failure(Exception):
 
 
 def usage(sentence: str) -> Failure:
-    """The command was not understood."""
+    """Return the failure of a command that was not understood."""
     return Failure(sentence, USAGE, code="usage")
 
 
@@ -43,7 +43,7 @@ class Ending(NamedTuple):
         return self.message + (f": again in {duration(self.retry_after)}" if self.retry_after else "")
 
     def record(self) -> dict[str, object]:
-        """The same for a program."""
+        """Return the failure as a record for a program."""
         record: dict[str, object] = {"error": self.code, "message": self.message}
         if self.at is not None:
             record["at"] = self.at
@@ -53,7 +53,7 @@ class Ending(NamedTuple):
 
 
 def duration(seconds: float) -> str:
-    """A wait for a person, rounded up: `12 s`, `3 min`, `2 h`, `5 days`."""
+    """Return a wait for a person, rounded up: `12 s`, `3 min`, `2 h`, `5 days`."""
     for size, unit, most in ((1, "s", 120), (60, "min", 120), (3600, "h", 48)):
         if (count := math.ceil(seconds / size)) <= most:
             return f"{count} {unit}"
@@ -61,7 +61,7 @@ def duration(seconds: float) -> str:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions inside a group; nurseries wrap even a single one."""
+    """Yield the exceptions inside a group; nurseries wrap even a single one."""
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         for inner in group.exceptions:

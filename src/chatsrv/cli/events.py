@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import attrs
 
 from chatsrv_protocol import UnknownEvent
+from chatsrv_protocol.conversation import HIDDEN_EMOJI
 from chatsrv_protocol.fields import holds_ids
 from chatsrv_protocol.governing import FOREVER
 from chatsrv_protocol.groups import ROLE_NAMES, GroupCreated, MemberRemoved, MembersAdded
@@ -21,7 +22,7 @@ _ALWAYS: Final = frozenset(("id", "seq", "group_id", "sender", "sent_at", "kind"
 
 
 def record_of(thing: object) -> dict[str, object]:
-    """Any message or structure of the wire as a record."""
+    """Return any message or structure of the wire as a record."""
     record: dict[str, object] = {}
     for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", type(thing))):
         name, value = attribute.name, getattr(thing, attribute.name)
@@ -31,7 +32,7 @@ def record_of(thing: object) -> dict[str, object]:
 
 
 def event_record(event: object) -> dict[str, object]:
-    """An event of a group's sequence, `kind` included: text, image, … for messages, else what happened."""
+    """Return an event of a group's sequence, `kind` included: text, image, … for messages, else what happened."""
     if isinstance(event, UnknownEvent):
         return {**record_of(event), "kind": "unknown"}
     record = record_of(event)
@@ -42,7 +43,7 @@ def event_record(event: object) -> dict[str, object]:
 
 
 def kind_of(event: object) -> str:
-    """What kind of event this is, in a word."""
+    """Return what kind of event this is, in a word."""
     if isinstance(event, Message):
         return KIND_NAMES.get(event.kind, f"kind_{event.kind}")
     return _snake(type(event).__name__)
@@ -67,14 +68,14 @@ def _snake(name: str) -> str:
 
 
 def clock(sent_at: int, now: datetime | None = None) -> str:
-    """When, for a person, in their own time zone: the time, with its date unless that is today."""
+    """Return a time for a person, in their own time zone: with its date unless that is today."""
     then = datetime.fromtimestamp(sent_at / 1000).astimezone()
     today = (now or datetime.now().astimezone()).date()
     return then.strftime("%H:%M:%S" if then.date() == today else "%Y-%m-%d %H:%M:%S")
 
 
 def until_when(until: int) -> str:
-    """The end of a time, for a person; nothing for one that does not end."""
+    """Return the end of a time, for a person; "" for one that does not end."""
     return "" if until >= FOREVER else f" until {clock(until)}"
 
 
@@ -95,7 +96,7 @@ def _removed(event: MemberRemoved) -> str:
 
 
 def money(cents: int) -> str:
-    """Cents as a person writes an amount, exactly."""
+    """Return cents as a person writes an amount, exactly."""
     sign, cents = ("-", -cents) if cents < 0 else ("", cents)
     return f"{sign}{cents // 100}.{cents % 100:02d}"
 
@@ -118,7 +119,7 @@ _SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
     "NoticeChanged": lambda event: f"put up a notice: {event.text}" if event.text else "took the notice down",
     "Edited": lambda event: f"corrected #{event.of}: {event.text}",
     "Recalled": lambda event: f"recalled #{event.of}",
-    "Reacted": lambda event: f"{event.emoji} to #{event.of}" if event.on else f"took {event.emoji} off #{event.of}",
+    "Reacted": lambda event: _reacted(event.emoji, event.of, present=event.on),
     "Pinned": lambda event: f"pinned #{event.of}" if event.on else f"unpinned #{event.of}",
     "AvatarSet": lambda event: "gave the group another picture" if event.media_id else "took the group's picture away",
     "PacketOpened": lambda event: "opened a red packet" + (f": {money(event.cents)}" if event.cents else ""),
@@ -128,8 +129,14 @@ _SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
 """What happened, after the name of who did it."""
 
 
+def _reacted(emoji: str, of: int, *, present: bool) -> str:
+    if emoji == HIDDEN_EMOJI:
+        return f"reacted to #{of}, which is from before you came"
+    return f"{emoji} to #{of}" if present else f"took {emoji} off #{of}"
+
+
 def _luckiest(person: Any) -> str:
-    """Nobody is, where everybody gets the same."""
+    """Return the words for the luckiest; "" where everybody gets the same."""
     return f": {person.name} was the luckiest" if person is not None else ""
 
 
@@ -142,7 +149,7 @@ _WITH_MEDIA: Final = frozenset({IMAGE, AUDIO, VIDEO, FILE})
 
 
 def medium_of(message: Message) -> str:
-    """What a message's medium is, behind the word for its kind: `photo.jpg, 400x300, 12.3 KB, #1234`."""
+    """Return what a message's medium is, behind the word for its kind: `photo.jpg, 400x300, 12.3 KB, #1234`."""
     head = message.media
     if head is None:
         return " that was deleted" if message.kind in _WITH_MEDIA else ""
@@ -155,7 +162,7 @@ def medium_of(message: Message) -> str:
 
 
 def size_of(count: int) -> str:
-    """A number of bytes for a person."""
+    """Return a number of bytes for a person."""
     if count < 1000:
         return f"{count} B"
     size, unit = count / 1000, "kB"
@@ -167,7 +174,7 @@ def size_of(count: int) -> str:
 
 
 def sentence_of(event: Any) -> tuple[str, str, bool]:
-    """(who, what, whether it is a notice rather than something said), for a person. Not neutralised yet."""
+    """Return (who, what, whether it is a notice rather than something said), for a person. Not neutralised yet."""
     if isinstance(event, UnknownEvent):
         return "someone", "did something that this version of chatsrv does not know", True
     if not isinstance(event, Message):

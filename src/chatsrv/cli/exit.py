@@ -18,18 +18,17 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line; answers the exit code. An exception that nobody foresaw escapes, with its traceback."""
     json = "--json" in arguments
     try:
-        from chatsrv.cli.root import build_app, named_command
+        from chatsrv.cli.root import build_app
 
-        app = build_app(named_command(arguments))
-        # Not standalone with --json: typer would explain wrong usage in prose.
-        answer = app(list(arguments), prog_name="chatsrv", standalone_mode=not json)
+        # Not standalone: click would answer control-C with 1, and explain wrong usage in prose with --json too.
+        answer: object = build_app().main(list(arguments), prog_name="chatsrv", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else REFUSED
     except BaseException as error:
         found = list(leaves(error))
-        if any(isinstance(one, KeyboardInterrupt) or type(one).__name__ == "Abort" for one in found):
+        if any(isinstance(one, KeyboardInterrupt) or _is_interrupted(one) for one in found):
             return INTERRUPTED
         if any(isinstance(one, BrokenPipeError) for one in found):
             _close_stdout()  # `chatsrv history G | head`: the reader has enough
@@ -37,18 +36,21 @@ def run(arguments: Sequence[str]) -> int:
         for one in found:
             ending = ending_of(one)
             if ending is not None:
-                _tell(ending, json=json)
+                _tell(one, ending, json=json)
                 return ending.exit_code
         raise
-    return answer if json and isinstance(answer, int) else 0
+    return answer if isinstance(answer, int) else 0
+
+
+def _is_interrupted(error: BaseException) -> bool:
+    """Does click say so of a control-C? At a prompt it says the same of a no."""
+    return type(error).__name__ == "Abort" and isinstance(error.__cause__, KeyboardInterrupt)
 
 
 def ending_of(error: BaseException) -> Ending | None:
-    """How a foreseen exception ends a command; None for a bug. Only what is loaded can have been raised."""
+    """Return how a foreseen exception ends a command; None for a bug. Only what is loaded can have been raised."""
     if isinstance(error, Failure):
         return Ending(error.exit_code, error.code, str(error))
-    if hasattr(error, "format_message"):  # typer's word for wrong usage
-        return Ending(USAGE, "usage", error.format_message())  # type: ignore[attr-defined]
     if isinstance(error, ImportError):
         from chatsrv.extras import install_advice
 
@@ -58,6 +60,7 @@ def ending_of(error: BaseException) -> Ending | None:
         _close_stdout()
         return Ending(REFUSED, "output", f"standard output cannot be written: {os.strerror(error.errno)}")
     for module, tell in (
+        ("click", _of_click),
         ("chatsrv.client", _of_client),
         ("chatsrv.config", _of_config),
         ("chatsrv_storage", _of_storage),
@@ -66,6 +69,14 @@ def ending_of(error: BaseException) -> Ending | None:
         if ending is not None:
             return ending
     return None
+
+
+def _of_click(error: BaseException) -> Ending | None:
+    import click
+
+    if isinstance(error, click.Abort):
+        return Ending(REFUSED, "aborted", "nothing was done")
+    return Ending(USAGE, "usage", error.format_message()) if isinstance(error, click.ClickException) else None
 
 
 def _of_client(error: BaseException) -> Ending | None:
@@ -90,7 +101,7 @@ def _of_client(error: BaseException) -> Ending | None:
 
 
 def _reason(error: BaseException) -> str:
-    """What the operating system said, where it said something: Trio says that all attempts failed."""
+    """Return what the operating system said, where it said something: Trio says only that all attempts failed."""
     cause: BaseException | None = error
     said: dict[str, None] = {}
     while (cause := cause.__cause__) is not None:
@@ -129,12 +140,15 @@ def _of_storage(error: BaseException) -> Ending | None:
     return None
 
 
-def _tell(ending: Ending, *, json: bool) -> None:
+def _tell(error: BaseException, ending: Ending, *, json: bool) -> None:
+    if ending.code == "usage" and not json and hasattr(error, "show"):
+        error.show()  # type: ignore[attr-defined]  # click's own words, with the command's usage
+        return
     from chatsrv.cli.terminal_escape import json_line, neutralise
 
     sys.stderr.write((json_line(ending.record()) if json else f"chatsrv: {neutralise(ending.sentence)}") + "\n")
 
 
 def _close_stdout() -> None:
-    """So that the interpreter does not fail at its last flush."""
+    """Close standard output, so that the interpreter does not fail at its last flush."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -27,7 +27,7 @@ class KnownGroups:
     """
 
     def __init__(self, here: "CommandContext") -> None:
-        """Raises Failure for a file that cannot be read."""
+        """Read the file of known groups. Raises Failure where it cannot be read."""
         credentials = profiles.load(here.profile, here.server)
         path = profiles.path_of(here.profile, here.server)
         self._here = here
@@ -38,11 +38,11 @@ class KnownGroups:
             self._ids = _load(self._path)
 
     def find(self, name: str) -> int | None:
-        """The id of the group that this name meant; None if it was never used, or forgotten."""
+        """Return the id of the group that this name meant; None if it was never used, or forgotten."""
         return self._ids.get(name_key(name))
 
     def learn(self, name: str, group_id: int) -> None:
-        """From now on the name means this group. A file that cannot be written stops no command: a note says so."""
+        """Remember that the name means this group. A file that cannot be written stops no command: a note says so."""
         self._ids.pop(name_key(name), None)
         self._ids[name_key(name)] = group_id
         try:
@@ -51,7 +51,7 @@ class KnownGroups:
             self._here.out.note(f"'{name}' cannot be remembered in {self._path}: {error.strerror}")
 
     def forget(self, name: str) -> int | None:
-        """The name means nothing until it is used again; what it meant. Raises Failure if it cannot be written."""
+        """Forget what the name means, and return it. Raises Failure if the file cannot be written."""
         group_id = self._ids.pop(name_key(name), None)
         if group_id is not None:
             try:

@@ -20,10 +20,7 @@ SIGNS: Final = ("@", "\uff20", "\ufe6b")
 
 
 def choose_group(here: "CommandContext", groups: "Sequence[Group]", wanted: str) -> "Group":
-    """The group meant: by id, by `@name` the conversation with that person, or by a name that can mean only one.
-
-    What a name meant at its first use it means as long as I am in that group; a note tells of others. Raises Failure.
-    """
+    """Return the group meant: by id, by `@name` the conversation with that person, or by a name that can mean only one."""
     for group in groups:
         if str(group.group_id) == wanted:
             return group
@@ -49,7 +46,7 @@ def choose_group(here: "CommandContext", groups: "Sequence[Group]", wanted: str)
 def _known_before(
     here: "CommandContext", groups: "Sequence[Group]", wanted: str, before: int, alike: "Sequence[Group]"
 ) -> "Group":
-    """The group that a name meant before, if I am still in it."""
+    """Return the group that a name meant before, if the user is still in it."""
     others = [group for group in alike if group.group_id != before]
     for group in groups:
         if group.group_id == before:
@@ -66,7 +63,7 @@ def _known_before(
 
 
 def _conversation(groups: "Sequence[Group]", name: str) -> "Group":
-    """The conversation of two with this person: a group that is called like them, or like `@them`, is never meant."""
+    """Return the conversation of two with this person: a group that is called like them, or like `@them`, is never meant."""
     from chatsrv_protocol.groups import DIRECT
 
     found = [group for group in groups if group.kind == DIRECT and name_key(group.name) == name_key(name)]
@@ -82,17 +79,17 @@ def _no_group(wanted: str) -> Failure:
 
 
 def _ids(groups: "Sequence[Group]") -> str:
-    """Up to ten ids, for a sentence: strangers decide how many there are."""
+    """Return up to ten ids, for a sentence: strangers decide how many there are."""
     return ", ".join(str(group.group_id) for group in groups[:10]) + (", …" if len(groups) > 10 else "")
 
 
 async def find_group(here: "CommandContext", client: "Client", wanted: str) -> "Group":
-    """One of my groups, by name or id. Raises Failure."""
+    """Return one of the user's groups, by name or id. Raises Failure."""
     return choose_group(here, await client.groups.list(), wanted)
 
 
 async def remember_made(here: "CommandContext", client: "Client", name: str, group_id: int) -> None:
-    """The name of a group that I made means it, unless it means another that I am still in. Raises Failure."""
+    """Remember the name of a group that the user created, unless it means another that the user is still in. Raises Failure."""
     known = KnownGroups(here)
     before = known.find(name)
     if before is not None and any(group.group_id == before for group in await client.groups.list()):
@@ -102,7 +99,7 @@ async def remember_made(here: "CommandContext", client: "Client", name: str, gro
 
 
 async def find_people(client: "Client", names: Sequence[str]) -> "list[Person]":
-    """The people with these names, `@name` or `name`, each once. Raises Failure that names whom there is not."""
+    """Return the people with these names, `@name` or `name`, each once. Raises Failure that names those who do not exist."""
     plain = [name[1:] if name[:1] in SIGNS and len(name) > 1 else name for name in names]
     wanted = list(dict.fromkeys(name_key(name) for name in plain))
     found = {name_key(person.name): person for person in await client.people.find(tuple(plain))}

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 async def resolve_mentions(client: "Client", group_id: int, text: str) -> tuple[list[int], bool]:
-    """(the ids of members whom a text calls, whether it calls everybody, where one may). Others named are just words."""
+    """Return (the ids of members whom a text mentions, whether it mentions everybody, where allowed).
+
+    Other names are just words.
+    """
     if not any(sign in text for sign in "@\uff20\ufe6b"):
         return [], False
     members = await client.group(group_id).members()

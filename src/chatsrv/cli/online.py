@@ -1,22 +1,23 @@
 """Commands that talk to a server: the options they share, the connection, and how everything that goes wrong is told.
 
-A command is an async function whose first argument is an Online; `online` makes it one that typer can register:
+A command is an async function whose first argument is a CommandContext; `online` makes it one that can be declared:
 
-    @app.command()
+    @group.command("name")
     @online
-    async def whoami(here: Online) -> None: ...
+    async def whoami(here: CommandContext) -> None: ...
 """
 
 import inspect
 import math
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
-import typer
+import click
 
+from chatsrv.cli.declare import Option
 from chatsrv.cli.errors import Failure
 
 if TYPE_CHECKING:
@@ -38,15 +39,11 @@ _SERVER_HELP: Final = (
 _PROFILE_HELP: Final = (
     f"Whose login to use, where you have several.  [env var: CHATSRV_PROFILE; default: {DEFAULT_PROFILE}]"
 )
-Server: TypeAlias = Annotated[
-    str | None, typer.Option("--server", metavar="URL", help=_SERVER_HELP, show_default=False)
-]
-Profile: TypeAlias = Annotated[
-    str | None, typer.Option("--profile", metavar="NAME", help=_PROFILE_HELP, show_default=False)
-]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line, for programs.")]
+Server: TypeAlias = Annotated[str | None, Option("--server", metavar="URL", help=_SERVER_HELP)]
+Profile: TypeAlias = Annotated[str | None, Option("--profile", metavar="NAME", help=_PROFILE_HELP)]
+Json: TypeAlias = Annotated[bool, Option("--json", help="Print JSON, one object per line, for programs.")]
 PasswordStdin: TypeAlias = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking for it.")
+    bool, Option("--password-stdin", help="Read the password from standard input instead of asking for it.")
 ]
 
 
@@ -59,7 +56,7 @@ class Common:
         self.json = json
 
     def over(self, before: "Common | None") -> "Common":
-        """This, and what it leaves open from before."""
+        """Return this, and what it leaves open from before."""
         if before is None:
             return self
         return Common(self.server or before.server, self.profile or before.profile, self.json or before.json)
@@ -86,7 +83,7 @@ class CommandContext:
 
     @asynccontextmanager
     async def connect(self, token: bytes | None = None, *, follow: bool = False) -> "AsyncGenerator[Client]":
-        """A connection; with a token it speaks for its user. Raises Unreachable, SessionEnded and BadUrl.
+        """Open a connection; with a token it speaks for its user. Raises Unreachable, SessionEnded and BadUrl.
 
         `follow`: it delivers events and comes back for ever; else a server that stays away for a minute is given up.
         """
@@ -109,7 +106,7 @@ class CommandContext:
 
     @asynccontextmanager
     async def session(self, *, follow: bool = False) -> "AsyncGenerator[Client]":
-        """A connection that speaks for this profile. A token that the server no longer accepts is thrown away."""
+        """Open a connection that speaks for this profile. A token that the server no longer accepts is thrown away."""
         from chatsrv.cli import profiles
         from chatsrv.client import SessionEnded
 
@@ -134,11 +131,17 @@ ONLINE: Final[list[Callable[..., None]]] = []
 """The commands that `online` made."""
 
 
-def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Make an async command a plain one with the shared options after its own, run in Trio."""
-    own = list(inspect.signature(function).parameters.values())[1:]
+def online(
+    function: Callable[..., Awaitable[None]], *, options: Sequence[inspect.Parameter] = ()
+) -> Callable[..., None]:
+    """Make an async command a plain one with the shared options after its own, run in Trio.
 
-    def command(ctx: typer.Context, server: str | None, profile: str | None, json: bool, **arguments: object) -> None:
+    `options` are more of its own, for one that takes any by name (`**given`).
+    """
+    named = list(inspect.signature(function).parameters.values())[1:]
+    own = [one for one in named if one.kind is not inspect.Parameter.VAR_KEYWORD] + list(options)
+
+    def command(ctx: click.Context, server: str | None, profile: str | None, json: bool, **arguments: object) -> None:
         if isinstance(ctx.obj, ChatContext):
             ctx.obj.job = partial(function, ctx.obj.here, **arguments)
             return
@@ -160,7 +163,7 @@ def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         ("profile", Profile, None),
         ("json", Json, False),
     ]
-    parameters = [inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
+    parameters = [inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=click.Context)]
     parameters += [one.replace(kind=keyword) for one in own]
     parameters += [inspect.Parameter(name, keyword, annotation=kind, default=value) for name, kind, value in shared]
     command.__doc__ = function.__doc__
@@ -172,7 +175,7 @@ def online(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 def with_parameters(
     function: Callable[..., None], name: str, parameters: list[inspect.Parameter]
 ) -> Callable[..., None]:
-    """A function that typer shall see these parameters of, and that hands what it gets to one that takes anything."""
+    """Make a function with these parameters for a declaration, which hands what it gets to one that takes anything."""
 
     def command(**values: object) -> None:
         function(**values)

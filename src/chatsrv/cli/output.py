@@ -26,12 +26,12 @@ _SHRINKING = frozenset(
 
 
 def colour_of(name: str) -> str:
-    """The same colour for the same name, here and tomorrow."""
+    """Return the colour of a name, always the same."""
     return COLOURS[sum(name.encode("utf-8", "replace")) % len(COLOURS)]
 
 
 def _shrunk(heads: Sequence[str], widths: Sequence[int], room: int) -> list[int]:
-    """Widths that fit into `room`, as far as names can be cut for it: the widest first, none below four."""
+    """Return widths that fit into `room`, as far as names can be cut for it: the widest first, none below four."""
     limits = list(widths)
     names = [place for place, head in enumerate(heads) if head in _SHRINKING]
     while sum(limits) > room and names:
@@ -50,19 +50,19 @@ class Output:
         self._console: Console | None = None
 
     def record(self, record: Mapping[str, object]) -> None:
-        """An object, on one line."""
+        """Print an object as JSON on one line."""
         sys.stdout.write(json_line(record) + "\n")
         sys.stdout.flush()
 
     def say(self, sentence: str, **record: object) -> None:
-        """What came of a command: a sentence, or with --json the record that says the same."""
+        """Print the result of a command: a sentence, or with --json the record that says the same."""
         if self.json:
             self.record(record)
         else:
             self.line(sentence)
 
     def line(self, text: str) -> None:
-        """One line of plain text."""
+        """Print one line of plain text."""
         self.emit(neutralise(text))
 
     def emit(self, what: "str | Text | Table") -> None:
@@ -79,7 +79,7 @@ class Output:
         return sys.stdout.isatty()
 
     def spoken(self, when: str, who: str, text: str, *, where: str = "", notice: bool = False) -> None:
-        """A message or a notice: on a terminal with colours, in a pipe without."""
+        """Print a message or a notice: on a terminal with colours, in a pipe without."""
         where = f"[{neutralise(where)}] " if where else ""
         who, text = neutralise(who), neutralise_lines(text)
         if not self.colours:
@@ -123,7 +123,7 @@ class Output:
         self.emit(table)
 
     def note(self, sentence: str) -> None:
-        """A remark beside the results, for a person, on standard error."""
+        """Print a remark beside the results, for a person, on standard error."""
         sys.stderr.write(neutralise(sentence) + "\n")
         sys.stderr.flush()
 

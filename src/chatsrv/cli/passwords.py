@@ -13,7 +13,7 @@ class PasswordSource:
         self._from_stdin = from_stdin
 
     def ask(self, prompt: str) -> str:
-        """One that exists already. Raises Failure where there is nobody to ask."""
+        """Ask for a password that exists already. Raises Failure where there is no terminal to ask."""
         if not self._from_stdin:
             if not sys.stdin.isatty():
                 raise usage("there is no terminal to ask for the password: use --password-stdin")
@@ -27,7 +27,7 @@ class PasswordSource:
         return line.rstrip("\r\n")
 
     def choose(self, prompt: str) -> str:
-        """A new one: typed twice, since nobody sees it."""
+        """Ask for a new password: typed twice, since it is not shown."""
         password = self.ask(prompt)
         if not self._from_stdin and getpass.getpass(f"{prompt} again: ") != password:
             raise usage("the two passwords differ")

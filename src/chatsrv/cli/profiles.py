@@ -28,14 +28,14 @@ class Credentials:
 
 
 def config_folder() -> Path:
-    """The user's configuration folder of chatsrv."""
+    """Return the user's configuration folder of chatsrv."""
     from platformdirs import user_config_path
 
     return user_config_path("chatsrv", appauthor=False)
 
 
 def path_of(profile: str, server: str) -> Path:
-    """Where the token of this profile on this server is kept. Raises Failure for a name that cannot be a file's."""
+    """Return where the token of this profile on this server is kept. Raises Failure for a name that cannot be a file's."""
     if not _NAME.fullmatch(profile):
         raise usage("a profile's name has 1 to 64 letters, digits, '.', '_' or '-', and does not start with a dot")
     name = quote(server.rstrip("/"), safe="")
@@ -45,7 +45,7 @@ def path_of(profile: str, server: str) -> Path:
 
 
 def load(profile: str, server: str) -> Credentials | None:
-    """The session of this profile on this server; None if there is none."""
+    """Return the session of this profile on this server; None if there is none."""
     path = path_of(profile, server)
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))

@@ -1,42 +1,43 @@
 """The command line put together: which command stands where.
 
-A command costs what it imports, so a call of one top-level command loads that command alone; help and completion load all.
+A command costs what it imports, so a call loads the command that it names and no other; help and completion load all.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cache, partial
+from collections.abc import Callable
+from functools import cache
 from importlib import import_module
-from importlib.metadata import version
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
+import click
 
+from chatsrv.cli.declare import CommandGroup, DeclaredCommand, LoadingGroup, parameters_of
 from chatsrv.cli.online import ChatContext, Common, Json, Profile, Server, online
+from chatsrv.cli.shell_completion import completion_options
 
 
-def _talks_to_a_server(app: typer.Typer, name: str, function: Callable[..., Any]) -> None:
-    app.command(name)(online(function))
+def _talks_to_a_server(name: str, function: Callable[..., Any]) -> click.Command:
+    return DeclaredCommand(name, online(function))
 
 
-def _works_alone(app: typer.Typer, name: str, function: Callable[..., Any]) -> None:
-    app.command(name)(function)
+def _works_alone(name: str, function: Callable[..., None]) -> click.Command:
+    return DeclaredCommand(name, function)
 
 
-def _is_made(app: typer.Typer, name: str, make: Callable[[], Callable[..., None]]) -> None:
-    app.command(name)(make())
+def _is_made(name: str, make: Callable[..., Callable[..., None]]) -> click.Command:
+    return DeclaredCommand(name, make(with_settings=False), whole=make)
 
 
-def _is_a_made_group(app: typer.Typer, name: str, make: Callable[[], typer.Typer]) -> None:
-    app.add_typer(make(), name=name)
+def _is_a_made_group(name: str, make: Callable[[], CommandGroup]) -> click.Command:
+    return make().named(name)
 
 
-def _is_a_group(app: typer.Typer, name: str, group: Any) -> None:
-    app.add_typer(group, name=name)
+def _is_a_group(name: str, group: CommandGroup) -> click.Command:
+    return group.named(name)
 
 
-Adder = Callable[[typer.Typer, str, Any], None]
+Maker = Callable[[str, Any], click.Command]
 
-_COMMANDS: Final[tuple[tuple[str, str, Adder], ...]] = (
+_COMMANDS: Final[tuple[tuple[str, str, Maker], ...]] = (
     ("serve", "commands.serve:make_serve", _is_made),
     *((name, f"commands.accounts:{name}", _talks_to_a_server) for name in ("register", "login", "logout", "whoami", "passwd")),
     ("group", "commands.governing:group_commands", _is_a_made_group),
@@ -53,6 +54,8 @@ _COMMANDS: Final[tuple[tuple[str, str, Adder], ...]] = (
     ),
     ("f2f", "commands.face_to_face:f2f", _talks_to_a_server),
     *((name, f"commands.people:{name}", _talks_to_a_server) for name in ("who", "profile", "devices", "block", "unblock")),
+    ("report", "commands.reports:report", _talks_to_a_server),
+    ("report-person", "commands.reports:report_person", _talks_to_a_server),
     ("media", "commands.media:media", _is_a_group),
     ("redpack", "commands.redpack:redpack", _is_a_group),
     ("wallet", "commands.redpack:wallet", _is_a_group),
@@ -67,62 +70,43 @@ _COMMANDS: Final[tuple[tuple[str, str, Adder], ...]] = (
 )  # fmt: skip
 """Every top-level command: where it is defined below chatsrv.cli, and how it is put in. Help shows them in this order."""
 
-_TAKES_A_VALUE: Final = frozenset(("--server", "--profile"))
 
-
-def named_command(arguments: Sequence[str]) -> str | None:
-    """The top-level command that these arguments call; None for help, or for what is no command."""
-    rest = iter(arguments)
-    for argument in rest:
-        if argument in _TAKES_A_VALUE:
-            next(rest, None)
-        elif not argument.startswith("-"):
-            return argument if any(argument == name for name, _, _ in _COMMANDS) else None
-        elif argument in ("-h", "--help"):
-            return None
-    return None
+def _load(name: str) -> click.Command:
+    where, make = next((where, make) for each, where, make in _COMMANDS if each == name)
+    module, _, attribute = where.partition(":")
+    return make(name, getattr(import_module(f"chatsrv.cli.{module}"), attribute))
 
 
 @cache
-def build_app(only: str | None = None, *, with_settings: bool = False) -> typer.Typer:
-    """The command line: with one top-level command, or with all; then `serve` has its flags only `with_settings`."""
-    app = typer.Typer(
-        name="chatsrv",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+def build_app() -> LoadingGroup:
+    """Return the command line, with commands that are loaded when they are called or asked for."""
+    return LoadingGroup(
+        "chatsrv",
+        [name for name, _, _ in _COMMANDS],
+        _load,
+        help=root.__doc__,
+        params=[*parameters_of(root), _version_option(), *completion_options()],
+        callback=root,
     )
-    app.callback()(root)
-    for name, where, add in _COMMANDS:
-        if only in (None, name):
-            module, _, attribute = where.partition(":")
-            made = getattr(import_module(f"chatsrv.cli.{module}"), attribute)
-            if add is _is_made:
-                made = partial(made, with_settings=with_settings or only is not None)
-            add(app, name, made)
-    return app
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"chatsrv {version('chatsrv')}")
-        raise typer.Exit
+def _version_option() -> click.Option:
+    def show(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+        if wanted and not ctx.resilient_parsing:
+            from importlib.metadata import version
+
+            click.echo(f"chatsrv {version('chatsrv')}")
+            ctx.exit()
+
+    words = "Show the version and exit."
+    return click.Option(["--version"], is_flag=True, expose_value=False, is_eager=True, callback=show, help=words)
 
 
-def root(
-    ctx: typer.Context,
-    server: Server = None,
-    profile: Profile = None,
-    json: Json = False,
-    show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
+def root(server: Server = None, profile: Profile = None, json: Json = False) -> None:
     """Self-hosted group chat: a server, and everything to talk through it.
 
     Start with `chatsrv demo`, or with `chatsrv serve` in one terminal and `chatsrv register NAME` in another.
     """
-    del show_version
+    ctx = click.get_current_context()
     if not isinstance(ctx.obj, ChatContext):
         ctx.obj = Common(server, profile, json)

@@ -24,18 +24,18 @@ CONTINUED: Final = "  │ "
 
 
 def neutralise(text: str) -> str:
-    """One line that does nothing to a terminal but show what was written: what could act is shown as a sign or a number."""
+    """Return one line that does nothing to a terminal but show what was written: control characters become visible."""
     return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_sign, text)
 
 
 def neutralise_lines(text: str) -> str:
-    """The same for a text of several lines: they stay lines, marked as belonging to the first."""
+    """Return a text of several lines made safe as `neutralise` does: they stay lines, marked as belonging to the first."""
     lines = text.replace("\r\n", "\n").split("\n")
     return f"\n{CONTINUED}".join(neutralise(line.replace("\t", "    ")) for line in lines)
 
 
 def json_line(record: Mapping[str, object]) -> str:
-    """One line of JSON: Chinese stays readable, what a terminal would obey is a \\u escape, and both parse the same."""
+    r"""Return one line of JSON: Chinese stays readable, what a terminal would obey is a \u escape, and both parse the same."""
     return _UNSAFE.sub(_escape, json.dumps(record, ensure_ascii=False, separators=(", ", ": ")))
 
 

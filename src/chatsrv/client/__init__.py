@@ -1,4 +1,4 @@
-"""The client library: connects, logs in, sends exactly once, delivers every event once and in order, and comes back.
+"""The client library: it connects, logs in, sends exactly once, delivers every event once and in order, and reconnects.
 
 from chatsrv.client import open_client
 from chatsrv_protocol.messages import Message

@@ -51,14 +51,14 @@ BUFFER: Final = 1024
 
 
 class Client(SessionCommands):
-    """A client that is open. Made by `open_client`, which also closes it; its methods may be called by many tasks.
+    """An open client. `open_client` makes it and closes it; its methods may be called by many tasks.
 
     Its subjects are attributes: `account`, `groups`, `messages`, `people`, `presence`, `media`, `redpack`, `wallet`,
     `face_to_face`, `operator`; and `group(id)` is one group.
 
     Every method that talks to the server waits over lost connections for as long as the caller does: bound it with
     `trio.fail_after`. They raise RequestRefused, SessionEnded, NotLoggedIn, Unreachable (after `give_up_after`),
-    ProtocolViolation and ClientClosed, all of them ClientError.
+    ProtocolViolation and ClientClosed, all of them ClientError. A cancel leaves open whether a change takes effect.
     """
 
     def __init__(self, keeper: ClientSession, ids: ClientIds, trust: Trust) -> None:
@@ -77,22 +77,22 @@ class Client(SessionCommands):
         self.operator: Final = OperatorCommands(self)
 
     def group(self, group_id: int) -> GroupHandle:
-        """One of my groups, by its id. Asks the server nothing."""
+        """Return the commands about one group of the user, by its id. Sends nothing."""
         return GroupHandle(self, group_id)
 
     @property
     def welcome(self) -> Welcome | None:
-        """What the server said of itself on the present connection; None while there is none."""
+        """What the server told about itself on the present connection; None while there is none."""
         return None if self._keeper.link is None else self._keeper.link.welcome
 
     @property
     def connected(self) -> bool:
-        """There is a connection with a session now."""
+        """Whether there is a connection with a session now."""
         link = self._keeper.link
         return link is not None and link.alive and link.logged_in.is_set()
 
     async def http_access(self) -> HttpAccess:
-        """How to reach the server's HTTP side. Raises RequestRefused (media_off) where it has none."""
+        """Return the address and credentials of the server's HTTP side. Raises RequestRefused (media_off) where it has none."""
         if self._keeper.token is None:
             raise NotLoggedIn
         while (welcome := self.welcome) is None:
@@ -107,19 +107,19 @@ class Client(SessionCommands):
         return HttpAccess(f"{scheme}://{place}", self._keeper.token, tls, self._trust.elsewhere)
 
     def server_time(self) -> int:
-        """Milliseconds since 1970 on the server's clock, as far as known here."""
+        """Return the time of the server's clock in milliseconds since 1970, as far as known here."""
         return self._keeper.clock.now_ms()
 
     def new_client_id(self) -> bytes:
-        """A UUIDv7 on the server's clock: 16 bytes."""
+        """Return a UUIDv7 on the server's clock, 16 bytes, which makes a change idempotent."""
         return self._ids.new()
 
     async def request(self, command: object, reply: type[Any] = object) -> Any:
-        """Send any command of the protocol after login, and wait for its reply, of the type named.
+        """Send any command of the protocol after login and return its reply, of the type named.
 
-        It is sent again on the next connection if its answer is lost, so a change must carry a client id (see
-        `change`) or set a state. Refusals for load are waited out within bounds. Raises RequestRefused, and what the
-        class names. A cancel leaves open whether it takes effect.
+        It is sent again on the next connection if its answer is lost, so a change must carry a client id (see `change`) or
+        set a state. Refusals for load are waited out within bounds. Raises RequestRefused, and what the class names. A cancel
+        leaves open whether it takes effect.
         """
         answer = await self.exchange(command)
         if not isinstance(answer.reply, reply):
@@ -127,23 +127,23 @@ class Client(SessionCommands):
         return answer.reply
 
     async def exchange(self, command: object, *, repeatable: bool = True) -> CommandReply:
-        """Like `request`, with the events that came before the reply.
+        """Send a command as `request` does and return its reply with the events that came before it.
 
-        Not `repeatable`: it is sent once, and OutcomeUnknown is raised when its answer is lost.
+        Where not `repeatable` it is sent once, and OutcomeUnknown is raised when its answer is lost.
         """
         return await self._keeper.members.exchange(command, repeatable=repeatable)
 
     def events(self, *, after: Mapping[int, int] | None = None, from_start: bool = False) -> "Events":
-        """Every event of every group of mine, once and in the order of its sequence, and what concerns me alone.
+        """Iterate over every event of every group of the user, once and in the order of its sequence, and over personal events.
 
-        Yields the protocol's events (with `UnknownEvent` for those of newer servers), `Added` and `Removed` once for
-        each change of my groups, and `Connected`, `Disconnected`, `Reconnecting` and `Restored`. It begins with what came since
-        the login; `after` {group id: sequence number} and `from_start` (everything visible) begin elsewhere, and may
-        be given to `open_client` too. Iterating again goes on where the last iteration stopped.
+        Yields the protocol's events (with `UnknownEvent` for those of newer servers), `Added` and `Removed` once for each change
+        of the user's groups, and `Connected`, `Disconnected`, `Reconnecting` and `Restored`. It begins with what came since the
+        login; `after` {group id: sequence number} and `from_start` (everything visible) begin elsewhere, and may be given to
+        `open_client` too. Iterating again goes on where the last iteration stopped.
 
-        One task may iterate at a time, and may call the client's methods meanwhile. The connection never waits for
-        it: what exceeds the buffer is fetched later; of notices about me, the latest of a kind is kept. Ends after a
-        logout and when the client closes; raises SessionEnded or Unreachable when it is over otherwise.
+        One task may iterate at a time, and may call the client's methods meanwhile. The connection never waits for it: what
+        exceeds the buffer is fetched later; of personal events the latest of a kind is kept. Ends after a logout and when the
+        client closes; raises SessionEnded or Unreachable when it is over otherwise. A cancel loses no event.
         """
         if after or from_start:
             start = Start(dict(after or {}), from_start=from_start)
@@ -153,15 +153,15 @@ class Client(SessionCommands):
         return Events(self._keeper.buffer)
 
     def position(self, group_id: int) -> int | None:
-        """The last sequence number taken in for `events()` in this group; None if it is not followed.
+        """Return the last sequence number taken in for `events()` in this group; None if it is not followed.
 
-        The consumer may not have got that far: what to give as `after` next time is the `seq` of the last event handled.
+        The consumer may not have got that far: give the `seq` of the last event handled as `after` next time.
         """
         return None if self._keeper.follower is None else self._keeper.follower.position(group_id)
 
 
 class Events(AsyncIterator[Event]):
-    """What `Client.events` answers."""
+    """The iterator that `Client.events` returns."""
 
     def __init__(self, buffer: Buffer) -> None:
         self._buffer = buffer
@@ -170,7 +170,7 @@ class Events(AsyncIterator[Event]):
         return self
 
     async def __anext__(self) -> Event:
-        """The next event. A cancel loses none. Raises trio.BusyResourceError while another task waits here."""
+        """Wait for the next event. A cancel loses none. Raises trio.BusyResourceError while another task waits here."""
         return await self._buffer.take()
 
 
@@ -192,18 +192,17 @@ def open_client(
     random_bytes: Callable[[int], bytes] = os.urandom,
     fraction: Callable[[], float] = random.random,
 ) -> AbstractAsyncContextManager[Client]:
-    """A client, connected while the block runs.
+    """Open a client, which is connected while the block runs.
 
     `server` is a URL (tcp://, tls://, ws://, wss://) or a function that makes a new stream of frames' bytes, which the
-    client then owns. `token` resumes a session. For TLS: `tls`, or `ca_file`, or `insecure` (trusts anybody).
-    `after` and `from_start` say where `events()` begins (see there); `follow=False` keeps no events of groups at all,
-    and saves a request. `buffer` is how many events wait for the consumer (400 or more). `connect_timeout` (s) bounds
-    each try to connect, `give_up_after` (s) the time without a connection. The clock (s) and randomness may be
-    injected for tests.
+    client then owns. `token` resumes a session. For TLS: `tls`, or `ca_file`, or `insecure` (trusts any certificate).
+    `after` and `from_start` say where `events()` begins (see there); `follow=False` keeps no events of groups at all, and
+    saves a request. `buffer` is how many events wait for the consumer (400 or more). `connect_timeout` (s) bounds each try to
+    connect, `give_up_after` (s) the time without a connection. The clock (s) and randomness may be injected for tests.
 
-    Entering raises BadUrl, Unreachable, ProtocolViolation, SessionEnded (the token is void) and RequestRefused (the
-    server speaks other versions). Leaving ends the connection within about a second, and everything that still waits
-    with ClientClosed; the session goes on. What the block raises leaves it as it is, in no exception group.
+    Entering raises BadUrl, Unreachable, ProtocolViolation, SessionEnded (the token is void) and RequestRefused (the server
+    speaks other versions). Leaving ends the connection within about a second, and raises ClientClosed in everything that
+    still waits; the session goes on. What the block raises leaves it as it is, in no exception group.
     """
     dial = make_dial(server, tls=tls, ca_file=ca_file, insecure=insecure)
     trust = Trust.of(server, tls=tls, ca_file=ca_file, insecure=insecure)

@@ -1,23 +1,23 @@
-"""What a caller of the client may have to handle: one base, and a class for each thing that can be done about it."""
+"""The errors of the client library: one base, and a class for each way in which a caller can react."""
 
 from chatsrv_protocol import ErrorCode, ProtocolError
 from chatsrv_protocol.common import Refused
 
 
 def is_code(code: str, *codes: str) -> bool:
-    """Whether a code from the wire, which may be one that this version does not know, is one of these."""
+    """Return whether a code from the wire, which may be one that this version does not know, is one of `codes`."""
     return code in codes
 
 
 class ClientError(Exception):
-    """Everything the client library raises on purpose."""
+    """The base of everything that the client library raises on purpose."""
 
 
 class RequestRefused(ClientError):
-    """The command had no effect.
+    """The server (or the client on its behalf) refused the command, which had no effect.
 
-    `code` is an `ErrorCode` (or one that a newer server made), `message` a sentence for a person, `field` the name of
-    the field at fault or None, `retry_after` the least wait in seconds before another try can succeed (0: unknown).
+    `code` is an `ErrorCode` (or one that a newer server made), `message` a sentence for a person, `field` the name of the
+    field at fault or None, `retry_after` the least wait in seconds before another try can succeed (0: unknown).
     `repeated`: it went out on an earlier connection too, without an answer, and may have taken effect there.
     """
 
@@ -35,12 +35,12 @@ class RequestRefused(ClientError):
 
     @classmethod
     def of_reply(cls, refused: Refused) -> "RequestRefused":
-        """What the server answered."""
+        """Make the error of a `Refused` that the server sent."""
         return cls(refused.code, refused.message, refused.at, refused.retry_after / 1000)
 
     @classmethod
     def of_own(cls, error: ProtocolError) -> "RequestRefused":
-        """What never left, since the server would have refused it."""
+        """Make the error of a command that was not sent, since the server would have refused it."""
         return cls(error.code, error.message, error.field)
 
 
@@ -57,11 +57,11 @@ class ProtocolViolation(ClientError):
 
 
 class OutcomeUnknown(ClientError):
-    """The connection was lost before the answer to a command that must not be sent twice: look what happened."""
+    """The connection was lost before the answer to a command that must not be sent twice: look whether it took effect."""
 
 
 class ClientClosed(ClientError):
-    """The client's block was left while this was waiting."""
+    """The client's block was left while this call was waiting."""
 
 
 class NotLoggedIn(RequestRefused):
@@ -72,4 +72,4 @@ class NotLoggedIn(RequestRefused):
 
 
 class LinkLost(ClientError):
-    """One connection is gone; the client makes the next. Callers of the client see it only in `Disconnected.reason`."""
+    """One connection is lost; the client makes the next. Callers of the client see it only in `Disconnected.reason`."""

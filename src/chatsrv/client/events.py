@@ -1,4 +1,4 @@
-"""What `Client.events()` delivers: the events of the wire, and how the connection is doing."""
+"""What `Client.events()` yields: the events of the wire, and the state of the connection."""
 
 from typing import TypeAlias
 
@@ -41,7 +41,7 @@ class Connected:
 
 @attrs.frozen(slots=True)
 class Disconnected:
-    """The connection is gone, for a reason in words; the client makes the next one by itself."""
+    """The connection is lost, for a reason in words; the client makes the next one by itself."""
 
     reason: str
 
@@ -56,9 +56,10 @@ class Reconnecting:
 
 @attrs.frozen(slots=True)
 class Restored:
-    """The server went back to an older copy of itself: this group's sequence ends at `seq`, before what was had.
+    """The server went back to an older backup: this group's sequence ends at `seq`, before what was delivered.
 
-    Events go on after `seq`. What stands there now under numbers that were had before is for the consumer to look up.
+    Events go on after `seq`. Other events may now stand under numbers that were delivered before: the consumer has to
+    look them up.
     """
 
     group_id: int
@@ -109,10 +110,10 @@ PersonalEvent: TypeAlias = (
     | BlockChanged
     | SessionOver
 )
-"""What concerns the user of the client alone."""
+"""An event that concerns the user of the client alone."""
 
 ConnectionEvent: TypeAlias = Connected | Disconnected | Reconnecting | Restored
-"""How the connection is doing."""
+"""A change of the state of the connection."""
 
 Event: TypeAlias = SequenceEvent | PersonalEvent | ConnectionEvent
 """Everything that `Client.events()` yields; `match` on it."""

@@ -1,4 +1,6 @@
-"""Several nodes as one server: hints between them, who lives, whose turn it is, and a look at the database for what was lost."""
+"""Several nodes as one server: the bus between them, which of them are alive, duties, and reading from the database what was
+lost.
+"""
 
 from chatsrv.cluster.cluster import Cluster
 from chatsrv.cluster.port import NodeBus

@@ -1,4 +1,4 @@
-"""What nodes send each other: everything that a moment led to on one node, in one blob.
+"""Blobs: everything that a node publishes to the others at one moment.
 
     [name, started, number, parcels, personal, notes]
 
@@ -56,13 +56,13 @@ def pack_blob(
     personal: list[tuple[int, int, bytes]],
     notes: list[Note],
 ) -> bytes:
-    """The bytes of a blob."""
+    """Encode a blob: what a node publishes at once."""
     packed = [[each.group_id, each.first, each.last, [_fields(item) for item in each.items]] for each in parcels]
     return _packb([name, started_ms, number, packed, personal, notes])
 
 
 def unpack_blob(data: bytes) -> Blob:
-    """A blob of another node. Raises BadBlob."""
+    """Decode a blob of another node. Raises BadBlob."""
     try:
         name, started_ms, number, packed, personal, notes = _unpackb(data, strict_map_key=False)
         parcels = [

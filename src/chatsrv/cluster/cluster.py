@@ -1,4 +1,4 @@
-"""One node among others: hears the bus, hands on what comes, and looks at the database for what did not."""
+"""One node of a cluster: takes blobs from the bus, delivers what they hold, and reads from the database what is missing."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
@@ -21,28 +21,37 @@ SNAPSHOT_SECONDS: Final = 5.0
 DEAF_SECONDS: Final = 3.0
 """A node that did not hear itself for so long hears nobody, and says so where its health is asked for."""
 
+WATCH_SECONDS: Final = 0.5
+"""How often a node looks who was silent for too long: with SILENT_SECONDS, its people are offline in 5.5 s."""
+
 SETTLE_SECONDS: Final = 1.5
 """A node that starts listens for so long before it takes connections: the others say at least once a second that they live."""
 
 
-class RemotePresence(Protocol):
-    """What a node's presence has to know of the others (presence.PresenceHub)."""
+class RemoteVisibility(Protocol):
+    """What a node has to know of who hides and who blocks whom on the others (presence.Visibility)."""
 
     def note_hidden(self, user_id: int, hidden: bool, /) -> None: ...
     def note_block(self, user_id: int, blocked_id: int, on: bool, /) -> None: ...
     def hides(self, user_id: int, /) -> bool: ...
+
+
+class RemoteTyping(Protocol):
+    """What a node tells of who types on the others (presence.TypingNotices)."""
+
     def typing_elsewhere(self, group_id: int, at: int, people: Sequence[tuple[int, str]], /) -> None: ...
 
 
 class Cluster:
-    """Made for one server; `run` for its life."""
+    """This node's part of the cluster, made for one server. Its life is the task `run`."""
 
     def __init__(
         self,
         outgoing: Outgoing,
         node_bus: NodeBus,
         bus: LocalBus,
-        presence: RemotePresence,
+        visibility: RemoteVisibility,
+        typing_notices: RemoteTyping,
         look: DatabaseLook,
         log: Log,
     ) -> None:
@@ -51,11 +60,13 @@ class Cluster:
         self._outgoing = outgoing
         self._node_bus = node_bus
         self._bus = bus
-        self._presence = presence
+        self._visibility = visibility
+        self._typing_notices = typing_notices
         self._look = look
         self.log = log
         self._ticket_key: bytes | None = None
         self._accept_key: Callable[[bytes], None] | None = None
+        self._take_over: Callable[[], None] | None = None
         self._load_lobbies: Callable[[], Awaitable[None]] | None = None
         self._nursery: trio.Nursery | None = None
         self.holes = 0
@@ -82,15 +93,19 @@ class Cluster:
         return self.peers.eldest == self.name
 
     def lobby_node(self) -> str | None:
-        """The node where people wait under face-to-face codes; None where it is this one."""
+        """Return the node that holds the face-to-face lobbies; None where it is this one."""
         return None if self.is_eldest else self.peers.eldest
 
     def share_ticket_key(self, key: bytes, accept: Callable[[bytes], None]) -> None:
         """Tell the others the key of this node's signed URLs, and `accept` theirs."""
         self._ticket_key, self._accept_key = key, accept
 
+    def take_over_with(self, take_over: Callable[[], None]) -> None:
+        """Set what the eldest node calls when another dies, for what that one had in memory alone."""
+        self._take_over = take_over
+
     def load_lobbies_with(self, load: Callable[[], Awaitable[None]]) -> None:
-        """What takes up the codes whose groups exist, once this node is where people wait."""
+        """Set what loads the codes whose groups exist, once this node holds the lobbies."""
         self._load_lobbies = load
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -108,7 +123,7 @@ class Cluster:
     # What comes.
 
     def take(self, data: bytes) -> None:
-        """A blob from the bus."""
+        """Take a blob from the bus."""
         try:
             blob = unpack_blob(data)
             new, hole = self.peers.heard(blob.name, blob.started_ms, blob.number, trio.current_time())
@@ -140,17 +155,17 @@ class Cluster:
             case ["end", user_id, session_ids, reason]:
                 self._bus.end_sessions_here(user_id, session_ids, reason)
             case ["typing", group_id, at, people]:
-                self._presence.typing_elsewhere(group_id, at, people)
+                self._typing_notices.typing_elsewhere(group_id, at, people)
             case ["hide", user_id, hidden]:
-                self._presence.note_hidden(user_id, hidden)
+                self._visibility.note_hidden(user_id, hidden)
             case ["block", user_id, blocked_id, on]:
-                self._presence.note_block(user_id, blocked_id, on)
+                self._visibility.note_block(user_id, blocked_id, on)
             case ["here", user_id, here]:
                 self._bus.change_elsewhere(sender, user_id, here)
             case ["all here", users, hiding]:
                 hidden = set(hiding)
                 for user_id in users:
-                    self._presence.note_hidden(user_id, user_id in hidden)
+                    self._visibility.note_hidden(user_id, user_id in hidden)
                 self._bus.set_elsewhere(sender, users)
             case ["ticket key", key]:
                 if self._accept_key is not None:
@@ -167,22 +182,24 @@ class Cluster:
     async def _tell_who_is_here(self) -> None:
         while True:
             users = list(self._bus.users())
-            self._outgoing.note("all here", users, [each for each in users if self._presence.hides(each)])
+            self._outgoing.note("all here", users, [each for each in users if self._visibility.hides(each)])
             if self._ticket_key is not None:
                 self._outgoing.note("ticket key", self._ticket_key)
             await trio.sleep(SNAPSHOT_SECONDS)
 
     async def _watch_peers(self) -> None:
-        """Bury the dead, and take up the lobbies once they are this node's."""
+        """Drop nodes that are dead, and load the lobbies once this node holds them."""
         while True:
             if not self.is_deaf:
                 self.peers.bury(trio.current_time())
             if self._load_lobbies is not None and self.lobby_node() is None:
                 load, self._load_lobbies = self._load_lobbies, None
                 await load()
-            await trio.sleep(1.0)
+            await trio.sleep(WATCH_SECONDS)
 
     def _forget(self, name: str) -> None:
         self.log.info("another node is gone", node=name)
         self._bus.set_elsewhere(name, ())
         self._look.look_soon()
+        if self._take_over is not None and self.is_eldest:
+            self._take_over()

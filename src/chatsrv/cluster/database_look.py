@@ -1,9 +1,10 @@
-"""The look at the database: what no bus told this node about the groups and the people that are connected to it.
+"""The look at the database: what the bus did not tell this node about the groups and users that are connected to it.
 
 Every two seconds, and whenever something may have been lost. It is the only way to what a node stored that died before it
 could tell, and it makes the bus a matter of speed alone.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -15,6 +16,7 @@ from chatsrv.groups.repair import Repair
 from chatsrv.log import Log
 from chatsrv_protocol import ErrorCode, encode
 from chatsrv_protocol.common import Lagging
+from chatsrv_storage.engine.shared import SnapshotMark
 from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.groups.cluster_look import Standing, look
 from chatsrv_storage.groups.lifecycle import heads_of
@@ -22,12 +24,15 @@ from chatsrv_storage.interface import SqlConnection, Storage
 
 LOOK_SECONDS: Final = 2.0
 
+WHOLE_LOOK_SECONDS: Final = 60.0
+"""How often each group is asked for, whether it is known to have changed or not."""
+
 SETTLE_SECONDS: Final = 0.1
 """What was stored so shortly before a look is on its way here, or being told."""
 
 
 class Hidden(Protocol):
-    """Who hides (presence.PresenceHub)."""
+    """Who hides (presence.Visibility)."""
 
     @property
     def hide_changes(self) -> int: ...
@@ -35,7 +40,7 @@ class Hidden(Protocol):
 
 
 class DatabaseLook:
-    """`run` looks. Made for one node's bus."""
+    """Looks at the database in the task `run`. Made for one node's bus."""
 
     def __init__(self, bus: LocalBus, storage: Storage, repair: Repair, hidden: Hidden, log: Log) -> None:
         self._bus = bus
@@ -46,13 +51,17 @@ class DatabaseLook:
         self._checked: dict[int, int] = {}  # by user here, the version for which their connections were looked at
         self._again: dict[int, None] = {}  # people of whom something was not told yet when they were looked at
         self._due = trio.Event()
+        self._mark: SnapshotMark | None = None  # of the latest look
+        self._whole_at = -math.inf  # when each group was asked for
+        self._unasked: dict[int, None] = {}  # heard since the latest look that was answered
+        self._behind: dict[int, int] = {}
         self.looks = 0
         """Looks since the start."""
         self.behind = 0
         """Groups of which something was missing at the last look."""
 
     def look_soon(self) -> None:
-        """Something may have been lost."""
+        """Look at the database soon, since something may have been lost."""
         self._due.set()
 
     async def run(self) -> None:
@@ -74,14 +83,24 @@ class DatabaseLook:
         people = list(bus.users())
         connections = [each for user_id in people for each in bus.connections(user_id) if each.session_id]
         sessions = list({each.session_id for each in connections})
-        groups = list(bus.applied())
+        self._unasked |= dict.fromkeys(bus.take_new_groups())
+        since = self._mark if trio.current_time() - self._whole_at < WHOLE_LOOK_SECONDS else None
+        groups = list(self._unasked) if since is not None else list(bus.applied())
         hide_changes = self._hidden.hide_changes
-        found = await self._storage.read(lambda conn: look(conn, groups, people, sessions))
+        found = await self._storage.read(lambda conn: look(conn, groups, people, sessions, since))
         self.looks += 1
+        self._mark = found.mark
+        if since is None:
+            self._whole_at = trio.current_time()
+        elif not found.knows_changes:
+            self._mark = None
+            self._due.set()
+        for group_id in groups:
+            self._unasked.pop(group_id, None)
         for each in connections:
             if each.session_id not in found.lives:
                 each.end(ErrorCode.SESSION_ENDED)
-        await self._fill(found.heads)
+        await self._fill([*self._behind.items(), *found.heads])
         for standing in found.people:
             if hide_changes == self._hidden.hide_changes:  # else somebody hid since, and what was read is old
                 self._hidden.note_hidden(standing.user_id, standing.hidden)
@@ -92,19 +111,23 @@ class DatabaseLook:
 
     async def _fill(self, heads: list[tuple[int, int]]) -> None:
         """Let the repair read what is still missing after a moment."""
-        if self._are_behind(heads):
+        if self._find_behind(heads):
             await trio.sleep(SETTLE_SECONDS)
-        behind = self._are_behind(heads)
-        self.behind = len(behind)
-        for group_id, head in behind.items():
+        self._behind = self._find_behind(heads)
+        self.behind = len(self._behind)
+        for group_id, head in self._behind.items():
             self._repair.note(group_id, head)
 
-    def _are_behind(self, heads: list[tuple[int, int]]) -> dict[int, int]:
-        applied = self._bus.applied()
-        return {group_id: head for group_id, head in heads if head > applied.get(group_id, head)}
+    def _find_behind(self, heads: list[tuple[int, int]]) -> dict[int, int]:
+        """Return the groups heard here of which something was not told yet, and up to where it goes."""
+        behind: dict[int, int] = {}
+        for group_id, head in heads:
+            if self._bus.lacks(group_id, head):
+                behind[group_id] = max(head, behind.get(group_id, 0))
+        return behind
 
     async def _check_groups(self, standing: Standing) -> None:
-        """Where somebody's list of groups changed since their login: see that their connections hear what it says."""
+        """Correct what connections hear where a user's list of groups changed since the login."""
         user_id, version = standing.user_id, standing.version
         logins = [self._bus.version_of(each) for each in self._bus.connections(user_id)]
         known = self._checked.get(user_id) == version or all(each in (None, version) for each in logins)

@@ -1,4 +1,4 @@
-"""Commands that one node runs for the user of another: those about face-to-face codes, whose lobbies are in one memory."""
+"""Errands: commands that one node runs for the user of another, about face-to-face codes, whose lobbies are in one memory."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -20,7 +20,7 @@ MAX_ERRANDS: Final = 1_000
 
 @attrs.frozen(slots=True)
 class Errand:
-    """A command of a user who is connected elsewhere."""
+    """A command of a user who is connected to another node."""
 
     user_id: int
     user: str
@@ -41,7 +41,7 @@ _Answer = tuple[list[bytes], RefusalFields | None]
 
 
 class Errands:
-    """Sends commands to other nodes, and runs theirs."""
+    """Sends commands to other nodes, and runs those of other nodes."""
 
     def __init__(self, outgoing: Outgoing, log: Log) -> None:
         self._outgoing = outgoing
@@ -52,7 +52,7 @@ class Errands:
         self._run: Run | None = None
 
     def run_with(self, run: Run) -> None:
-        """How errands of other nodes are run here; before the first comes."""
+        """Set what runs errands of other nodes here; call it before the first one comes."""
         self._run = run
 
     async def send(self, node: str, errand: Errand) -> list[bytes]:
@@ -76,7 +76,7 @@ class Errands:
         return frames
 
     def take_answer(self, number: int, frames: list[bytes], refusal: RefusalFields | None) -> None:
-        """What another node says to an errand; nothing if nobody waits for it any more."""
+        """Take another node's answer to an errand; it is dropped if no task waits for it any more."""
         if number in self._waiting:
             answered, answer = self._waiting[number]
             answer.append((frames, refusal))

@@ -1,4 +1,4 @@
-"""What this node has to say to the others: gathered while a blob is on its way, and sent as the next."""
+"""The queue of what this node publishes to the others: gathered while a blob is on its way, and sent as the next."""
 
 from typing import Final
 
@@ -36,37 +36,37 @@ class Outgoing:
     # What the node's parts call (bus.interface.Relay).
 
     def tell(self, parcel: Parcel) -> None:
-        """What a commit of this node led to."""
+        """Publish what a commit of this node led to."""
         if self._has_room(sum(len(item.frame) + 64 for item in parcel.items)):
             self._parcels.append(parcel)
 
     def tell_user(self, user_id: int, blob: SharedFrames) -> None:
-        """Frames for all connections of a user."""
+        """Publish frames for all connections of a user."""
         if self._has_room(len(blob.frames) + 64):
             self._personal.append((user_id, blob.events, blob.frames))
 
     def end_sessions(self, user_id: int, session_ids: list[int], reason: str) -> None:
-        """These sessions of the user are over."""
+        """Publish that these sessions of the user are over."""
         self.note("end", user_id, session_ids, reason)
 
     def typing(self, group_id: int, at: int, people: list[tuple[int, str]]) -> None:
-        """These people type in a group, whose events were told here up to `at`."""
+        """Publish that these people type in a group, whose events were delivered here up to `at`."""
         self.note("typing", group_id, at, people)
 
     def hide(self, user_id: int, hidden: bool) -> None:
-        """The user hides from now on, or no longer."""
+        """Publish that the user hides from now on, or no longer."""
         self.note("hide", user_id, hidden)
 
     def block(self, user_id: int, blocked_id: int, on: bool) -> None:
-        """The user blocks somebody, or lets them again."""
+        """Publish that the user blocks somebody, or no longer."""
         self.note("block", user_id, blocked_id, on)
 
     def user_here(self, user_id: int, here: bool) -> None:
-        """The user's first connection to this node is there, or the last is gone."""
+        """Publish that the user's first connection to this node is open, or the last one closed."""
         self.note("here", user_id, here)
 
     def note(self, kind: str, *values: object) -> None:
-        """Anything else."""
+        """Publish any other note."""
         if self._has_room(64):
             self._notes.append([kind, *values])
 

@@ -1,4 +1,4 @@
-"""Which nodes live, by what they say on the bus, and whose turn it is to do what only one has to.
+"""The nodes that are alive, by what they publish, and which of them has a duty that only one has to do.
 
 A duty belongs to the node that a hash of its key and the names of the living gives (rendezvous hashing, Thaler and
 Ravishankar 1998): nobody elects anybody, and a node that comes or goes moves only its share. Two nodes that see different
@@ -41,7 +41,7 @@ class Peers:
         """Called with the name of a node that died, or began anew."""
 
     def heard(self, name: str, started_ms: int, number: int, now: float) -> tuple[bool, bool]:
-        """A blob came: (whether it is new, whether one before it is missing)."""
+        """Note a blob of a node; return (whether it is new, whether one before it is missing)."""
         if name == self.name and started_ms == self.me.started_ms:
             self.me.heard_at = now
             return False, False
@@ -73,7 +73,7 @@ class Peers:
             callback(name)
 
     def names(self) -> list[str]:
-        """Who lives, this node included."""
+        """Return the nodes that are alive, this one included."""
         return sorted([self.name, *self.others])
 
     def has_duty(self, key: int) -> bool:

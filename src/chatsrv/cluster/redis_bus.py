@@ -31,7 +31,8 @@ class RedisBus:
 
     def __init__(self, urls: Sequence[str], channel: str, log: Log) -> None:
         self._urls = urls
-        self._channel = channel
+        self.channel: Final = channel
+        """The channel of this cluster: others may use the same servers."""
         self._log = log
         self._clients: dict[str, coredis.Redis[bytes]] = {}
 
@@ -54,7 +55,8 @@ class RedisBus:
                 await self._hear(url, take, heard_again)
             except* _LOST as group:
                 if not lost and trio.current_effective_deadline() > -math.inf:
-                    self._log.warning("the bus is not there", server=place_of(url), reason=_reason(group))
+                    advice = "check that a Redis or Valkey listens where --bus says; meanwhile others are heard late"
+                    self._log.warning(f"the bus is not there: {advice}", server=place_of(url), reason=_reason(group))
                 lost = True
             else:
                 lost = False
@@ -65,7 +67,7 @@ class RedisBus:
         client: coredis.Redis[bytes] = coredis.Redis.from_url(
             url, connect_timeout=1, retry_policy=NoRetryPolicy(), max_connections=4
         )
-        async with client, client.pubsub(channels=[self._channel], retry_policy=NoRetryPolicy()) as pubsub:
+        async with client, client.pubsub(channels=[self.channel], retry_policy=NoRetryPolicy()) as pubsub:
             self._clients[url] = client
             async for message in pubsub:
                 if message["type"] == "subscribe":
@@ -77,14 +79,14 @@ class RedisBus:
         """See port.NodeBus."""
         for client in list(self._clients.values()):
             with trio.move_on_after(PUBLISH_SECONDS), suppress(*_LOST):
-                await client.publish(self._channel, blob)
+                await client.publish(self.channel, blob)
                 return True
         await trio.lowlevel.checkpoint()
         return False
 
 
 def look_at_bus(urls: Sequence[str]) -> list[tuple[str, float, str]]:
-    """(server, milliseconds until it answered, why it did not or "") of each; for whoever is in no event loop."""
+    """Return (server, milliseconds until it answered, why it did not or "") of each. For programs without an event loop."""
     found: list[tuple[str, float, str]] = []
 
     async def look() -> None:
@@ -107,7 +109,7 @@ def look_at_bus(urls: Sequence[str]) -> list[tuple[str, float, str]]:
 
 
 def _reason(error: BaseException) -> str:
-    """What the first error in a group says."""
+    """Return the message of the first error in a group."""
     if isinstance(error, BaseExceptionGroup):
         errors = cast("tuple[BaseException, ...]", error.exceptions)
         return _reason(errors[0])
@@ -115,6 +117,6 @@ def _reason(error: BaseException) -> str:
 
 
 def place_of(url: str) -> str:
-    """A URL without its password."""
+    """Return a URL without its password."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"

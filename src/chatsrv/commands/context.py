@@ -1,4 +1,4 @@
-"""What a handler works with: the services of the server, and the caller whose command it is."""
+"""What a handler works with: the services of the server, and the caller of the command."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -11,6 +11,7 @@ import trio
 from chatsrv.auth.login_limits import LoginLimits
 from chatsrv.auth.passwords import PasswordHasher
 from chatsrv.auth.rates import Rates, source_of
+from chatsrv.auth.shared_attempts import SharedAttempts
 from chatsrv.auth.throttle import Throttle
 from chatsrv.bus import LocalBus, Subscriber
 from chatsrv.clock import Clock, Randomness
@@ -22,7 +23,10 @@ from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.log import Log
 from chatsrv.media.library import Library
-from chatsrv.presence.presence import PresenceHub
+from chatsrv.presence.typing_notices import TypingNotices
+from chatsrv.presence.visibility import Visibility
+from chatsrv.presence.watches import PresenceWatches
+from chatsrv.push import PushNotifier
 from chatsrv_protocol import ErrorCode, encode, limits
 from chatsrv_protocol.codec import without_request_id
 from chatsrv_protocol.media import SendMedia
@@ -52,8 +56,11 @@ class Services:
     passwords: PasswordHasher
     logins: LoginLimits
     registrations: Throttle
+    shared_attempts: SharedAttempts
     rates: Rates
-    presence: PresenceHub
+    visibility: Visibility
+    watches: PresenceWatches
+    typing_notices: TypingNotices
     waiting_room: WaitingRoom
     clock: Clock
     randomness: Randomness
@@ -67,6 +74,8 @@ class Services:
     """The other nodes; None where there is one."""
     library: Library | None = None
     """Media; None where there is no HTTP address to bring them to."""
+    push: PushNotifier | None = None
+    """Notifications for devices that are not connected; None where the setting `push` is off."""
 
     def is_full(self) -> bool:
         """Whether changes are refused since the disk is full: the server is read-only until there is room."""
@@ -114,7 +123,7 @@ class Caller(Protocol):
         ...
 
     async def log_in(self, actor: Actor, session_id: int) -> int:
-        """From here on the connection speaks for this user: hears their groups. Answers the user's version."""
+        """Make the connection this user's, so that it hears the user's groups; return the user's version."""
         ...
 
     def answer(self, request_id: int, message: object) -> None:
@@ -136,31 +145,37 @@ class Mutation(Protocol):
 
 
 class Deferred(Generic[R]):
-    """What a handler returns whose reply, an R, is sent in another way: before it returns, or by a group's channel."""
+    """The result of a handler whose reply, an R, is sent in another way: before it returns, or by a group's channel."""
 
     __slots__ = ()
 
 
-class DeferredReply(Deferred[R]):
+class DeferredReply(Deferred[R], Generic[S, R]):
     """Answers a request when the outcome of its command is known: the channel calls it after the commit.
 
     It keeps no more of the request than it needs: the bytes of commands under way are bounded (docs/limits.md).
     """
 
-    __slots__ = ("_caller", "_command", "_make", "_request_id", "log")
+    __slots__ = ("_caller", "_command", "_make", "_request_id", "_stored", "log")
 
-    def __init__(self, request: "Request", command: object, make: Callable[[Outcome], R | Refusal]) -> None:
+    def __init__(self, request: "Request", command: object, stored: type[S], make: Callable[[S], R]) -> None:
+        """Answer `request` with what `make` makes of the outcome's reply, which is a `stored`."""
         self._caller = request.caller
         self._request_id = request.request_id
         self.log = request.services.log
         self._command = type(command).__name__
+        self._stored = stored
         self._make = make
 
     def __call__(self, outcome: Outcome) -> None:
         """Answer with the reply made of the outcome's, or with the refusal."""
         answer = self._caller.answer
         try:
-            answer(self._request_id, self._make(outcome))
+            if isinstance(outcome, Refusal):
+                answer(self._request_id, outcome)
+                return
+            assert isinstance(outcome.reply, self._stored)
+            answer(self._request_id, self._make(outcome.reply))
         except Exception:
             self.log.exception("a reply cannot be made", command=self._command)
             answer(self._request_id, server_fault())
@@ -168,7 +183,7 @@ class DeferredReply(Deferred[R]):
 
 @attrs.frozen(slots=True)
 class Request:
-    """One command on its way through its handler."""
+    """One command while its handler runs."""
 
     services: Services
     caller: Caller
@@ -187,33 +202,30 @@ class Request:
         return self.caller.actor.user_id or source_of(self.caller.peer)
 
     async def read(self, query: Job[T]) -> T:
-        """Storage.read for the caller of this command. Raises Refusal and StorageFailed."""
+        """Run Storage.read for the caller of this command. Raises Refusal and StorageFailed."""
         return await self.services.storage.read(query, self.storage_caller)
 
+    async def look_up(self, query: Job[T]) -> T:
+        """Run Storage.look_up for the caller of this command. Raises Refusal and StorageFailed."""
+        return await self.services.storage.look_up(query, self.storage_caller)
+
     async def search(self, query: Job[T]) -> T:
-        """Storage.search for the caller of this command. Raises Refusal and StorageFailed."""
+        """Run Storage.search for the caller of this command. Raises Refusal and StorageFailed."""
         return await self.services.storage.search(query, self.storage_caller)
 
     def once(self, command: Mutation) -> Once:
-        """The key under which this mutation has one effect."""
+        """Return the idempotency key of this mutation, under which it has one effect."""
+        body = self.body
+        if isinstance(command, (Send, SendMedia)) and command.extra == _NO_EXTRA:  # which says no more than none
+            command = attrs.evolve(command, extra=None)
+            body = encode(command)[limits.LENGTH_BYTES :]
         user_id = self.caller.actor.user_id
-        return Once(user_id, command.client_id, payload_hash(command, self.body), partial(older_payload_hash, command))
+        return Once(user_id, command.client_id, payload_hash(body), partial(older_payload_hash, command))
 
     async def change(self, group_id: int, command: Mutation, script: Script[S]) -> S:
         """Run a script in the group's channel, once per client id; answers its reply. Raises Refusal."""
         change = Command(self.caller.actor, self.once(command), script)
         return await self.services.channels.run(group_id, change)
-
-    def answer_later(self, command: object, stored: type[S], make: Callable[[S], R]) -> DeferredReply[R]:
-        """What a channel calls with the outcome of this command: it answers what `make` makes of what is stored, or the refusal."""
-
-        def reply(outcome: Outcome) -> R | Refusal:
-            if isinstance(outcome, Refusal):
-                return outcome
-            assert isinstance(outcome.reply, stored)
-            return make(outcome.reply)
-
-        return DeferredReply(self, command, reply)
 
     def answer_before(self, reply: R, events: Iterable[object]) -> Deferred[R]:
         """Send the reply now, and then these events, which are told live from then on."""
@@ -241,25 +253,15 @@ _NO_EXTRA: Final = SendExtra()
 
 
 def server_fault() -> Refusal:
-    """What a client hears of a bug of ours, which is in the log."""
+    """Return what a client is told of a bug of the server, which is in the log."""
     return Refusal(ErrorCode.INTERNAL, "the server made a mistake; it is in its log")
 
 
-def _without_extra(command: object) -> object:
-    """The command as it is without an `extra` of defaults alone, which says nothing."""
-    if isinstance(command, (Send, SendMedia)) and command.extra == _NO_EXTRA:
-        return attrs.evolve(command, extra=None)
-    return command
-
-
-def payload_hash(command: object, body: bytes) -> bytes:
-    """The hash of a command as it came, but for its request id: a retry sends the same bytes."""
-    plain = _without_extra(command)
-    if plain is not command:
-        body = encode(plain)[limits.LENGTH_BYTES :]
+def payload_hash(body: bytes) -> bytes:
+    """Return the hash of a command as it came, but for its request id: a retry sends the same bytes."""
     return hashlib.blake2b(without_request_id(body), digest_size=16).digest()
 
 
 def older_payload_hash(command: object) -> bytes:
-    """The hash of versions before 0.2.0, over an encoding of ours. See Once.is_same_payload."""
-    return hashlib.blake2b(encode(_without_extra(command)), digest_size=16).digest()
+    """Return the hash that versions before 0.2.0 kept, over the server's own encoding. See Once.is_same_payload."""
+    return hashlib.blake2b(encode(command), digest_size=16).digest()

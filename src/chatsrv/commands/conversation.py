@@ -7,8 +7,10 @@ from chatsrv.commands.registry import handles
 from chatsrv.commands.texts import check_text
 from chatsrv.config import Config
 from chatsrv.groups import Channels
+from chatsrv.groups.by_name import by_name
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.groups.wire import event_of
+from chatsrv.groups.wire_conversation import sent_of
 from chatsrv_protocol import ErrorCode, limits, messages
 from chatsrv_protocol import conversation as wire
 from chatsrv_protocol.common import Done
@@ -25,9 +27,15 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
+_receipt_of = by_name(receipts.StoredReceipt, wire.Receipt)
+_reaction_of = by_name(reactions_pins.StoredReaction, wire.Reaction)
+_pin_of = by_name(reactions_pins.StoredPin, wire.PinnedMessage)
+_version_of = by_name(edits.StoredVersion, wire.Version)
+
+
 @handles
 async def edit(request: Request, command: wire.Edit, *, config: Config) -> Changed:
-    """Other words for a text of mine."""
+    """Replace the text of the caller's own message."""
     within_ms = _milliseconds(config.edit_within)
     script = edits.edit(command.of, command.text, within_ms, command.mentions, mention_all=command.mention_all)
     return Changed(*await request.change(command.group_id, command, script))
@@ -35,38 +43,40 @@ async def edit(request: Request, command: wire.Edit, *, config: Config) -> Chang
 
 @handles
 async def recall(request: Request, command: wire.Recall, *, config: Config) -> Changed:
-    """A message less."""
+    """Recall a message."""
     script = edits.recall(command.of, _milliseconds(config.recall_within))
     return Changed(*await request.change(command.group_id, command, script))
 
 
 @handles
 async def react(request: Request, command: wire.React) -> Changed:
-    """An emoji more or less."""
+    """Add or remove a reaction."""
+    if command.emoji == wire.HIDDEN_EMOJI:
+        raise Refusal("bad_field", "a reaction is one emoji", "emoji")
     script = reactions_pins.react(command.of, command.emoji, on=command.on)
     return Changed(*await request.change(command.group_id, command, script))
 
 
 @handles
 async def pin(request: Request, command: wire.Pin) -> Changed:
-    """A pin more or less."""
+    """Pin or unpin a message."""
     return Changed(*await request.change(command.group_id, command, reactions_pins.pin(command.of, on=command.on)))
 
 
 @handles
 async def forward(request: Request, command: wire.Forward, *, hooks: Hooks) -> messages.Sent:
-    """A message said again elsewhere; the target's channel reads the source in its own transaction."""
+    """Send a copy of a message to another group, whose channel reads the source in its own transaction."""
     if hooks.text is not None:
         user_id = request.caller.actor.user_id
         text = await request.read(lambda conn: edits.text_of(conn, user_id, command.from_group, command.of))
         await check_text(request, TextKind.MESSAGE, text, command.group_id, "of")
     script = edits.forward(command.from_group, command.of)
-    return messages.Sent(*await request.change(command.group_id, command, script))
+    return sent_of(await request.change(command.group_id, command, script))
 
 
 @handles
 async def set_quiet(request: Request, command: wire.SetQuiet, *, channels: Channels) -> Done:
-    """A setting of mine: it can simply be set again, so it needs no client id."""
+    """Set whether the caller counts a group apart: it can be set again, so it needs no client id."""
     change = Command(request.caller.actor, None, receipts.set_quiet(command.quiet))
     await channels.run(command.group_id, change)
     return Done()
@@ -85,51 +95,51 @@ async def delivered(request: Request, command: wire.Delivered, *, deliveries: De
 
 @handles
 async def list_receipts(request: Request, command: wire.ListReceipts) -> wire.Receipts:
-    """Who has a message of mine."""
+    """Return who has a message of the caller's."""
     user_id = request.caller.actor.user_id
     rows, counts = await request.read(
         lambda conn: receipts.receipts(conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1)
     )
-    page = tuple(wire.Receipt(*row) for row in rows[: limits.MAX_PAGE])
-    return wire.Receipts(page, len(rows) > limits.MAX_PAGE, *counts)
+    page = tuple(map(_receipt_of, rows[: limits.MAX_PAGE]))
+    return wire.Receipts(page, len(rows) > limits.MAX_PAGE, counts.members, counts.delivered, counts.read)
 
 
 @handles
 async def list_reactions(request: Request, command: wire.ListReactions) -> wire.Reactions:
-    """Emojis under a message."""
+    """Return a page of the reactions to a message."""
     user_id = request.caller.actor.user_id
     rows = await request.read(
         lambda conn: reactions_pins.reactions(
             conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE + 1
         )
     )
-    page = tuple(wire.Reaction(*row) for row in rows[: limits.MAX_PAGE])
+    page = tuple(map(_reaction_of, rows[: limits.MAX_PAGE]))
     return wire.Reactions(page, len(rows) > limits.MAX_PAGE)
 
 
 @handles
 async def list_pins(request: Request, command: wire.ListPins) -> wire.Pins:
-    """What is pinned."""
+    """Return the pinned messages."""
     user_id = request.caller.actor.user_id
     rows = await request.read(lambda conn: reactions_pins.pins(conn, user_id, command.group_id))
-    return wire.Pins(tuple(wire.PinnedMessage(*row) for row in rows))
+    return wire.Pins(tuple(map(_pin_of, rows)))
 
 
 @handles
 async def list_versions(request: Request, command: wire.ListVersions) -> wire.Versions:
-    """What a message said before."""
+    """Return the earlier texts of a message."""
     user_id = request.caller.actor.user_id
     rows, more = await request.read(
         lambda conn: edits.versions(
             conn, user_id, command.group_id, command.of, command.after, limits.MAX_PAGE, _MAX_VERSIONS_BYTES
         )
     )
-    return wire.Versions(tuple(wire.Version(*row) for row in rows), more)
+    return wire.Versions(tuple(map(_version_of, rows)), more)
 
 
 @handles
 async def find(request: Request, command: wire.Search, *, searching: set[int]) -> wire.Found:
-    """Messages by their words; one search at a time for each user, on however many connections."""
+    """Search messages by their words; one search at a time for each user, on however many connections."""
     user_id = request.caller.actor.user_id
     if user_id in searching:
         sentence = "another search of yours is not done: wait for it, then retry"

@@ -1,4 +1,4 @@
-"""What each command takes from the rates of its user and address. What is named nowhere is a change."""
+"""The rates that each command takes from. A command that is named nowhere counts as a change."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,6 +14,7 @@ from chatsrv_protocol import (
     media,
     messages,
     presence,
+    push,
     redpack,
     session,
     sync,
@@ -27,7 +28,7 @@ UNMETERED_BOUNDS: Final[dict[type[object], str]] = {
     **dict.fromkeys((session.Hello, session.Register, session.Login), _LOGIN),
     **dict.fromkeys((session.Resume, session.ResumeHere, session.Logout), _ONE_ROW),
     session.ListSessions: "100 sessions of a user",
-    groups.ShowGroup: _ONE_ROW,
+    **dict.fromkeys((groups.ShowGroup, push.ShowPush), _ONE_ROW),
     groups.ListMembers: "a page of 500 rows by key",
     sync.ListGroups: "a page of 200 groups",
     sync.History: "a page of 200 messages and 256 KiB",

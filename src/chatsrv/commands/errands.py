@@ -1,13 +1,16 @@
 """Commands about face-to-face codes, where several nodes serve one community: one of them knows who waits under which code."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
 
 import attrs
 
 from chatsrv.bus import Subscriber
+from chatsrv.cluster import Cluster
 from chatsrv.cluster.errands import Errand
 from chatsrv.commands.context import Deferred, Request, Services
+from chatsrv.commands.registry import Handler
 from chatsrv.commands.table import HANDLERS
 from chatsrv_protocol import ErrorCode, encode, limits
 from chatsrv_protocol.codec import decode
@@ -19,12 +22,20 @@ from chatsrv_storage.groups.models import Actor
 LOBBY_COMMANDS: Final = frozenset({EnterCode, ShowLobby, LeaveLobby, EnterGroup})
 
 
-async def run_on_its_node(request: Request, command: object) -> object:
-    """Run a command here, or where the lobbies are if it is about them. Raises Refusal."""
-    cluster = request.services.cluster
-    node = cluster.lobby_node() if cluster is not None and type(command) in LOBBY_COMMANDS else None
-    if cluster is None or node is None:
-        return await HANDLERS[type(command)](request, command)
+def bind_handlers(services: Services) -> Mapping[type[object], Handler]:
+    """Return what answers each command on this server. With other nodes, those about lobbies are run where these are."""
+    handlers = {command: handler.bind(services) for command, handler in HANDLERS.items()}
+    if services.cluster is not None:
+        for command in LOBBY_COMMANDS:
+            handlers[command] = partial(_run_where_lobbies_are, services.cluster, handlers[command])
+    return handlers
+
+
+async def _run_where_lobbies_are(cluster: Cluster, run_here: Handler, request: Request, command: object) -> object:
+    """Run a command about lobbies on the node that has them. Raises Refusal."""
+    node = cluster.lobby_node()
+    if node is None:
+        return await run_here(request, command)
     caller = request.caller
     errand = Errand(caller.actor.user_id, caller.actor.name, caller.session_id, caller.peer, request.body)
     reply, *events = _messages(await cluster.errands.send(node, errand))
@@ -32,16 +43,19 @@ async def run_on_its_node(request: Request, command: object) -> object:
 
 
 def errand_runner(services: Services) -> Callable[[Errand], Awaitable[list[bytes]]]:
-    """What runs the errands of other nodes on this one, and nothing else of what may be heard on the bus; answers encoded
-    messages, the reply first.
+    """Return what runs the errands of other nodes on this one, and nothing else that may come over the bus.
+
+    It returns encoded messages, the reply first.
     """
+
+    handlers = {command: HANDLERS[command].bind(services) for command in LOBBY_COMMANDS}
 
     async def run(errand: Errand) -> list[bytes]:
         command = decode(errand.body).message
         if type(command) not in LOBBY_COMMANDS:
             raise Refusal(ErrorCode.FORBIDDEN, "only commands about face-to-face codes are run for another node")
         caller = _Elsewhere(Actor(errand.user_id, errand.user), errand.session_id, errand.peer)
-        reply = await HANDLERS[type(command)](Request(services, caller, 0, errand.body), command)
+        reply = await handlers[type(command)](Request(services, caller, 0, errand.body), command)
         if not isinstance(reply, Deferred):
             caller.answer(0, reply)
         return caller.frames

@@ -4,6 +4,7 @@ from chatsrv.commands.context import Deferred, Request
 from chatsrv.commands.registry import handles
 from chatsrv.config import Config
 from chatsrv.face_to_face.waiting_room import WaitingRoom
+from chatsrv.groups.wire_governing import entered_of
 from chatsrv_protocol import face_to_face as wire
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.governing import Entered
@@ -24,7 +25,7 @@ async def enter_code(request: Request, command: wire.EnterCode, *, waiting_room:
 
 @handles
 async def show_lobby(request: Request, command: wire.ShowLobby, *, waiting_room: WaitingRoom) -> Deferred[wire.InLobby]:
-    """The page of the lobby I wait in."""
+    """Return the participants of the caller's lobby."""
     del command
     user_id = request.caller.actor.user_id
     return request.answer_before(*waiting_room.page(waiting_room.require(user_id), user_id))
@@ -42,24 +43,24 @@ async def leave_lobby(request: Request, command: wire.LeaveLobby, *, waiting_roo
 async def enter_group(
     request: Request, command: wire.EnterGroup, *, waiting_room: WaitingRoom, ids: Snowflake, config: Config
 ) -> Entered:
-    """Into the group of my lobby: the channel of its id makes it for the first who comes, and lets the others in."""
+    """Enter the group of the caller's lobby: the channel of its id creates it for the first, and adds the others."""
     user_id = request.caller.actor.user_id
     once, now_ms = request.once(command), request.now_ms
     # First of all: a retry must not enter the group of the lobby that one waits in since.
     earlier = await request.read(lambda conn: earlier_result(conn, once, now_ms, GroupEntry))
     if earlier is not None:
-        return Entered(*earlier)
+        return entered_of(earlier)
     lobby = waiting_room.require(user_id)
     code = waiting_room.code_of(lobby, ids.next(request.now_ms))
     name = _title([guest.name for guest in lobby.guests.values()])
     script = face_to_face.join_by_code(code, name, config.max_group_members)
-    entered = Entered(*await request.change(code.group_id, command, script))
+    entered = entered_of(await request.change(code.group_id, command, script))
     waiting_room.entered(lobby, user_id)
     return entered
 
 
 def _title(names: list[str]) -> str:
-    """The name of a new group: those who wait, as many as fit."""
+    """Return the name of a new group: the names of those who wait, as many as fit."""
     title = names[0]
     for name in names[1:]:
         if len(title) + len(name) + 2 > MAX_TITLE - 3:

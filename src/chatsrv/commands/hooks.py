@@ -1,4 +1,4 @@
-"""What an embedding program may decide: who gets in, and which texts others get to read."""
+"""Hooks: what an embedding program decides about logins and about texts that others will read."""
 
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
@@ -10,7 +10,7 @@ AuthenticateHook = Callable[[str, str], Awaitable[bool | None]]
 
 
 class TextKind(StrEnum):
-    """What a text is that others will read."""
+    """The kind of a text that others will read."""
 
     ACCOUNT_NAME = "account_name"
     PROFILE_NAME = "profile_name"
@@ -33,7 +33,7 @@ class TextKind(StrEnum):
 
 @attrs.frozen(slots=True)
 class TextContext:
-    """Where a text comes from and where it goes."""
+    """Who wrote a text, from where, and the group it is for."""
 
     user_id: int
     """0 for an account that is being made."""
@@ -52,10 +52,11 @@ TextHook = Callable[[TextKind, str, TextContext], Awaitable[str | None]]
 
 @attrs.frozen(slots=True)
 class Hooks:
-    """What an embedding program may decide. A hook that raises refuses the command, and is logged.
+    """What an embedding program decides. A hook that raises refuses the command with `internal`, and is logged.
 
-    `text` is asked about every text that others will read, before it is stored, and never about an empty one. It runs
-    in the caller's connection, whose later commands wait for it; a retry of a command asks again.
+    `authenticate` decides about logins. `text` is asked about every text that others will read, before it is stored, and never
+    about an empty one. It runs in the caller's connection, whose later commands wait for it; a retry of a command asks
+    again.
     """
 
     authenticate: AuthenticateHook | None = None

@@ -3,6 +3,7 @@
 from chatsrv.commands.context import Request
 from chatsrv.commands.registry import handles
 from chatsrv.groups import Channels
+from chatsrv.groups.wire_governing import entered_of
 from chatsrv_protocol import invitations as wire
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.governing import ADMINS_PAGE, Entered
@@ -27,7 +28,7 @@ async def list_invitations(request: Request, command: wire.ListInvitations) -> w
 @handles
 async def accept_invitation(request: Request, command: wire.AcceptInvitation) -> Entered:
     """Let the caller into a group by an invitation."""
-    return Entered(*await request.change(command.group_id, command, consent.ACCEPT))
+    return entered_of(await request.change(command.group_id, command, consent.ACCEPT))
 
 
 @handles
@@ -44,8 +45,8 @@ async def list_added_groups(request: Request, command: wire.ListAddedGroups) -> 
     user_id = request.caller.actor.user_id
     rows = await request.read(lambda conn: consent.added_groups(conn, user_id, command.after, ADMINS_PAGE + 1))
     page = tuple(
-        wire.AddedGroup(group_id, name, Person(by, by_name), at)
-        for group_id, name, by, by_name, at in rows[:ADMINS_PAGE]
+        wire.AddedGroup(row.group_id, row.name, Person(row.added_by, row.adder), row.joined_at)
+        for row in rows[:ADMINS_PAGE]
     )
     return wire.AddedGroups(page, len(rows) > ADMINS_PAGE)
 

@@ -8,7 +8,7 @@ from chatsrv.commands.presence import profile_changed
 from chatsrv.commands.registry import handles
 from chatsrv.groups import Channels
 from chatsrv.groups.wire import event_of
-from chatsrv.groups.wire_conversation import KINDS
+from chatsrv.groups.wire_conversation import KINDS, sent_of
 from chatsrv.media.ingest import random_id
 from chatsrv.media.library import Library
 from chatsrv_protocol import encode, limits
@@ -26,7 +26,7 @@ from chatsrv_storage.messages.edits import say
 
 @handles
 async def send_media(request: Request, command: wire.SendMedia) -> Sent:
-    """A message with a medium."""
+    """Send a message with a medium."""
     extra = command.extra or SendExtra()
     script = say(
         command.caption,
@@ -36,7 +36,7 @@ async def send_media(request: Request, command: wire.SendMedia) -> Sent:
         media_id=command.media_id,
         keep_excerpt=extra.keep_excerpt,
     )
-    return Sent(*await request.change(command.group_id, command, script))
+    return sent_of(await request.change(command.group_id, command, script))
 
 
 def _media_off() -> Refusal:
@@ -45,7 +45,7 @@ def _media_off() -> Refusal:
 
 @handles
 async def media_url(request: Request, command: wire.MediaUrl, *, library: Library | None) -> wire.MediaUrls:
-    """Signed URLs: rights are checked now, and again at every fetch through this server."""
+    """Return signed URLs: permissions are checked now, and again at every fetch through this server."""
     if library is None:
         raise _media_off()
     actor = request.caller.actor
@@ -55,7 +55,7 @@ async def media_url(request: Request, command: wire.MediaUrl, *, library: Librar
 
 @handles
 async def list_media(request: Request, command: wire.ListMedia) -> wire.MediaPage:
-    """A page of a group's media."""
+    """Return a page of a group's media."""
     user_id = request.caller.actor.user_id
     records, more = await request.read(
         lambda conn: media.listed(
@@ -68,7 +68,7 @@ async def list_media(request: Request, command: wire.ListMedia) -> wire.MediaPag
 
 @handles
 async def set_avatar(request: Request, command: wire.SetAvatar, *, randomness: Randomness) -> Changed:
-    """Another picture of a group."""
+    """Set the avatar of a group."""
     script = media.set_avatar(command.media_id, random_id(randomness))
     return Changed(*await request.change(command.group_id, command, script))
 
@@ -77,7 +77,7 @@ async def set_avatar(request: Request, command: wire.SetAvatar, *, randomness: R
 async def show_media_usage(
     request: Request, command: wire.ShowMediaUsage, *, library: Library | None
 ) -> wire.OwnMediaUsage:
-    """How much of their quota the caller has taken, and a page of their uploads."""
+    """Return how much of the quota the caller has taken, and a page of the uploads."""
     if library is None:
         raise _media_off()
     user_id, now_ms = request.caller.actor.user_id, request.now_ms

@@ -1,8 +1,9 @@
 """Sending: the hot path. The handler only queues; the group's channel answers after the commit."""
 
-from chatsrv.commands.context import Deferred, Request
+from chatsrv.commands.context import Deferred, DeferredReply, Request
 from chatsrv.commands.registry import handles
 from chatsrv.groups import Channels, Submission
+from chatsrv.groups.wire_conversation import sent_of
 from chatsrv_protocol import messages as wire
 from chatsrv_storage.groups.transaction import Command, Post
 from chatsrv_storage.messages.edits import say
@@ -12,15 +13,11 @@ EVENT_OVERHEAD = 96
 """What a message's event has besides its text, at most: numbers, a name and the framing."""
 
 
-def _sent(stored: StoredMessage) -> wire.Sent:
-    return wire.Sent(*stored)
-
-
 @handles
 async def send(request: Request, command: wire.Send, *, channels: Channels) -> Deferred[wire.Sent]:
     """Queue a message. The reply comes from the channel."""
     caller = request.caller
-    done = request.answer_later(command, StoredMessage, _sent)
+    done = DeferredReply(request, command, StoredMessage, sent_of)
     extra = command.extra
     post: Post | Command[StoredMessage] = Post(caller.actor, request.once(command), command.text)
     if extra is not None:

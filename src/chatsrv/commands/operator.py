@@ -1,12 +1,15 @@
-"""What only operators may do. Rights are checked in the transaction, and everything is audited."""
+"""Commands of operators. Permissions are checked in the transaction, and everything is audited."""
 
+import math
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import trio
 
 from chatsrv.auth.passwords import MIN_LENGTH, PasswordHasher
+from chatsrv.bus import LocalBus
+from chatsrv.cluster import Cluster
 from chatsrv.commands.context import Request, Services
 from chatsrv.commands.registry import handles
 from chatsrv.commands.session import end_connections
@@ -15,19 +18,24 @@ from chatsrv.groups import Channels
 from chatsrv_protocol import operator as wire
 from chatsrv_protocol.common import Done
 from chatsrv_protocol.session import Person
-from chatsrv_storage.accounts import accounts, audit_log
+from chatsrv_storage.accounts import accounts, audit_log, operator_views
 from chatsrv_storage.errors import BackupFailed, Refusal
 from chatsrv_storage.groups import oversight
 from chatsrv_storage.groups.transaction import Command, Script
-from chatsrv_storage.interface import SqlConnection, Storage
+from chatsrv_storage.interface import Job, SqlConnection, Storage
 from chatsrv_storage.replies import NoReply
+
+T = TypeVar("T")
+
+_AUDIT_FIELD_CHARACTERS: Final = 100
+"""Characters of a field of the audit log that are shown: a page of rows fits into a frame."""
 
 _BACKUP_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @handles
 async def backup(request: Request, command: wire.Backup, *, config: Config, storage: Storage) -> Done:
-    """A verified copy of the database in the server's folder for backups."""
+    """Write a verified copy of the database to the server's folder for backups."""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
     await request.read(lambda conn: accounts.require_operator(conn, user_id))
     folder = config.backup_folder
@@ -96,7 +104,7 @@ async def enable_user(
 
 @handles
 async def list_all_groups(request: Request, command: wire.ListAllGroups, *, storage: Storage) -> wire.AllGroups:
-    """The groups of the server. Looking at them is audited too."""
+    """Return a page of the groups of the server. To look at them is audited too."""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
 
     def look(conn: SqlConnection) -> list[oversight.GroupOwnership]:
@@ -118,6 +126,97 @@ async def _oversee(request: Request, channels: Channels, group_id: int, script: 
     await request.read(lambda conn: accounts.require_operator(conn, user_id))
     await channels.run(group_id, Command(request.caller.actor, None, script))
     return Done()
+
+
+async def read_audited(request: Request, storage: Storage, action: str, subject: str, query: Job[T]) -> T:
+    """Read what is for operators alone: looking is audited too. The query runs beside the writer."""
+    user_id, now_ms = request.caller.actor.user_id, request.now_ms
+
+    def note(conn: SqlConnection) -> None:
+        operator = accounts.require_operator(conn, user_id)
+        audit_log.note(conn, now_ms, operator.name, action, subject)
+
+    await storage.write(note)
+    return await request.read(query)
+
+
+@handles
+async def list_accounts(request: Request, command: wire.ListAccounts, *, storage: Storage) -> wire.Accounts:
+    """Answer a page of the server's accounts."""
+    rows = await read_audited(
+        request, storage, "user_list", command.part or str(command.after),
+        lambda conn: operator_views.accounts_like(conn, command.part, command.after, wire.ACCOUNTS_PAGE + 1),
+    )  # fmt: skip
+    page = tuple(
+        wire.AccountEntry(
+            Person(row.user_id, row.name),
+            row.created_at,
+            row.operator,
+            row.disabled,
+            row.sessions,
+            row.groups,
+            row.seen_at,
+        )
+        for row in rows[: wire.ACCOUNTS_PAGE]
+    )
+    return wire.Accounts(page, len(rows) > wire.ACCOUNTS_PAGE)
+
+
+@handles
+async def list_audit(request: Request, command: wire.ListAudit, *, storage: Storage) -> wire.AuditEntries:
+    """Answer a page of the audit log."""
+    rows = await read_audited(
+        request, storage, "audit_list", str(command.before),
+        lambda conn: operator_views.audit_page(conn, command.before, wire.AUDIT_PAGE + 1),
+    )  # fmt: skip
+    page = tuple(
+        wire.AuditEntry(
+            row.number,
+            row.at,
+            row.actor[:_AUDIT_FIELD_CHARACTERS],
+            row.action[:64],
+            row.subject[:_AUDIT_FIELD_CHARACTERS],
+            row.detail[:_AUDIT_FIELD_CHARACTERS],
+        )
+        for row in rows[: wire.AUDIT_PAGE]
+    )
+    return wire.AuditEntries(page, len(rows) > wire.AUDIT_PAGE)
+
+
+@handles
+async def show_figures(
+    request: Request,
+    command: wire.ShowFigures,
+    *,
+    storage: Storage,
+    bus: LocalBus,
+    channels: Channels,
+    cluster: Cluster | None,
+) -> wire.Figures:
+    """Answer the server in figures."""
+    del command
+    stored = await read_audited(request, storage, "figures", "", operator_views.stored_figures)
+    metrics = channels.metrics
+    assert metrics is not None, "a server measures itself"
+    users = list(bus.users())
+    return wire.Figures(
+        now=request.now_ms,
+        up=round(trio.current_time() - metrics.started_at),
+        accounts=stored.accounts,
+        disabled=stored.disabled,
+        groups=stored.groups,
+        messages=stored.messages,
+        media=stored.media,
+        media_bytes=stored.media_bytes,
+        database_bytes=stored.database_bytes,
+        users_online=len(users),
+        connections=sum(len(bus.connections(user_id)) for user_id in users),
+        commands=metrics.commands,
+        commit=math.ceil(metrics.mean_commit_seconds * 1000),
+        nodes=1 if cluster is None else len(cluster.peers.names()),
+        full=request.services.is_full(),
+        deaf=request.services.is_deaf(),
+    )
 
 
 @handles

@@ -4,8 +4,11 @@ from chatsrv.bus import LocalBus, SharedFrames
 from chatsrv.clock import Randomness
 from chatsrv.commands.context import Request
 from chatsrv.commands.registry import handles
+from chatsrv.groups.by_name import by_name
 from chatsrv.media.ingest import random_id
-from chatsrv.presence.presence import PresenceHub
+from chatsrv.presence.typing_notices import TypingNotices
+from chatsrv.presence.visibility import Visibility
+from chatsrv.presence.watches import PresenceWatches
 from chatsrv_protocol import encode
 from chatsrv_protocol import presence as wire
 from chatsrv_protocol.common import Done
@@ -18,13 +21,11 @@ from chatsrv_storage.groups.permissions import require_reader
 from chatsrv_storage.interface import SqlConnection, Storage
 from chatsrv_storage.messages import media
 
-
-def _shown(profile: StoredProfile) -> wire.Profile:
-    return wire.Profile(profile.user_id, profile.name, profile.nickname, profile.avatar, profile.disabled)
+_shown = by_name(StoredProfile, wire.Profile)
 
 
 def profile_changed(mine: StoredProfile) -> wire.ProfileChanged:
-    """What the devices of a user hear when their own profile changes."""
+    """Return the event that a user's devices get when the user's own profile changes."""
     return wire.ProfileChanged(_shown(mine), mine.hidden, mine.who_adds)
 
 
@@ -35,7 +36,7 @@ async def set_profile(
     *,
     storage: Storage,
     randomness: Randomness,
-    presence: PresenceHub,
+    visibility: Visibility,
     bus: LocalBus,
 ) -> wire.MyProfile:
     """Change my profile, and tell my devices."""
@@ -50,18 +51,20 @@ async def set_profile(
         avatar = command.avatar
         if avatar and avatar != profiles.profiles(conn, [user_id])[0].avatar:
             avatar = media.own_picture(conn, user_id, avatar, copy_id, now_ms)
-        return profiles.set_profile(conn, user_id, command.nickname, avatar, command.hidden, command.who_adds)
+        return profiles.set_profile(
+            conn, user_id, command.nickname, avatar, command.hidden, command.who_adds, now_ms=now_ms
+        )
 
     mine = await storage.write(change)
     if command.hidden is not None:
-        presence.hide(user_id, mine.hidden)
+        visibility.hide(user_id, mine.hidden)
     bus.publish_to_user(user_id, SharedFrames(encode(profile_changed(mine)), 1))
     return wire.MyProfile(_shown(mine), mine.hidden, mine.who_adds)
 
 
 @handles
 async def get_profiles(request: Request, command: wire.GetProfiles) -> wire.Profiles:
-    """How people show themselves, to those who share a group with them; to others, by their names."""
+    """Return profiles: whole of those who share a group with the caller, of others only the name."""
     user_id = request.caller.actor.user_id
     found = await request.read(lambda conn: profiles.shown_to(conn, user_id, command.people))
     return wire.Profiles(tuple([_shown(each) for each in found]))
@@ -69,13 +72,13 @@ async def get_profiles(request: Request, command: wire.GetProfiles) -> wire.Prof
 
 @handles
 async def block(
-    request: Request, command: wire.Block, *, storage: Storage, presence: PresenceHub, bus: LocalBus
+    request: Request, command: wire.Block, *, storage: Storage, visibility: Visibility, bus: LocalBus
 ) -> Done:
     """Block somebody or let them again, and tell my devices."""
     user_id = request.caller.actor.user_id
     name, changed = await storage.write(lambda conn: profiles.block(conn, user_id, command.user_id, command.on))
     if changed:
-        presence.block_changed(user_id, command.user_id, command.on)
+        visibility.block_changed(user_id, command.user_id, command.on)
         event = wire.BlockChanged(Person(command.user_id, name), command.on)
         bus.publish_to_user(user_id, SharedFrames(encode(event), 1))
     return Done()
@@ -83,7 +86,7 @@ async def block(
 
 @handles
 async def list_blocked(request: Request, command: wire.ListBlocked) -> People:
-    """Whom I block."""
+    """Return the users whom the caller blocks."""
     del command
     user_id = request.caller.actor.user_id
     rows = await request.read(lambda conn: profiles.blocked(conn, user_id))
@@ -91,20 +94,20 @@ async def list_blocked(request: Request, command: wire.ListBlocked) -> People:
 
 
 @handles
-async def watch_presence(request: Request, command: wire.WatchPresence, *, presence: PresenceHub) -> wire.Presences:
+async def watch_presence(request: Request, command: wire.WatchPresence, *, watches: PresenceWatches) -> wire.Presences:
     """Tell this connection about these people."""
-    return wire.Presences(tuple(await presence.watch(request.caller.subscriber, command.people)))
+    return wire.Presences(tuple(await watches.watch(request.caller.subscriber, command.people)))
 
 
 @handles
-async def who_is_here(request: Request, command: wire.WhoIsHere, *, presence: PresenceHub, bus: LocalBus) -> wire.Here:
-    """Members who are there now."""
+async def who_is_here(request: Request, command: wire.WhoIsHere, *, visibility: Visibility, bus: LocalBus) -> wire.Here:
+    """Return the members who are online."""
     user_id, group_id = request.caller.actor.user_id, command.group_id
-    elsewhere, here_now = bus.has_elsewhere, presence.online_members(group_id, user_id)
+    elsewhere, here_now = bus.has_elsewhere, visibility.online_members(group_id, user_id)
 
     def look(conn: SqlConnection) -> tuple[list[int], dict[int, str]]:
         require_reader(conn, user_id, group_id)
-        online = presence.online_of(member_ids(conn, group_id), user_id) if elsewhere else here_now
+        online = visibility.online_of(member_ids(conn, group_id), user_id) if elsewhere else here_now
         away = profiles.blocking(conn, user_id, online)
         here = [each for each in online if each not in away]
         return here, names_of(conn, here[: wire.MAX_HERE])
@@ -114,10 +117,10 @@ async def who_is_here(request: Request, command: wire.WhoIsHere, *, presence: Pr
 
 
 @handles
-async def typing(request: Request, command: wire.Typing, *, bus: LocalBus, presence: PresenceHub) -> Done:
+async def typing(request: Request, command: wire.Typing, *, bus: LocalBus, typing_notices: TypingNotices) -> Done:
     """Tell the others in a group, if nothing better is to be told them. Who hears a group is in it: no look is needed."""
     actor, group_id = request.caller.actor, command.group_id
     if not bus.hears(actor.user_id, group_id):
         await request.read(lambda conn: require_reader(conn, actor.user_id, group_id))
-    presence.typing(actor.user_id, actor.name, group_id)
+    typing_notices.typing(actor.user_id, actor.name, group_id)
     return Done()

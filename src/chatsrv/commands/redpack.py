@@ -4,12 +4,13 @@ import contextlib
 
 from chatsrv.bus import LocalBus, SharedFrames
 from chatsrv.clock import Randomness
-from chatsrv.commands.context import Deferred, Request
+from chatsrv.commands.context import Deferred, DeferredReply, Request
 from chatsrv.commands.paging import before_or_end, within
 from chatsrv.commands.registry import handles
 from chatsrv.commands.texts import check_command
 from chatsrv.config import Config
 from chatsrv.groups import Channels, Submission
+from chatsrv.groups.by_name import by_name
 from chatsrv.groups.wire import MODES
 from chatsrv_protocol import encode
 from chatsrv_protocol import redpack as wire
@@ -21,7 +22,7 @@ from chatsrv_storage.errors import Refusal, StorageBusy, StorageFull
 from chatsrv_storage.interface import SqlConnection, Storage
 from chatsrv_storage.money import ledger, packets, payouts
 from chatsrv_storage.money.openings import Open
-from chatsrv_storage.replies import PaidShare
+from chatsrv_storage.replies import PaidShare, StoredPacket
 
 OPENING_SIZE = 160
 """About what the event of an opening takes."""
@@ -40,7 +41,7 @@ def _limits(config: Config) -> PacketLimits:
 async def prepare_packet(
     request: Request, command: wire.PreparePacket, *, config: Config, ids: Snowflake, randomness: Randomness
 ) -> wire.PacketPrepared:
-    """Fix the seed and answer the commitment."""
+    """Fix the seed of a packet and return the commitment."""
     mode = Mode(wire.MODE_NAMES[command.mode])
     if mode is Mode.LUCKY:
         mode = Mode(config.redpack_split)
@@ -65,7 +66,7 @@ async def send_packet(
     script = packets.send_packet(command.packet_id, command.client_seed, command.greeting, _limits(config))
     try:
         await check_command(request, command)
-        return wire.PacketSent(*await request.change(command.group_id, command, script))
+        return _sent_of(await request.change(command.group_id, command, script))
     except (StorageFull, StorageBusy):
         raise  # nothing was decided about the packet: the same command succeeds once there is room
     except Refusal:
@@ -78,7 +79,7 @@ async def send_packet(
 
 @handles
 async def grab_packet(request: Request, command: wire.GrabPacket) -> wire.Grabbed:
-    """May I, and is any left?"""
+    """Return whether the caller may open a packet and a share is left."""
     user_id, now_ms = request.caller.actor.user_id, request.now_ms
     return wire.Grabbed(
         *await request.read(
@@ -87,8 +88,9 @@ async def grab_packet(request: Request, command: wire.GrabPacket) -> wire.Grabbe
     )
 
 
-def _share(paid: PaidShare) -> wire.PacketShare:
-    return wire.PacketShare(*paid)
+_sent_of = by_name(StoredPacket, wire.PacketSent)
+_share_of = by_name(PaidShare, wire.PacketShare)
+_line_of = by_name(ledger.WalletTransfer, wire.StatementLine)
 
 
 @handles
@@ -97,7 +99,7 @@ async def open_packet(
 ) -> Deferred[wire.PacketShare]:
     """Queue an opening. The reply comes from the channel."""
     caller = request.caller
-    done = request.answer_later(command, PaidShare, _share)
+    done = DeferredReply(request, command, PaidShare, _share_of)
     opening = Open(caller.actor, request.once(command), command.packet_id, config.redpack_show_amounts)
     await channels.submit(command.group_id, Submission(opening, OPENING_SIZE, done))
     return done
@@ -105,15 +107,17 @@ async def open_packet(
 
 @handles
 async def show_packet(request: Request, command: wire.ShowPacket, *, config: Config) -> wire.PacketShown:
-    """A packet with a page of its openings; others' amounts only where the server shows them or the packet is over."""
+    """Return a packet with a page of its openings; others' amounts only where the server shows them or the packet is over."""
     user_id = request.caller.actor.user_id
     view = await request.read(lambda conn: packets.show(conn, user_id, command.packet_id))
     packet = view.packet
     over = packet.state.value != "live"
     show_all = config.redpack_show_amounts or over
     openings = [
-        wire.Opening(number, opener, name, cents if show_all or opener == user_id else 0, at)
-        for number, opener, name, cents, at in view.openings[command.after :]
+        wire.Opening(
+            one.number, one.user_id, one.name, one.cents if show_all or one.user_id == user_id else 0, one.opened_at
+        )
+        for one in view.openings[command.after :]
     ]
     page = within(openings, lambda opening: (opening.name,))
     return wire.PacketShown(
@@ -142,7 +146,7 @@ async def show_packet(request: Request, command: wire.ShowPacket, *, config: Con
 
 @handles
 async def show_balance(request: Request, command: wire.ShowBalance) -> wire.Balance:
-    """My balance."""
+    """Return the caller's balance."""
     del command
     account = wallet(request.caller.actor.user_id)
     return wire.Balance(await request.read(lambda conn: ledger.balance_of(conn, account)))
@@ -150,7 +154,7 @@ async def show_balance(request: Request, command: wire.ShowBalance) -> wire.Bala
 
 @handles
 async def show_statement(request: Request, command: wire.ShowStatement) -> wire.Statement:
-    """A page of my transfers."""
+    """Return a page of the caller's transfers."""
     user_id = request.caller.actor.user_id
     lines, cents = await request.read(
         lambda conn: (
@@ -158,7 +162,7 @@ async def show_statement(request: Request, command: wire.ShowStatement) -> wire.
             ledger.balance_of(conn, wallet(user_id)),
         )
     )
-    page = tuple(wire.StatementLine(*line) for line in lines[: command.limit])
+    page = tuple(map(_line_of, lines[: command.limit]))
     return wire.Statement(page, len(lines) > command.limit, cents)
 
 
@@ -166,7 +170,7 @@ async def show_statement(request: Request, command: wire.ShowStatement) -> wire.
 async def grant_money(
     request: Request, command: wire.GrantMoney, *, ids: Snowflake, storage: Storage, bus: LocalBus
 ) -> wire.Balance:
-    """Top somebody's wallet up: an operator's right."""
+    """Add cents to a user's wallet, for an operator."""
     once, now_ms = request.once(command), request.now_ms
     operator_id = request.caller.actor.user_id
 

@@ -4,11 +4,13 @@ What is wrong is found when the module is imported: a handler of what is no comm
 the protocol promises, two handlers of one command, a service that the server does not have.
 """
 
-import functools
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+
+import attrs
 
 from chatsrv.commands.context import Deferred, Request, Services
 from chatsrv_protocol.registry import REPLY_TO
@@ -16,7 +18,22 @@ from chatsrv_protocol.registry import REPLY_TO
 Handler: TypeAlias = Callable[[Request, Any], Awaitable[object]]
 """Answers the reply, or a Deferred for one that comes another way. Raises Refusal."""
 
-HANDLERS: dict[type[object], Handler] = {}
+
+@attrs.frozen
+class RegisteredHandler:
+    """A handler, and the names of the services that it asks for."""
+
+    function: Callable[..., Awaitable[object]]
+    service_names: tuple[str, ...] = ()
+
+    def bind(self, services: Services) -> Handler:
+        """Return the handler with these services bound."""
+        if not self.service_names:
+            return self.function
+        return partial(self.function, **{name: attrgetter(name)(services) for name in self.service_names})
+
+
+HANDLERS: dict[type[object], RegisteredHandler] = {}
 """Which handler answers which command. It is complete once `commands.table` is imported."""
 
 H = TypeVar("H", bound=Callable[..., Awaitable[object]])
@@ -50,11 +67,11 @@ def handles(handler: H) -> H:
         raise WrongHandler(handler, f"{command.__name__} is answered with {REPLY_TO[command].__name__}, not {reply}")
     if command in HANDLERS:
         raise WrongHandler(handler, f"{command.__name__} has a handler already")
-    names = [each.name for each in parameters[2:]]
+    names = tuple(each.name for each in parameters[2:])
     for name in names:
         if _SERVICES.get(name) != hints.get(name):
             raise WrongHandler(handler, f"the server has no service '{name}' of type {hints.get(name)}")
-    HANDLERS[command] = _with_services(handler, names) if names else handler
+    HANDLERS[command] = RegisteredHandler(handler, names)
     return handler
 
 
@@ -66,15 +83,3 @@ def require_complete() -> None:
 
 
 _SERVICES = get_type_hints(Services)
-
-
-def _with_services(handler: Callable[..., Awaitable[object]], names: list[str]) -> Handler:
-    """The handler, given those services by name that it asks for."""
-    getters = [(name, attrgetter(name)) for name in names]
-
-    @functools.wraps(handler)
-    def call(request: Request, command: object) -> Awaitable[object]:
-        services = request.services
-        return handler(request, command, **{name: get(services) for name, get in getters})
-
-    return call

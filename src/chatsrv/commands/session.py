@@ -5,6 +5,7 @@ import trio
 from chatsrv.auth.login_limits import LoginLimits
 from chatsrv.auth.passwords import MIN_LENGTH, PasswordHasher
 from chatsrv.auth.rates import source_of
+from chatsrv.auth.shared_attempts import SharedAttempts
 from chatsrv.auth.throttle import Throttle
 from chatsrv.commands.context import Request, Services
 from chatsrv.commands.hooks import Hooks
@@ -57,7 +58,7 @@ def _throttled(wait: float) -> Refusal:
 
 
 class RateLimited(Refusal):
-    """Too often; `retry_after` is the wait in seconds."""
+    """Too many attempts; `retry_after` is the wait in seconds."""
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(ErrorCode.RATE_LIMITED, message)
@@ -65,7 +66,7 @@ class RateLimited(Refusal):
 
 
 def _check_secret_path(request: Request) -> None:
-    """For every way of coming in: who is in, came a safe way, and may change a password there too."""
+    """Refuse a login over a way that is not secret, as every kind of login does; the password may be changed there too."""
     if not request.caller.may_send_secrets:
         sentence = "passwords and tokens travel only over TLS or loopback: use tls:// or wss://"
         raise Refusal(ErrorCode.PLAINTEXT_REFUSED, sentence)
@@ -82,6 +83,7 @@ async def register(
     command: wire.Register,
     *,
     registrations: Throttle,
+    shared_attempts: SharedAttempts,
     passwords: PasswordHasher,
     ids: Snowflake,
     storage: Storage,
@@ -92,7 +94,10 @@ async def register(
         raise Refusal(ErrorCode.REGISTRATION_CLOSED, "this server's operator makes the accounts: ask for one")
     _check_secret_path(request)
     _check_new_password(command.password, "password")
-    wait = registrations.take(source_of(caller.peer), trio.current_time())
+    address = source_of(caller.peer)
+    wait = registrations.take(address, trio.current_time()) or await shared_attempts.take(
+        shared_attempts.of_registration(address), request.now_ms
+    )
     if wait:
         raise _throttled(wait)
     password_hash = await passwords.hash(command.password)
@@ -104,7 +109,14 @@ async def register(
 
 @handles
 async def login(
-    request: Request, command: wire.Login, *, logins: LoginLimits, log: Log, hooks: Hooks, passwords: PasswordHasher
+    request: Request,
+    command: wire.Login,
+    *,
+    logins: LoginLimits,
+    shared_attempts: SharedAttempts,
+    log: Log,
+    hooks: Hooks,
+    passwords: PasswordHasher,
 ) -> wire.LoggedIn:
     """Log in by password: the same answer in the same time, whether the name or the password is wrong."""
     caller = request.caller
@@ -112,6 +124,15 @@ async def login(
     now = trio.current_time()
     user, address = name_key(command.name), source_of(caller.peer)
     wait = logins.take(user, address, now)  # before argon2 runs
+    known = logins.knows(user, address)
+    ask = not known and not (wait and logins.is_used_up(user, address, now))  # or each refusal would be a read
+    if ask and await shared_attempts.is_known(user, address):
+        known = True  # from another node: guesses of strangers do not keep them out here
+        logins.load([(user, address, request.now_ms)])
+        wait = wait and logins.take(user, address, now)
+    limits_of_all = shared_attempts.of_login(user, address, known=known)
+    if not wait and (wait := await shared_attempts.take(limits_of_all, request.now_ms)):
+        logins.note_refused()
     if wait:
         if logins.may_log(now):
             log.warning("login refused: too many attempts", user=command.name, peer=caller.peer)
@@ -127,11 +148,12 @@ async def login(
     if not verdict or account is None or account.disabled:
         raise Refusal(ErrorCode.BAD_CREDENTIALS, "the name or the password is wrong")
     logins.succeeded(user, address, now)
+    await shared_attempts.give_back(limits_of_all, request.now_ms)
     return await _new_session(request, account, command.device)
 
 
 async def _known_elsewhere(request: Request, name: str) -> UserAccount:
-    """An account for somebody whom the embedding program vouches for; no password opens it."""
+    """Return an account for a user whom the embedding program vouches for; no password opens it."""
     user_id, now_ms = request.services.ids.next(request.now_ms), request.now_ms
 
     def find_or_make(conn: SqlConnection) -> UserAccount:  # two devices may come for the first time at once
@@ -235,6 +257,7 @@ async def change_password(
     command: wire.ChangePassword,
     *,
     logins: LoginLimits,
+    shared_attempts: SharedAttempts,
     log: Log,
     passwords: PasswordHasher,
     storage: Storage,
@@ -243,6 +266,9 @@ async def change_password(
     caller = request.caller
     _check_new_password(command.new, "new")
     wait = logins.take_of_session(caller.session_id, trio.current_time())
+    limits_of_all = shared_attempts.of_session(caller.session_id)
+    if not wait and (wait := await shared_attempts.take(limits_of_all, request.now_ms)):
+        logins.note_refused()
     if wait:
         if logins.may_log(trio.current_time()):
             log.warning("password change refused: too many attempts", user=caller.actor.name, peer=caller.peer)
@@ -252,6 +278,7 @@ async def change_password(
     if account is None or not await passwords.matches(account.password_hash, command.old):
         raise Refusal(ErrorCode.BAD_CREDENTIALS, "the old password is wrong", "old")
     logins.session_succeeded(caller.session_id, trio.current_time())
+    await shared_attempts.give_back(limits_of_all, request.now_ms)
     password_hash = await passwords.hash(command.new)
 
     def change(conn: SqlConnection) -> list[int]:
@@ -269,7 +296,7 @@ async def change_password(
 
 @handles
 async def list_sessions(request: Request, command: wire.ListSessions) -> wire.Sessions:
-    """The devices of this user."""
+    """Return the sessions of the caller."""
     del command
     caller = request.caller
     rows = await request.read(lambda conn: sessions.of_user(conn, caller.actor.user_id))
@@ -283,6 +310,6 @@ async def list_sessions(request: Request, command: wire.ListSessions) -> wire.Se
 
 @handles
 async def find_people(request: Request, command: wire.FindPeople) -> wire.People:
-    """Users by their whole names."""
+    """Return users by their whole names."""
     found = await request.read(lambda conn: accounts.find(conn, command.names))
     return wire.People(tuple(wire.Person(user_id, name) for user_id, name in found))

@@ -1,5 +1,6 @@
 """Catching up: my groups, ranges of their sequences, and my cursor."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from chatsrv.bus import LocalBus
@@ -7,6 +8,7 @@ from chatsrv.commands.context import Request
 from chatsrv.commands.paging import before_or_end, within
 from chatsrv.commands.registry import handles
 from chatsrv.groups import Channels
+from chatsrv.groups.by_name import by_name
 from chatsrv.groups.wire import event_of, group_of
 from chatsrv_protocol import limits
 from chatsrv_protocol import sync as wire
@@ -14,20 +16,24 @@ from chatsrv_protocol.common import Done
 from chatsrv_protocol.groups import Group
 from chatsrv_storage.groups import group_list
 from chatsrv_storage.groups.transaction import Command
-from chatsrv_storage.interface import Storage
 from chatsrv_storage.messages import history
 
 SHORT_LIST_GROUPS: Final = 20
-"""Groups whose list is read in the event loop's thread: some 20 µs each."""
+"""Groups whose list is read in the event loop's thread: some 20 µs each. And groups of a catch-up that is."""
+
+SHORT_CATCH_UP_EVENTS: Final = 64
+"""Events missed in all groups together that are read in the event loop's thread: docs/limits.md says what they cost at most."""
+
+_progress_of = by_name(history.GroupProgress, wire.Progress)
 
 
 @handles
-async def list_groups(request: Request, command: wire.ListGroups, *, bus: LocalBus, storage: Storage) -> wire.Groups:
-    """A page of my groups, with those I left since a version."""
+async def list_groups(request: Request, command: wire.ListGroups, *, bus: LocalBus) -> wire.Groups:
+    """Return a page of the caller's groups, with those that were left since a version."""
     user_id = request.caller.actor.user_id
     # A short list is part of every login, and costs less than the hop to a reader's thread.
     is_short = bus.group_count(request.caller.subscriber) <= SHORT_LIST_GROUPS
-    views, version, is_new = await (storage.look_up if is_short else request.read)(
+    views, version, is_new = await (request.look_up if is_short else request.read)(
         lambda conn: group_list.listed(conn, user_id, command.since, command.after, limits.MAX_PAGE + 1)
     )
     page = within([group_of(view) for view in views[: limits.MAX_PAGE]], _texts)
@@ -41,7 +47,7 @@ def _texts(group: Group) -> tuple[str, ...]:
 
 @handles
 async def read_history(request: Request, command: wire.History) -> wire.Page:
-    """A range of one group."""
+    """Return a range of one group's events."""
     user_id = request.caller.actor.user_id
     records, more, head = await request.read(
         lambda conn: history.page(
@@ -61,15 +67,22 @@ async def read_history(request: Request, command: wire.History) -> wire.Page:
 
 
 @handles
-async def catch_up(request: Request, command: wire.CatchUp) -> wire.CaughtUp:
-    """Ranges of several groups."""
+async def catch_up(request: Request, command: wire.CatchUp, *, bus: LocalBus) -> wire.CaughtUp:
+    """Return ranges of several groups' events."""
     user_id = request.caller.actor.user_id
     ranges = [(wanted.group_id, wanted.after) for wanted in command.ranges]
-    records, progress = await request.read(
+    # As a short list: most of those who come back after a restart have missed little.
+    is_short = len(ranges) <= SHORT_LIST_GROUPS and _missed(bus, ranges) <= SHORT_CATCH_UP_EVENTS
+    records, progress = await (request.look_up if is_short else request.read)(
         lambda conn: history.catch_up(conn, user_id, ranges, limits.MAX_PAGE, limits.MAX_PAGE_BYTES)
     )
     request.stream_events([event_of(record) for record in records])
-    return wire.CaughtUp(tuple(wire.Progress(*one) for one in progress))
+    return wire.CaughtUp(tuple(map(_progress_of, progress)))
+
+
+def _missed(bus: LocalBus, ranges: Sequence[tuple[int, int]]) -> int:
+    """Return how many events follow in these groups, up to the last that was delivered; others' groups may count too."""
+    return sum(max(0, bus.applied_of(group_id) - after) for group_id, after in ranges)
 
 
 @handles

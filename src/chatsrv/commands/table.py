@@ -12,7 +12,9 @@ from chatsrv.commands import (
     messages,
     operator,
     presence,
+    push,
     redpack,
+    reports,
     session,
     sync,
 )
@@ -30,7 +32,9 @@ MODULES: Final = (
     messages,
     operator,
     presence,
+    push,
     redpack,
+    reports,
     session,
     sync,
 )

@@ -1,4 +1,4 @@
-"""Which fields of which commands others will read, and asking the embedding program's hook about them."""
+"""The fields of commands that others will read, which are shown to the embedding program's hook."""
 
 from typing import Final, cast
 
@@ -6,7 +6,19 @@ import attrs
 
 from chatsrv.commands.context import Request
 from chatsrv.commands.hooks import TextContext, TextKind
-from chatsrv_protocol import conversation, face_to_face, governing, groups, media, messages, operator, presence, redpack
+from chatsrv_protocol import (
+    conversation,
+    face_to_face,
+    governing,
+    groups,
+    media,
+    messages,
+    operator,
+    presence,
+    push,
+    redpack,
+    reports,
+)
 from chatsrv_protocol import session as accounts
 from chatsrv_storage.errors import Refusal
 
@@ -32,16 +44,20 @@ NOT_SHOWN: Final[dict[type[object], tuple[str, ...]]] = {
     accounts.Login: ("name", "password", "device"),
     accounts.ChangePassword: ("old", "new"),
     accounts.FindPeople: ("names",),
+    push.SubscribePush: ("endpoint",),
     operator.Backup: ("name",),
     operator.EnableUser: ("name",),
+    operator.ListAccounts: ("part",),
     operator.ResetPassword: ("name", "password"),
     redpack.GrantMoney: ("name",),
+    **dict.fromkeys((reports.ReportMessage, reports.ReportPerson), ("reason",)),
+    reports.CloseReport: ("note",),
     governing.RevokeInvite: ("code",),
     governing.JoinGroup: ("code",),
     conversation.Search: ("query",),
     face_to_face.EnterCode: ("code",),
 }
-"""Fields of text that nobody else reads: look-ups, secrets, and the names of one's own devices."""
+"""Fields of text that nobody else reads: look-ups, secrets, the names of one's own devices, and what only operators read."""
 
 
 ASKED_BY_HANDLER: Final = frozenset((redpack.SendPacket,))

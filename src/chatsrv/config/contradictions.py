@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chatsrv.config.values import is_web_url
+from chatsrv.config.values import is_web_url, service_problem
 from chatsrv_protocol import limits
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def contradictions(config: "Config") -> Iterator[str]:
-    """What is wrong with the settings together, a sentence each."""
+    """Yield what is wrong with the settings together, a sentence each."""
     if (config.tls or config.wss or config.https) and not (config.tls_cert and config.tls_key):
         yield "tls and wss need a certificate, and so does https: set tls_cert and tls_key to PEM files"
     if config.backups is not None and config.data is not None and config.backups.absolute() == config.data.absolute():
@@ -23,6 +23,11 @@ def contradictions(config: "Config") -> Iterator[str]:
             yield "bus must be URLs such as redis://127.0.0.1:6379 (for Valkey too), with commas between"
     if config.media_store == "s3" and not (config.media_s3_endpoint and config.media_s3_bucket):
         yield "media in S3 need media_s3_endpoint and media_s3_bucket"
+    for service in config.push_services:
+        if problem := service_problem(service):
+            yield f"push_services: {problem}"
+    if config.push_contact and not config.push_contact.startswith(("mailto:", "https:")):
+        yield "push_contact must be an address such as mailto:admin@example.org, or of a web page by https"
     if config.redpack_min_average > config.redpack_max_average:
         yield "redpack_min_average must not exceed redpack_max_average: no packet would fit"
     if config.redpack_max_average * config.redpack_max_shares > limits.MAX_CENTS:

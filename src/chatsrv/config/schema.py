@@ -52,9 +52,7 @@ class Config:
         metadata=described("DIR", "Where the backups go that operators order.", default="backups in the data folder"),
     )
     tcp: Address | None = attrs.field(
-        default=None,
-        converter=to_address,
-        metadata=described("HOST:PORT", "Listen for TCP; port 0 means any free one."),
+        default=None, converter=to_address, metadata=described("HOST:PORT", "Listen for TCP; port 0: any free one.")
     )
     ws: Address | None = attrs.field(
         default=None, converter=to_address, metadata=described("HOST:PORT", "Listen for WebSockets.")
@@ -137,12 +135,12 @@ class Config:
         default=2_000, validator=at_least(0), metadata=described("N", "Groups one user is in; 0: no limit.")
     )
     max_added_per_day: int = attrs.field(
-        default=500,
-        validator=at_least(0),
-        metadata=described("N", "Groups others put one user into in a day; 0: no limit."),
+        default=500, validator=at_least(0), metadata=described("N", "Times others add a user in a day; 0: no limit.")
     )
-    """Groups, conversations of two included, that one user is in; and into how many others may put them in a day (UTC).
-    0: no limit."""
+    max_opened_per_day: int = attrs.field(
+        default=500, validator=at_least(0), metadata=described("N", "Conversations a user opens in a day; 0: no limit.")
+    )
+    """Groups of one user, with conversations that they opened (and as many that others did); what happens in a day (UTC)."""
     handshake_timeout: float = attrs.field(
         default=5.0,
         validator=at_least(0.1),
@@ -173,9 +171,7 @@ class Config:
         metadata=described("SECONDS", "How long a graceful stop waits for what is under way; 0: not at all."),
     )
     password_time: int = attrs.field(
-        default=3,
-        validator=at_least(1),
-        metadata=described("N", "Password hashes (argon2id): passes over their memory."),
+        default=3, validator=at_least(1), metadata=described("N", "Password hashes (argon2id): passes over memory.")
     )
     password_memory: int = attrs.field(
         default=64 * 1024, validator=at_least(8), metadata=described("KIB", "Password hashes: memory of one.")
@@ -225,9 +221,7 @@ class Config:
         metadata=described("BYTES", "Of one user's commands, on the average; 0: no limit."),
     )
     byte_burst: int = attrs.field(
-        default=16 * 1024 * 1024,
-        validator=at_least(1),
-        metadata=described("BYTES", "Of one user's commands at once."),
+        default=16 * 1024 * 1024, validator=at_least(1), metadata=described("BYTES", "Of one user's commands at once.")
     )
     bytes_per_day: int = attrs.field(
         default=512 * 1024 * 1024,
@@ -287,13 +281,18 @@ class Config:
         default=1, validator=at_least(1), metadata=described("CENTS", "The least a red packet may hold per share.")
     )
     redpack_max_average: int = attrs.field(
-        default=20_000,
-        validator=at_least(1),
-        metadata=described("CENTS", "The most a red packet may hold per share."),
+        default=20_000, validator=at_least(1), metadata=described("CENTS", "The most a red packet may hold per share.")
     )
     """Cents per share, on the average; a single draw has no cap, which would bend the mean."""
     redpack_max_shares: int = attrs.field(
         default=500, validator=[at_least(1), check.le(500)], metadata=described("N", "Shares of one red packet.")
+    )
+    push: bool = attrs.field(default=True, metadata=described("", "Notify devices by their browsers' push services."))
+    push_services: tuple[str, ...] = attrs.field(
+        default=(), converter=to_names, metadata=described("LIST", "Further push services, in private networks too.")
+    )
+    push_contact: str = attrs.field(
+        default="", metadata=described("URL", "For push services: mailto:…", default="https:// and the first of names")
     )
     payout_url: str = attrs.field(
         default="",

@@ -43,12 +43,12 @@ _UNITS: Final = {"SECONDS": "seconds", "HOURS": "hours", "BYTES": "bytes", "KIB"
 
 
 def described(metavar: str, help: str, default: str | None = None) -> dict[str, object]:  # noqa: A002
-    """The metadata of a setting; `default` says it in words where the field's default does not."""
+    """Return the metadata of a setting; `default` says it in words where the field's default does not."""
     return {"metavar": metavar, "help": help, "default": default}
 
 
 def setting_of(field: "attrs.Attribute[object]") -> Setting:
-    """What people are told of a field of Config."""
+    """Return the description of a field of Config."""
     default = field.default
     kind = type(default) if isinstance(default, (bool, int, float)) else str
     in_words: str | None = field.metadata["default"]

@@ -24,7 +24,7 @@ def _hint(name: str, known: Sequence[str]) -> str:
 
 
 def _from_text(name: str, text: str, where: str) -> object:
-    """A value from the environment, read as the type of the setting's default."""
+    """Parse a value from the environment as the type of the setting's default."""
     default: object = FIELDS[name].default
     if isinstance(default, bool):
         if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
@@ -49,7 +49,7 @@ def _checked(values: Mapping[str, object], where: str) -> dict[str, Any]:
 
 
 def _misfit(default: object, value: object) -> str:
-    """What a value should be that is not of its default's type; empty if it is."""
+    """Return what a value should be that is not of its default's type; "" if it is."""
     if isinstance(default, bool):
         return "" if isinstance(value, bool) else "true or false"
     if isinstance(default, int):
@@ -67,10 +67,10 @@ def _misfit(default: object, value: object) -> str:
 
 
 def load_config(file: Path | None = None, environment: Mapping[str, str] | None = None, **flags: Any) -> Config:
-    """Settings from a TOML file, then CHATSRV_NAME in the environment, then flags: the later wins; None is not set.
+    """Load settings from a TOML file, then CHATSRV_NAME in the environment, then flags; the later wins, None is not set.
 
-    The file is UTF-8 whatever the locale. A variable that begins with CHATSRV_ and is none of ours is refused, as a
-    setting of another name is in the file. Raises ConfigError, with the place and what would do.
+    The file is UTF-8 whatever the locale. A variable that begins with CHATSRV_ and is no setting is refused, as a setting of
+    another name is in the file. Raises ConfigError, with the place of the fault and what would be right.
     """
     values: dict[str, Any] = {}
     if file is not None:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
@@ -16,7 +16,7 @@ from chatsrv_protocol.fields import TITLE
 
 
 class ConfigError(Exception):
-    """A setting is unknown, has the wrong type or contradicts another: says which, where, and what would do."""
+    """A setting is unknown, has the wrong type or contradicts another: the message says which, where, and what would be right."""
 
 
 @attrs.frozen(slots=True)
@@ -36,7 +36,7 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Only programs on this machine can connect."""
+        """Whether only programs on this machine can connect."""
         return is_loopback(self.host)
 
     def __str__(self) -> str:
@@ -55,22 +55,22 @@ def is_loopback(host: str) -> bool:
 
 
 def to_address(value: Address | str | None) -> Address | None:
-    """An address, or its text; None where there is none. Raises ConfigError."""
+    """Return an address, parsed where it is text; None where there is none. Raises ConfigError."""
     return Address.parse(value) if isinstance(value, str) else value
 
 
 def to_path(value: str | os.PathLike[str] | None) -> Path | None:
-    """A path, or its text."""
+    """Return a path, or None for none."""
     return None if value is None else Path(value)
 
 
 def to_names(value: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    """A list of texts, or a text with commas between them."""
+    """Return a list of texts as a tuple, or the parts of a text with commas."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else tuple(value)
 
 
 def fits_handshake(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    """What every client is told at the handshake has to fit into it."""
+    """Check that a text which every client gets at the handshake fits into it. Raises ValueError."""
     try:
         TITLE.check()(instance, attribute, value)
     except ProtocolError as error:
@@ -78,7 +78,7 @@ def fits_handshake(instance: object, attribute: "attrs.Attribute[Any]", value: o
 
 
 def ip_addresses(_instance: object, attribute: "attrs.Attribute[Any]", value: tuple[str, ...]) -> None:
-    """As connections show them: a name or a network would never match one, and nobody would notice."""
+    """Check that these are IP addresses as connections show them: a name or a network would never match. Raises ConfigError."""
     for text in value:
         try:
             shown = str(ipaddress.ip_address(text))
@@ -98,6 +98,28 @@ def is_web_url(text: str) -> bool:
         return False
 
 
+HTTPS_PORT: Final = 443
+
+
+def split_service(text: str) -> tuple[str, int]:
+    """Return the host and port of a push service, `HOST` or `HOST:PORT`. Raises ValueError for what is none."""
+    parts = urlsplit(f"https://{text}/")
+    return parts.hostname or "", HTTPS_PORT if parts.port is None else parts.port
+
+
+def service_problem(text: str) -> str | None:
+    """Return what is wrong with a push service in the operator's list, in words; None if nothing is."""
+    try:
+        host, port = split_service(text)
+        parts = urlsplit(f"https://{text}/")
+    except ValueError:
+        host, port, parts = "", 0, urlsplit("")
+    is_plain = parts.path == "/" and parts.username is None and not (parts.query or parts.fragment)
+    if host and host.isascii() and "*" not in host and is_plain and 0 < port < 65_536:
+        return None
+    return f"'{text}' is no service: write HOST or HOST:PORT"
+
+
 def at_least(low: float) -> Callable[[object, "attrs.Attribute[Any]", float], None]:
-    """The check of a number that must not be less."""
+    """Return the validator of a number that must not be less than `low`."""
     return check.ge(low)

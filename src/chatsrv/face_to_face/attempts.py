@@ -1,4 +1,4 @@
-"""How often codes may be tried: five times a user in three minutes, and fair shares of an address and of the server.
+"""Rate limits of face-to-face codes: five attempts a user in three minutes, and fair shares of an address and of the server.
 
 Windows are exact (the times themselves are kept), since the rule is: five in three minutes, not five and then one every
 36 seconds. An address has a budget, and the server has one. Where a budget is used up, whoever has used less than a
@@ -55,7 +55,7 @@ class Attempts:
         return 0
 
     def _blocking(self, user_id: int, source: str) -> list[int]:
-        """When the attempts were made that have to be forgotten first; none if there is room."""
+        """Return the times of the attempts that have to expire first; none if there is room."""
         blocking: list[int] = []
         mine, ours = self._users.get(user_id), self._sources.get(source)
         used = 0 if ours is None else len(ours.times)

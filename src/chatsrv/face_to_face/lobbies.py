@@ -1,4 +1,4 @@
-"""Who waits where: the lobbies of face-to-face codes, as plain data with an exact end. No clock, no I/O.
+"""The lobbies of face-to-face codes: who waits under which code, with an exact end. No clock, no I/O.
 
 The rules:
 
@@ -32,7 +32,7 @@ MAX_LOBBIES: Final = 2 * MAX_PEOPLE
 
 @attrs.define(slots=True, eq=False)
 class Guest:
-    """Somebody on a lobby's page, as the others see them; `source` is where their attempts are counted."""
+    """A participant of a lobby, as the others see them; `source` is where their attempts are counted."""
 
     user_id: int
     source: str
@@ -59,7 +59,7 @@ class Lobby:
     group_id: int = 0
 
     def set_group(self, group_id: int) -> None:
-        """Lead to this group from now on."""
+        """Set the group that the lobby leads to."""
         self.group_id = group_id
 
     @property
@@ -78,7 +78,7 @@ class Full(Exception):
 
 @attrs.frozen(slots=True)
 class Arrival:
-    """What came of entering a code: the lobby, the one left for it, and whom it displaced."""
+    """The result of entering a code: the lobby, the one left for it, and who was displaced."""
 
     lobby: Lobby
     left: Lobby | None = None
@@ -107,12 +107,12 @@ class Lobbies:
         return len(self._of_user)
 
     def of(self, user_id: int, now: int) -> Lobby | None:
-        """The lobby this user is in."""
+        """Return the lobby this user is in; None where there is none."""
         lobby = self._of_user.get(user_id)
         return lobby if lobby is not None and now < lobby.ends_at else None
 
     def match(self, code: str, place: Place, now: int) -> Lobby | None:
-        """The lobby of this code that a place is admitted to: the nearest, of equally near ones the oldest."""
+        """Return the lobby of this code that a place is admitted to: the nearest, of equally near ones the oldest."""
         best: tuple[float, int] | None = None
         found: Lobby | None = None
         for cell in cells_near(place):
@@ -144,7 +144,7 @@ class Lobbies:
         return Arrival(lobby, before, displaced)
 
     def restore(self, code: str, place: Place, group_id: int, ends_at: int, expires_at: int) -> Lobby:
-        """A lobby whose group was made before the server started; in the order of their ends, before any other."""
+        """Make the lobby of a group that was created before the server started; in the order of their ends, before any other."""
         lobby = self._found(code, place, ends_at, expires_at)
         lobby.set_group(group_id)
         return lobby
@@ -163,14 +163,14 @@ class Lobbies:
         return lobby
 
     def reserve(self, lobby: Lobby, group_id: int) -> int:
-        """The id of the lobby's group: this one, if none was reserved before."""
+        """Return the id of the lobby's group: this one, if none was reserved before."""
         if not lobby.group_id:
             self._forget_lone(lobby)
             lobby.set_group(group_id)
         return lobby.group_id
 
     def entered(self, lobby: Lobby, user_id: int) -> bool:
-        """This user is in the group: they wait no longer, and stay on the page. Answers whether they waited there."""
+        """Move a user who is in the group from those who wait to those who entered; return whether the user waited there."""
         if self._of_user.get(user_id) is not lobby:
             return False
         del self._of_user[user_id]
@@ -178,11 +178,11 @@ class Lobbies:
         return True
 
     def waiting(self, lobby: Lobby) -> list[int]:
-        """Who is on the page and has not entered the group."""
+        """Return the participants who have not entered the group."""
         return [user_id for user_id, guest in lobby.guests.items() if not guest.entered]
 
     def close(self, lobby: Lobby) -> None:
-        """The lobby is over; its guests are still written in it."""
+        """Remove a lobby that is over; its participants are still listed in it."""
         self._forget_lone(lobby)
         for user_id in self.waiting(lobby):
             del self._of_user[user_id]

@@ -1,4 +1,4 @@
-"""Where somebody is, and who counts as standing beside them: positions by geohash cells and distance, else networks.
+"""Places, and which of them are near each other: positions by geohash cells and distance, else networks.
 
 Two positions match within `RADIUS` metres. To find the lobbies near a position without looking at all of them, each
 stands under the geohash cell of its founder (7 characters: 0.00137 degrees, 153 m from south to north, and 153 m times
@@ -52,7 +52,7 @@ Without: TypeAlias = Literal["private", "any", "off"]
 
 
 def metres(one: Point, other: Point) -> float:
-    """The great-circle distance, by the haversine formula: exact for the small distances that matter here."""
+    """Return the great-circle distance in metres, by the haversine formula, which is exact for small distances."""
     lat1, lat2 = math.radians(one.lat / MILLION), math.radians(other.lat / MILLION)
     half_lat = (lat2 - lat1) / 2
     half_lon = math.radians((other.lon - one.lon) / MILLION) / 2
@@ -69,7 +69,7 @@ def _column(lon: int) -> int:
 
 
 def geohash(row: int, column: int) -> str:
-    """The name of a cell: bits of longitude and latitude in turn, five to a character."""
+    """Return the name of a cell: bits of longitude and latitude in turn, five to a character."""
     bits = 0
     for at in range(LON_BITS):
         bits = bits << 1 | column >> (LON_BITS - 1 - at) & 1
@@ -79,7 +79,7 @@ def geohash(row: int, column: int) -> str:
 
 
 def cell_of(place: Place) -> str:
-    """The cell under which a lobby of this place is found."""
+    """Return the cell under which a lobby of this place is found."""
     if isinstance(place, Network):
         return f"net:{place.key}"
     if abs(place.lat) > CAP:
@@ -88,7 +88,7 @@ def cell_of(place: Place) -> str:
 
 
 def cells_near(place: Place) -> list[str]:
-    """Every cell in which a place that matches this one can be."""
+    """Return every cell in which a place that matches this one can be."""
     if isinstance(place, Network):
         return [cell_of(place)]
     angle = RADIUS / EARTH
@@ -109,7 +109,7 @@ def cells_near(place: Place) -> list[str]:
 
 
 def distance(one: Place, other: Place) -> float | None:
-    """Metres between two places that match (0 in one network); None where they do not."""
+    """Return the metres between two places that match (0 in one network); None where they do not."""
     if isinstance(one, Point) and isinstance(other, Point):
         apart = metres(one, other)
         return apart if apart <= RADIUS else None
@@ -124,10 +124,10 @@ _PRIVATE_V6: Final = [ipaddress.IPv6Network(text) for text in ("fc00::/7", "fe80
 
 
 def network_of(peer: str, without: Without) -> Network | None:
-    """The network that stands for the place of a client without a position; None where it has to send one.
+    """Return the network that stands for the place of a client without a position; None where it has to send one.
 
-    All of loopback is one. A private IPv4 network is its /24, the usual size of one behind one router, since there
-    every device has an address of its own; a public IPv4 address is a household and counts whole; IPv6 is the /64.
+    All of loopback is one. A private IPv4 network is its /24, the usual size of one behind one router, since there every
+    device has an address of its own; a public IPv4 address is a household and counts whole; IPv6 is the /64.
     """
     if without == "off":
         return None
@@ -151,12 +151,12 @@ def network_of(peer: str, without: Without) -> Network | None:
 
 
 def to_text(place: Place) -> str:
-    """A place as it is stored."""
+    """Return a place as it is stored."""
     return f"at:{place.lat},{place.lon}" if isinstance(place, Point) else f"net:{place.key}"
 
 
 def from_text(text: str) -> Place:
-    """A stored place."""
+    """Parse a stored place."""
     kind, _, value = text.partition(":")
     if kind == "net":
         return Network(value)

@@ -65,11 +65,11 @@ class WaitingRoom:
             ends_at = self.now + min(code.expires_at - wall, TTL)
             lobby = self.lobbies.restore(code.code, from_text(code.place), code.group_id, ends_at, code.expires_at)
             inside = await self._storage.read(lambda conn, group=code.group_id: face_to_face.participants(conn, group))
-            for user_id, name, nickname, avatar in inside:
-                lobby.guests[user_id] = Guest(user_id, "", name, nickname, avatar, entered=True)
+            for one in inside:
+                lobby.guests[one.user_id] = Guest(one.user_id, "", one.name, one.nickname, one.avatar, entered=True)
 
     def place_of(self, peer: str, position: wire.Position | None) -> Place:
-        """Where somebody stands. Raises Refusal where only a position could say."""
+        """Return where a client is. Raises Refusal where only a position could say."""
         if position is not None:
             return Point(position.lat, position.lon)
         network: Network | None = network_of(peer, self._without)
@@ -108,14 +108,14 @@ class WaitingRoom:
         return arrival.lobby
 
     def require(self, user_id: int) -> Lobby:
-        """The lobby this user waits in. Raises Refusal."""
+        """Return the lobby this user waits in. Raises Refusal."""
         lobby = self.lobbies.of(user_id, self.now)
         if lobby is None:
             raise Refusal(ErrorCode.LOBBY_OVER, "you wait under no code: enter it again")
         return lobby
 
     def page(self, lobby: Lobby, user_id: int) -> tuple[wire.InLobby, list[wire.LobbyChanged]]:
-        """What somebody who waits sees: the first frame with themselves in it, and the others where one is not enough."""
+        """Return what a participant sees: the frame with themselves in it, and more frames where one is not enough."""
         people = [_shown(guest) for guest in lobby.guests.values()]
         people.sort(key=lambda each: each.user_id != user_id)
         rest = [
@@ -125,7 +125,7 @@ class WaitingRoom:
         return wire.InLobby(lobby.code, lobby.expires_at, tuple(people[: wire.MAX_SHOWN])), rest
 
     def code_of(self, lobby: Lobby, group_id: int) -> RandomCode:
-        """What the storage keeps of a lobby whose group is made: by the first to enter, with this id."""
+        """Return what the storage keeps of a lobby whose group is created with this id by the first to enter."""
         reserved = self.lobbies.reserve(lobby, group_id)
         return RandomCode(reserved, lobby.code, to_text(lobby.place), lobby.expires_at)
 
@@ -137,7 +137,7 @@ class WaitingRoom:
             self._changed(lobby, user_id)
 
     def entered(self, lobby: Lobby, user_id: int) -> None:
-        """This user is in the group now."""
+        """Note that this user is in the group now."""
         if self.lobbies.entered(lobby, user_id):
             self._tell([user_id], wire.LobbyClosed(lobby.code, "entered", lobby.group_id))
             self._changed(lobby, user_id)
@@ -145,20 +145,20 @@ class WaitingRoom:
     # What the bus says.
 
     def user_online(self, user_id: int) -> None:
-        """Back within the grace."""
+        """Keep a participant who came back within the grace time."""
         self._absent.pop(user_id, None)
 
     def user_offline(self, user_id: int) -> None:
-        """Off the page soon, unless they come back."""
+        """Remove a participant after the grace time, unless they come back."""
         if self.lobbies.of(user_id, self.now) is not None:
             self._absent[user_id] = self.now + GRACE
             self._work.set()
 
     def connection_closed(self, subscriber: Subscriber) -> None:
-        """Nothing: a user's last connection counts."""
+        """Do nothing: a user's last connection counts."""
 
     def membership_lost(self, user_id: int) -> None:
-        """Nothing: the group of a code is for the storage to know."""
+        """Do nothing: the storage knows who is in the group of a code."""
 
     # Telling and ending.
 

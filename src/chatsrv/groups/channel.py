@@ -1,16 +1,18 @@
-"""The one task that orders a group's commands: commit, ack, fan out, again.
+"""The channel that orders a group's commands: commit, ack, fan out, again.
 
 Batching comes from back-pressure alone: what has queued up when its transaction starts is the batch, so an idle group
-delivers at once. A channel starts with the first command and is retired by a sweep when nothing came for a
-while; who listens is plain data on the bus and costs no task. Overlapping the next commit with the fan-out was tried
+delivers at once. A channel is a nursery. It starts with the first command and is retired by a sweep when nothing came for
+a while; who listens is plain data on the bus and costs no task. Overlapping the next commit with the fan-out was tried
 and was slower in all six cells on two cores.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import attrs
+import outcome
 import trio
 
 from chatsrv.bus import LocalBus
@@ -22,7 +24,7 @@ from chatsrv_protocol import limits
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal, StorageFailed
 from chatsrv_storage.groups.models import MembershipLimits
-from chatsrv_storage.groups.transaction import DEFAULT_LIMITS, Accepted, AnyCommand, Batched, Command, Outcome
+from chatsrv_storage.groups.transaction import DEFAULT_LIMITS, Accepted, Command, GroupCommand, Outcome
 from chatsrv_storage.interface import Storage
 from chatsrv_storage.messages.bulk_post import GroupJob
 from chatsrv_storage.replies import R
@@ -31,33 +33,53 @@ MAX_QUEUE: Final = 4 * limits.MAX_BATCH_COMMANDS
 """Commands that wait for one group; at the bound, the readers of those who send more wait too."""
 
 RETIRE_AFTER: Final = 30.0
-"""Seconds between sweeps: a channel that a sweep finds idle twice is retired (its task takes some 8 KiB)."""
+"""Seconds between sweeps: a channel that a sweep finds idle twice is retired (its nursery takes some 6 KiB)."""
 
 
-def _nobody(_group_id: int) -> None:
-    """Nobody wants to know that a group changed."""
-
-
-def _kind_of(command: AnyCommand | Batched) -> str:
-    """What the log says of a command: never what somebody said."""
+def _kind_of(command: GroupCommand) -> str:
+    """Return what the log says of a command: never the text of a message."""
     detail = command.script.run.__qualname__ if isinstance(command, Command) else ""
     return f"{type(command).__name__} {detail}".strip()
 
 
 OnOutcome = Callable[[Outcome], None]
 
+WriteOutcome = outcome.Outcome[list[Outcome]]
+"""What became of a batch."""
+
 
 @attrs.frozen(slots=True)
 class Submission:
     """A command on its way: about how many bytes its event will take, and who hears the outcome (after the commit)."""
 
-    command: AnyCommand | Batched
+    command: GroupCommand
     size: int
     done: OnOutcome
 
 
 class _Channel:
-    __slots__ = ("_batch", "_channels", "_group_id", "_idle_sweeps", "_job", "_parked", "_queue", "_room", "working")
+    """The commands of one group. Its nursery (`run`) owns what is under way; most of it is done by callbacks.
+
+    A lone command so costs no waking of a task: the reader that brings it asks for a transaction, and what that led to is
+    said in the writer's callback. Tasks in the nursery are for what has to wait: a place in a full line, and the commands
+    one by one after a bug in one of them.
+    """
+
+    __slots__ = (
+        "_batch",
+        "_began",
+        "_channels",
+        "_group_id",
+        "_idle_sweeps",
+        "_job",
+        "_nursery",
+        "_queue",
+        "_retired",
+        "_room",
+        "_settled",
+        "_withdraw",
+        "working",
+    )
 
     def __init__(self, channels: "Channels", group_id: int) -> None:
         self._channels = channels
@@ -65,8 +87,12 @@ class _Channel:
         self._queue: deque[Submission] = deque()
         self._batch: list[Submission] = []
         self._job = GroupJob(group_id, channels.ids, self._bind, channels.limits)
-        self._parked = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
+        self._nursery: trio.Nursery | None = None
+        self._retired = trio.Event()
+        self._withdraw: Callable[[], bool] | None = None
+        self._settled = trio.Event()
+        self._began = 0.0
         self._idle_sweeps = 0
         self.working = False
 
@@ -75,7 +101,8 @@ class _Channel:
             await self._room.park()
         self._queue.append(submission)
         self._idle_sweeps = 0
-        self._parked.unpark()
+        if not self.working:
+            self._begin()
 
     @property
     def idle(self) -> bool:
@@ -89,25 +116,51 @@ class _Channel:
         return self._idle_sweeps > 1
 
     def retire(self) -> None:
-        """End the task, which is parked."""
-        self._parked.unpark()
+        """End the nursery, in which nothing is under way."""
+        self._retired.set()
 
     async def run(self) -> None:
-        while True:
-            if not self._queue:
-                await self._parked.park()
-                if not self._queue:
-                    return
-            self.working = True
+        """Own what is under way until the channel is retired.
+
+        A cancel withdraws a job whose transaction has not started: its commands stay in the queue, unanswered. Once it has
+        started, the outcome is waited for, so that it reaches those who wait and those who listen.
+        """
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             try:
-                accepted = await self._work(self._job)
-            except StorageFailed:
-                return  # nothing was acked; the server sees `failed` and stops
-            self.working = False
-            if not accepted and self.idle:
-                # No group, or a stranger: else whoever counts up group ids would leave a task behind for each.
-                self._channels.forget(self._group_id)
-                return
+                if self._queue:
+                    self._begin()
+                await self._retired.wait()
+            finally:
+                self._nursery = None
+                if self._withdraw is not None and not self._withdraw():
+                    with trio.CancelScope(shield=True):
+                        await self._settled.wait()
+
+    def _begin(self) -> None:
+        """Ask for a transaction, which will take what is in the queue by then. Not before `run`, nor after a cancel."""
+        if self._nursery is None:
+            return
+        self.working = True
+        self._began = trio.current_time()
+        self._withdraw = self._channels.storage.write_soon(self._job, self._finish)
+        if self._withdraw is None:
+            self._nursery.start_soon(self._write)
+
+    async def _write(self) -> None:
+        """Store where the line was full: wait for a place. Or learn why nobody is let in."""
+        self._finish(await _outcome_of(self._channels.storage, self._job))
+
+    def _finish(self, result: WriteOutcome) -> None:
+        """Answer, tell, and go on after a transaction. An exception would end the whole Trio run here: the nursery gets it."""
+        self._withdraw = None
+        told = outcome.capture(self._tell, result)
+        if isinstance(told, outcome.Error):
+            self._channels.log.error("outcomes cannot be told", exc_info=told.error, group_id=self._group_id)
+            if self._nursery is not None:
+                self._nursery.start_soon(_raise, told.error)
+        if self._nursery is None:
+            self._settled.set()
 
     def _take(self) -> list[Submission]:
         batch: list[Submission] = []
@@ -119,57 +172,90 @@ class _Channel:
             batch.append(self._queue.popleft())
         return batch
 
-    def _bind(self, batch: list[Submission] | None = None) -> tuple[int, list[AnyCommand | Batched]]:
-        """The transaction is about to start: what is in the queue by now is its batch."""
+    def _bind(self, batch: list[Submission] | None = None) -> tuple[int, list[GroupCommand]]:
+        """Take what is in the queue as the batch of the transaction that is about to start."""
         self._batch = self._take() if batch is None else batch
         self._room.unpark_all()
         return self._channels.clock.now_ms(), [submission.command for submission in self._batch]
 
-    def _of_failed_write(self, alone: Submission | None) -> list[Submission]:
-        """The commands of a write that failed: those it was bound to; if it never began, those it was made for."""
-        if not self._batch:
-            self._bind(None if alone is None else [alone])
-        return self._batch
-
-    async def _work(self, job: GroupJob, alone: Submission | None = None) -> bool:
-        """Store, answer, tell; whether any command was accepted. `alone` is the one command of a retry.
-
-        A cancel before the transaction starts leaves the commands in the queue, unanswered. After that there is no
-        checkpoint, so the outcome reaches those who wait and those who listen.
-        """
-        channels = self._channels
-        outcomes: list[Outcome] = []
-        self._batch = []
-        began = trio.current_time()
-        try:
-            outcomes = await channels.storage.write(job)
-        except StorageFailed:
-            raise
-        except Refusal as refusal:  # the whole batch: the disk is full
-            outcomes = [refusal] * len(self._of_failed_write(alone))
-        except Exception:  # a bug in one script must not refuse its neighbours
-            batch = self._of_failed_write(alone)
-            if len(batch) > 1:
-                return any([await self._work(self._alone(submission), submission) for submission in batch])
-            channels.log.exception("a command failed", group_id=self._group_id, command=_kind_of(batch[0].command))
-            outcomes = [Refusal("internal", "the server made a mistake with this command; it is in its log")]
+    def _tell(self, result: WriteOutcome) -> None:
+        """Answer and tell what a transaction led to, without a checkpoint, and go on with what came meanwhile."""
+        error = result.error if isinstance(result, outcome.Error) else None
+        if isinstance(error, StorageFailed):
+            return  # nothing was acked; the server sees `failed` and stops
+        if not self._batch:  # it never began: those it was made for
+            self._bind()
         batch, self._batch = self._batch, []  # not kept by an idle channel: 500 commands with their texts
+        if error is None:
+            self._go_on(self._answer(batch, result.unwrap()))
+        elif len(batch) == 1 or isinstance(error, Refusal):
+            self._go_on(self._answer(batch, self._refused(batch, error)))
+        elif self._nursery is not None:
+            self._nursery.start_soon(self._one_by_one, batch)
+
+    async def _one_by_one(self, batch: list[Submission]) -> None:
+        """Store each command in a transaction of its own: a bug in one script must not refuse its neighbours."""
+        channels = self._channels
+        accepted = False
+        for each in batch:
+            job = GroupJob(self._group_id, channels.ids, partial(self._bind, [each]), channels.limits)
+            result = await _outcome_of(channels.storage, job)
+            error = result.error if isinstance(result, outcome.Error) else None
+            if isinstance(error, StorageFailed):
+                return
+            self._batch = []
+            accepted |= self._answer([each], result.unwrap() if error is None else self._refused([each], error))
+        self._go_on(accepted)
+
+    def _refused(self, batch: Sequence[Submission], error: BaseException) -> Sequence[Outcome]:
+        """Return what each command gets of a write that failed: the refusal of all (the disk is full), or of one with a bug."""
+        if isinstance(error, Refusal):
+            return [error] * len(batch)
+        if not isinstance(error, Exception):
+            raise error
+        command = _kind_of(batch[0].command)
+        self._channels.log.error("a command failed", exc_info=error, group_id=self._group_id, command=command)
+        return [Refusal("internal", "the server made a mistake with this command; it is in its log")]
+
+    def _answer(self, batch: Sequence[Submission], outcomes: Sequence[Outcome]) -> bool:
+        """Give those who asked their outcomes, and tell those who listen; return whether any command was accepted."""
+        channels = self._channels
         committed = trio.current_time()
-        for submission, outcome in zip(batch, outcomes, strict=True):
+        for submission, each in zip(batch, outcomes, strict=True):
             try:
-                submission.done(outcome)
+                submission.done(each)
             except Exception:
                 channels.log.exception("an answer cannot be given", group_id=self._group_id)
         channels.publish_outcomes(self._group_id, outcomes)
-        channels.on_change(self._group_id)
-        refused = sum(isinstance(outcome, Refusal) for outcome in outcomes)
+        for note_change in channels.change_listeners:
+            note_change(self._group_id)
+        refused = sum(isinstance(each, Refusal) for each in outcomes)
         if channels.metrics is not None:
-            channels.metrics.batch(len(batch), refused, committed - began)
+            channels.metrics.batch(len(batch), refused, committed - self._began)
         return refused < len(outcomes)
 
-    def _alone(self, submission: Submission) -> GroupJob:
-        channels = self._channels
-        return GroupJob(self._group_id, channels.ids, lambda: self._bind([submission]), channels.limits)
+    def _go_on(self, accepted: bool) -> None:
+        """Ask for the next transaction, if anything came meanwhile."""
+        self.working = False
+        if self._queue:
+            self._begin()
+        elif not accepted and self.idle:
+            # No group, or a stranger: else whoever counts up group ids would leave a task behind for each.
+            self._channels.forget(self._group_id)
+            self.retire()
+
+
+async def _outcome_of(storage: Storage, job: GroupJob) -> WriteOutcome:
+    """Run a job as soon as there is a place for it, and return what became of it. A cancel is raised."""
+    try:
+        return outcome.Value(await storage.write(job))
+    except Exception as error:  # noqa: BLE001  (each caller gets it)
+        return outcome.Error(error)
+
+
+async def _raise(error: BaseException) -> None:
+    """End the server with an error of a callback."""
+    raise error
 
 
 class Channels:
@@ -185,7 +271,7 @@ class Channels:
         nursery: trio.Nursery,
         limits: MembershipLimits = DEFAULT_LIMITS,
         *,
-        on_change: Callable[[int], None] = _nobody,
+        change_listeners: Sequence[Callable[[int], None]] = (),
         metrics: Metrics | None = None,
     ) -> None:
         self.storage = storage
@@ -194,7 +280,8 @@ class Channels:
         self.ids = ids
         self.limits = limits
         self.log = log
-        self.on_change: Final = on_change
+        self.change_listeners: Final = change_listeners
+        """Called with a group that has new events, after each batch."""
         self.metrics: Final = metrics
         self._parcels = ParcelMaker(log)
         self._nursery = nursery
@@ -215,7 +302,7 @@ class Channels:
         await channel.submit(submission)
 
     def forget(self, group_id: int) -> None:
-        """The channel ends its task itself."""
+        """Drop a channel, which ends its nursery itself."""
         del self._channels[group_id]
 
     async def run(self, group_id: int, command: Command[R]) -> R:
@@ -223,20 +310,20 @@ class Channels:
         waiting: list[Outcome] = []
         answered = trio.Event()
 
-        def done(outcome: Outcome) -> None:
-            waiting.append(outcome)
+        def done(result: Outcome) -> None:
+            waiting.append(result)
             answered.set()
 
         await self.submit(group_id, Submission(command, 1024, done))
         await answered.wait()
-        (outcome,) = waiting
-        if isinstance(outcome, Refusal):
-            raise outcome
-        assert isinstance(outcome.reply, command.script.reply)
-        return outcome.reply
+        (result,) = waiting
+        if isinstance(result, Refusal):
+            raise result
+        assert isinstance(result.reply, command.script.reply)
+        return result.reply
 
     async def sweep(self) -> None:
-        """Retire channels that two sweeps in a row found idle, forever."""
+        """Retire channels that two sweeps in a row found idle. Runs forever."""
         while True:
             await trio.sleep(RETIRE_AFTER)
             for group_id, channel in list(self._channels.items()):
@@ -251,6 +338,6 @@ class Channels:
 
     def publish_outcomes(self, group_id: int, outcomes: Sequence[Outcome]) -> None:
         """Tell what followed, in order, to who hears the group on any node."""
-        effects = [effect for outcome in outcomes if isinstance(outcome, Accepted) for effect in outcome.effects]
+        effects = [effect for each in outcomes if isinstance(each, Accepted) for effect in each.effects]
         if effects:
             self.bus.tell(self._parcels.of_effects(group_id, effects))

@@ -1,4 +1,4 @@
-"""What devices say they have: gathered in memory and stored together, once a second, beside the channels.
+"""Delivery marks of devices: gathered in memory and stored together, once a second, beside the channels.
 
 They are answered together as well, after their round is stored: 500 devices that say it once a second would else have 500
 lone writes to sockets between the messages. Losing the last second of it in a crash costs nothing: a device that got no
@@ -44,8 +44,9 @@ class Deliveries:
         self._some = trio.Event()
 
     def add(self, user_id: int, marks: Iterable[tuple[int, int]], on_stored: OnStored) -> None:
-        """A device of this user has each group up to a sequence number. `on_stored` is called once, within two rounds or so:
-        at once with a refusal where too much waits.
+        """Note that a device of this user has each group up to a sequence number.
+
+        `on_stored` is called once, within two rounds or so: at once with a refusal where too much waits.
         """
         waiting = self._waiting
         if len(waiting) >= MAX_WAITING:

@@ -1,4 +1,4 @@
-"""The background job that feeds the search index: little by little between the commits, never in them.
+"""The background job that feeds the search index in small steps between the commits, never in them.
 
 How far it came is stored with the index, so a crash only delays the rest. What changed since the start is noted by
 the channels; what was left over is read once from the database.
@@ -33,40 +33,58 @@ FULL_DISK_WAIT: Final = 30.0
 
 
 class Indexer:
-    """Which groups have something new, and the task that indexes it."""
+    """The groups that have new events, and the task that indexes them."""
 
     def __init__(self, storage: Storage, log: Log) -> None:
         self._storage = storage
         self._log = log
         self._behind: dict[int, None] = {}
+        self._must_look = True
         self._some = trio.Event()
+        self._some.set()
+
+    def look_again(self) -> None:
+        """Ask the storage what is not indexed: another node died, and had that in its memory alone."""
+        self._must_look = True
+        self._some.set()
 
     def changed(self, group_id: int) -> None:
-        """A group has new events."""
+        """Note that a group has new events."""
         self._behind[group_id] = None
         self._some.set()
 
     @property
     def idle(self) -> bool:
         """Everything is indexed."""
-        return not self._behind
+        return not self._behind and not self._must_look
 
     async def run(self) -> None:
         """Index what is new, forever; nothing is done while nothing is new."""
-        for group_id in await self._storage.read(search.behind):
-            self.changed(group_id)
         while True:
             await self._some.wait()
+            if self._must_look:
+                await self._look()
             await trio.sleep(SETTLE)
             self._some = trio.Event()
+            if self._must_look:
+                self._some.set()
             caught_up = False
             while self._behind and not caught_up:
                 began = trio.current_time()
                 caught_up = await self._index()
                 await trio.sleep(max(PAUSE, SHARE * (trio.current_time() - began)))
 
+    async def _look(self) -> None:
+        self._must_look = False
+        try:
+            self._behind |= dict.fromkeys(await self._storage.read(search.behind))
+        except Refusal as refused:
+            self._log.warning("indexing waits", reason=refused.message)
+            self._must_look = True
+            await trio.sleep(FULL_DISK_WAIT)
+
     async def _index(self) -> bool:
-        """One job; whether it indexed all that was new when it began."""
+        """Run one job; return whether it indexed all that was new when it began."""
         group_ids = list(self._behind)[:INDEX_BATCH_ROWS]
         for group_id in group_ids:
             del self._behind[group_id]

@@ -1,4 +1,4 @@
-"""Turns what a change led to, or what is stored of it, into the parcel that the bus tells."""
+"""Makes the parcel that the bus delivers, from the effects of a change or from stored events."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
@@ -7,19 +7,25 @@ from chatsrv.bus.parcels import EventFrame, Item, Joined, Left, Parcel, Personal
 from chatsrv.groups.wire import event_of, personal_event_of
 from chatsrv.log import Log
 from chatsrv_protocol import encode
+from chatsrv_protocol.common import Lagging
 from chatsrv_storage.groups.models import Effect, EventRecord, MemberJoined, MemberLeft, UserEvent, VariedRecord
 
 E = TypeVar("E", bound=Effect)
 
+_ASK: Final = encode(Lagging(1))
+
 
 class ParcelMaker:
-    """Encodes events. What cannot be encoded is logged, and told to nobody: it is stored, and who sees the gap fetches it."""
+    """Encodes events.
+
+    One that cannot be encoded is logged and not delivered: it is stored, and clients that see the gap fetch it.
+    """
 
     def __init__(self, log: Log) -> None:
         self.log: Final = log
 
     def of_effects(self, group_id: int, effects: Sequence[Effect]) -> Parcel:
-        """What the effects of a commit, in their order, tell whom."""
+        """Return the parcel of a commit's effects, in their order."""
         items: list[Item] = []
         first = last = 0
         for effect in effects:
@@ -40,18 +46,23 @@ class ParcelMaker:
         return Parcel(group_id, first, last, items)
 
     def of_records(self, group_id: int, records: Sequence[EventRecord | VariedRecord], here: Iterable[int]) -> Parcel:
-        """What is stored of a group's events, without a gap. `here` are the users who may have to leave its audience.
+        """Return the parcel of stored events of a group, without a gap. `here` are the users who may have to leave its audience.
 
-        Nobody is let in: that they joined says nothing of whether they are still in, but their version does.
+        No user is added to the audience: that a user joined does not say that they are still in, but their version does. Who
+        left is told that something was left out, so that their devices ask for the list of groups.
         """
         items: list[EventFrame | VariedFrame | Left] = []
         for record in records:
-            event = record.record if isinstance(record, VariedRecord) else record
-            items += [Left(event.seq, user_id, b"") for user_id in _who_left(event, here)]
             if isinstance(record, VariedRecord):
                 items.append(self._varied(record))
-            else:
-                items.append(EventFrame(event.seq, self._encoded(event_of, event)))
+                continue
+            told = EventFrame(record.seq, self._encoded(event_of, record))
+            if record.kind == "dissolved":
+                items += [told, *(Left(record.seq, user_id, _ASK) for user_id in here)]
+                continue
+            if record.kind in ("removed", "banned") and record.data is not None:
+                items.append(Left(record.seq, record.data["member"][0], _ASK))
+            items.append(told)
         return Parcel(group_id, items[0].seq, items[-1].seq, items)
 
     def _varied(self, effect: VariedRecord) -> VariedFrame | EventFrame:
@@ -69,16 +80,7 @@ class ParcelMaker:
             return b""
 
 
-def _who_left(event: EventRecord, here: Iterable[int]) -> Iterable[int]:
-    """Whom an event takes out of the audience."""
-    if event.kind == "dissolved":
-        return here
-    if event.kind in ("removed", "banned") and event.data is not None:
-        return [event.data["member"][0]]
-    return ()
-
-
 def kind_of(effect: Effect) -> str:
-    """What the log says of an effect: never what somebody said."""
+    """Return what the log says of an effect: never the text of a message."""
     detail = effect.kind if isinstance(effect, (EventRecord, UserEvent)) else ""
     return f"{type(effect).__name__} {detail}".strip()

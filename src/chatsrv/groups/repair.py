@@ -1,4 +1,4 @@
-"""Reads what is missing of a group's events from the database, so that those who hear the group here get them in order.
+"""Reads missing events of a group from the database, so that connections that hear the group here get them in order.
 
 On one node a gap is what was told between a login's read and its place in the audience. With several it is whatever the
 bus between them lost, and what a node stored that died before it could tell.
@@ -25,38 +25,67 @@ RETRY_SECONDS: Final = 1.0
 """After a read that was refused, since the database is busy or not there."""
 
 
+class _Wanted:
+    """Groups of which something is missing, until somebody reads it `patience` seconds later."""
+
+    def __init__(self, patience: float) -> None:
+        self.patience = patience
+        self._heads: dict[int, int] = {}  # by group, up to which seq
+        self._some = trio.Event()
+
+    def note(self, group_id: int, head: int) -> None:
+        """Note that events of this group are missing: before what came already, or up to `head`."""
+        self._heads[group_id] = max(head, self._heads.get(group_id, 0))
+        self._some.set()
+
+    async def take(self) -> list[tuple[int, int]]:
+        """Wait until something is missing, and then for `patience`; return all groups of which something was noted."""
+        await self._some.wait()
+        await trio.sleep(self.patience)
+        self._some = trio.Event()
+        heads, self._heads = self._heads, {}
+        return list(heads.items())
+
+
 class Repair:
     """Fills the gaps of one node's bus. `run` does it."""
 
-    def __init__(self, bus: LocalBus, storage: Storage, log: Log, patience: float = 0.0) -> None:
-        """`patience`: seconds in which what is missing may still come by itself."""
+    def __init__(
+        self, bus: LocalBus, storage: Storage, log: Log, patience: float = 0.0, own_patience: float = 0.0
+    ) -> None:
+        """Make it; `patience` is the time in seconds in which missing events may still come by themselves, `own_patience` the
+        same for what is missing before a commit of this node.
+        """
         self._bus = bus
         self._storage = storage
         self._log = log
-        self._patience = patience
         self._parcels = ParcelMaker(log)
-        self._wanted: dict[int, int] = {}  # by group, up to which seq
-        self._work = trio.Event()
+        self._others = _Wanted(patience)
+        self._before_own = _Wanted(own_patience)
         self._refused = False
         self.read = 0
         """Events that were read, since the start."""
-        bus.gap_listeners.append(self.note)
+        bus.gap_listeners.append(self._note_gap)
 
-    def note(self, group_id: int, head: int = 0) -> None:
-        """Something of this group is missing: before what came already, or up to `head`."""
-        self._wanted[group_id] = max(head, self._wanted.get(group_id, 0))
-        self._work.set()
+    def note(self, group_id: int, head: int) -> None:
+        """Note that events of this group are missing up to `head`."""
+        self._others.note(group_id, head)
+
+    def _note_gap(self, group_id: int, is_own: bool) -> None:
+        (self._before_own if is_own else self._others).note(group_id, 0)
 
     async def run(self) -> None:
         """Fill gaps, forever. Returns when the storage fails, which ends the server."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._serve, self._others)
+            nursery.start_soon(self._serve, self._before_own)
+
+    async def _serve(self, wanted: _Wanted) -> None:
         while True:
-            await self._work.wait()
-            await trio.sleep(self._patience)
-            self._work = trio.Event()
-            wanted, self._wanted = list(self._wanted.items()), {}
-            for start in range(0, len(wanted), GROUPS_AT_ONCE):
+            groups = await wanted.take()
+            for start in range(0, len(groups), GROUPS_AT_ONCE):
                 async with trio.open_nursery() as nursery:
-                    for group_id, head in wanted[start : start + GROUPS_AT_ONCE]:
+                    for group_id, head in groups[start : start + GROUPS_AT_ONCE]:
                         nursery.start_soon(self._fill, group_id, head)
             if self._storage.failed.is_set():
                 return
@@ -90,7 +119,7 @@ class Repair:
             bus.take(self._parcels.of_records(group_id, records, bus.audience(group_id)))
 
     def _end_of_gap(self, group_id: int, head: int) -> int | None:
-        """The seq before which something is missing; None where nothing is, or nobody hears the group."""
+        """Return the seq before which events are missing; None where none are, or nobody hears the group."""
         applied = self._bus.applied_of(group_id)
         missing = self._bus.missing(group_id)
         before = max(missing[1] if missing else 0, head + 1)

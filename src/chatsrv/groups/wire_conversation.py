@@ -2,16 +2,27 @@
 
 from base64 import b64decode
 from collections.abc import Callable
+from operator import attrgetter
 
+from chatsrv.groups.by_name import by_name, names_of
 from chatsrv_protocol import conversation, groups, media, messages
-from chatsrv_storage.groups.models import EventData, EventRecord, LastMessage
+from chatsrv_protocol.head import SequenceEvent
+from chatsrv_storage.groups.group_summary import LastMessage
+from chatsrv_storage.groups.models import EventData, EventRecord
+from chatsrv_storage.replies import StoredMessage
 
 KINDS = {name: number for number, name in messages.KIND_NAMES.items()}
 """The kinds of messages, by the names that the tables use."""
 
+sent_of = by_name(StoredMessage, messages.Sent)
+"""The answer to whatever is a message."""
+
+last_message_of = by_name(LastMessage, groups.Preview, kind=KINDS.__getitem__)
+"""A group's last message in a line, as it is sent."""
+
 
 def extra_of(data: EventData) -> messages.MessageExtra | None:
-    """What a message has besides its text; None for most."""
+    """Return what a message has besides its text; None for most."""
     if not data:
         return None
     edited_seq, edited_at = data.get("edited", (0, 0))
@@ -31,7 +42,7 @@ _NOTHING = messages.MessageExtra()
 
 
 def medium_of(data: EventData) -> messages.MediaHead | None:
-    """What a message shows of its medium; None for one without, as a recalled one."""
+    """Return what a message shows of its medium; None for one without, such as a recalled one."""
     found: EventData | None = data.get("media")
     if found is None:
         return None
@@ -48,10 +59,8 @@ def _with_medium(kind: int) -> Callable[[EventRecord, EventData], messages.Messa
     )
 
 
-def head(record: EventRecord) -> tuple[int, int, int, int, int, str, int]:
-    """The fields that all events of a sequence share."""
-    return record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sender, record.sent_at
-
+head: Callable[[EventRecord], tuple[int, int, int, int, int, str, int]] = attrgetter(*names_of(SequenceEvent))
+"""The fields that all events of a sequence share."""
 
 MAKERS: dict[str, Callable[[EventRecord, EventData], object]] = {
     "text": lambda record, data: messages.Message(*head(record), messages.TEXT_KIND, record.text, None, extra_of(data)),
@@ -66,18 +75,11 @@ MAKERS: dict[str, Callable[[EventRecord, EventData], object]] = {
         mention_all="all" in data,
     ),
     "recalled": lambda record, data: conversation.Recalled(*head(record), data["of"]),
-    "reacted": lambda record, data: conversation.Reacted(*head(record), data["of"], data["emoji"], data["on"]),
+    "reacted": lambda record, data: conversation.Reacted(
+        *head(record), data["of"], data["emoji"] or conversation.HIDDEN_EMOJI, data["on"]
+    ),
     "pinned": lambda record, data: conversation.Pinned(*head(record), data["of"], data["on"]),
 }
 
 TOLD: dict[str, Callable[..., object]] = {"quiet": conversation.QuietSet}
 """Makers of personal events, by the kind of `Told`: each takes its data."""
-
-
-def preview_of(preview: LastMessage | None) -> groups.Preview | None:
-    """A group's last message in a line."""
-    if preview is None:
-        return None
-    return groups.Preview(
-        preview.seq, preview.sender_id, preview.sender, preview.sent_at, KINDS[preview.kind], preview.text, preview.recalled
-    )  # fmt: skip

@@ -3,21 +3,21 @@
 from collections.abc import Callable
 from functools import lru_cache
 
-import attrs
-
+from chatsrv.groups.by_name import by_name
+from chatsrv.groups.wire_conversation import head
+from chatsrv_domain.groups import Rules
 from chatsrv_protocol import governing, groups, invitations
 from chatsrv_protocol.session import Person
-from chatsrv_storage.groups.models import EventData, EventRecord, Rules
+from chatsrv_storage.groups.models import EventData, EventRecord
+from chatsrv_storage.replies import GroupEntry
+
+# Most groups have the same few: 0.7 ms less for a list of 200.
+rules_of = lru_cache(1024)(by_name(Rules, groups.GroupRules))
+"""The rules of a group, as they are sent."""
 
 
-@lru_cache(1024)  # most groups have the same few: 0.7 ms less for a list of 200
-def rules_of(rules: Rules) -> groups.GroupRules:
-    """The wire's structure for a group's rules: the same fields in the same order."""
-    return groups.GroupRules(*attrs.astuple(rules))
-
-
-def _head(record: EventRecord) -> tuple[int, int, int, int, int, str, int]:
-    return record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sender, record.sent_at
+entered_of = by_name(GroupEntry, governing.Entered)
+"""Where somebody came in, or asked to, as it is answered."""
 
 
 def _member(data: EventData) -> Person:
@@ -25,15 +25,15 @@ def _member(data: EventData) -> Person:
 
 
 GOVERNING: dict[str, Callable[[EventRecord, EventData], object]] = {
-    "rules": lambda record, data: governing.RulesChanged(*_head(record), groups.GroupRules(**data["rules"])),
-    "role": lambda record, data: governing.RoleChanged(*_head(record), _member(data), data["role"]),
-    "owner": lambda record, data: governing.OwnerChanged(*_head(record), _member(data)),
-    "dissolved": lambda record, _: governing.GroupDissolved(*_head(record)),
-    "muted": lambda record, data: governing.MemberMuted(*_head(record), _member(data), data["until"]),
-    "banned": lambda record, data: governing.UserBanned(*_head(record), _member(data), data["until"]),
-    "unbanned": lambda record, data: governing.UserUnbanned(*_head(record), _member(data)),
-    "nickname": lambda record, _: governing.NicknameChanged(*_head(record), record.text),
-    "noticed": lambda record, _: governing.NoticeChanged(*_head(record), record.text),
+    "rules": lambda record, data: governing.RulesChanged(*head(record), groups.GroupRules(**data["rules"])),
+    "role": lambda record, data: governing.RoleChanged(*head(record), _member(data), data["role"]),
+    "owner": lambda record, data: governing.OwnerChanged(*head(record), _member(data)),
+    "dissolved": lambda record, _: governing.GroupDissolved(*head(record)),
+    "muted": lambda record, data: governing.MemberMuted(*head(record), _member(data), data["until"]),
+    "banned": lambda record, data: governing.UserBanned(*head(record), _member(data), data["until"]),
+    "unbanned": lambda record, data: governing.UserUnbanned(*head(record), _member(data)),
+    "nickname": lambda record, _: governing.NicknameChanged(*head(record), record.text),
+    "noticed": lambda record, _: governing.NoticeChanged(*head(record), record.text),
 }
 """Makers of the events of the sequence, by the kind of the row."""
 

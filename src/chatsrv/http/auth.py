@@ -26,7 +26,7 @@ _BEARER: Final = re.compile(r"bearer ([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
 
 
 class Callers:
-    """Looks callers up; each look-up reads the session, so that a logout counts at once."""
+    """Finds the session of a request; each look-up reads the session, so that a logout counts at once."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class Callers:
         self._hooks = hooks
 
     async def by_token(self, request: Request) -> Bearer:
-        """As `by_header` where there is such a header, else as `by_cookie`. Raises Refusal."""
+        """Return the session as `by_header` does where there is such a header, else as `by_cookie`. Raises Refusal."""
         if "authorization" not in request.headers and "cookie" in request.headers:
             return await self.by_cookie(request)
         return await self.by_header(request)
 
     async def by_header(self, request: Request) -> Bearer:
-        """Whose `Authorization: Bearer TOKEN` (64 hex digits) this is. Raises Refusal.
+        """Return the session of `Authorization: Bearer TOKEN` (64 hex digits). Raises Refusal.
 
         As a password, it is taken over TLS, from this machine, or from a trusted proxy that says it ended TLS.
         """
@@ -66,10 +66,10 @@ class Callers:
         return await self._session(request, token, "authorization", sentence)
 
     async def by_cookie(self, request: Request) -> Bearer:
-        """Whose session the cookie of our own page names. Raises Refusal.
+        """Return the session that the cookie of the server's own page names. Raises Refusal.
 
         It counts only for a page of this very origin, by `Sec-Fetch-Site` (SameSite alone would let in pages on other ports of
-        this host), and for an address that somebody typed; and only under a name that is ours.
+        this host), and for an address that somebody typed; and only under a host name of this server.
         """
         browser = browser_of(request.headers.raw, self.scheme(request))
         site = request.headers.get("sec-fetch-site")
@@ -89,7 +89,7 @@ class Callers:
         return Bearer(user_id, session_id)
 
     async def writer(self, request: Request, cost: Cost) -> Bearer:
-        """As `by_token`, for what takes from the rates. Raises Refusal, rate_limited too."""
+        """Return the session as `by_token` does, for a request that counts against the rates. Raises Refusal, rate_limited too."""
         bearer = await self.by_token(request)
         source = self.client(request).host
         now = trio.current_time()
@@ -110,7 +110,7 @@ class Callers:
             raise Refusal("message_refused", objection, "name")
 
     async def for_medium(self, request: Request, media_id: int, variant: str) -> Bearer:
-        """As `by_token`, or by the ticket for this variant of this medium. Raises Refusal."""
+        """Return the session as `by_token` does, or by the ticket for this variant of this medium. Raises Refusal."""
         ticket = request.query_params.get("ticket")
         if ticket is None:
             return await self.by_token(request)
@@ -120,11 +120,11 @@ class Callers:
         return bearer
 
     def scheme(self, request: Request) -> str:
-        """How the browser reaches us: `https` where we, or trusted proxies, end TLS."""
+        """Return how the browser reaches the server: `https` where it, or trusted proxies, end TLS."""
         return "https" if request.scope["scheme"] == "https" or self.client(request).encrypted else "http"
 
     def client(self, request: Request) -> ClientAddress:
-        """Where a request comes from."""
+        """Return where a request comes from."""
         peer = "gone" if request.client is None else request.client.host
         return client_of(request.headers.raw, peer, self._trusted_proxies)
 

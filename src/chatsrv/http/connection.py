@@ -103,7 +103,7 @@ class _Http1(H11Protocol):
     """Hypercorn's HTTP/1.1 without its ways out: HTTP/2 and WebSocket."""
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """What h11 lets through and no request of a client of ours has. Raises HeadRefused."""
+        """Refuse what h11 lets through and no request of a chat client has. Raises HeadRefused."""
         names = [name for name, _ in event.headers]
         if event.http_version not in (b"1.0", b"1.1"):  # `PRI * HTTP/2.0`
             raise HeadRefused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
@@ -197,7 +197,7 @@ class HttpConnection:
             await self._close()
 
     async def _send(self, event: Event) -> None:
-        """What the protocol wants done: bytes to send, to close, or to know that it waits for a head now."""
+        """Do what the protocol asks for: send bytes, close, or note that it waits for a head now."""
         if isinstance(event, RawData):
             try:
                 async with self._sending:

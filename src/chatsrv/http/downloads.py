@@ -29,9 +29,9 @@ _SAFE: Final = {
 
 
 def wanted_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """(start, stop) of a range that can be had; None: the whole. ValueError: one outside the file.
+    """Return (start, stop) of a range that can be served; None for the whole. Raises ValueError for one outside the file.
 
-    What is malformed, or several ranges at once, is ignored, as RFC 9110 (14.2) allows.
+    What is malformed, or several ranges at once, is ignored, as RFC 9110 (section 14.2) allows.
     """
     match = _RANGE.fullmatch(header.strip()) if header is not None else None
     if match is None or not (match[1] or match[2]):
@@ -48,7 +48,7 @@ def wanted_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 def headers_of(medium: Medium, etag: str, mime: str, name: str, *, inline: bool) -> dict[str, str]:
-    """What goes with every answer about the bytes of a medium."""
+    """Return the headers of every response about the bytes of a medium."""
     disposition = content_disposition(name, inline=inline)
     return {**_SAFE, "etag": etag, "content-type": mime, "content-disposition": disposition, "accept-ranges": "bytes"}
 

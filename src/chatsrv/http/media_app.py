@@ -1,4 +1,4 @@
-"""The application of the media port: routes, who may, and one seam where errors become answers."""
+"""The application of the media port: routes, permissions, and the one place where errors become responses."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -46,7 +46,7 @@ def media_app(
     stall_seconds: float,
     origins: tuple[str, ...] = (),
 ) -> Starlette:
-    """The ASGI application. `origins`: web pages that may use it."""
+    """Return the ASGI application of media. `origins`: web pages that may use it."""
     tus = Tus(library, callers, stall_seconds)
     handlers = _Handlers(library, callers, metrics, stall_seconds)
 
@@ -94,7 +94,7 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 
 def _always(request: Request) -> dict[str, str]:
-    """What every answer of a path has: tus wants its version in refusals, too."""
+    """Return the headers of every response of a path: tus wants its version in refusals, too."""
     return {"tus-resumable": VERSION} if request.scope["path"].startswith("/uploads") else {}
 
 
@@ -106,7 +106,7 @@ class _Handlers:
         self._stall_seconds = stall_seconds
 
     async def upload(self, request: Request) -> Response:
-        """A whole file as the body. `Upload-Name` (percent-encoded), `Upload-Kind` and `Idempotency-Key` may say more."""
+        """Take a whole file as the body. `Upload-Name` (percent-encoded), `Upload-Kind` and `Idempotency-Key` are optional."""
         bearer = await self._callers.writer(request, Cost.CHANGE)
         headers = request.headers
         if headers.get("content-type", "").startswith("multipart/"):
@@ -121,7 +121,7 @@ class _Handlers:
         return JSONResponse(described(medium), 201, {**NO_STORE, "location": place_below(request, str(medium.id))})
 
     async def download(self, request: Request) -> Response:
-        """The bytes, or where the store has them."""
+        """Return the bytes, or a redirect to where the store has them."""
         medium = await self._medium(request, "file")
         etag = f'"{medium.sha256}"'
         headers = headers_of(medium, etag, medium.mime, medium.name, inline=medium.kind != "file")
@@ -143,7 +143,7 @@ class _Handlers:
         return BlobResponse(self._library, self._metrics, medium, part, headers)
 
     async def preview(self, request: Request) -> Response:
-        """The thumbnail."""
+        """Return the thumbnail."""
         medium = await self._medium(request, "thumbnail")
         webp = await self._library.thumbnail(medium)
         etag = f'"{medium.sha256}-320"'

@@ -1,6 +1,4 @@
-"""Health and metrics, for whoever operates the server: on a listener of its own, since behind a proxy everything looks
-like loopback.
-"""
+"""Health and metrics for operators: on a listener of its own, since behind a proxy everything looks like loopback."""
 
 from collections.abc import Callable
 
@@ -23,10 +21,11 @@ READ_ONLY = "ok, but read-only: the disk is full\n"
 def ops_app(
     metrics: Metrics, storage: Storage, stopping: trio.Event, is_full: Callable[[], bool], is_deaf: Callable[[], bool]
 ) -> Starlette:
-    """`/healthz`: the process lives. `/readyz`: it takes connections and reads its database. `/metrics`: Prometheus.
+    """Return the ASGI application of the operator's port.
 
-    `is_full` tells whether changes are refused for want of room, `is_deaf` whether this node does not hear the others: then
-    clients had better go to one that does.
+    `/healthz`: the process lives. `/readyz`: it takes connections and reads its database. `/metrics`: Prometheus. `is_full`
+    tells whether changes are refused for want of room, `is_deaf` whether this node does not hear the others: then clients
+    had better go to one that does.
     """
 
     async def healthz(request: Request) -> Response:

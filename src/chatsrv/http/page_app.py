@@ -68,7 +68,7 @@ no login here. A browser gives such a page no microphone, no notifications and n
 
 
 def security_headers(media_origin: str = "") -> dict[str, str]:
-    """What goes with every page. `media_origin`: where media come from, if a store gives them itself."""
+    """Return the headers of every page. `media_origin`: where media come from, if a store gives them itself."""
     elsewhere = f" {media_origin}" if media_origin else ""
     policy = {
         "default-src": "'none'",
@@ -96,7 +96,7 @@ def security_headers(media_origin: str = "") -> dict[str, str]:
 
 
 def origin_of(url: str) -> str:
-    """`scheme://host[:port]` of a URL; empty for none."""
+    """Return `scheme://host[:port]` of a URL; "" for none."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else ""
 
@@ -148,7 +148,7 @@ class BuiltPage:
         self._build: Build | None = None
 
     def build(self) -> Build | None:
-        """What is built now; None: nothing. One look at a file, and some 20 ms when it has changed.
+        """Return what is built now; None for nothing. It checks one file, and takes some 20 ms when that has changed.
 
         While a build replaces files, what was there before is served.
         """
@@ -165,7 +165,7 @@ class BuiltPage:
         return self._build
 
     def digest(self) -> str:
-        """What `Welcome.page` says."""
+        """Return the value of `Welcome.page`."""
         build = self.build()
         return NOT_BUILT if build is None else build.digest
 

@@ -1,4 +1,4 @@
-"""What HTTP answers: a medium as JSON, and refusals, each code with its status, in one place."""
+"""HTTP responses: a medium as JSON, and refusals, each code with its status, in one place."""
 
 import math
 from http import HTTPStatus
@@ -53,7 +53,7 @@ _RETRY: Final = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_R
 
 
 def refusal(error: MediaError | Refusal) -> Response:
-    """The answer to what was refused: `{"error": CODE, "message": SENTENCE, "field": NAME or null}`."""
+    """Return the response for a refusal: `{"error": CODE, "message": SENTENCE, "field": NAME or null}`."""
     message = error.sentence if isinstance(error, MediaError) else error.message
     status = _STATUS.get(error.code, HTTPStatus.BAD_REQUEST)
     headers = dict(NO_STORE)
@@ -65,7 +65,7 @@ def refusal(error: MediaError | Refusal) -> Response:
 
 
 def described(medium: Medium) -> dict[str, object]:
-    """A medium as its uploader is told of it. Ids are strings, since JavaScript rounds 63-bit numbers."""
+    """Return a medium as its uploader gets it. Ids are strings, since JavaScript rounds 63-bit numbers."""
     facts = {
         name: medium.facts[name]
         for name in ("width", "height", "frames", "duration", "blurhash")

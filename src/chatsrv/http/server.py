@@ -1,4 +1,4 @@
-"""The HTTP connections of a listener: who is let in, who gives way, and how they end.
+"""The HTTP connections of a listener: which are admitted, which is closed for another, and how they end.
 
 Each connection lives in a task of its own, like those of the chat. When all places are taken, or those of one address,
 the connection that was idle longest gives its place to a newcomer: so whoever opens connections and says nothing keeps
@@ -38,7 +38,7 @@ CLOSE: Final = (b"connection", b"close")
 
 
 class HttpPort:
-    """One application and its connections. Whoever accepts calls `admit`, `serve` and `release` for each."""
+    """One application and its connections. What accepts calls `admit`, `serve` and `release` for each."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class HttpPort:
         self._config.accesslog = self._config.errorlog = None
 
     def __len__(self) -> int:
-        """Connections now."""
+        """Return how many connections there are now."""
         return len(self._streams)
 
     def admit(self, stream: trio.SocketStream, peer: str) -> BoundedStream | None:
-        """A place for a connection, of which `release` has to be told; None: there is none, and it is to be closed."""
+        """Take a place for a connection, which `release` gives back; None where there is none, and the caller closes it."""
         if len(self._streams) >= self._max_connections and not self.give_way():
             return None
         if not self._addresses.has_room(peer) and not self.give_way(source_of(peer)):
@@ -78,7 +78,7 @@ class HttpPort:
         return bounded
 
     def release(self, bounded: BoundedStream) -> None:
-        """The connection is over, or no longer one of HTTP. May be called again."""
+        """Give back the place of a connection that is over, or no longer one of HTTP. May be called again."""
         if bounded in self._streams:
             del self._streams[bounded]
             self._addresses.leave(bounded.peer)
@@ -120,7 +120,7 @@ class HttpPort:
             stream.cut()
 
     def _answered(self, app: App) -> App:
-        """Around the application: who is behind a trusted proxy is counted, and what goes wrong is logged here."""
+        """Wrap the application: count the client behind a trusted proxy, and log what goes wrong."""
 
         async def answered(scope: Scope, receive: Receive, send: Send) -> None:
             proxy: str = scope["client"][0]
@@ -160,7 +160,7 @@ async def _too_many(send: Send) -> None:
 
 
 def _tidy(app: App) -> App:
-    """Around the application: a body that it did not read is thrown away, as far as is decent, before its answer."""
+    """Wrap the application: a body that it did not read is thrown away, up to a bound, before its response."""
 
     async def tidied(scope: Scope, receive: Receive, send: Send) -> None:
         over = not _has_body(scope)

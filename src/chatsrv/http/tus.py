@@ -42,7 +42,7 @@ _NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def key_of(request: Request) -> str | None:
-    """The client's own name for an upload, from `Idempotency-Key`. Raises Refusal."""
+    """Return the client's own name for an upload, from `Idempotency-Key`. Raises Refusal."""
     key = request.headers.get("idempotency-key")
     if key is not None and _KEY.fullmatch(key) is None:
         raise Refusal("bad_field", "Idempotency-Key must have 1 to 100 printable ASCII characters", "idempotency-key")
@@ -50,7 +50,7 @@ def key_of(request: Request) -> str | None:
 
 
 def kind_of(text: str | None) -> Kind | None:
-    """A declared kind; None or empty: whatever it is. Raises Refusal."""
+    """Return the declared kind; None where it is None or "". Raises Refusal."""
     if not text:
         return None
     try:
@@ -68,7 +68,7 @@ class Tus:
         self._stall_seconds = stall_seconds
 
     async def collection(self, request: Request) -> Response:
-        """OPTIONS: what we can do. POST: a new upload."""
+        """Answer OPTIONS with the extensions of tus that are supported, and POST with a new upload."""
         if request.method == "OPTIONS":
             return self._answer(
                 204,
@@ -98,7 +98,7 @@ class Tus:
         return self._answer(201, location | _expiry(upload))
 
     async def one(self, request: Request) -> Response:
-        """HEAD, PATCH and DELETE of one upload; `X-HTTP-Method-Override` for clients that cannot say PATCH."""
+        """Answer HEAD, PATCH and DELETE of one upload; `X-HTTP-Method-Override` for clients that cannot send PATCH."""
         if request.method == "OPTIONS":
             return await self.collection(request)
         method = request.headers.get("x-http-method-override", request.method).upper()
@@ -138,13 +138,13 @@ class Tus:
 
 
 def place_below(request: Request, name: str) -> str:
-    """A reference to what is below the path of a request, relative to it: a proxy may have taken a prefix away."""
+    """Return a reference to what is below the path of a request, relative to it: a proxy may have removed a prefix."""
     last: str = request.scope["path"].rpartition("/")[2]
     return f"{last}/{name}" if last else name
 
 
 async def _nothing() -> AsyncGenerator[bytes]:
-    """A body without bytes."""
+    """Yield no bytes."""
     for piece in ():
         yield piece
 
@@ -170,7 +170,7 @@ def _number(request: Request, name: str) -> int:
 
 
 def _metadata(header: str) -> dict[str, str]:
-    """`key base64,key base64` as words; what is not UTF-8 is replaced, since it is only shown."""
+    """Parse `key base64,key base64`; what is not UTF-8 is replaced, since it is only shown."""
     words: dict[str, str] = {}
     for pair in filter(None, (part.strip() for part in header.split(","))):
         name, _, value = pair.partition(" ")

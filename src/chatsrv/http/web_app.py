@@ -1,4 +1,4 @@
-"""What is at which path of the port for browsers: media and uploads, the session's cookie, and the page."""
+"""The paths of the port for browsers: media and uploads, the session's cookie, and the page."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ MEDIA: Final = ("media", "uploads")
 
 
 def web_app(media: App, session: SessionApp, page: PageApp) -> App:
-    """One ASGI application of the three."""
+    """Return one ASGI application of the three."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]

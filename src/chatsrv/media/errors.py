@@ -93,5 +93,5 @@ class MediaError(Exception):
 
 
 def from_os_error(error: OSError) -> MediaError:
-    """The media error for a failed system call on the store's folder: full, or failed."""
+    """Return the media error for a failed system call on the store's folder: full, or failed."""
     return MediaError(MediaCode.STORAGE_FULL if error.errno in _FULL else MediaCode.STORAGE_FAILED)

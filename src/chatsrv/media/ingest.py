@@ -38,7 +38,7 @@ _GOES_AS_FILE: Final = REFUSALS | {MediaCode.TOO_LARGE}
 
 
 def random_id(randomness: Randomness) -> int:
-    """A medium's id, which says nothing of when it came, and of which no other can be guessed: 1 to 2^63 - 1."""
+    """Return a medium's id from 1 to 2^63 - 1, which tells nothing about its time, and from which no other can be guessed."""
     return 1 + int.from_bytes(randomness.bytes(8)) % MAX_ID
 
 
@@ -54,7 +54,11 @@ class Ingest:
         randomness: Randomness,
         limits: UploadLimits,
         metrics: Metrics,
+        *,
+        swept_elsewhere: bool = False,
     ) -> None:
+        """Make it; `swept_elsewhere`: another server may sweep the store while this one stores in it."""
+        self._swept_elsewhere = swept_elsewhere
         self._store = store
         self._prober = prober
         self._storage = storage
@@ -88,14 +92,14 @@ class Ingest:
             self._metrics.received(len(chunk))
 
     def _most(self, head: bytearray, declared: Kind | None) -> int:
-        """The bound for what begins so. MediaError where it is not what it was declared as."""
+        """Return the size limit for a file that begins so. Raises MediaError where it is not what it was declared as."""
         found = sniff(bytes(head), declared=declared)
         return self._limits.of(declared) if declared else max(self._limits.of(found.kind), self._limits.file)
 
     async def pour_checked(
         self, writer: UploadWriter, chunks: Chunks, declared: Kind | None, expected: int, algorithm: str, digest: bytes
     ) -> None:
-        """The same for bytes that are staged, and taken if their digest is this one."""
+        """Write bytes that are staged as `pour` does, and keep them if their digest is this one."""
         hasher = hashlib.new(algorithm, usedforsecurity=False)
         async with await self._store.begin(max_bytes=expected - writer.offset) as stage:
             async for chunk in chunks:
@@ -139,6 +143,10 @@ class Ingest:
         webp = None if facts is None or isinstance(facts, AudioFacts) else facts.preview.webp
         quota = self._limits.quota
         added = await self._storage.write(lambda conn: media.add(conn, medium, webp, sent, quota, now_ms))
+        if self._swept_elsewhere and not await self._store.exists(added.sha256):
+            # A sweep that had found these bytes unused took them before the row was there; from now on it is seen.
+            await self._storage.write(lambda conn: media.remove_unused(conn, [added.id]))
+            raise MediaError(MediaCode.STORAGE_FAILED)
         await writer.abort()
         return added
 
@@ -160,9 +168,9 @@ class Ingest:
     async def _looked_at(
         self, writer: UploadWriter, sniffed: Sniffed, declared: Kind | None
     ) -> tuple[Sniffed, Facts | None, tuple[Piece, ...]]:
-        """What it is, the facts of it, and the pieces of a picture or film that loses its metadata.
+        """Return what a file is, the facts of it, and the pieces of an image or film without its metadata.
 
-        What cannot be shown as what it is goes as a file, unless it was declared.
+        What cannot be shown as what it is becomes a file, unless it was declared.
         """
         facts: Facts | None = None
         try:
@@ -179,7 +187,7 @@ class Ingest:
 
 
 async def _head_of(writer: UploadWriter) -> bytes:
-    """The first bytes of what a writer has taken so far."""
+    """Return the first bytes of what a writer has taken so far."""
     if not writer.offset:
         return b""
     await writer.flush()

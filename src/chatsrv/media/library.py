@@ -9,8 +9,9 @@ from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.ingest import Ingest
 from chatsrv.media.probe.pool import Prober
 from chatsrv.media.probe.sniff import Kind
+from chatsrv.media.shared_uploads import SharedUploads
 from chatsrv.media.signed_urls import Bearer, Tickets
-from chatsrv.media.store.interface import MediaStore, StoredObject, Swept
+from chatsrv.media.store.interface import MediaStore, PieceStore, StoredObject, Swept
 from chatsrv.media.upload_limits import UploadLimits
 from chatsrv.media.uploads import Uploads
 from chatsrv.metrics import Metrics
@@ -36,34 +37,38 @@ class Library:
         log: Log,
         *,
         base_url: str = "",
+        pieces: PieceStore | None = None,
     ) -> None:
+        """Make it; with `pieces` other servers on the same storage go on with this one's uploads, else they are its own."""
         self.store: Final = store
         self.limits: Final = limits
         self.tickets: Final = Tickets(randomness.bytes(32))
         self.base_url: Final = base_url
         """Where clients find the HTTP side."""
-        intake = Ingest(store, prober, storage, clock, randomness, limits, metrics)
-        self.uploads: Final = Uploads(store, intake, storage, clock, randomness, limits, metrics, log)
+        several = pieces is not None
+        intake = Ingest(store, prober, storage, clock, randomness, limits, metrics, swept_elsewhere=several)
+        self._shared = None if pieces is None else SharedUploads(pieces, storage, randomness, log)
+        self.uploads: Final = Uploads(store, intake, storage, clock, randomness, limits, metrics, log, self._shared)
         self._storage = storage
         self._clock = clock
 
     async def readable(self, user_id: int, media_id: int) -> Medium:
-        """The medium, if this user may fetch it now."""
+        """Return the medium, if this user may fetch it now. Raises Refusal."""
         return await self._storage.read(lambda conn: media.readable(conn, user_id, media_id), user_id)
 
     async def thumbnail(self, medium: Medium) -> bytes:
-        """A picture of at most 320 pixels a side (WebP). Refusal where the kind has none."""
+        """Return an image of at most 320 pixels a side (WebP). Raises Refusal where the kind has none."""
         webp = await self._storage.read(lambda conn: media.thumbnail(conn, medium.sha256))
         if webp is None or medium.kind == Kind.FILE:
             raise media.unknown()
         return webp
 
     async def open(self, medium: Medium, start: int = 0, stop: int | None = None) -> StoredObject:
-        """Its bytes."""
+        """Open the bytes of a medium from `start` to `stop`."""
         return await self.store.open(medium.sha256, start=start, stop=stop)
 
     def direct_url(self, medium: Medium) -> str | None:
-        """A URL of the store's own, which serves it without us; None where there is none."""
+        """Return a URL of the store's own, which serves it without this server; None where there is none."""
         inline = medium.kind != Kind.FILE
         seconds = self.limits.url_seconds
         return self.store.presigned_url(
@@ -71,7 +76,7 @@ class Library:
         )
 
     def urls(self, medium: Medium, user_id: int, session_id: int) -> tuple[str, str, int]:
-        """(URL of the bytes, URL of the thumbnail or '', until when in ms). Paths are relative to `base_url`."""
+        """Return (URL of the bytes, URL of the thumbnail or "", until when in ms). Paths are relative to `base_url`."""
         expires_ms = self._clock.now_ms() + round(self.limits.url_seconds * 1000)
         bearer = Bearer(user_id, session_id)
 
@@ -82,8 +87,13 @@ class Library:
         file = self.direct_url(medium) or signed("file", "")
         return file, signed("thumbnail", "/preview") if shown else "", expires_ms
 
-    async def sweep(self, *, older_than: float = media.UNUSED_MS / 1000) -> Swept:
-        """Remove what stands nowhere for a day, uploads that were given up, and bytes that no row names."""
+    async def sweep(self, *, older_than: float = media.UNUSED_MS / 1000, own_only: bool = False) -> Swept:
+        """Remove what stands nowhere for a day, uploads that were given up, and bytes that no row names.
+
+        `own_only`: leave out what several servers share, the rows and the bucket, which another one sweeps.
+        """
+        if own_only:
+            return await self.store.sweep(older_than=older_than, referenced=self._still_used, own_only=True)
         now_ms = self._clock.now_ms()
         unused = await self._storage.read(lambda conn: media.unused(conn, now_ms))
         for at in range(0, len(unused), _SWEEP_BATCH):
@@ -95,6 +105,8 @@ class Library:
             except MediaError as error:
                 if error.code is not MediaCode.UPLOAD_BUSY:
                     raise
+        if self._shared is not None:
+            await self._shared.sweep(older_than)
         return await self.store.sweep(older_than=older_than, referenced=self._still_used)
 
     async def _still_used(self, digests: Sequence[str]) -> list[str]:

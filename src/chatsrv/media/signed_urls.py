@@ -42,12 +42,12 @@ class Tickets:
             del self._accepted[next(each for each in self._accepted if each != self.key)]
 
     def make(self, bearer: Bearer, media_id: int, variant: str, expires_ms: int) -> str:
-        """The ticket for one variant ('file' or 'thumbnail') of a medium."""
+        """Return the ticket for one variant ('file' or 'thumbnail') of a medium."""
         body = b"".join(number.to_bytes(8, "big") for number in (bearer.user_id, bearer.session_id, expires_ms))
         return base64.urlsafe_b64encode(body + _sign(self.key, body, media_id, variant)).decode()
 
     def check(self, ticket: str, media_id: int, variant: str, now_ms: int) -> Bearer | None:
-        """Whose ticket this is; None for one that is false, for something else, or past its time."""
+        """Return whose ticket this is; None for one that is forged, for something else, or expired."""
         try:
             raw = base64.b64decode(ticket.encode("ascii"), altchars=b"-_", validate=True)
         except ValueError:

@@ -1,4 +1,4 @@
-"""The terms of an upload: what a client announces, within which limits, and how a file's name and facts are kept."""
+"""The limits of an upload, what a client announces of it, and how a file's name and facts are kept."""
 
 from base64 import b64encode
 from typing import Final
@@ -29,14 +29,14 @@ class UploadLimits:
     strip_metadata: bool = True
 
     def of(self, kind: Kind | None) -> int:
-        """The most bytes a medium of this kind may have; of any kind, if it is not known yet."""
+        """Return the most bytes that a medium of this kind may have; of any kind, if it is not known yet."""
         by_kind = {Kind.IMAGE: self.image, Kind.AUDIO: self.audio, Kind.VIDEO: self.video, Kind.FILE: self.file}
         return max(by_kind.values()) if kind is None else by_kind[kind]
 
 
 @attrs.frozen(slots=True)
 class Announced:
-    """What a client says of what it will send. `size` None: not told; `key`: its own name for this upload."""
+    """What a client announces of an upload. `size` None: not told; `key`: its own name for this upload."""
 
     name: str
     declared: Kind | None = None
@@ -45,12 +45,12 @@ class Announced:
 
 
 def plain_name(name: str) -> str:
-    """A file's name as the wire can carry it and anybody may see it."""
+    """Return a file's name as the wire can carry it and anybody may see it."""
     return display_name(name.translate(_UNPLAIN))
 
 
 def as_json(facts: Facts | None) -> dict[str, object]:
-    """What the probe found, as the row keeps it."""
+    """Return what the probe found, as the row keeps it."""
     if facts is None:
         return {}
     if isinstance(facts, AudioFacts):

@@ -6,7 +6,7 @@ read from.
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import trio
@@ -15,9 +15,9 @@ from chatsrv.auth.rates import UNMETERED, Cost
 from chatsrv.bus import SharedFrames, Subscriber
 from chatsrv.commands.context import Deferred, Request, Services, server_fault
 from chatsrv.commands.costs import AMOUNTS, COSTS
-from chatsrv.commands.errands import run_on_its_node
 from chatsrv.commands.operator import log_audit_head
-from chatsrv.commands.table import HANDLERS, OPERATOR_COMMANDS
+from chatsrv.commands.registry import Handler
+from chatsrv.commands.table import OPERATOR_COMMANDS
 from chatsrv.commands.texts import ASKED_BY_HANDLER, check_command
 from chatsrv.transport.interface import Transport, pinging
 from chatsrv.transport.outbox import Flusher, Outbox
@@ -59,24 +59,32 @@ _ON_THE_WIRE: Final = {"storage_busy": ErrorCode.SERVER_BUSY}
 
 
 def _id_in_use() -> ProtocolError:
-    """Fatal: an answer under this id would be taken for the answer to the first request."""
+    """Return the error of a request id that is in use: fatal, since its answer would be taken for the first request's."""
     sentence = "this request id is in use by a request that is not answered yet"
     return ProtocolError(ErrorCode.BAD_FIELD, sentence, "request_id", fatal=True)
 
 
 class ClientConnection:
-    """The server's side of one connection. `run` is its life; everything else may be called by anybody at any time."""
+    """The server's side of one connection. Its life is the task `run`; everything else may be called from any task at any time."""
 
     __slots__ = (
-        "_bad_frames", "_ended", "_leaving", "_meter", "_nursery", "_outbox", "_pinging", "_protocol", "_room", "_scope",
-        "_services", "_transport", "_unanswered", "_unanswered_bytes", "actor", "last_read_at", "may_register", "page", "put_event",
-        "session_id",
+        "_bad_frames", "_ended", "_handlers", "_leaving", "_meter", "_nursery", "_outbox", "_pinging", "_protocol",
+        "_room", "_scope", "_services", "_transport", "_unanswered", "_unanswered_bytes", "actor", "last_read_at",
+        "may_register", "page", "put_event", "session_id",
     )  # fmt: skip
 
     def __init__(
-        self, services: Services, transport: Transport, flusher: Flusher, *, may_register: bool, page: str = ""
+        self,
+        services: Services,
+        handlers: Mapping[type[object], Handler],
+        transport: Transport,
+        flusher: Flusher,
+        *,
+        may_register: bool,
+        page: str = "",
     ) -> None:
         self._services = services
+        self._handlers = handlers
         self._transport = transport
         self._outbox = Outbox(transport, flusher, self._start, self.cut, services.config.drain_timeout)
         self.put_event: Final = self._outbox.put_event  # one call less for each member that hears an event
@@ -167,11 +175,11 @@ class ClientConnection:
             self._nursery.start_soon(function)
 
     async def _log_in_time(self) -> bool:
-        """Handshake and login: False if they did not come in time. What ended otherwise is over in any state.
+        """Do the handshake and the login; return False if they did not come in time, or the connection ended otherwise.
 
-        The deadline of a guest ends what waits for the client, whatever it said meanwhile; a login that came in time is
-        finished. So when thousands come back at once, nobody is late because the server is; and nobody can stay
-        longer than the server itself takes for one login.
+        The deadline of a guest ends what waits for the client, whatever it sent meanwhile; a login that came in time is finished.
+        So when thousands come back at once, none is late because the server is; and none can stay longer than the server itself
+        takes for one login.
         """
         timeout = self._services.config.handshake_timeout
         for state in (ConnectionState.HELLO, ConnectionState.GUEST):
@@ -234,7 +242,7 @@ class ClientConnection:
         return True
 
     async def _handle(self, received: Received) -> None:
-        """One command: find its handler, and turn what it raises into the wire's refusal, here and nowhere else."""
+        """Handle one command: find its handler, and turn what it raises into the wire's refusal, here and nowhere else."""
         request_id, command, body = received.request_id, received.message, received.body
         if request_id in self._unanswered:
             self._say_last(_id_in_use())
@@ -262,8 +270,7 @@ class ClientConnection:
         try:
             if self._services.hooks.text is not None and kind not in ASKED_BY_HANDLER:
                 await check_command(request, command)
-            run = HANDLERS[kind] if self._services.cluster is None else run_on_its_node
-            reply = await run(request, command)
+            reply = await self._handlers[kind](request, command)
             if kind in OPERATOR_COMMANDS:
                 await log_audit_head(self._services)
             if not isinstance(reply, Deferred):
@@ -314,7 +321,7 @@ class ClientConnection:
         return self._outbox.put_hint(blob)
 
     def end(self, reason: str) -> None:
-        """The session is over: say so, hear nothing more, and close once that is written."""
+        """End the connection of a session that is over: send the reason, read nothing more, close once it is written."""
         if self._ended is None:
             self._ended = reason
             self._services.bus.unregister(self)
@@ -322,14 +329,14 @@ class ClientConnection:
             self._start(self._say_goodbye)  # the reader waits for the peer
 
     def end_silent(self) -> None:
-        """The client said nothing for too long: say so, in case it still reads, and close once that is written."""
+        """End the connection of a client that was silent for too long: send the reason, and close once it is written."""
         if self._ended is None:
             self._services.bus.unregister(self)
             self._say_last(ProtocolError(ErrorCode.TIMED_OUT, "nothing was heard for two heartbeats"))
             self._start(self._say_goodbye)  # the reader waits for the peer
 
     def drain(self, within_ms: int) -> None:
-        """The server is about to stop: tell the client to come back."""
+        """Tell the client that the server is about to stop, and to reconnect within so many milliseconds."""
         if self._protocol.state is ConnectionState.MEMBER:
             self._outbox.put(encode(Draining(within_ms)))
 
@@ -362,16 +369,16 @@ class ClientConnection:
         services.bus.register(self)
         try:
             while True:
-                changes = services.presence.block_changes
+                changes = services.visibility.block_changes
                 (version, heads), blocked = await services.storage.look_up(
                     lambda conn: (memberships(conn, actor.user_id, session_id), blocked_by(conn, actor.user_id))
                 )
                 if self._ended is not None:
                     raise Refusal(self._ended, "the connection was ended meanwhile")
-                if services.presence.block_changes != changes:
+                if services.visibility.block_changes != changes:
                     continue
                 if services.bus.attach(self, heads, version):
-                    services.presence.set_blocks(actor.user_id, blocked)
+                    services.visibility.set_blocks(actor.user_id, blocked)
                     return version
         except BaseException:
             services.bus.unregister(self)

@@ -18,12 +18,14 @@ from chatsrv.auth.address_counter import AddressCounter
 from chatsrv.auth.addresses import behind, peer_of
 from chatsrv.auth.sites import Sites
 from chatsrv.commands.context import Services
+from chatsrv.commands.errands import bind_handlers
 from chatsrv.config import Address, ConfigError, is_loopback
 from chatsrv.net.connection import ClientConnection
 from chatsrv.transport.head import Head, refuse
-from chatsrv.transport.interface import Transport
+from chatsrv.transport.interface import DirectStream, Transport
 from chatsrv.transport.outbox import Flusher
-from chatsrv.transport.tcp import StreamTransport, TcpTransport, plain_socket
+from chatsrv.transport.tcp import PlainStream, StreamTransport, TcpTransport, plain_socket
+from chatsrv.transport.tls import TlsStream
 from chatsrv.transport.websocket import HandshakeRefused, accept_websocket
 from chatsrv_protocol import ErrorCode, encode
 from chatsrv_protocol.common import Refused
@@ -80,7 +82,7 @@ async def bind(scheme: Scheme, address: Address) -> Listener:
 
 
 def _nobody_counts(_peer: str) -> None:
-    """It is counted elsewhere, or not at all."""
+    """Do nothing: the connection is counted elsewhere, or not at all."""
 
 
 class Acceptor:
@@ -90,6 +92,7 @@ class Acceptor:
         self, services: Services, flusher: Flusher, tls: ssl.SSLContext | None, addresses: AddressCounter
     ) -> None:
         self._services = services
+        self._handlers = bind_handlers(services)
         self._flusher = flusher
         self._tls = tls
         self._accepted = 0
@@ -110,7 +113,10 @@ class Acceptor:
             task_status.started()
 
     async def _accept(self, listener: Listener, sockets: trio.SocketListener, connections: trio.Nursery) -> None:
-        """As `trio.serve_listeners`, but without a task for a handshake where there is none: a third of a login's CPU."""
+        """Accept as `trio.serve_listeners` does, but without a task for a handshake where there is none.
+
+        That task was a third of a login's CPU.
+        """
         async with sockets:
             while True:
                 try:
@@ -136,10 +142,11 @@ class Acceptor:
             serve = partial(self.serve_transport, may_register=self._may_register(listener, peer), leave=self._leave)
             connections.start_soon(serve, transport)
         else:
-            connections.start_soon(self._shake_hands, listener, stream, peer)
+            connections.start_soon(self._shake_hands, listener, PlainStream(plain_socket(stream)), peer)
 
-    async def _shake_hands(self, listener: Listener, stream: trio.SocketStream, peer: str) -> None:
-        """The life of a connection that is more than bytes over TCP."""
+    async def _shake_hands(self, listener: Listener, plain: PlainStream, peer: str) -> None:
+        """Serve a connection that needs a handshake: TLS, WebSocket or both."""
+        stream = self._encrypted(plain) if listener.scheme in ("tls", "wss") else plain
         try:
             await self._serve_one(listener, stream, peer)
         except* PEERS_FAULT as group:
@@ -149,6 +156,10 @@ class Acceptor:
         finally:
             self._leave(peer)
             await trio.aclose_forcefully(stream)
+
+    def _encrypted(self, plain: PlainStream) -> TlsStream:
+        assert self._tls is not None, "a TLS listener needs a certificate"
+        return TlsStream(plain, plain.try_write, self._tls)
 
     @property
     def _full(self) -> bool:
@@ -163,7 +174,7 @@ class Acceptor:
         self._addresses.leave(peer)
 
     async def serve_upgrade(
-        self, listener: Listener, stream: trio.abc.Stream, peer: str, head: Head, sites: Sites, page: str
+        self, listener: Listener, stream: DirectStream, peer: str, head: Head, sites: Sites, page: str
     ) -> None:
         """Serve a WebSocket whose opening handshake begins with `head`, on the port of the server's own page.
 
@@ -194,13 +205,13 @@ class Acceptor:
     async def _serve_one(
         self,
         listener: Listener,
-        stream: trio.abc.Stream,
+        stream: DirectStream,
         peer: str,
         head: Head | None = None,
         sites: Sites | None = None,
         page: str = "",
     ) -> None:
-        """Handshakes within their deadline, then the connection's life."""
+        """Do the handshakes within their deadline, then serve the connection."""
         async with trio.open_nursery() as nursery:
             transport = None
             with trio.move_on_after(self._services.config.handshake_timeout):
@@ -221,7 +232,7 @@ class Acceptor:
         return self._services.config.open_registration or (listener.address.is_loopback and is_loopback(peer))
 
     async def _serve_forwarded(self, listener: Listener, transport: Transport, page: str) -> None:
-        """Somebody who came through a proxy, and counts for the address that it says."""
+        """Serve a client that came through a proxy, and count it for the address that the proxy reports."""
         if self._addresses.has_room(transport.peer):
             self._addresses.enter(transport.peer)
             may_register = self._may_register(listener, transport.peer)
@@ -235,22 +246,19 @@ class Acceptor:
         self,
         nursery: trio.Nursery,
         scheme: Scheme,
-        stream: trio.abc.Stream,
+        stream: DirectStream,
         peer: str,
         head: Head | None,
         sites: Sites | None,
     ) -> Transport:
-        raw = stream
-        if scheme in ("tls", "wss"):
-            assert self._tls is not None, "a TLS listener needs a certificate"
-            raw = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
-            await raw.do_handshake()
+        if isinstance(stream, TlsStream) and head is None:  # a head that was read came over TLS
+            await stream.do_handshake()
         if scheme == "tls":
-            return StreamTransport(raw, peer, secure=True)
+            return StreamTransport(stream, peer, secure=True)
         config = self._services.config
         return await accept_websocket(
             nursery,
-            raw,
+            stream,
             peer,
             encrypted=scheme in ("wss", "https"),
             origins=config.origins,
@@ -262,11 +270,13 @@ class Acceptor:
     async def serve_transport(
         self, transport: Transport, *, may_register: bool, leave: Callable[[str], None] = _nobody_counts, page: str = ""
     ) -> None:
-        """The life of a connection on any transport; a memory stream of a test comes in here.
+        """Serve a connection on any transport until it is over; a memory stream of a test comes in here.
 
         At its end `leave` is called with the peer's address. `page` is the digest of the page that its port serves.
         """
-        connection = ClientConnection(self._services, transport, self._flusher, may_register=may_register, page=page)
+        connection = ClientConnection(
+            self._services, self._handlers, transport, self._flusher, may_register=may_register, page=page
+        )
         self.connections[connection] = None
         try:
             await connection.run()
@@ -277,7 +287,7 @@ class Acceptor:
             leave(transport.peer)
 
     async def sweep(self) -> None:
-        """Ping WebSockets that were silent for a heartbeat, cut connections that were for two; forever, for all.
+        """Ping WebSockets that were silent for a heartbeat, cut connections that were for two. Runs forever.
 
         A browser lets the timers of a hidden tab run once a minute, so its page cannot keep the heartbeat; but it answers pings.
         """

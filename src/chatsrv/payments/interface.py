@@ -16,10 +16,10 @@ class PayoutResult(Enum):
 
 
 class PaymentProvider(Protocol):
-    """Whoever pays out. It is asked again after a crash or a lost answer, so it goes by the withdrawal's id."""
+    """A payment provider. It is asked again after a crash or a lost answer, so it goes by the withdrawal's id."""
 
     async def pay(self, payout: Payout) -> PayoutResult:
-        """Try once. Raises nothing; a cancel means that the answer is not known. The caller sets the deadline."""
+        """Try to pay once. Raises nothing; after a cancel the outcome is not known. The caller sets the deadline."""
         ...
 
 
@@ -27,6 +27,6 @@ class NoProvider:
     """Pays nothing: withdrawals wait, and can be concluded once a provider is configured."""
 
     async def pay(self, payout: Payout) -> PayoutResult:
-        """Later."""
+        """Return LATER."""
         del payout
         return PayoutResult.LATER

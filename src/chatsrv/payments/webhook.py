@@ -29,7 +29,7 @@ MAX_ANSWER = 64 * 1024
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
-    """What stands in Chatsrv-Signature."""
+    """Return the value of Chatsrv-Signature."""
     return "v1=" + hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
 
 
@@ -62,7 +62,7 @@ class WebhookProvider:
         return PayoutResult(status)
 
     async def _post(self, payout: Payout) -> bytes:
-        """The body of a 2xx answer, read as far as its bound. Raises _NoAnswer, and what httpx raises."""
+        """Return the body of a 2xx answer, read as far as its bound. Raises _NoAnswer, and what httpx raises."""
         body = json.dumps(
             {
                 "withdrawal_id": str(payout.withdrawal_id),

@@ -1,4 +1,4 @@
-"""The head of a connection's first request, read before anybody knows who will serve the connection.
+"""The head of a connection's first request, read before it is known what will serve the connection.
 
 The bytes are kept as they came: whoever serves the connection parses them again, with a parser that refuses what is
 malformed. What is read out of them here only decides who that is.
@@ -10,6 +10,8 @@ from typing import Final
 
 import attrs
 import trio
+
+from chatsrv.transport.interface import DirectStream
 
 HEAD_LIMIT: Final = 16 * 1024
 """Bytes of a head; browsers and proxies send 1 to 4 KiB, with large cookies 8."""
@@ -25,7 +27,7 @@ _NO_REQUEST: Final = 0x21
 
 
 class BadHead(Exception):
-    """No head of a request came: `status` says why, None if there is nobody to be told."""
+    """No head of a request came: `status` is the HTTP status to answer with, None if the peer is gone."""
 
     def __init__(self, status: HTTPStatus | None) -> None:
         super().__init__("the peer closed in the middle of it" if status is None else status.phrase)
@@ -75,7 +77,7 @@ def _lines(head: bytes) -> list[tuple[bytes, bytes]]:
     return [(name.lower(), value.strip(b" \t")) for name, colon, value in pairs if colon]
 
 
-async def refuse(stream: trio.abc.SendStream, status: HTTPStatus) -> None:
+async def refuse(stream: trio.abc.SendStream | DirectStream, status: HTTPStatus) -> None:
     """Answer a status and nothing more, within a second; the caller closes. Raises trio's stream errors."""
     answer = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with trio.move_on_after(REFUSAL_SECONDS):

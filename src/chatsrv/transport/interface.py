@@ -12,8 +12,39 @@ class FrameSink(Protocol):
         """Take bytes of the transport's own. Never blocks."""
         ...
 
+    def put_last(self, data: bytes, /) -> None:
+        """Take bytes of the transport's own, after which nothing may come. Never blocks."""
+        ...
+
     async def wait_empty(self) -> None:
         """Wait until everything is written, or the connection is over."""
+        ...
+
+
+class DirectStream(Protocol):
+    """A byte stream that can be written to at once as well: a socket, TLS over one, a memory stream."""
+
+    def try_write(self, data: bytes, /) -> int:
+        """Write without blocking and return how many bytes were taken, perhaps none; the rest has to come next.
+
+        Raises BlockingIOError where none can be, another OSError where the connection is broken.
+        """
+        ...
+
+    async def send_all(self, data: bytes | bytearray | memoryview, /) -> None:
+        """Write all. Raises trio.BrokenResourceError or ClosedResourceError."""
+        ...
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until something can be written."""
+        ...
+
+    async def receive_some(self, max_bytes: int | None = None, /) -> bytes:
+        """Return what has arrived; empty at the end. Raises trio.BrokenResourceError or ClosedResourceError."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close, with what the stream's protocol says at its end if that can be written at once."""
         ...
 
 
@@ -35,7 +66,7 @@ _CAN_PING: dict[type[object], bool] = {}
 
 
 def pinging(transport: object) -> Pinging | None:
-    """The same transport where it has pings of its own. Each class is looked at once: it takes 20 µs."""
+    """Return the same transport where it has pings of its own, else None. Each class is inspected once: it takes 20 µs."""
     kind = type(transport)
     if kind not in _CAN_PING:
         _CAN_PING[kind] = isinstance(transport, Pinging)
@@ -61,7 +92,7 @@ class Transport(Protocol):
         ...
 
     def use(self, outbox: FrameSink, /) -> None:
-        """From here on frames of the transport's own go through the outbox."""
+        """Send frames of the transport's own through the outbox from here on."""
         ...
 
     def try_write(self, data: bytes, /) -> int:
@@ -71,24 +102,24 @@ class Transport(Protocol):
         """
         ...
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, /) -> None:
         """Write all. Raises trio.BrokenResourceError or ClosedResourceError. A cancel leaves the stream unusable."""
         ...
 
     async def read(self) -> bytes:
-        """Some bytes of frames; empty at the end. Raises trio.BrokenResourceError or ClosedResourceError."""
+        """Return some bytes of frames; empty at the end. Raises trio.BrokenResourceError or ClosedResourceError."""
         ...
 
-    def wrap(self, frames: bytes) -> bytes:
-        """Whole frames as this transport's bytes."""
+    def wrap(self, frames: bytes, /) -> bytes:
+        """Return whole frames as this transport's bytes."""
         ...
 
     def wrap_shared(self, blob: SharedFrames, /) -> bytes:
-        """The same for frames that others get too."""
+        """Return frames that several clients get as this transport's bytes."""
         ...
 
     async def say_goodbye(self) -> None:
-        """What the transport's protocol says before closing (a WebSocket's Close), if anything. May be cancelled."""
+        """Send what the transport's protocol requires before closing (a WebSocket's Close). May be cancelled."""
         ...
 
     async def aclose(self) -> None:

@@ -38,7 +38,7 @@ class _Pipe:
         self.room.unpark_all()
 
     def abandon(self) -> None:
-        """The reading end is gone."""
+        """Close the reading end."""
         self.broken = True
         self.room.unpark_all()
 
@@ -54,7 +54,7 @@ class MemoryStream(trio.abc.Stream):
         self._closed = False
 
     def try_write(self, data: bytes) -> int:
-        """How many bytes there was room for. Raises OSError where the connection is over."""
+        """Write what there is room for and return how many bytes that was. Raises OSError where the connection is over."""
         if self._closed or self._out.broken:
             raise BrokenPipeError("the connection is over")
         return self._out.put(data)
@@ -78,7 +78,7 @@ class MemoryStream(trio.abc.Stream):
             await self._out.room.park()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """What has arrived; empty at the end."""
+        """Return what has arrived; empty at the end."""
         await trio.lowlevel.checkpoint()
         while not self._in.data and not self._in.closed and not self._closed:
             await self._in.arrived.park()
@@ -104,20 +104,15 @@ class MemoryStream(trio.abc.Stream):
 
 
 def memory_pair(window: int = WINDOW) -> tuple[MemoryStream, MemoryStream]:
-    """The two ends of a new connection."""
+    """Return the two ends of a new connection; each direction holds `window` unread bytes."""
     there, back = _Pipe(window), _Pipe(window)
     return MemoryStream(back, there), MemoryStream(there, back)
 
 
 class MemoryTransport(StreamTransport):
-    """The server's end of a memory connection: written to directly, as a plain socket is."""
+    """The server's end of a memory connection."""
 
-    __slots__ = ("_memory",)
+    __slots__ = ()
 
     def __init__(self, stream: MemoryStream, peer: str = "127.0.0.1") -> None:
         super().__init__(stream, peer, secure=True)
-        self._memory = stream
-
-    def try_write(self, data: bytes) -> int:
-        """How many bytes there was room for."""
-        return self._memory.try_write(data)

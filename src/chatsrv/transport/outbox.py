@@ -1,4 +1,4 @@
-"""What waits to be written to one connection, and the pass that writes it: one write per connection and turn.
+"""The outbox: the frames that wait to be written to one connection, and the pass that writes it once per scheduler turn.
 
 An outbox is fed by anybody and never blocks them. The flusher writes each dirty outbox once per scheduler turn straight
 from its loop, without waking a task per connection: 8.1 µs against 45 (500 members, 2 cores). Only while the
@@ -31,15 +31,16 @@ PAUSE_READING: Final = limits.MAX_PAGE_BYTES
 class Flusher:
     """Writes what is waiting, and keeps the sum of all outboxes within its budget.
 
-    `trigger` is the storage's: its task is ours, so that batches start between passes (batch_trigger.py).
+    `trigger` is the storage's: its task (`trigger.run(flusher)`) writes, so that batches start between passes
+    (batch_trigger.py).
     """
 
-    def __init__(self, budget: int, trigger: BatchTrigger | None = None) -> None:
+    def __init__(self, budget: int, trigger: BatchTrigger) -> None:
         self.budget = budget
         self.waiting = 0
         self._dirty: list[Outbox] = []
         self._full: dict[Outbox, None] = {}
-        self._trigger = trigger or BatchTrigger()
+        self._trigger = trigger
 
     @property
     def is_pending(self) -> bool:
@@ -47,13 +48,23 @@ class Flusher:
         return bool(self._dirty)
 
     def mark_dirty(self, outbox: "Outbox") -> None:
-        """This outbox has something to write, and had nothing before."""
+        """Note that this outbox has something to write, and had nothing before."""
         if not self._dirty:
             self._trigger.wake()
         self._dirty.append(outbox)
 
+    def account(self, size: int, change: int) -> int:
+        """Count so many bytes more, or (negative) less, of an outbox that holds `size`; returns what it holds then.
+
+        The only place that changes the sum.
+        """
+        size += change
+        self.waiting += change
+        assert 0 <= size <= self.waiting, "an outbox gave back more than it held"
+        return size
+
     def cut_largest(self) -> None:
-        """The sum is over the budget: cut the largest outboxes that cannot be written out."""
+        """Cut the largest outboxes that cannot be written out, since the sum is over the budget."""
         while self.waiting > self.budget and self._full:
             largest = max(self._full, key=lambda full: full.size)
             largest.cut("the server's memory for slow readers is used up")
@@ -66,29 +77,35 @@ class Flusher:
         else:
             self._full.pop(outbox, None)
 
-    async def run(self) -> None:
-        """Write, forever. Once this is cancelled nobody waits for it any more."""
-        await self._trigger.run(self)
+    def write_little(self) -> None:
+        """Write each outbox that is marked by now, if these are few: without a turn of the scheduler."""
+        if len(self._dirty) <= WRITES_PER_TURN:
+            dirty, self._dirty = self._dirty, []
+            for outbox in dirty:
+                outbox.flush()
 
-    async def write_pass(self) -> None:
-        """Write each outbox that is marked by now."""
+    async def write_pass(self) -> bool:
+        """Write each outbox that is marked by now; whether there was one."""
         dirty, self._dirty = self._dirty, []
         for number, outbox in enumerate(dirty, 1):
             outbox.flush()
             if number % WRITES_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()
+        return bool(dirty)
 
 
 def _over(_reason: str) -> None:
-    """The connection has ended, or is about to."""
+    """Do nothing: the connection has ended, or is about to."""
 
 
 def _not_started(_function: Callable[[], Awaitable[None]]) -> None:
-    """The connection has ended: nothing is written any more."""
+    """Do nothing: the connection has ended, and nothing is written any more."""
 
 
 class Outbox:
-    """One connection's. `start` runs a function in the connection's nursery, `cut` ends the connection with a reason.
+    """The outbox of one connection.
+
+    `start` runs a function in the connection's nursery, `cut` ends the connection with a reason.
 
     Mostly one piece comes and is written in the same turn: `_first` is for that, `_rest` for what comes after it, or while
     the socket is full. `size` counts all of them; so something waits if it is not 0, and then it is known to the flusher
@@ -97,6 +114,7 @@ class Outbox:
 
     __slots__ = (
         "_closed",
+        "_complete",
         "_draining",
         "_dropped",
         "_first",
@@ -132,6 +150,7 @@ class Outbox:
         self.size = 0
         self._draining = False
         self._closed = False
+        self._complete = False  # takes nothing more: closed, or its last bytes were put
         self._dropped = 0
         self._room: trio.Event | None = None
 
@@ -145,12 +164,12 @@ class Outbox:
         self.put_raw(self._transport.wrap(frame))
 
     def put_at_once(self, frame: bytes) -> None:
-        """`put`, and write it in this turn if nothing waits here: saves waking the flusher for one answer."""
-        if self.size or self._draining or self._closed:
+        """Put a frame and write it in this turn if nothing waits here, which saves waking the flusher for one answer."""
+        if self.size or self._draining or self._complete:
             self.put(frame)
             return
         self._first = self._transport.wrap(frame)
-        self._account(len(self._first))
+        self.size = self._flusher.account(0, len(self._first))
         self.flush()
         if self._flusher.waiting > self._flusher.budget:
             self._flusher.cut_largest()
@@ -164,14 +183,14 @@ class Outbox:
 
     def put_hint(self, blob: SharedFrames) -> bool:
         """Take frames that may be lost, if nothing waits here: they are the first to be dropped under load."""
-        if self.size or self._closed:
+        if self.size or self._complete:
             return False
         self.put_raw(self._wrap_shared(blob))
         return True
 
     def put_raw(self, data: bytes) -> None:
         """Take bytes of the transport's own."""
-        if self._closed:
+        if self._complete:
             return
         flusher = self._flusher
         if self.size or self._draining:
@@ -179,15 +198,14 @@ class Outbox:
         else:
             self._first = data
             flusher.mark_dirty(self)
-        self._account(len(data))
+        self.size = flusher.account(self.size, len(data))
         if flusher.waiting > flusher.budget:
             flusher.cut_largest()
 
-    def _account(self, change: int) -> None:
-        """So many bytes more wait here, or (negative) less: the only place that changes `size` and the flusher's sum."""
-        self.size += change
-        self._flusher.waiting += change
-        assert 0 <= self.size <= self._flusher.waiting, "an outbox gave back more than it held"
+    def put_last(self, data: bytes) -> None:
+        """Take bytes of the transport's own, after which nothing may come: what is put from here on is dropped."""
+        self.put_raw(data)
+        self._complete = True
 
     def flush(self) -> None:
         """Write what the socket takes now; leave the rest to a task of the connection."""
@@ -205,7 +223,7 @@ class Outbox:
             self.cut("the connection is broken")
             return
         self._first = None
-        self._account(-written)
+        self.size = self._flusher.account(self.size, -written)
         if self.size:
             self._rest.append(data[written:])
             self._draining = True
@@ -217,7 +235,7 @@ class Outbox:
             self._emptied()
 
     def _tell_dropped(self) -> None:
-        """Everything is written, so the gap is here; from now on live events follow again."""
+        """Send the notice of a gap now that everything before it is written; live events follow again from here."""
         dropped, self._dropped = self._dropped, 0
         self.put(encode(Lagging(dropped)))
 
@@ -235,7 +253,7 @@ class Outbox:
                     return
                 # Before anything else is put: what is put may lead to the end of this outbox, which gives back `size`.
                 # What is put meanwhile goes to `_rest` although nothing waits, since this task is at work.
-                self._account(-len(data))
+                self.size = self._flusher.account(self.size, -len(data))
                 if not self._rest and self._dropped:
                     self._tell_dropped()
                     if self._closed:  # that notice was too much for the server's budget
@@ -262,8 +280,8 @@ class Outbox:
     def close(self) -> None:
         """Take nothing more, and give back what it holds."""
         if not self._closed:
-            self._closed = True
-            self._account(-self.size)
+            self._closed = self._complete = True
+            self.size = self._flusher.account(self.size, -self.size)
             self._flusher.set_blocked(self, False)
             self._first = None
             self._rest.clear()

@@ -1,4 +1,4 @@
-"""Frames in WebSocket messages: trio-websocket owns the protocol, our outbox owns the order of what is written.
+"""Frames in WebSocket messages: trio-websocket owns the protocol, the outbox owns the order of what is written.
 
 The library reads and answers (handshake, pings, closing) over a stream of ours, whose writes go into the outbox like
 everything else; so its frames and ours, encoded once for all members, never interleave. Never `serve_websocket`: one
@@ -18,8 +18,8 @@ from chatsrv.auth.sites import Sites, browser_of, cookie_token
 from chatsrv.bus import SharedFrames
 from chatsrv.bus.interface import websocket_header
 from chatsrv.transport.head import Head
-from chatsrv.transport.interface import FrameSink
-from chatsrv.transport.tcp import READ_BYTES, try_write
+from chatsrv.transport.interface import DirectStream, FrameSink
+from chatsrv.transport.tcp import READ_BYTES, close_at_once
 from chatsrv_protocol import limits
 
 QUEUED_MESSAGES = 0
@@ -35,12 +35,15 @@ MAX_UNFINISHED_BYTES = 2 * limits.MAX_WEBSOCKET_MESSAGE + READ_BYTES
 PING: Final = b"\x89\x00"
 """A whole Ping without a payload, as a server sends it."""
 
+CLOSE: Final = b"\x88"
+"""How a Close begins, as a server sends it. No data may follow it (RFC 6455, 5.5.1): a browser calls that an error."""
+
 CLOSING = 1.0
 """Seconds for a peer that sent text to answer our Close."""
 
 
 class HandshakeRefused(Exception):
-    """The peer is no WebSocket client of ours, and was told why if it is still there."""
+    """The peer is no WebSocket client that may connect, and was told why if it is still there."""
 
 
 class _OutboxStream(trio.abc.Stream):
@@ -49,7 +52,7 @@ class _OutboxStream(trio.abc.Stream):
     `received` was read of the stream before, and comes first.
     """
 
-    def __init__(self, raw: trio.abc.Stream, received: bytes) -> None:
+    def __init__(self, raw: DirectStream, received: bytes) -> None:
         self.raw = raw
         self._received = received
         self._outbox: FrameSink | None = None
@@ -75,7 +78,11 @@ class _OutboxStream(trio.abc.Stream):
         if self._outbox is None:
             await self.raw.send_all(data)
             return
-        self._outbox.put_raw(bytes(data))
+        frame = bytes(data)
+        if frame.startswith(CLOSE):
+            self._outbox.put_last(frame)
+        else:
+            self._outbox.put_raw(frame)
         await self._outbox.wait_empty()
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -84,7 +91,7 @@ class _OutboxStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         data, self._received = self._received, b""
         if not data:
-            data = bytes(await self.raw.receive_some(max_bytes))
+            data = await self.raw.receive_some(max_bytes)
         if not data and not self._opened:
             raise HandshakeRefused("closed in the middle of it")  # the library would wait for the rest
         self.heard_at = trio.current_time()
@@ -94,25 +101,26 @@ class _OutboxStream(trio.abc.Stream):
         return data
 
     async def aclose(self) -> None:
-        await trio.aclose_forcefully(self.raw)
+        await close_at_once(self.raw)
 
 
 class WebSocketTransport:
-    """A WebSocket that a client opened. Only a plain socket below can be written to directly."""
+    """A WebSocket that a client opened."""
 
     def __init__(
         self, stream: _OutboxStream, websocket: WebSocketConnection, peer: str, *, secure: bool, token: bytes = b""
     ) -> None:
         self._stream = stream
         self._websocket = websocket
-        self._try_socket = stream.raw.socket if isinstance(stream.raw, trio.SocketStream) else None
+        self.try_write = stream.raw.try_write
+        self.write = stream.raw.send_all
         self.peer = peer
         self.secure = secure
         self.token: Final = token
         """The session's token that the handshake's cookie held, where the server's own page made it; else nothing."""
 
     def use(self, outbox: FrameSink) -> None:
-        """From here on the library's own frames go through the outbox."""
+        """Send the library's own frames through the outbox from here on."""
         self._stream.use(outbox)
 
     @property
@@ -128,16 +136,8 @@ class WebSocketTransport:
         self._stream.message_taken()
         self._stream.put_raw(PING)
 
-    def try_write(self, data: bytes) -> int:
-        """One non-blocking write to a plain socket; never under TLS."""
-        return 0 if self._try_socket is None else try_write(self._try_socket, data)
-
-    async def write(self, data: bytes) -> None:
-        """Write all."""
-        await self._stream.raw.send_all(data)
-
     async def read(self) -> bytes:
-        """The frames of the next message; empty when the peer closes. A text message breaks the connection."""
+        """Return the frames of the next message; empty when the peer closes. A text message breaks the connection."""
         while True:
             try:
                 message = await self._websocket.get_message()
@@ -152,23 +152,23 @@ class WebSocketTransport:
                 return message
 
     def wrap(self, frames: bytes) -> bytes:
-        """One binary message."""
+        """Return one binary message."""
         return websocket_header(len(frames)) + frames
 
     wrap_shared = staticmethod(MESSAGE)
 
     async def say_goodbye(self) -> None:
-        """The closing handshake. It waits for the peer: bound it."""
+        """Do the closing handshake. It waits for the peer: the caller bounds it."""
         await self._websocket.aclose(1001)
 
     async def aclose(self) -> None:
         """Close the socket below: after a 1009 the library leaves it open."""
-        await trio.aclose_forcefully(self._stream.raw)
+        await close_at_once(self._stream.raw)
 
 
 async def accept_websocket(
     nursery: trio.Nursery,
-    raw: trio.abc.Stream,
+    raw: DirectStream,
     peer: str,
     *,
     encrypted: bool,
@@ -177,10 +177,10 @@ async def accept_websocket(
     head: Head | None = None,
     sites: Sites | None = None,
 ) -> WebSocketTransport:
-    """The opening handshake on a connected stream; the library's reader runs in `nursery`, which the caller cancels.
+    """Do the opening handshake on a connected stream; the library's reader runs in `nursery`, which the caller cancels.
 
-    `head` was read of the stream before. Where `sites` are given, the server's own page is on this port and may connect
-    too; only that page's cookie speaks for somebody.
+    `head` was read of the stream before. Where `sites` are given, the server's own page is on this port and may connect too;
+    only that page's cookie logs a browser in.
 
     Raises HandshakeRefused after answering 400, 403 or 421, and trio's stream errors. The caller sets a deadline.
     """

@@ -7,7 +7,9 @@ import attrs
 from chatsrv_names import account_name_problem, name_key, skeleton
 from chatsrv_storage import name_looks
 from chatsrv_storage.accounts import audit_log, login_addresses
+from chatsrv_storage.columns import select_list, sql
 from chatsrv_storage.engine.bulk_sql import marks
+from chatsrv_storage.engine.jobs import Row
 from chatsrv_storage.engine.shared import lock_name, lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection
@@ -18,21 +20,21 @@ from chatsrv_storage.row_checksums import seal
 class UserAccount:
     """A user, as the server needs to know them at a login."""
 
-    user_id: int
+    user_id: int = attrs.field(metadata=sql("u.id"))
     name: str
     password_hash: str
     version: int
-    operator: bool
-    disabled: bool
+    operator: bool = attrs.field(converter=bool)
+    disabled: bool = attrs.field(converter=bool)
 
 
-_COLUMNS = "id, name, password_hash, version, operator, disabled"
+_SELECT = f"select {select_list(UserAccount, 'u')} from person u"
 
 
 def register(
     conn: SqlConnection, user_id: int, name: str, password_hash: str, now_ms: int, *, vouched: bool = False
 ) -> UserAccount:
-    """A new account. Raises Refusal where the name is taken, looks like one that is, or may not be chosen.
+    """Return a new account. Raises Refusal where the name is taken, looks like one that is, or may not be chosen.
 
     `vouched`: the embedding program chose the name, which then only has to be free and without spaces.
     """
@@ -55,30 +57,31 @@ def register(
     return UserAccount(user_id, name, password_hash, 0, operator=False, disabled=False)
 
 
-def _account(row: tuple[int, str, str, int, int, int] | None) -> UserAccount | None:
-    return None if row is None else UserAccount(*row[:4], operator=bool(row[4]), disabled=bool(row[5]))
+def _account(row: Row | None) -> UserAccount | None:
+    return None if row is None else UserAccount(*row)
 
 
 def by_name(conn: SqlConnection, name: str) -> UserAccount | None:
-    """The account with this name, regardless of case."""
-    return _account(conn.execute(f"select {_COLUMNS} from person where name_key = ?", (name_key(name),)).fetchone())
+    """Return the account with this name, regardless of case."""
+    return _account(conn.execute(f"{_SELECT} where u.name_key = ?", (name_key(name),)).fetchone())
 
 
 def by_id(conn: SqlConnection, user_id: int) -> UserAccount | None:
-    """The account with this id."""
-    return _account(conn.execute(f"select {_COLUMNS} from person where id = ?", (user_id,)).fetchone())
+    """Return the account with this id."""
+    return _account(conn.execute(f"{_SELECT} where u.id = ?", (user_id,)).fetchone())
 
 
 def find(conn: SqlConnection, names: Sequence[str]) -> list[tuple[int, str]]:
     """(id, name) of those who exist, in the order asked."""
-    found = (
-        conn.execute("select id, name from person where name_key = ?", (name_key(name),)).fetchone() for name in names
-    )
-    return [(row[0], row[1]) for row in found if row is not None]
+    keys = [name_key(name) for name in names]
+    # One statement: on PostgreSQL each is a round trip.
+    rows = conn.execute(f"select name_key, id, name from person where name_key in ({marks(len(names))})", keys)
+    found = {key: (user_id, name) for key, user_id, name in rows}
+    return [found[key] for key in keys if key in found]
 
 
 def names_of(conn: SqlConnection, user_ids: Sequence[int]) -> dict[int, str]:
-    """The name of each user that exists."""
+    """Return the name of each user that exists."""
     found = conn.execute(f"select id, name from person where id in ({marks(len(user_ids))})", tuple(user_ids))
     return dict(found.fetchall())
 
@@ -105,7 +108,7 @@ def _require(conn: SqlConnection, name: str) -> UserAccount:
 
 
 def require_operator(conn: SqlConnection, user_id: int) -> UserAccount:
-    """The account of an operator. Raises Refusal for anybody else."""
+    """Return the account of an operator. Raises Refusal for anybody else."""
     account = by_id(conn, user_id)
     if account is None or not account.operator or account.disabled:
         raise Refusal("operator_only", "only an operator may do this: `chatsrv operator add NAME --data DIR` makes one")

@@ -24,13 +24,13 @@ def note(conn: SqlConnection, now_ms: int, actor: str, action: str, subject: str
 
 
 def head(conn: SqlConnection) -> tuple[int, str]:
-    """(number of the last row, its chain as hex); (0, "") for an empty log."""
+    """Return (number of the last row, its chain as hex); (0, "") for an empty log."""
     last = conn.execute("select id, chain from audit order by id desc limit 1").fetchone()
     return (0, "") if last is None else (last[0], last[1].hex())
 
 
 def expect_head(expected: str) -> Callable[[SqlConnection], Iterator[str]]:
-    """A check that the log still holds the row with this chain (hex, as `head` answers it), in words."""
+    """Return a check that the log still holds the row with this chain (hex, as `head` returns it)."""
 
     def check_head(conn: SqlConnection) -> Iterator[str]:
         try:
@@ -44,7 +44,7 @@ def expect_head(expected: str) -> Callable[[SqlConnection], Iterator[str]]:
 
 
 def check(conn: SqlConnection) -> Iterator[str]:
-    """Every row whose chain does not follow from the row before, in words."""
+    """Yield in words every row whose chain does not follow from the row before."""
     before, expected = b"", 1
     for number, at, actor, action, subject, detail, chain in conn.execute("select * from audit order by id"):
         if number != expected:

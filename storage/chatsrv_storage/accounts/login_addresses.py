@@ -1,4 +1,4 @@
-"""The addresses from which users logged in: what the limits of login attempts know of them after a restart."""
+"""The addresses from which users logged in, which the limits of login attempts load after a restart."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -35,7 +35,7 @@ def save(conn: SqlConnection, used: Sequence[tuple[int, str]], now_ms: int) -> N
 
 
 def latest(conn: SqlConnection, limit: int) -> list[tuple[str, str, int]]:
-    """(name key of the user, address, time of the last use) of the `limit` pairs used last, the oldest first."""
+    """Return (name key of the user, address, time of the last use) of the `limit` pairs used last, the oldest first."""
     rows = conn.execute(
         "select p.name_key, a.address, a.seen_at from login_address a join person p on p.id = a.user_id "
         "order by a.seen_at desc limit ?",

@@ -5,6 +5,7 @@ from typing import Final
 
 import attrs
 
+from chatsrv_storage.columns import select_list, sql
 from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.interface import SqlConnection
@@ -20,19 +21,19 @@ MAX_PER_USER: Final = 100
 class SessionRow:
     """One device's session."""
 
-    session_id: int
+    session_id: int = attrs.field(metadata=sql("s.id"))
     device: str
     created_at: int
     seen_at: int
 
 
 def token_hash(token: bytes) -> bytes:
-    """What is stored of a token: it has 256 random bits, so one plain hash is enough."""
+    """Return what is stored of a token: it has 256 random bits, so one plain hash is enough."""
     return hashlib.sha256(token).digest()
 
 
 def create(conn: SqlConnection, session_id: int, user_id: int, token: bytes, device: str, now_ms: int) -> list[int]:
-    """A new session; answers the ids of those that gave way to it.
+    """Return a new session; answers the ids of those that gave way to it.
 
     Whoever looks before whether the user may log in locks the user first (lock_people).
     """
@@ -73,8 +74,10 @@ def touch(conn: SqlConnection, session_ids: list[int], now_ms: int) -> None:
 
 
 def of_user(conn: SqlConnection, user_id: int) -> list[SessionRow]:
-    """The sessions of one user, oldest first."""
-    rows = conn.execute("select id, device, created_at, seen_at from session where user_id = ? order by id", (user_id,))
+    """Return the sessions of one user, oldest first."""
+    rows = conn.execute(
+        f"select {select_list(SessionRow, 's')} from session s where s.user_id = ? order by s.id", (user_id,)
+    )
     return [SessionRow(*row) for row in rows]
 
 

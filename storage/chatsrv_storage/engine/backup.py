@@ -24,8 +24,8 @@ _NO_HARD_LINKS = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 def write_backup(database: Path, destination: Path, cancelled: Callable[[], bool] = lambda: False) -> None:
     """Back up a database that may be in use, as the new file `destination` (mode 0600). Blocks: run it in a thread.
 
-    Raises BackupFailed, also when the destination exists, and InterruptedError soon after `cancelled` answers True;
-    either way nothing is left behind.
+    Raises BackupFailed, also when the destination exists, and InterruptedError soon after `cancelled` returns True; either
+    way nothing is left behind.
     """
     destination = destination.absolute()
     if destination.exists() or destination.is_symlink():

@@ -1,4 +1,4 @@
-"""One transaction of several jobs: run each in its savepoint, commit once, and say what became of each.
+"""One transaction of several jobs: run each in its savepoint, commit once, and return the outcome of each.
 
 The rules, from design.md section 3:
 
@@ -40,12 +40,12 @@ Report: TypeAlias = Callable[[str, BaseException], None]
 
 
 def report_to_logging(sentence: str, error: BaseException) -> None:
-    """The report of a storage whose user named no other (`Storage.report_to`)."""
+    """Log the report of a storage that was given no other destination (`Storage.report_to`)."""
     logging.getLogger(__name__).error(sentence, exc_info=error)
 
 
 class ErrorSeverity(Enum):
-    """What an exception says about the storage."""
+    """What an exception means for the storage."""
 
     HARMLESS = auto()  # a refusal, or a bug in a job: the storage is fine
     FULL = auto()
@@ -85,7 +85,7 @@ class BatchResult:
 
 
 class JobDeferred(Exception):
-    """The job was not run: another node has what it needs. Its caller is not told, and it is in the next batch."""
+    """The job was not run: another node has what it needs. It is run in the next batch, without its caller noticing."""
 
 
 DEFERRED: Final[AnyOutcome] = Error(JobDeferred())
@@ -150,7 +150,7 @@ def run_jobs(
 
 
 def bulk_runner_of(job: AnyJob) -> BulkRunner | None:
-    """What the job offers to run neighbours of its kind in one call; None for most."""
+    """Return what runs a job and its neighbours of the same kind in one call; None for most."""
     return job.run_together if isinstance(job, BatchJob) else None
 
 
@@ -172,7 +172,7 @@ def _run_run(
 
 
 def _run_alone(connection: Driver, job: AnyJob, sort: Judge) -> AnyOutcome:
-    """A job with the transaction to itself needs no savepoint: saves two statements of four."""
+    """Run a job that has the transaction to itself, without a savepoint: saves two statements of four."""
     try:
         value = job(connection)
     except BaseException as error:  # noqa: BLE001
@@ -201,7 +201,7 @@ def _run_in_savepoint(connection: Driver, job: Job[T], sort: Judge) -> Outcome[T
 
 
 def _answer_to(error: BaseException, connection: Driver, sort: Judge) -> BaseException:
-    """The error for the job's caller; raises instead when the whole transaction is beyond saving."""
+    """Return the error for the job's caller; raise instead when the whole transaction cannot be saved."""
     # A half-read cursor in a frame of the traceback would keep the snapshot open for as long as the error lives.
     traceback.clear_frames(error.__traceback__)
     verdict = sort(error)
@@ -219,7 +219,7 @@ def _answer_to(error: BaseException, connection: Driver, sort: Judge) -> BaseExc
 def _nothing_stored(
     connection: Driver, jobs: Sequence[AnyJob], error: BaseException, disk_is_full: Callable[[], bool]
 ) -> BatchResult:
-    """The whole transaction is void: roll back what is left of it and tell every job why."""
+    """Roll back a transaction that is void, and fail every job of it."""
     verdict = judge(error, disk_is_full)
     # Outside a job only SQLite raises; anything else there (MemoryError) leaves the outcome unknown.
     if verdict is ErrorSeverity.FATAL or not isinstance(error, sqlite3.Error):
@@ -236,12 +236,12 @@ def _nothing_stored(
 
 
 def fatal(jobs: Sequence[object], error: BaseException) -> BatchResult:
-    """Every job failed for good, because of `error`."""
+    """Return that every job failed for good, because of `error`."""
     return BatchResult([Error(storage_failed(error)) for _ in jobs], storage_failed(error))
 
 
 def storage_failed(error: BaseException) -> StorageFailed:
-    """A `StorageFailed` of one's own for each caller, since a raised exception collects its raiser's traceback."""
+    """Return a new `StorageFailed` for each caller, since a raised exception collects its raiser's traceback."""
     failed = StorageFailed(
         f"The database failed ({describe(error)}). "
         "Nothing more is written; check the disk, then start the server again."
@@ -251,6 +251,6 @@ def storage_failed(error: BaseException) -> StorageFailed:
 
 
 def describe(error: BaseException) -> str:
-    """An error in a few words, with SQLite's name for it where there is one: 'disk I/O error, SQLITE_IOERR_FSYNC'."""
+    """Return an error in a few words, with SQLite's name for it where there is one: 'disk I/O error, SQLITE_IOERR_FSYNC'."""
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     return f"{error}, {name}" if str(error) else name

@@ -7,13 +7,16 @@ acked may speak again, so that N senders who each wait for their ack make batche
 turns with half of them each. Against a start at once that takes two fifths off what a message costs
 (docs/performance.md).
 
-Nothing here waits for a time: what is counted are the steps between a commit and the commands that follow from it. An
-`await` more on that way makes batches smaller, which tests/app/test_app_batches.py notices.
+What is counted are the steps between a commit and the commands that follow from it. An `await` more on that way makes
+batches smaller, which tests/app/test_app_batches.py notices. Besides, batches that follow each other start at least
+GAP_SECONDS apart. A batch that finds the writer at rest waits for nothing.
 """
 
+import math
 from collections.abc import Callable
 from typing import Final, Protocol
 
+import outcome
 import trio
 
 TURNS_WITHOUT_OUTPUT: Final = 3
@@ -23,8 +26,14 @@ TURNS_TO_SPEAK: Final = 1
 """After which those who were woken by a commit have put out what they have to say."""
 
 TURNS_TO_HEAR: Final = 3
-"""After the last write, in which whoever got an answer may speak again: one for the connection's reader, one for the
-group's channel, and the third is that of the start. With two, a channel that was idle came too late every other time."""
+"""After the last write, in which whoever got an answer may speak again: one for the connection's reader, two for those whose
+answers come a little later, since a command that just misses a batch waits for all that it leads to."""
+
+GAP_SECONDS: Final = 0.002
+"""Between the starts of two batches. A lone message costs as much as six in a batch (docs/performance.md)."""
+
+FRESH_SECONDS: Final = 0.001
+"""So long after it was written an answer may lead to a command. Who waited for the gap and longer waits for nobody more."""
 
 MAX_PASSES: Final = 2
 """Passes of the output that a batch waits for: nobody is held up by those who always have something to say."""
@@ -38,8 +47,12 @@ class BatchOutput(Protocol):
         """Whether there is anything to write."""
         ...
 
-    async def write_pass(self) -> None:
-        """Write what is to be written by now, as far as the sockets take it."""
+    async def write_pass(self) -> bool:
+        """Write what is to be written by now, as far as the sockets take it; whether there was anything."""
+        ...
+
+    def write_little(self) -> None:
+        """Write at once, if it is so little that others need no turn meanwhile."""
         ...
 
 
@@ -49,44 +62,87 @@ class BatchTrigger:
     def __init__(self) -> None:
         self._start: Callable[[], None] | None = None
         self._parked = trio.lowlevel.ParkingLot()
-        self._running = False
+        self._output: BatchOutput | None = None
+        self._failure: BaseException | None = None
+        self._delivering = False
+        self._written_at = -math.inf
+        self._next_start_at = -math.inf
 
     def request(self, start: Callable[[], None]) -> None:
         """Call `start` once, in a later turn: when what the last batch led to is done. One request at a time."""
         assert self._start is None, "a batch is asked for while another is due"
-        if self._running:
+        if self._output is not None:
             self._start = start
             self._parked.unpark()
         else:
             _after_turns(start, TURNS_WITHOUT_OUTPUT)
 
+    def deliver(self, tell: Callable[[], None]) -> None:
+        """Call `tell`, which gives the callers of a batch their outcomes; write what they put out, if it is little.
+
+        A waking of the task is saved by that, where all of it is said before `tell` returns.
+        """
+        output = self._output
+        if output is None:
+            tell()
+            return
+        self._delivering = True
+        tell()
+        self._delivering = False
+        written = outcome.capture(output.write_little)
+        self._written_at = trio.current_time()
+        if isinstance(written, outcome.Error):  # here an exception would end the whole Trio run: the task raises it
+            self._failure = written.error
+        if output.is_pending or self._failure is not None:
+            self._parked.unpark()
+
     def wake(self) -> None:
-        """The output has something to write, and had nothing before."""
-        self._parked.unpark()
+        """Note that the output has something to write, and had nothing before."""
+        if not self._delivering:
+            self._parked.unpark()
 
     async def run(self, output: BatchOutput) -> None:
         """Write what is put out, and start batches in between, forever. Once cancelled, batches start without output."""
-        self._running = True
+        self._output = output
         try:
             while True:
+                if self._failure is not None:
+                    raise self._failure
                 if self._start is not None:
                     await self._lead_to_start(output)
-                elif output.is_pending:
-                    await output.write_pass()
-                else:
+                elif not await self._write(output):
                     await self._parked.park()
         finally:
-            self._running = False
+            self._output = None
             self._call_start()
 
     async def _lead_to_start(self, output: BatchOutput) -> None:
-        """Whoever was woken speaks, it is written, and whoever got an answer may speak again."""
-        await _turns(TURNS_TO_SPEAK)
-        if output.is_pending:
+        """Wait until whoever was woken spoke, it was written, the gap was kept, and whoever got an answer may speak again."""
+        if output.is_pending or self._is_fresh():
+            await _turns(TURNS_TO_SPEAK)
             for _ in range(MAX_PASSES):
-                await output.write_pass()
+                await self._write(output)
+        waited = False
+        while trio.current_time() < self._next_start_at:
+            waited = True
+            await self._write(output)
+            with trio.move_on_at(self._next_start_at):
+                await self._parked.park()
+        if self._is_fresh() or not waited:
             await _turns(TURNS_TO_HEAR)
+        self._next_start_at = trio.current_time() + GAP_SECONDS
         self._call_start()
+
+    async def _write(self, output: BatchOutput) -> bool:
+        """Write what is to be written by now; whether there was anything."""
+        written = await output.write_pass()
+        if written:
+            self._written_at = trio.current_time()
+        return written
+
+    def _is_fresh(self) -> bool:
+        """Whether somebody got an answer just now."""
+        return trio.current_time() < self._written_at + FRESH_SECONDS
 
     def _call_start(self) -> None:
         start, self._start = self._start, None

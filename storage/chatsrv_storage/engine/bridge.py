@@ -1,4 +1,4 @@
-"""aiosqlite on Trio: each connection is a thread of aiosqlite's that runs whole functions for us, one hop each.
+"""aiosqlite on Trio: each connection is a thread of aiosqlite's that runs whole functions for the caller, one hop each.
 
 aiosqlite is written for asyncio, but all that it asks of asyncio is `get_event_loop().create_future()` on the way in
 and `future.get_loop().call_soon_threadsafe(...)` on the way out. So a loop-like object that merely makes futures is

@@ -23,7 +23,7 @@ def _marks(width: int, rows: int) -> str:
 
 
 def _pieces(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Pieces whose lengths are powers of two, so that few different statements are prepared."""
+    """Yield pieces whose lengths are powers of two, so that few different statements are prepared."""
     at, left = 0, len(rows)
     while left:
         size = min(MAX_ROWS_PER_STATEMENT, 1 << left.bit_length() - 1)
@@ -42,7 +42,7 @@ def execute_rows(conn: SqlConnection, before: str, rows: Sequence[Row], after: s
 
 
 def query_rows(conn: SqlConnection, before: str, rows: Sequence[Row], after: str) -> Iterator[JsonRow]:
-    """The rows of a query over `VALUES (…), (…)` that answers all of them as one JSON array."""
+    """Yield the rows of a query over `VALUES (…), (…)`, which returns all of them as one JSON array."""
     if isinstance(conn, SharedConnection):
         yield from conn.query_rows(before, rows, after)
         return
@@ -53,11 +53,11 @@ def query_rows(conn: SqlConnection, before: str, rows: Sequence[Row], after: str
 
 
 def marks(count: int) -> str:
-    """What stands between the parentheses of `in (…)` for so many keys; for none, what no key equals."""
+    """Return what stands between the parentheses of `in (…)` for so many keys; for none, what no key equals."""
     return ", ".join("?" * count) or "null"
 
 
 def select_in(conn: SqlConnection, before: str, keys: Sequence[int], *first: int) -> Iterator[Row]:
-    """The rows of `before (?, ?, …)` for all keys, piece by piece; `first` are the parameters in `before`."""
+    """Yield the rows of `before (?, ?, …)` for all keys, piece by piece; `first` are the parameters in `before`."""
     for part in _pieces(keys):
         yield from conn.execute(f"{before} {_marks(len(part), 1)}", (*first, *part)).fetchall()

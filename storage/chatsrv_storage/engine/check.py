@@ -1,4 +1,4 @@
-"""Looks a data folder over while no server runs, and says what is wrong with it; changes nothing.
+"""Checks a data folder while no server runs, and reports what is wrong with it; changes nothing.
 
 Subject modules bring checks of their own (message checksums, the ledger's audit): functions of a connection that
 yield one sentence per problem.
@@ -25,11 +25,11 @@ _MOST_PROBLEMS = 100  # of one kind: a broken index names every row
 def check_folder(
     path: Path, checks: Sequence[Check] = (), *, migrations: Sequence[Migration] | None = None
 ) -> list[str]:
-    """The problems found in a data folder or a backup's file, one sentence each; an empty list is good news.
+    """Return the problems found in a data folder or a backup's file, one sentence each; empty where there is none.
 
-    Changes nothing, makes no file, and works where nothing can be written. Blocks: seconds per GB. `checks` run only on
-    a database of this program's schema. Raises FolderInUse while a server runs on it, and FolderUnusable when there is
-    no such folder or database.
+    Changes nothing, makes no file, and works where nothing can be written. Blocks: seconds per GB. `checks` run only on a
+    database of this program's schema. Raises FolderInUse while a server runs on it, and FolderUnusable when there is no such
+    folder or database.
     """
     migrations = load_migrations() if migrations is None else migrations
     if path.is_file():
@@ -65,7 +65,7 @@ def _check_database(database: Path, checks: Sequence[Check], migrations: Sequenc
 
 
 def structure_problems(connection: SqlConnection) -> Iterator[str]:
-    """What SQLite itself finds: pages, indexes, constraints, foreign keys. Raises sqlite3.Error when it cannot look."""
+    """Yield what SQLite itself finds: pages, indexes, constraints, foreign keys. Raises sqlite3.Error when it cannot read."""
     for (finding,) in connection.execute(f"PRAGMA integrity_check({_MOST_PROBLEMS})").fetchall():
         if finding != "ok":
             yield str(finding)
@@ -75,7 +75,7 @@ def structure_problems(connection: SqlConnection) -> Iterator[str]:
 
 
 def problems_of(check: Check, connection: SqlConnection) -> Iterator[str]:
-    """What one check finds; what it cannot look at is a problem too."""
+    """Yield what one check finds; what it cannot read is a problem too."""
     name = getattr(check, "__name__", repr(check))
     try:
         for count, problem in enumerate(check(connection)):

@@ -1,4 +1,4 @@
-"""What the wall clock said in the last week of running: what is old by all of that is old, wherever the clock stands now.
+"""The wall clock's readings of the last week of running: what is old by all of them is old, wherever the clock stands now.
 
 A clock that is ahead for a while would have a sweep drop results whose retries are still valid once it is set right.
 Readings are counted by running time, which no clock can hasten: time in which the server was down does not count.

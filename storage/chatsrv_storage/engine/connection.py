@@ -41,17 +41,17 @@ class JobConnection(sqlite3.Connection):
 
 
 def database_uri(path: Path, *, read_only: bool) -> str:
-    """The URI of an existing database file: a missing one is an error, never created by accident."""
+    """Return the URI of an existing database file: a missing one is an error, never created by accident."""
     return f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
 
 
 def connect(path: Path, *, read_only: bool = False, factory: type[JobConnection] = JobConnection) -> JobConnection:
-    """A plain connection in the calling thread; the caller sets it up and closes it. Raises sqlite3.Error."""
+    """Open a plain connection in the calling thread; the caller sets it up and closes it. Raises sqlite3.Error."""
     return sqlite3.connect(database_uri(path, read_only=read_only), uri=True, factory=factory, **CONNECT_OPTIONS)
 
 
 def connect_unshared(path: Path) -> JobConnection:
-    """A reader of a database that no other program uses: it takes no lock, and makes and changes no file.
+    """Open a reader of a database that no other program uses: it takes no lock, and makes and changes no file.
 
     Without shared memory it reads a WAL that a killed server left, and it works on a read-only disk. Raises sqlite3.Error.
     """
@@ -110,23 +110,15 @@ class Checkpointer:
         self._changes_seen = 0
         self._frames_per_work = 1.0
 
-    def committed(self, connection: Driver) -> None:
-        """Take note of a commit; called on the writer's connection after each."""
+    def is_due_after_commit(self, connection: Driver) -> bool:
+        """Take note of a commit (called on the writer's connection after each); whether the WAL is probably long enough."""
         changes = connection.total_changes
         self._work += 2 + changes - self._changes_seen  # a commit writes about two pages besides a page a row
         self._changes_seen = changes
-
-    @property
-    def due(self) -> bool:
-        """Whether the WAL is probably long enough."""
         return self._work * self._frames_per_work >= _CHECKPOINT_FRAMES
 
-    def hurry(self) -> None:
-        """Make the next check due: on a full disk, a checkpoint lets the WAL be written again from its start."""
-        self._work = max(self._work, int(_CHECKPOINT_FRAMES / self._frames_per_work) + 1)
-
     def run(self, connection: Driver, *, truncate: bool = False) -> None:
-        """Checkpoint as far as readers allow, waiting for nobody. Raises sqlite3.Error, above all on a failed fsync."""
+        """Checkpoint as far as readers allow, without waiting. Raises sqlite3.Error, above all on a failed fsync."""
         mode = "TRUNCATE" if truncate else "PASSIVE"
         row = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         assert row is not None

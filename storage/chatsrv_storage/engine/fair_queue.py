@@ -70,7 +70,7 @@ class FairQueue:
                 self._waiting[following] = line  # at the end: everybody else has their turn before
 
     def _next(self) -> Caller | None:
-        """The caller who has waited longest for a turn and may run. At most as many as have places are passed over."""
+        """Return the caller who has waited longest for a turn and may run. At most as many as have places are passed over."""
         return next((caller for caller in self._waiting if self._may_run(caller)), None)
 
     def _may_run(self, caller: Caller) -> bool:

@@ -122,7 +122,7 @@ def prepare_database(folder: DataFolder) -> None:
 
 
 def folder_risk(path: Path) -> str:
-    """What an operator should know of a folder's rights that does not keep a server from using it; empty: nothing."""
+    """Return what an operator should know of a folder's permissions that does not keep a server from using it; "" for nothing."""
     found = path.stat()
     if found.st_mode & stat.S_IWGRP:
         return f"the group {found.st_gid} may write to it: chmod g-w"

@@ -5,15 +5,15 @@ from chatsrv_storage.engine.snowflake import time_of
 
 
 def read(conn: SqlConnection) -> int:
-    """Milliseconds since 1970 up to which ids may have been used.
+    """Return the time in milliseconds since 1970 up to which ids may have been used.
 
-    What was reserved is not all: a clock that jumped ahead just before a crash gave out ids that nobody had reserved.
-    An audit replays transfers in the order of their ids, so theirs have to rise.
+    What was reserved is not all: a clock that jumped ahead just before a crash gave out ids that were not reserved. An audit
+    replays transfers in the order of their ids, so theirs have to rise.
     """
     reserved, latest = conn.execute("select reserved_until, (select max(id) from transfer) from clock").fetchone()
     return reserved if latest is None else max(reserved, time_of(latest) + 1)
 
 
 def reserve(conn: SqlConnection, until_ms: int) -> None:
-    """From now on ids up to this time may be used. Never goes back."""
+    """Allow ids up to this time. Never goes back."""
     conn.execute("update clock set reserved_until = max(reserved_until, ?)", (until_ms,))

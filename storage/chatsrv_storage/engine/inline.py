@@ -7,10 +7,12 @@ other tasks wrote in that turn shares its transaction.
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
 import trio
+from outcome import Outcome
 
 from chatsrv_storage.engine import id_reservation
 from chatsrv_storage.engine.backup import write_backup
@@ -18,7 +20,7 @@ from chatsrv_storage.engine.batch import Report
 from chatsrv_storage.engine.connection import JobConnection, Synchronous, configure_reader, configure_writer, connect
 from chatsrv_storage.engine.fair_queue import SERVER, Caller
 from chatsrv_storage.engine.folder import DataFolder, explained, hold_folder, prepare_database
-from chatsrv_storage.engine.job_queue import WaitingJobs
+from chatsrv_storage.engine.job_queue import QueuedStorage
 from chatsrv_storage.engine.jobs import Driver, Job
 from chatsrv_storage.engine.migrate import Migration, migrate
 from chatsrv_storage.engine.reader_pool import query_error, run_query
@@ -29,41 +31,41 @@ from chatsrv_storage.errors import StorageFailed
 T = TypeVar("T")
 
 
-class InlineStorage:
+class InlineStorage(QueuedStorage):
     """See interface.Storage. Made and closed by `open_inline`."""
 
     def __init__(self, folder: DataFolder, writer: Driver, reader: Driver) -> None:
+        super().__init__()
         self._folder = folder
         self._writer = writer
         self._reader = reader
-        self._waiting = WaitingJobs()
         self._runner = BatchRunner(folder.is_full)
         self._at_work = False
 
     @property
-    def failed(self) -> trio.Event:
-        """Set by the first fatal error."""
-        return self._waiting.failed
-
-    @property
-    def failure(self) -> StorageFailed | None:
-        """The first fatal error."""
-        return self._waiting.failure
-
-    @property
     def is_full(self) -> bool:
-        """See port.Storage."""
+        """See interface.Storage."""
         return self._runner.full
 
     async def write(self, job: Job[T], /) -> T:
-        """See interface.Storage. The task that finds nobody at work runs everybody's jobs."""
+        """See interface.Storage. The task that finds nobody at work runs everybody's jobs of this turn."""
         entry = await self._waiting.enter(job)
         if not self._at_work:
             self._at_work = True
             # Shielded: were this task cancelled here, those who joined the line meanwhile would wait for ever.
             await trio.lowlevel.cancel_shielded_checkpoint()
-            self._run_all()
+            self._run_batch()
         return cast("T", await self._waiting.result(entry))
+
+    def write_soon(self, job: Job[T], done: Callable[[Outcome[T]], None], /) -> Callable[[], bool] | None:
+        """See interface.Storage. What other callers wrote by the next turn shares its transaction."""
+        entry = self._waiting.enter_nowait(job, cast("Callable[[Outcome[object]], None]", done))
+        if entry is None:
+            return None
+        if not self._at_work:
+            self._at_work = True
+            trio.lowlevel.current_trio_token().run_sync_soon(self._run_batch)
+        return partial(self._waiting.withdraw, entry)
 
     async def read(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """See interface.Storage. One runs at a time, at once: nobody waits."""
@@ -85,9 +87,9 @@ class InlineStorage:
         """See interface.Storage. Without a deadline, so that a test's outcome does not depend on the machine's load."""
         return await self.read(query, caller)
 
-    async def look_up(self, query: Job[T], /) -> T:
+    async def look_up(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """See interface.Storage: every query runs in the calling thread here."""
-        return await self.read(query)
+        return await self.read(query, caller)
 
     async def open_ids(self, node: int) -> Snowflake:
         """See interface.Storage."""
@@ -119,17 +121,18 @@ class InlineStorage:
             raise failure
 
     @trio.lowlevel.enable_ki_protection  # control-C in the middle would leave the transaction open
-    def _run_all(self) -> None:
-        try:
-            while self._waiting:
-                batch = self._waiting.take()
-                self._waiting.settle(batch, self._runner.run(self._writer, batch))
-                if self.failure is None and self._runner.checkpoint_due:
-                    failure = self._runner.checkpoint(self._writer)
-                    if failure is not None:
-                        self._waiting.fail(failure)
-        finally:
-            self._at_work = False
+    def _run_batch(self) -> None:
+        """Run the jobs in the line, and in a later turn those that came of it."""
+        batch = self._waiting.take()
+        if batch:
+            self._waiting.settle(batch, self._runner.run(self._writer, batch))
+            if self._waiting.failure is None and self._runner.checkpoint_due:
+                failure = self._runner.checkpoint(self._writer)
+                if failure is not None:
+                    self._waiting.fail(failure)
+        self._at_work = bool(self._waiting)
+        if self._at_work:
+            trio.lowlevel.current_trio_token().run_sync_soon(self._run_batch)
 
 
 @asynccontextmanager

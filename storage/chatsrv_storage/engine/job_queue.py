@@ -1,13 +1,16 @@
-"""The bounded line of jobs before the writer: who waits, who may still leave, and how each learns the outcome.
+"""The bounded queue of jobs before the writer: which wait, which may still be withdrawn, and how callers get the outcome.
 
 A job is in one of three states, and only its own task or the writer moves it on:
 
     waiting   in the line. A cancel withdraws it: it never runs, and its caller gets Cancelled.
     taken     in the batch at work. A cancel has to wait: the caller gets the true outcome.
     settled   the caller has been woken.
+
+A caller is a task that waits (`result`), or a function that is called with the outcome (`enter_nowait`): then whoever
+made the call withdraws it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import trio
@@ -28,9 +31,10 @@ assert MAX_BATCH <= MAX_WAITING
 
 @attrs.define(eq=False)
 class Entry:
-    """One job in the line."""
+    """One job in the queue."""
 
     job: AnyJob
+    done: Callable[[AnyOutcome], None] | None = None
     task: trio.lowlevel.Task | None = None
     outcome: AnyOutcome | None = None
     deferred: bool = False
@@ -38,7 +42,7 @@ class Entry:
 
 
 class WaitingJobs:
-    """The line. `failed` is set by the first fatal error, and from then on everybody gets StorageFailed."""
+    """The queue. `failed` is set by the first fatal error, and from then on every caller gets StorageFailed."""
 
     def __init__(self) -> None:
         self.failed = trio.Event()
@@ -71,6 +75,29 @@ class WaitingJobs:
         self._entries[entry] = None
         return entry
 
+    def enter_nowait(self, job: AnyJob, done: Callable[[AnyOutcome], None]) -> Entry | None:
+        """Take a place for a job whose outcome goes to `done`, which must not raise.
+
+        None where there is no place, or nobody is let in: `enter` waits for one, or says why not.
+        """
+        if self.failure is not None or self.closed:
+            return None
+        try:
+            self._room.acquire_nowait()
+        except trio.WouldBlock:
+            return None
+        entry = Entry(job, done)
+        self._entries[entry] = None
+        return entry
+
+    def withdraw(self, entry: Entry) -> bool:
+        """Take a job that waits out of the line. False where it was taken: its outcome comes."""
+        if entry not in self._entries:
+            return False
+        del self._entries[entry]
+        self._room.release()
+        return True
+
     async def result(self, entry: Entry) -> object:
         """Wait for its turn; return its value or raise its error. A cancel withdraws it while it waits."""
         if entry.outcome is not None:
@@ -78,16 +105,12 @@ class WaitingJobs:
         entry.task = trio.lowlevel.current_task()
 
         def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
-            if entry not in self._entries:
-                return trio.lowlevel.Abort.FAILED
-            del self._entries[entry]
-            self._room.release()
-            return trio.lowlevel.Abort.SUCCEEDED
+            return trio.lowlevel.Abort.SUCCEEDED if self.withdraw(entry) else trio.lowlevel.Abort.FAILED
 
         return await trio.lowlevel.wait_task_rescheduled(abort)
 
     def take(self) -> list[Entry]:
-        """The next batch, in order of arrival; none of it can be withdrawn any more."""
+        """Return the next batch, in order of arrival; none of it can be withdrawn any more."""
         entries = self._entries
         deferred, self._deferred = self._deferred, []
         if len(entries) <= MAX_BATCH:
@@ -142,5 +165,24 @@ class WaitingJobs:
 
 def _settle(entry: Entry, result: AnyOutcome) -> None:
     entry.outcome = result
-    if entry.task is not None:
+    if entry.done is not None:
+        entry.done(result)
+    elif entry.task is not None:
         trio.lowlevel.reschedule(entry.task, result)
+
+
+class QueuedStorage:
+    """What every storage has whose writes wait in this queue: how it failed, if it did."""
+
+    def __init__(self) -> None:
+        self._waiting = WaitingJobs()
+
+    @property
+    def failed(self) -> trio.Event:
+        """Set by the first fatal error."""
+        return self._waiting.failed
+
+    @property
+    def failure(self) -> StorageFailed | None:
+        """The first fatal error."""
+        return self._waiting.failure

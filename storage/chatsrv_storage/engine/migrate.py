@@ -35,7 +35,7 @@ class Migration:
     """What it does in Python after its statements."""
 
     def statements(self) -> Iterator[str]:
-        """Its statements one by one: `executescript` would commit in the middle. Triggers count as one."""
+        """Yield the statements one by one: `executescript` would commit in the middle. Triggers count as one."""
         statement = ""
         for line in self.sql.splitlines(keepends=True):
             statement += line
@@ -47,7 +47,7 @@ class Migration:
 
 
 def load_migrations(folder: "Traversable | Path | None" = None) -> tuple[Migration, ...]:
-    """The migrations in `folder`, by default this package's, in order. Raises ValueError unless they are 1, 2, 3, …"""
+    """Return the migrations in `folder`, by default this package's, in order. Raises ValueError unless they are 1, 2, 3, …"""
     folder = folder or files("chatsrv_storage") / "migrations"
     found = [
         Migration(int(match[1]), match[2], file.read_text("utf-8"), STEPS.get(match[2]))
@@ -60,7 +60,7 @@ def load_migrations(folder: "Traversable | Path | None" = None) -> tuple[Migrati
 
 
 def schema_version(connection: SqlConnection, path: Path, newest: int) -> int:
-    """The database's version, 0 for an empty one. Raises SchemaTooNew, FolderDamaged (not ours), sqlite3.Error."""
+    """Return the database's version, 0 for an empty one. Raises SchemaTooNew, FolderDamaged (not ours), sqlite3.Error."""
     version = _pragma(connection, "user_version")
     application = _pragma(connection, "application_id")
     row = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()

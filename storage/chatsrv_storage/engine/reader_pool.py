@@ -5,7 +5,7 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import outcome
 import trio
@@ -33,7 +33,7 @@ SEARCH_WAIT_SECONDS = 2.0
 SEARCH_STEPS = 100
 """Steps between two looks at the deadline: one step of a full-text query may match a whole message, up to 0.3 ms."""
 
-_TOO_LONG = "This takes too long: ask for less, or try again later."
+TOO_LONG: Final = "This takes too long: ask for less, or try again later."
 
 _PROGRESS_STEPS = 20_000  # of SQLite's virtual machine, under a ms: how often a query looks whether it is cancelled
 
@@ -56,7 +56,7 @@ def run_query(connection: Driver, query: Job[T]) -> T:
 
 
 def query_error(error: Exception, disk_is_full: Callable[[], bool]) -> Exception:
-    """What the caller of a query gets: a refusal, StorageFailed (the storage must stop), or its own error (a bug's)."""
+    """Return what the caller of a query gets: a refusal, StorageFailed (the storage must stop), or its own error (a bug's)."""
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StorageBusy()
@@ -102,7 +102,7 @@ class Reader:
             if self._cancel is not None and isinstance(result, outcome.Error) and _is_interrupt(result.error):
                 result = outcome.capture(self._cancel)
             elif isinstance(result, outcome.Error) and _is_interrupt(result.error) and self._deadline < math.inf:
-                result = outcome.Error(QueryTooLong() if is_search else QueryTooLong(_TOO_LONG))
+                result = outcome.Error(QueryTooLong() if is_search else QueryTooLong(TOO_LONG))
             trio.lowlevel.reschedule(task, result)
 
         def abort(raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
@@ -122,7 +122,7 @@ class QueryRunner(Protocol):
     """A connection that runs one query at a time."""
 
     async def run(self, query: Job[T], /, within_seconds: float = math.inf) -> T:
-        """The query's value, or what it raised: QueryTooLong where it runs longer."""
+        """Return the query's value, or raise what it raised: QueryTooLong where it runs longer."""
         ...
 
 

@@ -14,7 +14,7 @@ MAX_NODE: Final = (1 << _NODE_BITS) - 1
 
 
 def time_of(snowflake: int) -> int:
-    """The milliseconds since 1970 in an id."""
+    """Return the milliseconds since 1970 in an id."""
     return (snowflake >> (_NODE_BITS + _COUNTER_BITS)) + EPOCH_MS
 
 
@@ -66,7 +66,7 @@ class Snowflake:
         return self._ms + EPOCH_MS
 
     def next(self, now_ms: int) -> int:
-        """A new id, at `now_ms` or, where the clock went back or the counter is full, a little later.
+        """Return a new id, at `now_ms` or, where the clock went back or the counter is full, a little later.
 
         Raises StorageFull while ids are held: after a crash with the clock set back they could be given out again.
         """

@@ -16,7 +16,7 @@ from chatsrv_storage.engine.bridge import BridgedConnection, open_bridged
 from chatsrv_storage.engine.connection import JobConnection, Synchronous, configure_reader, configure_writer, connect
 from chatsrv_storage.engine.fair_queue import SERVER, Caller
 from chatsrv_storage.engine.folder import DataFolder, explained, hold_folder, prepare_database
-from chatsrv_storage.engine.job_queue import WaitingJobs
+from chatsrv_storage.engine.job_queue import QueuedStorage
 from chatsrv_storage.engine.jobs import Driver, Job
 from chatsrv_storage.engine.key_reader import KeyReader
 from chatsrv_storage.engine.migrate import Migration, migrate
@@ -30,12 +30,11 @@ from chatsrv_storage.engine.reader_pool import (
 )
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.engine.writer import BatchRunner, GroupCommitWriter
-from chatsrv_storage.errors import StorageFailed
 
 T = TypeVar("T")
 
 
-class ThreadedStorage:
+class ThreadedStorage(QueuedStorage):
     """See interface.Storage. Made and closed by `open_threaded`."""
 
     def __init__(
@@ -44,36 +43,27 @@ class ThreadedStorage:
         writer: BridgedConnection,
         readers: Sequence[Reader],
         searcher: Reader,
-        by_key: KeyReader,
+        by_key: JobConnection,
         trigger: BatchTrigger | None,
     ) -> None:
+        super().__init__()
         self._folder = folder
         self._writer_connection = writer
         self._reader_connections = [reader.connection for reader in (*readers, searcher)]
-        self._waiting = WaitingJobs()
         self._runner = BatchRunner(folder.is_full)
         self._writer = GroupCommitWriter([writer], self._waiting, [self._runner], trigger)
         explain = partial(query_error, disk_is_full=folder.is_full)
         self._readers = ReaderPool(readers, explain)
         self._searcher = ReaderPool([searcher], explain, SEARCH_WAIT_SECONDS)
-        self._by_key = by_key
+        self._by_key = KeyReader(by_key, folder.is_full, self._readers)
         self._one_backup = trio.CapacityLimiter(1)
-        # The writer's own method, not a wrapper of it: saves a coroutine on the way of every message.
+        # The writer's own methods, not wrappers of them: saves a coroutine on the way of every message.
         self.write = self._writer.write
-
-    @property
-    def failed(self) -> trio.Event:
-        """Set by the first fatal error."""
-        return self._waiting.failed
-
-    @property
-    def failure(self) -> StorageFailed | None:
-        """The first fatal error."""
-        return self._waiting.failure
+        self.write_soon = self._writer.write_soon
 
     @property
     def is_full(self) -> bool:
-        """See port.Storage."""
+        """See interface.Storage."""
         return self._runner.full
 
     async def read(self, query: Job[T], /, caller: Caller = SERVER) -> T:
@@ -84,9 +74,9 @@ class ThreadedStorage:
         """See interface.Storage."""
         return await self._searcher.read(query, self._waiting.fail, caller)
 
-    async def look_up(self, query: Job[T], /) -> T:
+    async def look_up(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """See interface.Storage."""
-        return await self._by_key.read(query, self._waiting.fail)
+        return await self._by_key.read(query, self._waiting.fail, caller)
 
     async def open_ids(self, node: int) -> Snowflake:
         """See interface.Storage."""
@@ -154,7 +144,7 @@ async def open_threaded(
 
         opened: list[BridgedConnection] = []
         storage: ThreadedStorage | None = None
-        by_key: KeyReader | None = None
+        by_key: JobConnection | None = None
         try:
             with explained(folder.database):
                 opened.append(await open_bridged(folder.database, read_only=False, factory=factory))
@@ -165,9 +155,8 @@ async def open_threaded(
                     searches = place == readers
                     pool.append(Reader(opened[-1], search_seconds, SEARCH_STEPS) if searches else Reader(opened[-1]))
                     await opened[-1].run(pool[-1].set_up)
-                connection = connect(folder.database, read_only=True, factory=factory)
-                by_key = KeyReader(connection, folder.is_full)
-                configure_reader(connection)
+                by_key = connect(folder.database, read_only=True, factory=factory)
+                configure_reader(by_key)
             storage = ThreadedStorage(folder, opened[0], pool[:-1], pool[-1], by_key, trigger)
             yield storage
         finally:

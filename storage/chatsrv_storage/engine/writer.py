@@ -5,7 +5,7 @@ does not hurt its neighbours. Batching comes from back-pressure alone: no timer 
 while a batch is at work is the next batch. (group_commit.py measured 29–48 thousand durable rows/s at 100 writers.)
 
 There is no writer task. The caller that finds a worker idle asks for a batch, and so does the callback that ends one
-after it woke its callers: a lone job costs one hop to the database thread and one wake-up.
+after it told its callers: a lone job costs one hop to the database thread, and a wake-up if a task waits for it.
 
 A batch does not start as soon as it could: a BatchTrigger says when (batch_trigger.py).
 """
@@ -61,13 +61,16 @@ class BatchRunner:
         """Whether a job was refused for a full disk, or the disk was full at the start, and no room was found since."""
         self.report: Report = report_to_logging
         self._checkpointer = Checkpointer()
+        self.checkpoint_due = False
+        """Whether `checkpoint` should come before the next batch: until one succeeds."""
 
     def run(self, connection: Driver, entries: list[Entry]) -> BatchResult:
         """Run the entries' jobs in one transaction. Never raises; see batch.py."""
         result = run_batch(connection, [entry.job for entry in entries], self._disk_is_full, self.report)
-        self._checkpointer.committed(connection)
+        if self._checkpointer.is_due_after_commit(connection):
+            self.checkpoint_due = True
         if any(isinstance(each, outcome.Error) and isinstance(each.error, StorageFull) for each in result.outcomes):
-            self._checkpointer.hurry()
+            self.checkpoint_due = True  # then the WAL is written again from its start
             self.full = True
         elif self.full and connection.total_changes > self._changes_seen:
             # A small change may find a place where the next one does not: only a look at the disk tells.
@@ -75,15 +78,11 @@ class BatchRunner:
         self._changes_seen = connection.total_changes
         return result
 
-    @property
-    def checkpoint_due(self) -> bool:
-        """Whether `checkpoint` should come before the next batch."""
-        return self._checkpointer.due
-
     def checkpoint(self, connection: Driver, *, truncate: bool = False) -> StorageFailed | None:
         """Move the WAL into the database. A full disk or a busy neighbour only postpones it; else the failure."""
         try:
             self._checkpointer.run(connection, truncate=truncate)
+            self.checkpoint_due = False
         except BaseException as error:  # noqa: BLE001  (whatever it was: the durability of the past is in doubt)
             return None if _postpones(error, self._disk_is_full) else storage_failed(error)
         return None
@@ -137,6 +136,14 @@ class GroupCommitWriter(Generic[ConnectionT]):
         self._soon()
         return cast("T", await self._waiting.result(entry))
 
+    def write_soon(self, job: Job[T], done: Callable[[outcome.Outcome[T]], None]) -> Callable[[], bool] | None:
+        """Write without a task: see interface.Storage."""
+        entry = self._waiting.enter_nowait(job, cast("Callable[[outcome.Outcome[object]], None]", done))
+        if entry is None:
+            return None
+        self._soon()
+        return partial(self._waiting.withdraw, entry)
+
     async def aclose(self) -> None:
         """Refuse new jobs and wait for those in the line; call it shielded. The workers stay open."""
         self._waiting.close()
@@ -171,7 +178,7 @@ class GroupCommitWriter(Generic[ConnectionT]):
     ) -> None:
         # The runner never raises; should the thread die, its outcome is unknown, and that is fatal.
         answers = fatal(batch, result.error) if isinstance(result, outcome.Error) else result.unwrap()
-        self._waiting.settle(batch, answers)
+        self._trigger.deliver(partial(self._waiting.settle, batch, answers))
         worker, runner = lane
         if self._waiting.failure is None and runner.checkpoint_due:
             # After the callers were told: their commit is durable without it, and it takes two more fsyncs.

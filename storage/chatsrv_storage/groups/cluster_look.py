@@ -1,14 +1,20 @@
-"""What a node asks the database about those connected to it, in case the bus between the nodes lost something."""
+"""What a node reads from the database about its connected users, in case the bus between the nodes lost something.
+
+Heads of groups are asked for by change: what transactions changed that had not ended at the mark of the last look. Each
+notes its groups under its number, which it has before its COMMIT, and a snapshot knows the oldest number under way; so what
+commits late is found by the look after, however late that is (docs/cluster.md has the argument).
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from chatsrv_storage.engine.bulk_sql import select_in
+from chatsrv_storage.engine.shared import SharedConnection, SnapshotMark
 from chatsrv_storage.interface import SqlConnection
 
 
 class Standing(NamedTuple):
-    """A user as a node has to know them."""
+    """The groups and blocks of a user, as a node needs them."""
 
     user_id: int
     version: int
@@ -16,21 +22,46 @@ class Standing(NamedTuple):
 
 
 class Look(NamedTuple):
-    """An answer; all of it of one snapshot."""
+    """The result of a look; all of it is from one snapshot."""
 
     heads: list[tuple[int, int]]
-    """(group id, seq of the last event) of the groups that were asked for."""
+    """(group id, seq of the last event) of the groups that were asked for, and of all that changed since the mark."""
     people: list[Standing]
     lives: set[int]
     """Of the sessions that were asked for, those that have not ended, of users who are not disabled."""
+    mark: SnapshotMark | None
+    """For the next look; None where that has to ask for each group (SQLite)."""
+    knows_changes: bool
+    """Whether it is known what changed since the mark that was given: else each group has to be asked for."""
 
 
-def look(conn: SqlConnection, groups: Sequence[int], people: Sequence[int], sessions: Sequence[int]) -> Look:
-    """The heads of these groups, the standing of these users, and which of these sessions live."""
+def look(
+    conn: SqlConnection,
+    groups: Sequence[int],
+    people: Sequence[int],
+    sessions: Sequence[int],
+    since: SnapshotMark | None = None,
+) -> Look:
+    """Return the heads of these groups and of those that changed since a mark, the standing of users, and which sessions live."""
     heads = [(row[0], row[1]) for row in select_in(conn, "select id, seq from chat_group where id in", groups)]
+    mark, changed = None, None
+    if isinstance(conn, SharedConnection):
+        mark = conn.mark()
+        changed = None if since is None else conn.heads_since(since)
     standing = [
         Standing(row[0], row[1], bool(row[2]))
         for row in select_in(conn, "select id, version, hidden from person where id in", people)
     ]
     lives = "select s.id from session s join person u on u.id = s.user_id where u.disabled = 0 and s.id in"
-    return Look(heads, standing, {row[0] for row in select_in(conn, lives, sessions)})
+    living = {row[0] for row in select_in(conn, lives, sessions)}
+    return Look([*heads, *(changed or ())], standing, living, mark, changed is not None)
+
+
+def mark_of(conn: SqlConnection) -> SnapshotMark | None:
+    """Return the mark of a query's snapshot; None on SQLite, where nothing is noted."""
+    return conn.mark() if isinstance(conn, SharedConnection) else None
+
+
+def forget_changes(conn: SqlConnection, mark: SnapshotMark, limit: int = 5_000) -> int:
+    """Drop what was noted before a mark of minutes ago, at most so many transactions; answers how many."""
+    return conn.forget_heads(mark, limit) if isinstance(conn, SharedConnection) else 0

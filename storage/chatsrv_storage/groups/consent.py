@@ -1,7 +1,8 @@
 """Who is added to a group at once, who is invited instead, and what invited people answer.
 
 Nobody is added against their will: who blocks the actor (or is blocked by them) or is disabled is refused; who left the
-group, or lets only some people add them, gets an invitation. It counts only while its maker may still add people.
+group, lets only some people add them, or was put into enough groups today, gets an invitation. It counts only while its
+maker may still add people.
 """
 
 from collections.abc import Sequence
@@ -9,19 +10,17 @@ from typing import Final
 
 import attrs
 
+from chatsrv_domain.groups import ADDED_BY_KNOWN, ADDED_BY_NOBODY, ROLE_ADMIN
 from chatsrv_storage.accounts.profiles import require_not_blocked
+from chatsrv_storage.columns import select_list, sql
 from chatsrv_storage.engine.bulk_sql import select_in
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.membership import admit
-from chatsrv_storage.groups.models import ROLE_ADMIN, Actor, UserEvent
+from chatsrv_storage.groups.membership import DAY_MS, admit
+from chatsrv_storage.groups.models import Actor, UserEvent
 from chatsrv_storage.groups.permissions import Operation, allow
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.replies import GroupEntry
-
-ADDED_BY_EVERYBODY: Final = 1
-ADDED_BY_KNOWN: Final = 2
-ADDED_BY_NOBODY: Final = 3
 
 MAX_INVITATIONS: Final = 100
 """Invitations of one user; the oldest gives way."""
@@ -41,23 +40,23 @@ class StoredInvitation:
     """A group that a user may enter because somebody in it asked them to."""
 
     group_id: int
-    name: str
+    name: str = attrs.field(metadata=sql("g.name"))
     invited_by: int
-    inviter: str
+    inviter: str = attrs.field(metadata=sql("p.name"))
     made_at: int
 
 
 def to_invite(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int]) -> list[int]:
-    """Those of `user_ids` who have to be invited, since they may not be added at once. All exist.
+    """Return those of `user_ids` who have to be invited, since they may not be added at once. All exist.
 
     Raises Refusal: blocked, user_disabled.
     """
-    conn = turn.conn
-    people = {
-        row[0]: row[1:]
-        for row in select_in(conn, "select id, name, disabled, who_adds from person where id in", user_ids)
-    }
-    for name, disabled, _ in people.values():
+    conn, most = turn.conn, turn.limits.added_per_day
+    select = (
+        "select id, name, disabled, who_adds, case added_day when ? then added_count else 0 end from person where id in"
+    )
+    people = {row[0]: row[1:] for row in select_in(conn, select, user_ids, turn.now_ms // DAY_MS)}
+    for name, disabled, *_ in people.values():
         if disabled:
             raise Refusal("user_disabled", f"the account of {name} is disabled", "members")
     for (other,) in [
@@ -70,6 +69,7 @@ def to_invite(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int]) -> 
         user_id
         for user_id in user_ids
         if user_id in left
+        or 0 < most <= people[user_id][3]
         or people[user_id][2] == ADDED_BY_NOBODY
         or (people[user_id][2] == ADDED_BY_KNOWN and not _knows(conn, user_id, actor.user_id))
     ]
@@ -138,9 +138,9 @@ def invite(turn: GroupTransaction, actor: Actor, user_ids: Sequence[int]) -> Non
 
 
 def invitations(conn: SqlConnection, user_id: int, now_ms: int) -> list[StoredInvitation]:
-    """The invitations that a user has not answered, the latest first; at most MAX_INVITATIONS."""
+    """Return the invitations that a user has not answered, the latest first; at most MAX_INVITATIONS."""
     rows = conn.execute(
-        "select i.group_id, g.name, i.invited_by, p.name, i.made_at from invitation i join chat_group g on g.id = i.group_id"
+        f"select {select_list(StoredInvitation, 'i')} from invitation i join chat_group g on g.id = i.group_id"
         " join person p on p.id = i.invited_by where i.user_id = ? and i.ignored = 0 and i.made_at > ?"
         " and g.dissolved_at = 0 order by i.made_at desc, i.group_id desc",
         (user_id, now_ms - INVITATION_MS),
@@ -186,11 +186,23 @@ def ignore(conn: SqlConnection, user_id: int, group_id: int) -> None:
         raise _unknown()
 
 
-def added_groups(conn: SqlConnection, user_id: int, after: int, limit: int) -> list[tuple[int, str, int, str, int]]:
-    """(group id, name, who put the user in, their name, since when) of a page of groups the user was put into, by id."""
-    return conn.execute(
-        "select m.group_id, g.name, m.added_by, p.name, m.joined_at from group_member m"
+@attrs.frozen(slots=True)
+class AddedMembership:
+    """A group that somebody put a user into: group_member m of chat_group g, added by person p."""
+
+    group_id: int
+    name: str = attrs.field(metadata=sql("g.name"))
+    added_by: int
+    adder: str = attrs.field(metadata=sql("p.name"))
+    joined_at: int
+
+
+def added_groups(conn: SqlConnection, user_id: int, after: int, limit: int) -> list[AddedMembership]:
+    """Return a page of the groups that others put the user into, by id."""
+    rows = conn.execute(
+        f"select {select_list(AddedMembership, 'm')} from group_member m"
         " join chat_group g on g.id = m.group_id and g.kind = 1 join person p on p.id = m.added_by"
         " where m.user_id = ? and m.group_id > ? and m.role > 0 and m.added_by > 0 order by m.group_id limit ?",
         (user_id, after, limit),
-    ).fetchall()
+    )
+    return [AddedMembership(*row) for row in rows]

@@ -5,13 +5,14 @@ The pair's row reserves the group's id, so that both may start at once; the grou
 
 from typing import Final
 
+from chatsrv_domain.groups import DIRECT, ROLE_MEMBER, Rules
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.accounts.profiles import require_not_blocked
 from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.lifecycle import found
 from chatsrv_storage.groups.membership import enter
-from chatsrv_storage.groups.models import DIRECT, ROLE_MEMBER, Actor, Rules
+from chatsrv_storage.groups.models import Actor
 from chatsrv_storage.groups.permissions import group_unknown_error
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
@@ -22,13 +23,13 @@ TITLE_CHARACTERS: Final = 64
 
 
 def other_of(conn: SqlConnection, group_id: int, user_id: int) -> int | None:
-    """The other one in a conversation of two; None where it is no such conversation."""
+    """Return the other one in a conversation of two; None where it is no such conversation."""
     row = conn.execute("select low, high from direct where group_id = ?", (group_id,)).fetchone()
     return None if row is None else row[0] + row[1] - user_id
 
 
 def known(conn: SqlConnection, user_id: int, other_id: int) -> int | None:
-    """The conversation of this pair, if somebody started it."""
+    """Return the conversation of this pair, if somebody started it."""
     low, high = sorted((user_id, other_id))
     row = conn.execute(
         "select d.group_id from direct d join chat_group g on g.id = d.group_id where d.low = ? and d.high = ?",
@@ -38,7 +39,7 @@ def known(conn: SqlConnection, user_id: int, other_id: int) -> int | None:
 
 
 def reserve(conn: SqlConnection, user_id: int, other_id: int, group_id: int) -> int:
-    """The id of this pair's conversation: `group_id` if nobody started it. Raises Refusal."""
+    """Return the id of this pair's conversation: `group_id` if nobody started it. Raises Refusal."""
     if user_id == other_id:
         raise Refusal("bad_field", "a conversation of two takes somebody else", "user_id")
     if other_id not in names_of(conn, (other_id,)):

@@ -2,10 +2,12 @@
 
 import attrs
 
+from chatsrv_domain.groups import ROLE_MEMBER, ROLE_OWNER, Rules
+from chatsrv_storage.columns import select_list, sql
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.lifecycle import found
 from chatsrv_storage.groups.membership import admit, departure, enter, require_rejoin_pause
-from chatsrv_storage.groups.models import ROLE_MEMBER, ROLE_OWNER, Actor, Rules
+from chatsrv_storage.groups.models import Actor
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.replies import GroupEntry
@@ -62,20 +64,32 @@ def join_by_code(code: RandomCode, name: str, max_members: int) -> Script[GroupE
 
 
 def active_codes(conn: SqlConnection, now_ms: int) -> list[RandomCode]:
-    """The codes that are good, in the order in which they end."""
+    """Return the codes that are good, in the order in which they end."""
     rows = conn.execute(
-        "select group_id, code, place, expires_at from random_code where expires_at > ? order by expires_at", (now_ms,)
+        f"select {select_list(RandomCode, 'c')} from random_code c where c.expires_at > ? order by c.expires_at",
+        (now_ms,),
     )
     return [RandomCode(*row) for row in rows]
 
 
-def participants(conn: SqlConnection, group_id: int) -> list[tuple[int, str, str, int]]:
-    """(id, name, nickname, avatar) of those who have entered a code's group and are still in it."""
-    return conn.execute(
-        "select u.id, u.name, u.nickname, u.avatar from group_member m join person u on u.id = m.user_id"
+@attrs.frozen(slots=True)
+class Participant:
+    """Somebody who has entered a code's group: person u."""
+
+    user_id: int = attrs.field(metadata=sql("u.id"))
+    name: str
+    nickname: str
+    avatar: int
+
+
+def participants(conn: SqlConnection, group_id: int) -> list[Participant]:
+    """Return those who have entered a code's group and are still in it."""
+    rows = conn.execute(
+        f"select {select_list(Participant, 'u')} from group_member m join person u on u.id = m.user_id"
         " where m.group_id = ? and m.role > 0 order by m.joined_at, u.id",
         (group_id,),
-    ).fetchall()
+    )
+    return [Participant(*row) for row in rows]
 
 
 def sweep(conn: SqlConnection, now_ms: int) -> None:

@@ -5,19 +5,19 @@ from typing import Final
 
 import attrs
 
+from chatsrv_domain.groups import BANNED, ROLE_ADMIN, ROLE_OWNER, RULES
 from chatsrv_storage import name_looks
-from chatsrv_storage.accounts.profiles import require_nickname
+from chatsrv_storage.accounts.profiles import require_nickname, require_nickname_pause
+from chatsrv_storage.columns import select_list, sql
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.group_state import RULE_COLUMNS
 from chatsrv_storage.groups.membership import banned_until, close, part, person, require_enabled, withdraw_request
-from chatsrv_storage.groups.models import BANNED, ROLE_ADMIN, ROLE_OWNER, Actor, EventRecord
+from chatsrv_storage.groups.models import Actor, EventRecord
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.replies import GroupChange
 
-NICKNAME_EVERY_MS: Final = 60_000
-"""Between two changes of one's nickname in a group: each is a line that everybody reads."""
+_SET_RULES: Final = ", ".join(f"{rule.column} = ?" for rule in RULES)
 
 
 def set_rules(changes: Mapping[str, int | bool], cap: int) -> Script[GroupChange]:
@@ -32,10 +32,8 @@ def set_rules(changes: Mapping[str, int | bool], cap: int) -> Script[GroupChange
             sentence = f"a group may have at most {cap} members, and this one has {group.members} already"
             raise Refusal("bad_field", sentence, "max_members")
         group.rules = attrs.evolve(group.rules, **changes)
-        columns = ", ".join(f"{RULE_COLUMNS[rule]} = ?" for rule in changes)
         turn.conn.execute(
-            f"update chat_group set {columns} where id = ?",
-            (*[int(value) for value in changes.values()], turn.group_id),
+            f"update chat_group set {_SET_RULES} where id = ?", (*map(int, attrs.astuple(group.rules)), turn.group_id)
         )
         record = turn.append(actor, "rules", data={"rules": attrs.asdict(group.rules)})
         return GroupChange(turn.group_id, record.seq)
@@ -160,17 +158,26 @@ def unban(user_id: int) -> Script[GroupChange]:
     return Script(GroupChange, script)
 
 
-def bans(
-    conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int, now_ms: int
-) -> list[tuple[int, str, int, str]]:
-    """(user id, name, until, who decided it) of a page of those who are kept out now. Raises Refusal."""
+@attrs.frozen(slots=True)
+class StoredBan:
+    """Who is kept out of a group, until when, and who decided it: ban b of person u by person a."""
+
+    user_id: int
+    name: str = attrs.field(metadata=sql("u.name"))
+    until: int
+    by: str = attrs.field(metadata=sql("a.name"))
+
+
+def bans(conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int, now_ms: int) -> list[StoredBan]:
+    """Return a page of those who are kept out now, by id. Raises Refusal."""
     require_reader(conn, user_id, group_id, now_ms, Operation.LIFT_BAN)
-    return conn.execute(
-        "select b.user_id, u.name, b.until, a.name from ban b join person u on u.id = b.user_id"
+    rows = conn.execute(
+        f"select {select_list(StoredBan, 'b')} from ban b join person u on u.id = b.user_id"
         " join person a on a.id = b.banned_by"
         " where b.group_id = ? and b.user_id > ? and b.until > ? order by b.user_id limit ?",
         (group_id, after, now_ms, limit),
-    ).fetchall()
+    )
+    return [StoredBan(*row) for row in rows]
 
 
 def set_nickname(nickname: str) -> Script[GroupChange]:
@@ -185,10 +192,7 @@ def set_nickname(nickname: str) -> Script[GroupChange]:
         (changed_at,) = turn.conn.execute(
             "select nickname_at from group_member where group_id = ? and user_id = ?", place
         ).fetchone()
-        since = turn.now_ms - changed_at
-        if 0 <= since < NICKNAME_EVERY_MS:
-            wait = (NICKNAME_EVERY_MS - since) / 1000
-            raise Refusal("slow_mode", "you changed your nickname here just now: wait a while", retry_after=wait)
+        require_nickname_pause(changed_at, turn.now_ms)
         turn.conn.execute(
             "update group_member set nickname = ?, nickname_at = ? where group_id = ? and user_id = ?",
             (nickname, turn.now_ms, *place),

@@ -6,36 +6,12 @@ from typing import Final
 
 import attrs
 
+from chatsrv_domain.groups import GROUP, RULES, RuleKind, Rules
+from chatsrv_storage.columns import NO_COLUMN, columns
 from chatsrv_storage.engine.bulk_sql import select_in
 from chatsrv_storage.engine.jobs import JsonRow, Row
-from chatsrv_storage.groups.models import GROUP, GroupSummary, Rules
+from chatsrv_storage.groups.group_summary import NAME, GroupSummary
 from chatsrv_storage.interface import SqlConnection
-
-_COLUMNS: Final = (
-    "who_invites", "approval", "history", "mute_all", "slow_mode", "max_members", "who_pins", "who_mentions_all",
-    "keep_edits",
-)  # fmt: skip
-
-RULE_COLUMNS: Final = dict(zip((field.name for field in attrs.fields(Rules)), _COLUMNS, strict=True))
-"""The column of each rule."""
-
-RULES: Final = ", ".join(f"g.{column}" for column in _COLUMNS)
-"""What `rules_of` is made of."""
-
-GROUP_COLUMNS: Final = f"g.seq, g.ordinal, g.members, g.kind, g.dissolved_at, g.last_seq, g.avatar, {RULES}"
-MEMBER_COLUMNS: Final = (
-    "m.role, m.visible_from, m.read_seq, m.read_ordinal, m.nickname, m.muted_until, m.sent_at, m.own_above"
-)
-"""What `group_of` (after the name) and MemberState are made of."""
-
-GROUP_WIDTH: Final = 2 + GROUP_COLUMNS.count(",")
-"""Values of a group's row: its name and GROUP_COLUMNS."""
-
-NAME: Final = (
-    "case g.kind when 2 then (select u.name from group_member o join person u on u.id = o.user_id"
-    " where o.group_id = g.id and o.user_id <> m.user_id) else g.name end"
-)
-"""A conversation of two is called by the other's name."""
 
 
 @attrs.define(slots=True)
@@ -52,7 +28,7 @@ class GroupState:
     """Of the last event that counts."""
     avatar: int = 0
     """Its picture, a medium's id; 0: none."""
-    rules: Rules = attrs.field(factory=Rules)
+    rules: Rules = attrs.field(factory=Rules, metadata=NO_COLUMN)
 
 
 @attrs.define(slots=True)
@@ -70,36 +46,41 @@ class MemberState:
     """Own messages above the cursor."""
 
 
+_NAME, *_REST = columns(GroupState, "g")
+RULE_COLUMNS: Final = ", ".join(f"g.{rule.column}" for rule in RULES)
+"""What `rules_of` is made of."""
+
+GROUP_COLUMNS: Final = ", ".join([*_REST, RULE_COLUMNS])
+"""What `group_of` is made of, after a name: whose that is depends on who asks."""
+
+GROUP_WIDTH: Final = 1 + len(_REST) + len(RULES)
+"""Values of a group's row: its name and GROUP_COLUMNS."""
+
+MEMBER_COLUMNS: Final = ", ".join(columns(MemberState, "m"))
+"""What MemberState is made of."""
+
+
 @lru_cache(1024)  # most groups have the same few
 def rules_of(row: Row) -> Rules:
-    """The rules from the columns RULES."""
-    invite, approval, history, mute_all, slow_mode, max_members, pin, mention_all, keep_edits = row
+    """Return the rules from their columns; SQL has numbers for yes and no."""
     return Rules(
-        invite,
-        bool(approval),
-        bool(history),
-        bool(mute_all),
-        slow_mode,
-        max_members,
-        pin,
-        mention_all,
-        bool(keep_edits),
+        *[bool(value) if rule.kind is RuleKind.FLAG else value for rule, value in zip(RULES, row, strict=True)]
     )
 
 
 def group_of(row: Row | JsonRow) -> GroupState:
-    """The group from its name and GROUP_COLUMNS."""
-    return GroupState(*row[: -len(_COLUMNS)], rules=rules_of(tuple(row[-len(_COLUMNS) :])))
+    """Return the group from its name and GROUP_COLUMNS."""
+    return GroupState(*row[: -len(RULES)], rules=rules_of(tuple(row[-len(RULES) :])))
 
 
 def group_state(conn: SqlConnection, group_id: int) -> GroupState | None:
-    """The group, or None if there never was one."""
-    row = conn.execute(f"select g.name, {GROUP_COLUMNS} from chat_group g where g.id = ?", (group_id,)).fetchone()
+    """Return the group, or None if there never was one."""
+    row = conn.execute(f"select {_NAME}, {GROUP_COLUMNS} from chat_group g where g.id = ?", (group_id,)).fetchone()
     return None if row is None else group_of(row)
 
 
 def member_state(conn: SqlConnection, group_id: int, user_id: int) -> MemberState | None:
-    """Somebody who is in the group now; None for anybody else."""
+    """Return somebody who is in the group now; None for anybody else."""
     row = conn.execute(
         f"select {MEMBER_COLUMNS} from group_member m where m.group_id = ? and m.user_id = ? and m.role > 0",
         (group_id, user_id),
@@ -117,7 +98,7 @@ def member_states(conn: SqlConnection, group_id: int, user_ids: Sequence[int]) -
 
 
 def both_states(conn: SqlConnection, group_id: int, user_id: int) -> tuple[GroupState, MemberState] | None:
-    """The group (called as this member calls it) and the member, for a read; None for a stranger."""
+    """Return the group (called as this member calls it) and the member, for a read; None for a stranger."""
     row = conn.execute(
         f"select {NAME}, {GROUP_COLUMNS}, {MEMBER_COLUMNS} from group_member m join chat_group g on g.id = m.group_id"
         " where m.group_id = ? and m.user_id = ? and m.role > 0",
@@ -129,7 +110,7 @@ def both_states(conn: SqlConnection, group_id: int, user_id: int) -> tuple[Group
 def own_messages_above(
     conn: SqlConnection, group_id: int, user_id: int, member: MemberState, seq: int, head: int
 ) -> int:
-    """How many messages of this member stand above `seq`, to which their cursor moves forwards.
+    """Return how many messages of this member stand above `seq`, to which their cursor moves forwards.
 
     Counts in the shorter of the two stretches: since a cursor only rises, each event is looked at once at most.
     """
@@ -150,9 +131,10 @@ def _own_between(conn: SqlConnection, group_id: int, user_id: int, after: int, l
 
 
 def view(group_id: int, group: GroupState, member: MemberState, name: str) -> GroupSummary:
-    """The group as a new member has it, who calls it by this name: nothing is unread."""
+    """Return the group as a new member has it, who calls it by this name: nothing is unread."""
     return GroupSummary(
         group_id, name, member.role, group.members, group.seq, group.ordinal,
-        member.read_seq, member.read_ordinal, member.visible_from, group.rules.history,
-        group.kind, group.rules, member.nickname, member.muted_until, avatar=group.avatar, own_above=member.own_above,
+        member.read_seq, member.read_ordinal, member.visible_from, group.kind,
+        nickname=member.nickname, muted_until=member.muted_until, avatar=group.avatar, own_above=member.own_above,
+        rules=group.rules, history=group.rules.history,
     )  # fmt: skip

@@ -5,6 +5,10 @@ revoked, and learns no more than "no such invite" afterwards. Requests to join a
 are told one by one, and the table is the truth.
 """
 
+import attrs
+
+from chatsrv_domain.groups import FOREVER, ROLE_ADMIN
+from chatsrv_storage.columns import select_list, sql
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.membership import (
     admit,
@@ -14,7 +18,7 @@ from chatsrv_storage.groups.membership import (
     require_rejoin_pause,
     withdraw_request,
 )
-from chatsrv_storage.groups.models import FOREVER, ROLE_ADMIN, Actor, UserEvent
+from chatsrv_storage.groups.models import Actor, UserEvent
 from chatsrv_storage.groups.permissions import Operation, allow, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.idempotency import Once, earlier_result
@@ -69,7 +73,7 @@ def revoke_invite(code: str) -> Script[NoReply]:
 
 
 def invites(conn: SqlConnection, user_id: int, group_id: int, now_ms: int) -> list[StoredInvite]:
-    """The invites that are good now: all for admins, one's own for others. Raises Refusal."""
+    """Return the invites that are good now: all for admins, one's own for others. Raises Refusal."""
     _, member = require_reader(conn, user_id, group_id, now_ms)
     everybody = member.role >= ROLE_ADMIN
     require_reader(conn, user_id, group_id, now_ms, Operation.MANAGE_INVITES if everybody else Operation.INVITE)
@@ -88,7 +92,7 @@ def _unknown() -> Refusal:
 
 
 def _leads_to(conn: SqlConnection, code: str, now_ms: int) -> int:
-    """The group of a code that is good. Raises Refusal."""
+    """Return the group of a code that is good. Raises Refusal."""
     row = conn.execute(f"select group_id from invite where code = ? and {_GOOD}", (code, now_ms)).fetchone()
     if row is None:
         raise _unknown()
@@ -96,7 +100,7 @@ def _leads_to(conn: SqlConnection, code: str, now_ms: int) -> int:
 
 
 def group_of(conn: SqlConnection, once: Once, code: str, now_ms: int) -> int:
-    """In whose channel this joining belongs: the group of the code, or of the first result of a retry. Raises Refusal."""
+    """Return the group in whose channel this joining belongs: the code's, or the first result's. Raises Refusal."""
     earlier = earlier_result(conn, once, now_ms, GroupEntry)
     return _leads_to(conn, code, now_ms) if earlier is None else earlier.group_id
 
@@ -174,16 +178,25 @@ def _tell_admins(turn: GroupTransaction, kind: str, *data: object) -> None:
         turn.add_effect(UserEvent(user_id, kind, data))
 
 
-def requests(
-    conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int
-) -> list[tuple[int, str, str, int]]:
-    """(user id, name, note, made at) of a page of those who ask to join. Raises Refusal."""
+@attrs.frozen(slots=True)
+class StoredJoinRequest:
+    """Somebody who asks to be let in: join_request r of person u."""
+
+    user_id: int
+    name: str = attrs.field(metadata=sql("u.name"))
+    note: str
+    made_at: int
+
+
+def requests(conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int) -> list[StoredJoinRequest]:
+    """Return a page of those who ask to join, by id. Raises Refusal."""
     require_reader(conn, user_id, group_id, operation=Operation.ADMIT)
-    return conn.execute(
-        "select r.user_id, u.name, r.note, r.made_at from join_request r join person u on u.id = r.user_id"
+    rows = conn.execute(
+        f"select {select_list(StoredJoinRequest, 'r')} from join_request r join person u on u.id = r.user_id"
         " where r.group_id = ? and r.user_id > ? order by r.user_id limit ?",
         (group_id, after, limit),
-    ).fetchall()
+    )
+    return [StoredJoinRequest(*row) for row in rows]
 
 
 def decide(user_id: int, *, accept: bool) -> Script[NoReply]:

@@ -5,13 +5,16 @@ from typing import Final
 
 import attrs
 
+from chatsrv_domain.groups import GROUP, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, RULES, Rules
 from chatsrv_names import title_problem
+from chatsrv_storage.columns import select_list, sql
+from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import consent, group_list
 from chatsrv_storage.groups.group_state import GroupState
 from chatsrv_storage.groups.membership import admit, close, enter, part, people, require_newcomers
-from chatsrv_storage.groups.models import GROUP, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, Actor, GroupSummary, Rules
+from chatsrv_storage.groups.models import Actor, GroupSummary
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
@@ -47,12 +50,17 @@ def require_title(name: str) -> None:
         raise Refusal("bad_field", problem, "name")
 
 
+_GROUP_VALUES: Final = (
+    "(id, name, created_by, created_at, seq, ordinal, members, kind,"
+    f" {', '.join(rule.column for rule in RULES)}) values (?, ?, ?, ?, 0, 0, 0, ?, {marks(len(RULES))})"
+)
+
+
 def found(turn: GroupTransaction, actor: Actor, name: str, rules: Rules, kind: int = GROUP) -> None:
-    """The row of a new group, and the turn's state of it. It has no events and no members yet."""
+    """Write the row of a new group, and the turn's state of it. It has no events and no members yet."""
     turn.conn.execute(
-        "insert into chat_group (id, name, created_by, created_at, seq, ordinal, members, max_members, history, kind)"
-        " values (?, ?, ?, ?, 0, 0, 0, ?, ?, ?)",
-        (turn.group_id, name, actor.user_id, turn.now_ms, rules.max_members, int(rules.history), kind),
+        f"insert into chat_group {_GROUP_VALUES}",
+        (turn.group_id, name, actor.user_id, turn.now_ms, kind, *map(int, attrs.astuple(rules))),
     )
     turn.group = GroupState(name, kind=kind, rules=rules)
 
@@ -132,7 +140,7 @@ def memberships(conn: SqlConnection, user_id: int, session_id: int) -> tuple[int
 
 
 def heads_of(conn: SqlConnection, user_id: int) -> dict[int, int]:
-    """The groups of a user, and the seq of the last event of each."""
+    """Return the groups of a user, and the seq of the last event of each."""
     rows = conn.execute(
         "select m.group_id, g.seq from group_member m join chat_group g on g.id = m.group_id"
         " where m.user_id = ? and m.role > 0",
@@ -142,7 +150,7 @@ def heads_of(conn: SqlConnection, user_id: int) -> dict[int, int]:
 
 
 def member_ids(conn: SqlConnection, group_id: int) -> list[int]:
-    """The members of a group, by id."""
+    """Return the members of a group, by id."""
     rows = conn.execute(
         "select user_id from group_member where group_id = ? and role > 0 order by user_id", (group_id,)
     )
@@ -153,27 +161,37 @@ def member_ids(conn: SqlConnection, group_id: int) -> list[int]:
 class Notice:
     """A group's announcement; the text is empty where there is none."""
 
-    text: str = ""
-    by: str = ""
-    at: int = 0
+    text: str = attrs.field(metadata=sql("g.notice"))
+    by: str = attrs.field(metadata=sql("g.notice_by"))
+    at: int = attrs.field(metadata=sql("g.notice_at"))
 
 
 def shown(conn: SqlConnection, user_id: int, group_id: int) -> tuple[GroupSummary, Notice]:
-    """One group of the user, with its notice. Raises Refusal where they are not in it."""
+    """Return one group of the user, with its notice. Raises Refusal where they are not in it."""
     require_reader(conn, user_id, group_id)
-    row = conn.execute("select notice, notice_by, notice_at from chat_group where id = ?", (group_id,)).fetchone()
+    row = conn.execute(f"select {select_list(Notice, 'g')} from chat_group g where g.id = ?", (group_id,)).fetchone()
     return group_list.one(conn, user_id, group_id), Notice(*row)
 
 
-def members(
-    conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int
-) -> list[tuple[int, str, int, int, str, int, bool]]:
-    """(id, name, role, joined at, nickname, muted until, disabled) of a page of members by id. Raises Refusal for a stranger."""
+@attrs.frozen(slots=True)
+class GroupMember:
+    """Somebody in a group: group_member m of person u."""
+
+    user_id: int
+    name: str = attrs.field(metadata=sql("u.name"))
+    role: int
+    joined_at: int
+    nickname: str
+    muted_until: int
+    disabled: bool = attrs.field(converter=bool, metadata=sql("u.disabled"))
+
+
+def members(conn: SqlConnection, user_id: int, group_id: int, after: int, limit: int) -> list[GroupMember]:
+    """Return a page of the members of a group, by id. Raises Refusal for a stranger."""
     require_reader(conn, user_id, group_id)
     rows = conn.execute(
-        "select m.user_id, u.name, m.role, m.joined_at, m.nickname, m.muted_until, u.disabled from group_member m"
-        " join person u on u.id = m.user_id"
+        f"select {select_list(GroupMember, 'm')} from group_member m join person u on u.id = m.user_id"
         " where m.group_id = ? and m.user_id > ? and m.role > 0 order by m.user_id limit ?",
         (group_id, after, limit),
     )
-    return [(*row[:6], bool(row[6])) for row in rows]
+    return [GroupMember(*row) for row in rows]

@@ -9,16 +9,17 @@ from typing import Final
 
 import attrs
 
+from chatsrv_domain.groups import DIRECT, DISSOLVED, LEFT, REMOVED, ROLE_MEMBER
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.engine.bulk_sql import select_in
 from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
-from chatsrv_storage.groups.models import DISSOLVED, LEFT, REMOVED, ROLE_MEMBER, Actor, EventRecord
+from chatsrv_storage.groups.models import Actor, EventRecord
 from chatsrv_storage.groups.permissions import group_unknown_error
 from chatsrv_storage.groups.transaction import GroupTransaction
 from chatsrv_storage.replies import GroupChange
 
-_DAY_MS: Final = 24 * 3600 * 1000
+DAY_MS: Final = 24 * 3600 * 1000
 
 REJOIN_AFTER_MS: Final = 60_000
 """Who left a group does not come back by themselves before that: otherwise going and coming would be a way to speak."""
@@ -44,7 +45,7 @@ def person(turn: GroupTransaction, user_id: int) -> tuple[int, str]:
 
 
 def banned_until(turn: GroupTransaction, user_id: int) -> int:
-    """Until when somebody is kept out of the turn's group; 0 if they are not."""
+    """Return until when somebody is kept out of the turn's group; 0 if they are not."""
     row = turn.conn.execute(
         "select until from ban where group_id = ? and user_id = ? and until > ?", (turn.group_id, user_id, turn.now_ms)
     ).fetchone()
@@ -109,7 +110,7 @@ class Departure:
 
 
 def departure(turn: GroupTransaction, user_id: int) -> Departure | None:
-    """How this user left the turn's group; None for who is in it or never was."""
+    """Return how this user left the turn's group; None for who is in it or never was."""
     row = turn.conn.execute(
         "select e.sender_id = m.user_id, e.sent_at, m.muted_until from group_member m"
         " join message e on e.group_id = m.group_id and e.seq = m.left_seq"
@@ -148,7 +149,11 @@ def enter(
     if group.members + len(roles) > group.rules.max_members:
         raise Refusal("group_full", f"the group has {group.members} of at most {group.rules.max_members} members")
     lock_people(turn.conn, roles)
-    _count_groups(turn, roles, [user_id for user_id in roles if added_by not in (0, user_id)])
+    others = [user_id for user_id in roles if added_by not in (0, user_id)]
+    if group.kind == DIRECT:
+        _count_conversation(turn, added_by, *others)
+    else:
+        _count_groups(turn, roles, others)
     group.members += len(roles)
     turn.conn.execute("update chat_group set members = ? where id = ?", (group.members, turn.group_id))
     turn.conn.executemany(
@@ -178,22 +183,47 @@ def enter(
 
 
 def _count_groups(turn: GroupTransaction, user_ids: Collection[int], added: Collection[int]) -> None:
-    """Refuse people who are in too many groups, or whom others put into too many today; count those who are added."""
-    limits, today = turn.limits, turn.now_ms // _DAY_MS
-    select = "select id, name, group_count, case added_day when ? then added_count else 0 end from person where id in"
-    for user_id, name, groups, added_today in select_in(turn.conn, select, list(user_ids), today):
-        if limits.groups_per_user and groups >= limits.groups_per_user:
+    """Refuse people who are in too many groups; count those who are added, of whom `to_invite` left out who had enough today."""
+    limit, today = turn.limits.groups_per_user, turn.now_ms // DAY_MS
+    select = "select id, name, group_count - contact_count from person where id in"
+    for user_id, name, groups in select_in(turn.conn, select, list(user_ids)):
+        if limit and groups >= limit:
             if user_id in added:
                 raise Refusal("too_many", f"{name} is in as many groups as one can be")
-            raise Refusal("too_many", f"{name} is in {groups} groups, and more is not possible: leave one first")
-        if user_id in added and limits.added_per_day and added_today >= limits.added_per_day:
-            sentence = f"{name} was added to as many groups as is possible in a day: give them an invite"
-            wait = ((today + 1) * _DAY_MS - turn.now_ms) / 1000
-            raise Refusal("too_many", sentence, retry_after=wait)
+            raise _in_too_many(name, groups)
     turn.conn.executemany(
         "update person set added_count = case added_day when ? then added_count + 1 else 1 end, added_day = ? where id = ?",
         [(today, today, user_id) for user_id in added],
     )
+
+
+def _in_too_many(name: str, groups: int) -> Refusal:
+    return Refusal("too_many", f"{name} is in {groups} groups, and more is not possible: leave one first")
+
+
+def _count_conversation(turn: GroupTransaction, opener_id: int, other_id: int) -> None:
+    """Count a conversation of two for who opens it, and apart from their own for the other one. Raises Refusal.
+
+    It takes nothing from what the other one needs to open conversations and to come into groups: strangers could use that up.
+    """
+    limits, today = turn.limits, turn.now_ms // DAY_MS
+    select = (
+        "select id, name, group_count - contact_count, contact_count, case opened_day when ? then opened_count else 0 end"
+        " from person where id in"
+    )
+    rows = {row[0]: row[1:] for row in select_in(turn.conn, select, (opener_id, other_id), today)}
+    (name, groups, _, opened), (other, _, contacts, _) = rows[opener_id], rows[other_id]
+    if limits.groups_per_user and groups >= limits.groups_per_user:
+        raise _in_too_many(name, groups)
+    if limits.groups_per_user and contacts >= limits.groups_per_user:
+        raise Refusal(
+            "too_many", f"so many people opened a conversation with {other} that no more can: they have to do it"
+        )
+    if limits.opened_per_day and opened >= limits.opened_per_day:
+        wait = ((today + 1) * DAY_MS - turn.now_ms) / 1000
+        raise Refusal("too_many", f"you opened {opened} conversations today: go on tomorrow", retry_after=wait)
+    turn.conn.execute("update person set opened_count = ?, opened_day = ? where id = ?", (opened + 1, today, opener_id))
+    turn.conn.execute("update person set contact_count = contact_count + 1 where id = ?", (other_id,))
 
 
 def part(

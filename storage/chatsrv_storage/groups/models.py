@@ -6,22 +6,9 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-ROLE_GONE: Final = 0
-ROLE_MEMBER: Final = 1
-ROLE_ADMIN: Final = 2
-ROLE_OWNER: Final = 3
-
-GROUP: Final = 1
-DIRECT: Final = 2
-
-FOREVER: Final = 2**53 - 1
-"""A time that never comes."""
-
-REMOVED: Final = 1
-LEFT: Final = 2
-BANNED: Final = 3
-DISSOLVED: Final = 4
-
+from chatsrv_domain.groups import REMOVED
+from chatsrv_storage.columns import sql
+from chatsrv_storage.groups.group_summary import GroupSummary
 
 EventData: TypeAlias = dict[str, Any]
 """What an event has besides its text, as JSON: which keys there are follows from its kind."""
@@ -37,14 +24,14 @@ class Actor:
 
 @attrs.frozen(slots=True)
 class EventRecord:
-    """One event of a group's sequence, as it is stored. `data` is what the kind has besides its text."""
+    """One event of a group's sequence, as it is stored (message m of person u). `data` is what the kind has besides its text."""
 
     group_id: int
     seq: int
     id: int
     ordinal: int
     sender_id: int
-    sender: str
+    sender: str = attrs.field(metadata=sql("u.name"))
     sent_at: int
     kind: str
     text: str
@@ -63,65 +50,16 @@ class VariedRecord:
 
 @attrs.frozen(slots=True)
 class MembershipLimits:
-    """How many groups one user may be in, and into how many others may put them in a day. 0: no limit."""
+    """What one user may be in, and what happens in a day (UTC). 0: no limit.
+
+    groups_per_user: groups and conversations of two that the user opened; and apart from these, as many that others opened.
+    added_per_day:   groups into which others put the user; beyond that they are invited.
+    opened_per_day:  conversations of two that the user opens.
+    """
 
     groups_per_user: int = 2_000
     added_per_day: int = 500
-
-
-@attrs.frozen(slots=True, cache_hash=True)
-class Rules:
-    """What goes in a group. `invite`, `pin` and `mention_all` are the least role that may; `slow_mode` is in seconds."""
-
-    invite: int = ROLE_MEMBER
-    approval: bool = False
-    history: bool = True
-    mute_all: bool = False
-    slow_mode: int = 0
-    max_members: int = 500
-    pin: int = ROLE_ADMIN
-    mention_all: int = ROLE_ADMIN
-    keep_edits: bool = True
-
-
-@attrs.frozen(slots=True)
-class LastMessage:
-    """A group's last message in a line."""
-
-    seq: int
-    sender_id: int
-    sender: str
-    sent_at: int
-    kind: str
-    text: str
-    recalled: bool
-
-
-@attrs.frozen(slots=True)
-class GroupSummary:
-    """A group as one member has it."""
-
-    group_id: int
-    name: str
-    role: int
-    members: int
-    seq: int
-    ordinal: int
-    read_seq: int
-    read_ordinal: int
-    visible_from: int
-    history: bool
-    kind: int = GROUP
-    rules: Rules = Rules()
-    nickname: str = ""
-    muted_until: int = 0
-    mentions: int = 0
-    quiet: bool = False
-    delivered_seq: int = 0
-    last: LastMessage | None = None
-    avatar: int = 0
-    own_above: int = 0
-    """Own messages above the cursor: not unread."""
+    opened_per_day: int = 500
 
 
 @attrs.frozen(slots=True)
@@ -177,10 +115,14 @@ def checksum(group_id: int, seq: int, message_id: int, sender_id: int, kind: str
 def message_checksum(
     group_id: int, seq: int, message_id: int, sender_id: int, kind: str, text: str, data: str | None, sent_at: int
 ) -> int:
-    """As `checksum`, the time it was sent included; rows that older versions wrote have the other."""
+    """Return the `checksum` with the time it was sent included; rows that older versions wrote have the other."""
     return zlib.crc32(f"{group_id}/{seq}/{message_id}/{sender_id}/{kind}/{text}/{data}/{sent_at}".encode())
 
 
-def dump(data: EventData | None) -> str | None:
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""`json.dumps` would make an encoder for each call."""
+
+
+def dump(data: EventData) -> str:
     """`data` as it is stored."""
-    return None if data is None else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODE(data)

@@ -5,13 +5,14 @@ from typing import Final
 
 import attrs
 
+from chatsrv_domain.groups import DIRECT, GROUP, ROLE_OWNER
 from chatsrv_storage.accounts import audit_log
 from chatsrv_storage.accounts.accounts import require_operator
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.governing import make_owner
 from chatsrv_storage.groups.group_state import GroupState
 from chatsrv_storage.groups.membership import close, person, require_enabled
-from chatsrv_storage.groups.models import DIRECT, GROUP, ROLE_OWNER, Actor
+from chatsrv_storage.groups.models import Actor
 from chatsrv_storage.groups.permissions import group_unknown_error
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
@@ -28,15 +29,27 @@ class GroupOwnership:
     owner: tuple[int, str] | None
 
 
+# The page first, then its owners: joined, PostgreSQL would read the memberships of all groups for it. The role stands in
+# the text, as it does in PostgreSQL's index group_owner, which serves no query that asks otherwise.
+ALL_GROUPS: Final = (
+    "select g.id, g.name, g.members, p.id, p.name from"
+    " (select c.id, c.name, c.members,"
+    f"   (select m.user_id from group_member m where m.group_id = c.id and m.role = {ROLE_OWNER} limit 1) as owner_id"
+    f"  from chat_group c where c.id > ? and c.kind = {GROUP} and c.dissolved_at = 0 order by c.id limit ?) g"
+    " left join person p on p.id = g.owner_id and p.disabled = 0 order by g.id"
+)
+UNGOVERNED: Final = (
+    "select g.id from person me join group_member m on m.user_id = me.id and m.role > 0"
+    f" join chat_group g on g.id = m.group_id and g.kind = {GROUP} and g.dissolved_at = 0"
+    f" join group_member o on o.group_id = g.id and o.role = {ROLE_OWNER}"
+    " join person p on p.id = o.user_id and p.disabled <> 0"
+    " where me.name_key = ? order by g.id"
+)
+
+
 def all_groups(conn: SqlConnection, after: int, limit: int) -> list[GroupOwnership]:
-    """A page of the groups of the server by id, without conversations of two and those that were dissolved."""
-    rows = conn.execute(
-        "select g.id, g.name, g.members, p.id, p.name from chat_group g"
-        " left join group_member m on m.group_id = g.id and m.role = ?"
-        " left join person p on p.id = m.user_id and p.disabled = 0"
-        " where g.id > ? and g.kind = ? and g.dissolved_at = 0 order by g.id limit ?",
-        (ROLE_OWNER, after, GROUP, limit),
-    )
+    """Return a page of the groups of the server by id, without conversations of two and those that were dissolved."""
+    rows = conn.execute(ALL_GROUPS, (after, limit))
     return [
         GroupOwnership(group_id, name, members, None if owner_id is None else (owner_id, owner))
         for group_id, name, members, owner_id, owner in rows
@@ -44,15 +57,8 @@ def all_groups(conn: SqlConnection, after: int, limit: int) -> list[GroupOwnersh
 
 
 def ungoverned(conn: SqlConnection, name_key: str) -> list[int]:
-    """The groups in which this account is, and whose owner's account is disabled."""
-    rows = conn.execute(
-        "select g.id from person me join group_member m on m.user_id = me.id and m.role > 0"
-        " join chat_group g on g.id = m.group_id and g.kind = ? and g.dissolved_at = 0"
-        " join group_member o on o.group_id = g.id and o.role = ? join person p on p.id = o.user_id and p.disabled <> 0"
-        " where me.name_key = ? order by g.id",
-        (GROUP, ROLE_OWNER, name_key),
-    )
-    return [row[0] for row in rows]
+    """Return the groups in which this account is, and whose owner's account is disabled."""
+    return [row[0] for row in conn.execute(UNGOVERNED, (name_key,))]
 
 
 def _group(turn: GroupTransaction) -> GroupState:

@@ -11,9 +11,9 @@ from typing import Final, Literal
 
 import attrs
 
+from chatsrv_domain.groups import DIRECT, FOREVER, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.group_state import GroupState, MemberState, both_states
-from chatsrv_storage.groups.models import DIRECT, FOREVER, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER
 from chatsrv_storage.interface import SqlConnection
 
 
@@ -90,12 +90,12 @@ _WHO: Final = {ROLE_MEMBER: "you", ROLE_ADMIN: "only the owner and admins", ROLE
 
 
 def group_unknown_error() -> Refusal:
-    """What everybody hears who is not in a group, whether it exists or not."""
+    """Return what everybody hears who is not in a group, whether it exists or not."""
     return Refusal("group_unknown", "there is no such group, or you are not in it", "group_id")
 
 
 def least_role(right: Permission, group: GroupState) -> int:
-    """The least role that has this right here, by the rules of the group."""
+    """Return the least role that has this right here, by the rules of the group."""
     match right.least:
         case "invite":
             return group.rules.invite
@@ -114,7 +114,7 @@ def allow(
     now_ms: int,
     target: MemberState | None = None,
 ) -> tuple[GroupState, MemberState]:
-    """The group and the member, if they may. Raises Refusal: group_unknown, forbidden, muted, slow_mode.
+    """Return the group and the member, if they may. Raises Refusal: group_unknown, forbidden, muted, slow_mode.
 
     `target` is the one to whom it is done, where the right is one over others and the target is a member.
     """
@@ -123,7 +123,7 @@ def allow(
     right = operation.value
     if group.kind == DIRECT and not right.direct:
         raise Refusal("forbidden", f"in a conversation of two nobody may {right.description}")
-    least = least_role(right, group)
+    least = right.least if isinstance(right.least, int) else least_role(right, group)
     if member.role < least:
         raise Refusal("forbidden", f"{_WHO[least]} may {right.description}")
     if right.needs_higher_role and target is not None and target.role >= member.role:
@@ -154,7 +154,7 @@ def _not_too_soon(group: GroupState, member: MemberState, now_ms: int) -> None:
 def require_reader(
     conn: SqlConnection, user_id: int, group_id: int, now_ms: int = 0, operation: Operation = Operation.READ
 ) -> tuple[GroupState, MemberState]:
-    """The same for a read outside a turn: the group as this member calls it, and the member. Raises Refusal."""
+    """Require it for a read outside a turn; return the group as this member calls it, and the member. Raises Refusal."""
     states = both_states(conn, group_id, user_id)
     if states is None:
         raise group_unknown_error()
@@ -162,7 +162,7 @@ def require_reader(
 
 
 def table() -> str:
-    """The table as the specification prints it."""
+    """Return the table as the specification prints it."""
     rows = [
         "| to … | member | admin | owner | conversation of two | who is muted |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -11,6 +11,7 @@ from typing import Final, Generic, Never, Protocol, TypeAlias, cast
 
 import attrs
 
+from chatsrv_domain.groups import DIRECT, ROLE_ADMIN
 from chatsrv_storage.accounts.profiles import require_pair_can_talk
 from chatsrv_storage.engine.bulk_sql import execute_rows
 from chatsrv_storage.engine.snowflake import Snowflake
@@ -25,8 +26,6 @@ from chatsrv_storage.groups.group_state import (
     view,
 )
 from chatsrv_storage.groups.models import (
-    DIRECT,
-    ROLE_ADMIN,
     Actor,
     CursorMoved,
     Effect,
@@ -41,7 +40,7 @@ from chatsrv_storage.groups.models import (
 )
 from chatsrv_storage.groups.permissions import Operation, allow
 from chatsrv_storage.groups.unit_of_work import COUNT_OWN, UnitOfWork
-from chatsrv_storage.idempotency import IdempotencyGate, Once
+from chatsrv_storage.idempotency import Once
 from chatsrv_storage.interface import SqlConnection
 from chatsrv_storage.replies import R_co, Reply, StoredMessage
 
@@ -78,7 +77,7 @@ class Batched(Protocol):
 
     @staticmethod
     def run_all(turn: "GroupTransaction", commands: Sequence[Never], /) -> "list[Outcome]":
-        """The outcomes of a run of commands of this class, in order. Each is refused before anything is written."""
+        """Return the outcomes of a run of commands of this class, in order. A refused one writes nothing."""
         ...
 
 
@@ -90,10 +89,9 @@ class Post:
     once: Once
     text: str
 
-    @staticmethod
-    def run_all(turn: "GroupTransaction", commands: "Sequence[Post]", /) -> "list[Outcome]":
-        """Check each alone, insert the rows of all together."""
-        return turn.post_all(commands)
+
+GroupCommand: TypeAlias = AnyCommand | Post | Batched
+"""Whatever changes a group."""
 
 
 @attrs.frozen(slots=True)
@@ -108,7 +106,7 @@ Outcome: TypeAlias = Accepted[Reply] | Refusal
 
 
 def accepted_twice(first: Outcome) -> Outcome:
-    """What a retry in the same batch gets: the same answer, and no second effect."""
+    """Return what a retry in the same batch gets: the same answer, and no second effect."""
     return Accepted(first.reply) if isinstance(first, Accepted) else first
 
 
@@ -120,7 +118,7 @@ class GroupTransaction:
     """
 
     __slots__ = (
-        "_effects", "_last_id", "_members", "_shared", "_work", "conn", "group", "group_id", "ids", "limits", "now_ms"
+        "_effects", "_last_id", "_members", "_shared", "_work", "conn", "gate", "group", "group_id", "ids", "limits", "now_ms"
     )  # fmt: skip
 
     def __init__(
@@ -141,16 +139,13 @@ class GroupTransaction:
         self._last_id = 0
         self._shared = shared is not None
         self._work = UnitOfWork(conn) if shared is None else shared
+        self.gate: Final = self._work.gate
+        """What commands with a client id pass."""
         self._members = self._work.members.setdefault(group_id, {})
         self.group = group_state(conn, group_id) if shared is None else shared.groups[group_id]
 
-    @property
-    def gate(self) -> IdempotencyGate:
-        """What commands with a client id pass."""
-        return self._work.gate
-
     def member(self, user_id: int) -> MemberState | None:
-        """The row of somebody who is in the group now; None for anybody else."""
+        """Return the row of somebody who is in the group now; None for anybody else."""
         if user_id not in self._members:
             self._members[user_id] = member_state(self.conn, self.group_id, user_id)
         return self._members[user_id]
@@ -161,18 +156,18 @@ class GroupTransaction:
         self._members |= member_states(self.conn, self.group_id, unknown)
 
     def invalidate_member(self, user_id: int) -> None:
-        """The row of this user was changed: read it again when asked."""
+        """Forget the row of this user, which was changed: it is read again when asked for."""
         self._members.pop(user_id, None)
 
     def require(self, actor: Actor, operation: Operation = Operation.READ) -> tuple[GroupState, MemberState]:
-        """The group and the actor's row in it, if they may do this. Raises Refusal."""
+        """Return the group and the actor's row in it, if they may do this. Raises Refusal."""
         group, member = allow(operation, self.group, self.member(actor.user_id), self.now_ms)
         if group.kind == DIRECT and operation.value.mutual:
             require_pair_can_talk(self.conn, self.group_id)
         return group, member
 
     def require_over(self, actor: Actor, operation: Operation, user_id: int) -> tuple[GroupState, MemberState]:
-        """As `require`, for what is done to a member; answers the group and that member. Raises Refusal."""
+        """Require it for what is done to a member; return the group and that member. Raises Refusal."""
         target = self.member(user_id)
         group, _ = allow(operation, self.group, self.member(actor.user_id), self.now_ms, target)
         if target is None:
@@ -191,7 +186,7 @@ class GroupTransaction:
     def next_record(
         self, actor: Actor, kind: str, text: str = "", data: EventData | None = None, *, counts: bool = False
     ) -> EventRecord:
-        """The next event of the sequence, for a run that writes all of its own together by `insert`."""
+        """Return the next event of the sequence, for a run that writes all of its own together by `insert`."""
         group = self.group
         assert group is not None, "a group has to be made before it has events"
         # First: an id that is refused must not leave a gap in the sequence.
@@ -230,14 +225,14 @@ class GroupTransaction:
         self._effects[self._effects.index(record)] = shown
 
     def count_own_message(self, user_id: int) -> None:
-        """Somebody said something that counts: it is not unread for them, and their cursor stays where it is."""
+        """Count what somebody said: it is not unread for them, and their cursor stays where it is."""
         member = self.member(user_id)
         if member is not None:
             member.own_above += 1
             self.conn.execute(COUNT_OWN, (member.own_above, self.group_id, user_id))
 
     def joined(self, user_id: int, name: str | None = None) -> None:
-        """This user is in the group (as they call it) from here on: bump their version, and tell their devices."""
+        """Let this user into the group (as they call it) from here on: bump their version, and tell their devices."""
         version = self.bump_version(user_id)
         self.invalidate_member(user_id)
         group, member = self.group, self.member(user_id)
@@ -246,7 +241,7 @@ class GroupTransaction:
         self._effects.append(MemberJoined(user_id, view(self.group_id, group, member, name or group.name), version))
 
     def add_member_left(self, user_id: int, seq: int, reason: int) -> None:
-        """This user is out from here on; `seq` is that of the event that says so."""
+        """Put this user out from here on; `seq` is that of the event that says so."""
         version = self.bump_version(user_id)
         self.invalidate_member(user_id)
         self._effects.append(MemberLeft(user_id, self.group_id, seq, version, reason))
@@ -271,13 +266,18 @@ class GroupTransaction:
         self.conn.execute(_MOVE_CURSOR, (seq, ordinal, member.own_above, self.group_id, user_id))
         self._effects.append(CursorMoved(user_id, self.group_id, seq, ordinal, member.own_above, group.seq))
 
-    def run(self, commands: Sequence[AnyCommand | Batched]) -> list[Outcome]:
-        """The outcome of each command, in order; the head of the sequence is written at the end."""
+    def run(self, commands: Sequence[GroupCommand]) -> list[Outcome]:
+        """Return the outcome of each command, in order; the head of the sequence is written at the end."""
         before = (self.group.seq, self.group.ordinal) if self.group is not None else None
         outcomes: list[Outcome] = []
         for kind, run in groupby(commands, key=type):
-            if kind is not Post:
-                self._work.write()  # others may read what was posted
+            if issubclass(kind, Post):
+                posts = [post for post in run if isinstance(post, Post)]
+                if not self._shared:
+                    self._work.preload([(self.group_id, post.once) for post in posts])
+                outcomes.extend(map(self._post, posts))
+                continue
+            self._work.write()  # others may read what was posted
             if issubclass(kind, Command):
                 outcomes.extend(self._one(command) for command in run if isinstance(command, Command))
             else:
@@ -290,7 +290,7 @@ class GroupTransaction:
         return outcomes
 
     def _one(self, command: AnyCommand) -> Outcome:
-        """One script in a savepoint of its own: a refusal takes back what it wrote, and the state it changed."""
+        """Return one script in a savepoint of its own: a refusal takes back what it wrote, and the state it changed."""
         group = None if self.group is None else attrs.evolve(self.group)
         self._effects = []
         self.conn.execute("savepoint command")
@@ -309,14 +309,8 @@ class GroupTransaction:
         self.conn.execute("release command")
         return Accepted(reply, tuple(self._effects))
 
-    def post_all(self, posts: Sequence[Post]) -> list[Outcome]:
-        """A run of messages: each is checked alone, and the rows of all are written together."""
-        if not self._shared:
-            self._work.preload([(self.group_id, post.once) for post in posts])
-        return [self._post(post) for post in posts]
-
     def _post(self, post: Post) -> Outcome:
-        """One message, not yet written."""
+        """Return one message, not yet written."""
         once, work = post.once, self._work
         try:
             # First of all: a retry gets its answer though one is muted since, or out of the group.
@@ -344,13 +338,13 @@ _MOVE_CURSOR: Final = (
 
 
 def stored_message(record: EventRecord) -> StoredMessage:
-    """What the sender of a message is answered."""
+    """Return what the sender of a message is answered."""
     return StoredMessage(record.group_id, record.seq, record.id, record.ordinal, record.sent_at)
 
 
 def row_of(record: EventRecord) -> tuple[object, ...]:
-    """A record as the message table holds it."""
-    data = dump(record.data)
+    """Return a record as the message table holds it."""
+    data = None if record.data is None else dump(record.data)
     return (
         record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sent_at, record.kind, record.text, data,
         message_checksum(

@@ -11,7 +11,7 @@ import attrs
 
 from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows
 from chatsrv_storage.engine.jobs import Row
-from chatsrv_storage.engine.shared import pipelined
+from chatsrv_storage.engine.shared import SharedConnection, pipelined
 from chatsrv_storage.groups.group_state import (
     GROUP_COLUMNS,
     GROUP_WIDTH,
@@ -25,12 +25,14 @@ from chatsrv_storage.interface import SqlConnection
 
 _ASKED: Final = "with asked (g, u, c, first) as ("
 _FOUND: Final = (
-    ") select json_group_array(json_array(a.u, hex(a.c), hex(i.payload_hash), i.result, a.first, a.g,"
+    ") select json_group_array(json_array(a.u, hex(i.client_id), hex(i.payload_hash), i.result, a.first, a.g,"
     f" g.name, {GROUP_COLUMNS}, {MEMBER_COLUMNS})) from asked a"
     " left join idempotency i on i.user_id = a.u and i.client_id = a.c"
     " left join chat_group g on a.first = 1 and g.id = a.g"
     " left join group_member m on a.first = 1 and m.group_id = a.g and m.user_id = a.u and m.role > 0"
+    " where a.first = 1 or i.client_id is not null"
 )
+"""Of most commands there is nothing to say but of the group and the member, once."""
 _GROUP_AT: Final = 6
 _MEMBER_AT: Final = _GROUP_AT + GROUP_WIDTH
 
@@ -50,7 +52,7 @@ _WRITE_HEADS_WHERE: Final = ") v where chat_group.id = v.column5"
 
 @attrs.define(slots=True, init=False)
 class UnitOfWork:
-    """Rows read ahead and rows not yet written, of one group or of many. A member that is not here has to be asked for."""
+    """Rows read ahead and rows not yet written, of one group or of many. A member that is not here has to be read."""
 
     conn: SqlConnection
     gate: IdempotencyGate
@@ -74,15 +76,18 @@ class UnitOfWork:
     def preload(self, asked: Sequence[tuple[int, Once]]) -> None:
         """Read the groups, members and earlier results of commands, each (group, once). What is known stays as it is."""
         gate, groups, members = self.gate, self.groups, self.members
+        gate.look_up([(once[0], once[1]) for _, once in asked])
         seen: set[tuple[int, int]] = set()
         keys: list[Row] = []
-        for group_id, (user_id, client_id, *_) in asked:
+        for group_id, once in asked:
+            user_id = once[0]
             person = group_id, user_id
-            keys.append((group_id, user_id, client_id, int(person not in seen)))
+            keys.append((group_id, user_id, once[1], int(person not in seen)))
             seen.add(person)
         for row in query_rows(self.conn, _ASKED, keys, _FOUND):
             user_id, client_id, payload_hash, result, first, group_id = row[:_GROUP_AT]
-            gate.found(user_id, client_id, payload_hash, result)
+            if result is not None:
+                gate.found(user_id, client_id, payload_hash, result)
             if not first:
                 continue
             if group_id not in groups:
@@ -94,24 +99,24 @@ class UnitOfWork:
 
     def write(self) -> None:
         """Write what was put here since the last time."""
-        with pipelined(self.conn):
-            self._write(self.conn)
-
-    def _write(self, conn: SqlConnection) -> None:
-        self.gate.write()
-        if self.messages:
-            execute_rows(conn, "insert into message", self.messages)
-            self.messages.clear()
-        if self.own_above:
-            rows = [(number, *key) for key, number in self.own_above.items()]
-            if len(rows) == 1:
-                conn.execute(COUNT_OWN, rows[0])
-            else:
-                execute_rows(conn, _COUNT_OWN_OF_MANY, rows, _COUNT_OWN_WHERE)
-            self.own_above.clear()
-        if self.heads:
-            if len(self.heads) == 1:
-                conn.execute(_WRITE_HEAD, self.heads[0])
-            else:
-                execute_rows(conn, _WRITE_HEADS, self.heads, _WRITE_HEADS_WHERE)
-            self.heads.clear()
+        conn = self.conn
+        with pipelined(conn):
+            self.gate.write()
+            if self.messages:
+                execute_rows(conn, "insert into message", self.messages)
+                self.messages.clear()
+            if self.own_above:
+                rows = [(number, *key) for key, number in self.own_above.items()]
+                if len(rows) == 1:
+                    conn.execute(COUNT_OWN, rows[0])
+                else:
+                    execute_rows(conn, _COUNT_OWN_OF_MANY, rows, _COUNT_OWN_WHERE)
+                self.own_above.clear()
+            if self.heads:
+                if len(self.heads) == 1:
+                    conn.execute(_WRITE_HEAD, self.heads[0])
+                else:
+                    execute_rows(conn, _WRITE_HEADS, self.heads, _WRITE_HEADS_WHERE)
+                if isinstance(conn, SharedConnection):
+                    conn.note_heads([(row[-1], row[0]) for row in self.heads])
+                self.heads.clear()

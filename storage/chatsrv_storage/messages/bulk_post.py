@@ -12,8 +12,7 @@ from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.groups.models import MembershipLimits
 from chatsrv_storage.groups.transaction import (
     DEFAULT_LIMITS,
-    AnyCommand,
-    Batched,
+    GroupCommand,
     GroupTransaction,
     Outcome,
     Post,
@@ -35,7 +34,7 @@ class GroupJob(BatchJob):
         self,
         group_id: int,
         ids: Snowflake,
-        bind: Callable[[], tuple[int, Sequence[AnyCommand | Batched]]],
+        bind: Callable[[], tuple[int, Sequence[GroupCommand]]],
         limits: MembershipLimits = DEFAULT_LIMITS,
     ) -> None:
         super().__init__(group_id)
@@ -43,7 +42,7 @@ class GroupJob(BatchJob):
         self.limits = limits
         self._bind = bind
         self.now_ms = 0
-        self.commands: Sequence[AnyCommand | Batched] = ()
+        self.commands: Sequence[GroupCommand] = ()
 
     def on_batch_start(self) -> None:
         """See BatchJob."""
@@ -59,7 +58,9 @@ class GroupJob(BatchJob):
 
 
 def post_together(conn: SqlConnection, jobs: Sequence[AnyJob], /) -> list[list[Outcome]]:
-    """The outcomes of each job, in order: of GroupJobs whose commands are posts, no two of one group (it runs one at a time)."""
+    """Return the outcomes of each job, in order: of GroupJobs whose commands are posts, no two of one group (it runs one at a
+    time).
+    """
     work = UnitOfWork(conn)
     ours = [job for job in jobs if isinstance(job, GroupJob)]
     work.preload([(job.group_id, post.once) for job in ours for post in job.commands if isinstance(post, Post)])

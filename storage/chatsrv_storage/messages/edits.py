@@ -1,7 +1,7 @@
 """Saying more than a plain text (answers, mentions, forwards), and taking it back: edits and recalls."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from chatsrv_storage.accounts.profiles import blocking
 from chatsrv_storage.errors import Refusal
@@ -85,12 +85,12 @@ def _require_calls(
 
 
 def _mention_rows(data: EventData) -> list[int]:
-    """The users for whom a message has a row in `mention`: one for everybody stands for all the others."""
+    """Return the users for whom a message has a row in `mention`: one for everybody stands for all the others."""
     return [EVERYBODY] if "all" in data else data.get("mentions", [])
 
 
 def _mention_seqs(target: TargetMessage) -> dict[int, int]:
-    """Where each row in `mention` of a message stands: at the message, or at the edit that called somebody."""
+    """Return where each row in `mention` of a message stands: at the message, or at the edit that called somebody."""
     later = dict[int, int](target.data.get("called_at", ()))
     return {user_id: later.get(user_id, target.seq) for user_id in _mention_rows(target.data)}
 
@@ -243,27 +243,35 @@ def _forget(conn: SqlConnection, target: TargetMessage) -> None:
 
 
 def text_of(conn: SqlConnection, user_id: int, group_id: int, of: int) -> str:
-    """The text of a message that the user may read. Raises Refusal."""
+    """Return the text of a message that the user may read. Raises Refusal."""
     _, member = require_reader(conn, user_id, group_id)
     return find(conn, group_id, of, member.visible_from).text
 
 
+class StoredVersion(NamedTuple):
+    """A text that a message had until it was edited at `replaced_at`."""
+
+    replaced_at: int
+    text: str
+
+
 def versions(
     conn: SqlConnection, user_id: int, group_id: int, of: int, skip: int, limit: int, max_bytes: int
-) -> tuple[list[tuple[int, str]], bool]:
-    """(replaced at, text) of earlier versions, the oldest first, and whether others follow. For admins."""
+) -> tuple[list[StoredVersion], bool]:
+    """Earlier versions, the oldest first, and whether others follow. For admins."""
     _, member = require_reader(conn, user_id, group_id, operation=Operation.READ_EDITS)
     find(conn, group_id, of, member.visible_from)
     rows = conn.execute(
         "select replaced_at, text from message_edit where group_id = ? and seq = ? order by edited_seq limit ? offset ?",
         (group_id, of, limit + 1, skip),
     ).fetchall()
+    found = [StoredVersion(*row) for row in rows]
     size = 0
-    for count, (_, text) in enumerate(rows):
-        size += len(text.encode()) + 16
+    for count, version in enumerate(found):
+        size += len(version.text.encode()) + 16
         if count == limit or (count and size > max_bytes):
-            return rows[:count], True
-    return rows, False
+            return found[:count], True
+    return found, False
 
 
 def _require_text(text: str) -> None:

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
+from chatsrv_storage.columns import select_list
+from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.engine.jobs import Row
-from chatsrv_storage.groups.group_state import both_states
 from chatsrv_storage.groups.models import Actor, EventRecord, VariedRecord, checksum, message_checksum
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
@@ -14,8 +15,8 @@ from chatsrv_storage.messages.message_content import EXCERPT, as_told, resolve_r
 from chatsrv_storage.replies import NoReply
 
 SELECT: Final = (
-    "select m.group_id, m.seq, m.id, m.ordinal, m.sender_id, u.name, m.sent_at, m.kind, m.text, m.data"
-    " from message m join person u on u.id = m.sender_id where m.group_id = ? and m.seq > ? and m.seq < ? order by m.seq"
+    f"select {select_list(EventRecord, 'm')} from message m join person u on u.id = m.sender_id"
+    " where m.group_id = ? and m.seq > ? and m.seq < ? order by m.seq"
 )
 
 
@@ -26,8 +27,9 @@ def standing(conn: SqlConnection, user_id: int, group_id: int) -> tuple[int, int
 
 
 def record_of(row: Row) -> EventRecord:
-    """A row of SELECT."""
-    return EventRecord(*row[:9], data=None if row[9] is None else json.loads(row[9]))
+    """Return a row of SELECT."""
+    *fields, data = row
+    return EventRecord(*fields, data=None if data is None else json.loads(data))
 
 
 def page(
@@ -73,10 +75,11 @@ def _events(
     size, more = 0, False
     for row in rows:
         record = record_of(row)
-        size += 128 + len(row[8]) * 3
-        if row[9] is not None:
+        stored_length = len(record.text)
+        size += 128 + stored_length * 3
+        if record.data is not None:
             record = resolve_references(conn, record, visible_from, user_id)
-            size += len(row[9]) * 3 + (len(record.text) - len(row[8]) + EXCERPT) * 3
+            size += len(row[-1]) * 3 + (len(record.text) - stored_length + EXCERPT) * 3
         if len(records) == limit or (records and size > max_bytes):
             more = True
             break
@@ -86,20 +89,28 @@ def _events(
     return records, more
 
 
+class GroupProgress(NamedTuple):
+    """How far an answer brings a member in one group: everything up to `last` is in it; `seq` is the group's head."""
+
+    group_id: int
+    last: int
+    seq: int
+
+
 def catch_up(
     conn: SqlConnection, user_id: int, ranges: Sequence[tuple[int, int]], limit: int, max_bytes: int
-) -> tuple[list[EventRecord], list[tuple[int, int, int]]]:
-    """What was missed in several groups, group by group, at most `limit` events and about `max_bytes` altogether.
+) -> tuple[list[EventRecord], list[GroupProgress]]:
+    """Return what was missed in several groups, group by group: at most `limit` events, about `max_bytes` altogether.
 
-    With it per group (group id, last seq that this answer brings one to, head); groups the user may not read are left out.
+    With it how far this brings one in each group; groups the user may not read are left out.
     """
     records: list[EventRecord] = []
-    progress: list[tuple[int, int, int]] = []
+    progress: list[GroupProgress] = []
+    heads = _heads(conn, user_id, [group_id for group_id, _ in ranges])
     for group_id, after in ranges:
-        states = both_states(conn, group_id, user_id)
-        if states is None:
+        if group_id not in heads:
             continue
-        visible_from, head = states[1].visible_from, states[0].seq
+        visible_from, head = heads[group_id]
         last = max(after, visible_from)
         if last < head and limit > len(records) and max_bytes > 0:
             found, more = _events(
@@ -110,14 +121,24 @@ def catch_up(
             )
             records += found
             last = found[-1].seq if more else head
-        progress.append((group_id, min(last, head), head))
+        progress.append(GroupProgress(group_id, min(last, head), head))
     return records, progress
+
+
+def _heads(conn: SqlConnection, user_id: int, group_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Return (visible_from, head) of each of these groups that the user is in; one statement, since each is a round trip."""
+    rows = conn.execute(
+        "select m.group_id, m.visible_from, g.seq from group_member m join chat_group g on g.id = m.group_id"
+        f" where m.user_id = ? and m.role > 0 and m.group_id in ({marks(len(group_ids))})",
+        (user_id, *group_ids),
+    )
+    return {group_id: (visible_from, head) for group_id, visible_from, head in rows}
 
 
 def read_again(
     conn: SqlConnection, group_id: int, after: int, before: int, limit: int
 ) -> list[EventRecord | VariedRecord]:
-    """At most `limit` events between the two seqs, as their commits told them to the members of now."""
+    """Return at most `limit` events between the two seqs, as their commits told them to the members of now."""
     rows = conn.execute(f"{SELECT} limit ?", (group_id, after, before, limit)).fetchall()
     return [as_told(conn, record_of(row)) for row in rows]
 
@@ -139,7 +160,7 @@ def mark_read(seq: int) -> Script[NoReply]:
 
 
 def check(conn: SqlConnection) -> Iterator[str]:
-    """Every row whose checksum is wrong, every gap, and every head that is not the last row's, in words."""
+    """Find every row whose checksum is wrong, every gap, and every head that is not the last row's, in words."""
     group, seq, ordinal = 0, 0, 0
     heads = dict[int, tuple[int, int]]()
     rows = conn.execute(

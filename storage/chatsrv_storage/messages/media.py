@@ -12,6 +12,7 @@ from typing import Final
 
 import attrs
 
+from chatsrv_storage.columns import by_name, select_list, values
 from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.engine.jobs import Row
 from chatsrv_storage.engine.shared import lock_media, lock_people
@@ -68,8 +69,10 @@ class StoredUpload:
     sha256: str = ""
 
 
-_COLUMNS: Final = "d.id, d.uploader_id, d.sha256, d.size, d.kind, d.mime, d.name, d.facts, d.created_at"
-_UPLOAD: Final = "id, user_id, key, store_id, size, kind, name, expires_at, media_id, sha256"
+_SELECT_MEDIUM: Final = f"select {select_list(Medium, 'd')} from media d"
+_MEDIUM_VALUES: Final = values(Medium)
+_SELECT_UPLOAD: Final = f"select {select_list(StoredUpload, 'u')} from media_upload u"
+_UPLOAD_VALUES: Final = values(StoredUpload)
 
 # Driven by the groups of the reader, of which there are few, and not by the places of the medium, which may be many.
 _MAY_READ: Final = (
@@ -83,18 +86,19 @@ _MAY_READ: Final = (
 
 
 def unknown(field: str = "media_id") -> Refusal:
-    """What everybody hears who may not fetch a medium, whether it exists or not."""
+    """Return what everybody hears who may not fetch a medium, whether it exists or not."""
     return Refusal("media_unknown", "there is no such medium, or you may not see it", field)
 
 
 def _medium(row: Row) -> Medium:
-    return Medium(*row[:7], facts=json.loads(row[7]), created_at=row[8])
+    fields = by_name(Medium, row)
+    return Medium(**{**fields, "facts": json.loads(fields["facts"])})
 
 
 def readable(conn: SqlConnection, user_id: int, media_id: int, field: str = "media_id") -> Medium:
-    """The medium, for somebody who may fetch it now. Raises Refusal."""
+    """Return the medium, for somebody who may fetch it now. Raises Refusal."""
     row = conn.execute(
-        f"select {_COLUMNS} from media d where d.id = :id and d.deleted_at = 0 and ({_MAY_READ})",
+        f"{_SELECT_MEDIUM} where d.id = :id and d.deleted_at = 0 and ({_MAY_READ})",
         {"id": media_id, "user": user_id},
     ).fetchone()
     if row is None:
@@ -103,25 +107,25 @@ def readable(conn: SqlConnection, user_id: int, media_id: int, field: str = "med
 
 
 def thumbnail(conn: SqlConnection, sha256: str) -> bytes | None:
-    """The picture of at most 320 pixels a side that shows this content, WebP; None where it has none."""
+    """Return the picture of at most 320 pixels a side that shows this content, WebP; None where it has none."""
     row = conn.execute("select webp from media_thumbnail where sha256 = ?", (sha256,)).fetchone()
     return None if row is None else row[0]
 
 
 def described(medium: Medium) -> EventData:
-    """What a message carries of a medium, so that it can be shown without a look-up."""
+    """Return what a message carries of a medium, so that it can be shown without a look-up."""
     return {"id": medium.id, "mime": medium.mime, "size": medium.size, "name": medium.name, **medium.facts}
 
 
 def note_use(conn: SqlConnection, media_id: int, group_id: int, seq: int) -> None:
-    """A message refers to this medium. Raises Refusal where it is gone meanwhile."""
+    """Note that a message refers to this medium. Raises Refusal where it is gone meanwhile."""
     if not is_there(conn, media_id):
         raise unknown()
     conn.execute("insert into media_use values (?, ?, ?)", (media_id, group_id, seq))
 
 
 def forget_use(conn: SqlConnection, group_id: int, seq: int) -> None:
-    """The message refers to nothing any more."""
+    """Note that the message refers to nothing any more."""
     conn.execute("delete from media_use where group_id = ? and seq = ?", (group_id, seq))
 
 
@@ -153,7 +157,7 @@ _COUNTS: Final = "(deleted_at = 0 or created_at > ?)"
 
 
 def stored_bytes(conn: SqlConnection, user_id: int, now_ms: int) -> int:
-    """The bytes of a user's uploads that count towards their quota, the same bytes once."""
+    """Return the bytes of a user's uploads that count towards their quota, the same bytes once."""
     (stored,) = conn.execute(
         "select coalesce(sum(d.size), 0) from"
         f" (select max(size) as size from media where uploader_id = ? and {_COUNTS} group by sha256) d",
@@ -163,7 +167,7 @@ def stored_bytes(conn: SqlConnection, user_id: int, now_ms: int) -> int:
 
 
 def announced_bytes(conn: SqlConnection, user_id: int, now_ms: int) -> int:
-    """The announced sizes of a user's uploads that are under way."""
+    """Return the announced sizes of a user's uploads that are under way."""
     (announced,) = conn.execute(
         "select coalesce(sum(size), 0) from media_upload where user_id = ? and media_id is null and expires_at > ?",
         (user_id, now_ms),
@@ -172,12 +176,12 @@ def announced_bytes(conn: SqlConnection, user_id: int, now_ms: int) -> int:
 
 
 def used_bytes(conn: SqlConnection, user_id: int, now_ms: int) -> int:
-    """What counts towards a user's quota: what they uploaded, and what they announced."""
+    """Return what counts towards a user's quota: what they uploaded, and what they announced."""
     return stored_bytes(conn, user_id, now_ms) + announced_bytes(conn, user_id, now_ms)
 
 
 def over_quota() -> Refusal:
-    """The uploader has no room left."""
+    """Return the uploader has no room left."""
     return Refusal("media_over_quota", "You have no room left for more media on this server.", "size")
 
 
@@ -185,6 +189,10 @@ def begin_upload(conn: SqlConnection, upload: StoredUpload, quota: int, most: in
     """Store an upload that begins, or answer the one with the same key. Raises Refusal: quota, too many at once."""
     lock_people(conn, [upload.user_id])
     if upload.key is not None:
+        conn.execute(
+            "update media_upload set key = null where user_id = ? and key = ? and media_id is null and expires_at <= ?",
+            (upload.user_id, upload.key, now_ms),
+        )
         earlier = upload_by_key(conn, upload.user_id, upload.key)
         if earlier is not None:
             if (earlier.size, earlier.kind, earlier.name) != (upload.size, upload.kind, upload.name):
@@ -200,23 +208,28 @@ def begin_upload(conn: SqlConnection, upload: StoredUpload, quota: int, most: in
         raise Refusal(
             "media_too_many_uploads", f"You have {most} unfinished uploads: finish or end one first.", "upload"
         )
-    conn.execute(f"insert into media_upload values ({', '.join('?' * 10)})", attrs.astuple(upload))
+    conn.execute(f"insert into media_upload {_UPLOAD_VALUES}", attrs.astuple(upload))
     return upload
 
 
 def upload_by_key(conn: SqlConnection, user_id: int, key: str) -> StoredUpload | None:
-    """The user's upload under a key of theirs."""
-    row = conn.execute(f"select {_UPLOAD} from media_upload where user_id = ? and key = ?", (user_id, key)).fetchone()
+    """Return the user's upload under a key of theirs."""
+    row = conn.execute(f"{_SELECT_UPLOAD} where u.user_id = ? and u.key = ?", (user_id, key)).fetchone()
     return None if row is None else StoredUpload(*row)
 
 
-def upload_of(conn: SqlConnection, user_id: int, upload_id: str) -> StoredUpload:
-    """The user's upload. Raises Refusal: somebody else's is like none."""
+def upload_unknown() -> Refusal:
+    """Return what is said of an upload that is somebody else's, past its time, or ended."""
+    return Refusal("upload_not_found", "There is no such upload. Start again.", "upload")
+
+
+def upload_of(conn: SqlConnection, user_id: int, upload_id: str, now_ms: int) -> StoredUpload:
+    """Return the user's upload. Raises Refusal: somebody else's is like none, and so is one past its time."""
     row = conn.execute(
-        f"select {_UPLOAD} from media_upload where user_id = ? and id = ?", (user_id, upload_id)
+        f"{_SELECT_UPLOAD} where u.user_id = ? and u.id = ? and u.expires_at > ?", (user_id, upload_id, now_ms)
     ).fetchone()
     if row is None:
-        raise Refusal("upload_not_found", "There is no such upload. Start again.", "upload")
+        raise upload_unknown()
     return StoredUpload(*row)
 
 
@@ -257,31 +270,30 @@ def add(
     if webp is not None:
         conn.execute("insert into media_thumbnail values (?, ?) on conflict do nothing", (medium.sha256, webp))
     done = attrs.evolve(upload, media_id=medium.id, sha256=sent_sha256, expires_at=now_ms + RESULT_MS)
-    conn.execute(f"insert into media_upload values ({', '.join('?' * 10)})", attrs.astuple(done))
+    conn.execute(f"insert into media_upload {_UPLOAD_VALUES}", attrs.astuple(done))
     return medium
 
 
 def _insert(conn: SqlConnection, medium: Medium) -> None:
-    facts = json.dumps(medium.facts, ensure_ascii=False, separators=(",", ":"))
-    conn.execute(
-        "insert into media (id, uploader_id, sha256, size, kind, mime, name, facts, created_at)"
-        f" values ({', '.join('?' * 9)})",
-        (*attrs.astuple(medium)[:7], facts, medium.created_at),
-    )
+    row = attrs.asdict(medium, recurse=False)
+    row["facts"] = json.dumps(medium.facts, ensure_ascii=False, separators=(",", ":"))
+    conn.execute(f"insert into media {_MEDIUM_VALUES}", tuple(row.values()))
 
 
 def by_id(conn: SqlConnection, media_id: int) -> Medium:
-    """The medium, whoever asks: for the server's own use. Raises Refusal where it is gone."""
-    row = conn.execute(f"select {_COLUMNS} from media d where d.id = ? and d.deleted_at = 0", (media_id,)).fetchone()
+    """Return the medium, whoever asks: for the server's own use. Raises Refusal where it is gone."""
+    row = conn.execute(f"{_SELECT_MEDIUM} where d.id = ? and d.deleted_at = 0", (media_id,)).fetchone()
     if row is None:
         raise unknown()
     return _medium(row)
 
 
 def own_picture(conn: SqlConnection, user_id: int, media_id: int, copy_id: int, now_ms: int) -> int:
-    """What this user's avatar is to be, where they chose this medium: one of their own uploads, since others see an
-    avatar whatever becomes of the message that its picture was sent in. One that stands in messages is copied as
-    `copy_id`, so that avatar and messages have nothing to do with each other. 0 (none) stays 0. Raises Refusal.
+    """Return what this user's avatar is to be, where they chose this medium.
+
+    It has to be one of their own uploads, since others see an avatar whatever becomes of the message that its picture was
+    sent in. One that stands in messages is copied as `copy_id`, so that avatar and messages have nothing to do with each
+    other. 0 (none) stays 0. Raises Refusal.
     """
     if not media_id:
         return 0
@@ -355,7 +367,7 @@ def drop_expired(conn: SqlConnection, now_ms: int) -> list[str]:
 
 
 def still_used(conn: SqlConnection, digests: Sequence[str]) -> list[str]:
-    """Which of these contents some medium has that is not deleted."""
+    """Return which of these contents some medium has that is not deleted."""
     rows = conn.execute(
         f"select distinct sha256 from media where deleted_at = 0 and sha256 in ({marks(len(digests))})", digests
     ).fetchall()

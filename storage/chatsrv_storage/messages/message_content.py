@@ -1,4 +1,4 @@
-"""What may change is stored once, in the message's own row: a quote and an edit point to it, and are filled in when read.
+"""The current content of messages: it is stored once, in the message's own row; quotes and edits refer to it when read.
 
 So an edit or a recall rewrites one row, whatever quotes it, and no old text can be left behind.
 """
@@ -24,7 +24,7 @@ RECALLED: Final = {"recalled": True}
 
 @attrs.frozen(slots=True)
 class TargetMessage:
-    """A message that a command points at."""
+    """A message that a command refers to."""
 
     group_id: int
     seq: int
@@ -38,7 +38,7 @@ class TargetMessage:
 
 
 def find(conn: SqlConnection, group_id: int, seq: int, visible_from: int, field: str = "of") -> TargetMessage:
-    """The message with this seq. Raises Refusal where there is none that may be read, or none any more."""
+    """Return the message with this seq. Raises Refusal where there is none that may be read, or none any more."""
     row = conn.execute(
         "select m.id, m.sender_id, u.name, m.sent_at, m.kind, m.text, m.data from message m"
         " join person u on u.id = m.sender_id where m.group_id = ? and m.seq = ?",
@@ -49,6 +49,11 @@ def find(conn: SqlConnection, group_id: int, seq: int, visible_from: int, field:
         if data != RECALLED:
             return TargetMessage(group_id, seq, *row[:6], data=data)
     raise Refusal("message_unknown", "there is no such message, or you may not read it", field)
+
+
+def excerpt_of(text: str) -> str:
+    """Return the beginning of a text. Cut here and not by SQL, whose `substr` ends a text at a NUL."""
+    return text[:EXCERPT]
 
 
 def rewrite(conn: SqlConnection, target: TargetMessage, text: str, data: EventData) -> None:
@@ -68,18 +73,18 @@ def rewrite(conn: SqlConnection, target: TargetMessage, text: str, data: EventDa
     )
 
 
-def _now(conn: SqlConnection, group_id: int, of: int, length: int | None = None) -> tuple[int, str, str, EventData]:
-    """(sender id, sender, beginning of the text, data) as the message stands."""
+def _now(conn: SqlConnection, group_id: int, of: int) -> tuple[int, str, str, EventData]:
+    """Return (sender id, sender, text, data) of a message as it is now."""
     row = conn.execute(
         "select m.sender_id, u.name, m.text, m.data from message m join person u on u.id = m.sender_id"
         " where m.group_id = ? and m.seq = ?",
         (group_id, of),
     ).fetchone()
-    return row[0], row[1], row[2][:length], {} if row[3] is None else json.loads(row[3])
+    return row[0], row[1], row[2], {} if row[3] is None else json.loads(row[3])
 
 
 def hidden_from(conn: SqlConnection, group_id: int, of: int) -> frozenset[int]:
-    """The members to whom a message is not visible: those who came in after it without the history."""
+    """Return the members to whom a message is not visible: those who joined after it without the history."""
     rows = conn.execute(
         "select user_id from group_member where group_id = ? and role > 0 and visible_from >= ?", (group_id, of)
     )
@@ -93,7 +98,7 @@ def blocks(conn: SqlConnection, user_id: int, other_id: int) -> bool:
 
 
 def members_blocking(conn: SqlConnection, group_id: int, user_id: int) -> frozenset[int]:
-    """The members of a group who block a user."""
+    """Return the members of a group who block a user."""
     rows = conn.execute(
         "select m.user_id from group_member m where m.group_id = ? and m.role > 0"
         " and exists (select 1 from block b where b.user_id = m.user_id and b.blocked_id = ?)",
@@ -108,11 +113,12 @@ def is_there(conn: SqlConnection, media_id: int) -> bool:
 
 
 def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: int, reader_id: int) -> EventRecord:
-    """A record with what it points to: the excerpt of a message that it answers, the text that an edit gave.
+    """Return a record with what it points to: the excerpt of a message that it answers, the text that an edit gave.
 
-    Of a message that is not visible to who reads (up to `visible_from`), an edit and a quote bring nothing but its seq. If
-    the author of a quote chose to keep the excerpt for everybody, it stays until the message is edited. A medium that was
-    deleted is left out. Who is blocked calls nobody by calling everybody: to `reader_id` (0: anybody) such a call is none.
+    Of a message that is not visible to who reads (up to `visible_from`), an edit, a reaction and a quote bring nothing but
+    its seq: the emoji is empty. If the author of a quote chose to keep the excerpt for everybody, it stays until the message
+    is edited. A medium that was deleted is left out. Who is blocked calls nobody by calling everybody: to `reader_id` (0:
+    anybody) such a call is none.
     """
     data = record.data
     if data is None:
@@ -133,20 +139,22 @@ def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: i
         if "all" in calls and blocks(conn, reader_id, record.sender_id):
             del calls["all"]
         return attrs.evolve(record, text=text, data={**data, **calls, "edited": [edited_seq, edited_at]})
+    if record.kind == "reacted" and data["of"] <= visible_from:
+        return attrs.evolve(record, data={**data, "emoji": ""})
     if "reply" in data:
-        sender_id, sender, excerpt, now = _now(conn, record.group_id, data["reply"], EXCERPT)
+        sender_id, sender, text, now = _now(conn, record.group_id, data["reply"])
         edited_seq, _ = now.get("edited", (0, 0))
         if data["reply"] <= visible_from and ("keep_excerpt" not in data or edited_seq > record.seq):
-            sender_id, sender, excerpt, edited_seq = 0, "", "", 0
-        quote = [data["reply"], sender_id, sender, excerpt, edited_seq]
+            sender_id, sender, text, edited_seq = 0, "", "", 0
+        quote = [data["reply"], sender_id, sender, excerpt_of(text), edited_seq]
         return attrs.evolve(record, data={**data, "quote": quote})
     return record
 
 
 def as_told(conn: SqlConnection, record: EventRecord) -> EventRecord | VariedRecord:
-    """A stored event as the audience learns of it, by who is in the group now."""
+    """Return a stored event as the audience learns of it, by who is in the group now."""
     data = record.data or {}
-    of = data.get("of") if record.kind == "edited" else data.get("reply")
+    of = data.get("of") if record.kind in ("edited", "reacted") else data.get("reply")
     calls = data
     if record.kind == "edited":
         _, _, _, calls = _now(conn, record.group_id, data["of"])
@@ -158,7 +166,7 @@ def as_told(conn: SqlConnection, record: EventRecord) -> EventRecord | VariedRec
 def varied(
     conn: SqlConnection, record: EventRecord, of: int, hidden: frozenset[int], deaf: frozenset[int]
 ) -> EventRecord | VariedRecord:
-    """An event that speaks of the message `of`, with nothing of it for those it is `hidden` from, and with no call of
+    """Return an event that speaks of the message `of`, with nothing of it for those it is `hidden` from, and with no call of
     everybody for those who are `deaf` to its sender, since they block them.
     """
     shown = resolve_references(conn, record, 0, 0)

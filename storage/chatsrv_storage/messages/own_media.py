@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from chatsrv_storage.columns import select_list, sql
 from chatsrv_storage.engine.shared import lock_media, lock_people
 from chatsrv_storage.groups.models import Actor
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
@@ -21,7 +22,7 @@ MAX_MESSAGES_COUNTED: Final = 1_000
 
 @attrs.frozen(slots=True)
 class OwnUpload:
-    """One upload of a user. `messages` counts to MAX_MESSAGES_COUNTED; `copies` are their others with the same bytes."""
+    """One upload of a user. `messages` counts to MAX_MESSAGES_COUNTED; `has_copies`: they uploaded the same bytes again."""
 
     id: int
     kind: str
@@ -29,9 +30,23 @@ class OwnUpload:
     size: int
     name: str
     created_at: int
-    messages: int
-    is_picture: bool
-    has_copies: bool
+    messages: int = attrs.field(
+        metadata=sql("(select count(*) from (select 1 from media_use x where x.media_id = d.id limit ?) c)")
+    )
+    is_picture: bool = attrs.field(
+        converter=bool,
+        metadata=sql(
+            "exists (select 1 from person u where u.avatar = d.id and u.avatar <> 0)"
+            " or exists (select 1 from chat_group g where g.avatar = d.id and g.avatar <> 0)"
+        ),
+    )
+    has_copies: bool = attrs.field(
+        converter=bool,
+        metadata=sql(
+            "exists (select 1 from media o where o.uploader_id = d.uploader_id and o.sha256 = d.sha256"
+            " and o.deleted_at = 0 and o.id <> d.id)"
+        ),
+    )
 
 
 @attrs.frozen(slots=True)
@@ -45,20 +60,14 @@ class MediaUsage:
 
 
 def usage(conn: SqlConnection, user_id: int, now_ms: int, before: tuple[int, int] | None, limit: int) -> MediaUsage:
-    """What the user's uploads take, and a page of them, the largest first, below (size, id) `before`."""
+    """Return what the user's uploads take, and a page of them, the largest first, below (size, id) `before`."""
     size, media_id = before or (1 << 62, 0)
     rows = conn.execute(
-        "select d.id, d.kind, d.mime, d.size, d.name, d.created_at,"
-        " (select count(*) from (select 1 from media_use x where x.media_id = d.id limit ?) c),"
-        " exists (select 1 from person u where u.avatar = d.id and u.avatar <> 0)"
-        " or exists (select 1 from chat_group g where g.avatar = d.id and g.avatar <> 0),"
-        " exists (select 1 from media o where o.uploader_id = d.uploader_id and o.sha256 = d.sha256"
-        " and o.deleted_at = 0 and o.id <> d.id)"
-        " from media d where d.uploader_id = ? and d.deleted_at = 0 and (d.size, d.id) < (?, ?)"
-        " order by d.size desc, d.id desc limit ?",
+        f"select {select_list(OwnUpload, 'd')} from media d where d.uploader_id = ? and d.deleted_at = 0"
+        " and (d.size, d.id) < (?, ?) order by d.size desc, d.id desc limit ?",
         (MAX_MESSAGES_COUNTED, user_id, size, media_id, limit + 1),
     ).fetchall()
-    page = [OwnUpload(*row[:7], is_picture=bool(row[7]), has_copies=bool(row[8])) for row in rows[:limit]]
+    page = [OwnUpload(*row) for row in rows[:limit]]
     return MediaUsage(
         stored_bytes(conn, user_id, now_ms), announced_bytes(conn, user_id, now_ms), page, len(rows) > limit
     )
@@ -86,7 +95,9 @@ def delete(conn: SqlConnection, user_id: int, media_id: int, now_ms: int) -> tup
     worn = conn.execute(
         "update person set avatar = 0 where id = ? and avatar = ? returning id", (user_id, media_id)
     ).fetchall()
-    groups = conn.execute("select id from chat_group where avatar = ? and dissolved_at = 0", (media_id,)).fetchall()
+    groups = conn.execute(
+        "select id from chat_group where avatar = ? and avatar <> 0 and dissolved_at = 0", (media_id,)
+    ).fetchall()
     return bool(worn), [group_id for (group_id,) in groups]
 
 

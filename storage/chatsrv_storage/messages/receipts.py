@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import attrs
+
+from chatsrv_storage.columns import select_list, sql
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.models import Actor, UserEvent
 from chatsrv_storage.groups.permissions import Operation, require_reader
@@ -43,13 +46,29 @@ _TELLS = "not exists (select 1 from block b where b.user_id = m.user_id and b.bl
 """Who blocks the sender tells them neither that they have a message nor that they read it."""
 
 
+@attrs.frozen(slots=True)
+class StoredReceipt:
+    """Somebody who has a message, and whether they read it: group_member m of person u."""
+
+    user_id: int
+    name: str = attrs.field(metadata=sql("u.name"))
+    read: bool = attrs.field(converter=bool, metadata=sql("m.read_seq >= ?"))
+
+
+class ReceiptCounts(NamedTuple):
+    """How many others were there when a message was sent, how many of them have it, and how many have read it."""
+
+    members: int
+    delivered: int
+    read: int
+
+
 def receipts(
     conn: SqlConnection, user_id: int, group_id: int, of: int, after: int, limit: int
-) -> tuple[list[tuple[int, str, bool]], tuple[int, int, int]]:
-    """(user id, name, has read it) of a page of those who have a message of the user's, and how many of each there are.
+) -> tuple[list[StoredReceipt], ReceiptCounts]:
+    """Return a page of those who have a message of the user's, by id, and how many there are altogether.
 
-    The counts are (others who were there, who have it, who have read it). Of those who are hidden nothing shows.
-    Raises Refusal for anybody else's message.
+    Of those who are hidden nothing shows. Raises Refusal for anybody else's message.
     """
     _, member = require_reader(conn, user_id, group_id)
     target = find(conn, group_id, of, member.visible_from)
@@ -63,11 +82,11 @@ def receipts(
         (of, user_id, of, user_id, *others),
     ).fetchone()
     rows = conn.execute(
-        f"select m.user_id, u.name, m.read_seq >= ? from group_member m{_OTHERS}"
+        f"select {select_list(StoredReceipt, 'm')} from group_member m{_OTHERS}"
         f" and {_HAS} and {_TELLS} and m.user_id > ? order by m.user_id limit ?",
         (of, *others, of, user_id, after, limit),
-    ).fetchall()
-    return [(row[0], row[1], bool(row[2])) for row in rows], counts
+    )
+    return [StoredReceipt(*row) for row in rows], ReceiptCounts(*counts)
 
 
 def set_quiet(quiet: bool) -> Script[NoReply]:

@@ -1,4 +1,4 @@
-"""Finding messages by their words: an index that a background job feeds, since in the commit it would cost too much.
+"""Full-text search: an index that a background job feeds, since in the commit it would cost too much.
 
 Each database has an index of its own (search_fts5.py, search_tsvector.py); what is a word, and who may read what is found,
 is the same for both.
@@ -20,7 +20,7 @@ from chatsrv_storage.messages.search_words import Document, phrases_of
 
 
 class TextIndex(Protocol):
-    """What each database's module offers. A group is (its number in the index, its id)."""
+    """The index of words that each database's module offers. A group is (its number in the index, its id)."""
 
     def put(self, conn: SqlConnection, documents: Sequence[Document]) -> None: ...
     def remove(self, conn: SqlConnection, group: tuple[int, int], seq: int) -> None: ...
@@ -35,7 +35,7 @@ def _index_of(conn: SqlConnection) -> TextIndex:
 
 
 def behind(conn: SqlConnection) -> list[int]:
-    """The groups that have events which the index has not seen: asked once, when a server starts."""
+    """Return the groups that have events which the index has not seen: asked when a server starts, and when another node died."""
     rows = conn.execute(
         "select g.id from chat_group g left join search_group s on s.group_id = g.id where g.seq > coalesce(s.indexed_seq, 0)"
     )
@@ -93,7 +93,7 @@ class _Position(NamedTuple):
 
 
 def _positions(conn: SqlConnection, group_ids: Sequence[int]) -> list[_Position]:
-    """How far the index is in each of these groups, in their order. A group gets its number here."""
+    """Return how far the index is in each of these groups, in their order. A group gets its number here."""
 
     def read(ids: Sequence[int]) -> dict[int, Row]:
         return {row[0]: row for row in select_in(conn, _POSITIONS, ids)}
@@ -132,7 +132,9 @@ _POSITIONS: Final = (
 
 
 def _indexed(conn: SqlConnection, group_id: int, seq: int) -> tuple[int, int] | None:
-    """The group of a message that is in the index; None where the background job has not come to it."""
+    """Return (group's number in the index, group id) of a message that is in the index; None where the background job has not
+    come to it.
+    """
     _lock(conn, [group_id])
     row = conn.execute("select number, indexed_seq from search_group where group_id = ?", (group_id,)).fetchone()
     return None if row is None or seq > row[1] else (row[0], group_id)
@@ -155,14 +157,14 @@ def replace(conn: SqlConnection, group_id: int, seq: int, text: str) -> None:
 
 
 def purge(conn: SqlConnection) -> bool:
-    """One short step after which removed words are nowhere in the index; answers whether there is more."""
+    """Do one short step after which removed words are nowhere in the index; return whether there is more."""
     return _index_of(conn).purge(conn)
 
 
 def find(
     conn: SqlConnection, user_id: int, query: str, group_id: int, before: int, limit: int, max_bytes: int
 ) -> tuple[list[EventRecord], bool]:
-    """Messages with all words of the query, the latest first, sent before the message id `before`; and whether there
+    """Return messages with all words of the query, the latest first, sent before the message id `before`; and whether there
     are more. In one group of the user or (0) in all of them. Raises Refusal for a stranger and for an empty query.
     """
     phrases = phrases_of(query)

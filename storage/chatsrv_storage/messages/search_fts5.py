@@ -40,7 +40,7 @@ def remove(conn: SqlConnection, group: tuple[int, int], seq: int) -> None:
 
 
 def purge(conn: SqlConnection, pages: int = 16) -> bool:
-    """One short step of the merge after which removed words are nowhere in the index; answers whether there is more.
+    """Do one short step of the merge after which removed words are nowhere in the index; return whether there is more.
 
     FTS5 marks what is removed and drops it when it merges; newer versions than Debian 12's can drop it at once.
     """
@@ -57,14 +57,14 @@ def purge(conn: SqlConnection, pages: int = 16) -> bool:
 
 
 def expression(phrases: Sequence[str]) -> str:
-    """Phrases as FTS5 takes them: quoted, so that nothing in them is syntax."""
+    """Return phrases as FTS5 takes them: quoted, so that nothing in them is syntax."""
     return " ".join(f'"{phrase.replace(chr(34), " ")}"' for phrase in phrases)
 
 
 def latest(
     conn: SqlConnection, user_id: int, phrases: Sequence[str], group_id: int, before: int, count: int
 ) -> list[tuple[int, int]]:
-    """(group, seq) of at most `count` hits that a user may read, sent before the message id `before`, the latest first."""
+    """Return (group, seq) of at most `count` hits that a user may read, sent before the message id `before`, the latest first."""
     match = expression(phrases)
     places = conn.execute(
         "select s.group_id, s.number, m.visible_from, s.indexed_seq from group_member m"
@@ -86,7 +86,7 @@ def latest(
 
 
 class _Range(NamedTuple):
-    """What one may read of a group, and has to be looked through: events after `low` up to `high`, whose id is `newest`."""
+    """The range of a group that a user may read and has to be searched: events after `low` up to `high`, whose id is `newest`."""
 
     newest: int
     group_id: int
@@ -98,7 +98,7 @@ class _Range(NamedTuple):
 def _latest(
     conn: SqlConnection, ranges: list[_Range], hits: Callable[[_Range], Iterable[int]], count: int
 ) -> list[tuple[int, int]]:
-    """(group, seq) of at most `count` hits with the greatest ids, the latest first; `hits` are those of one range.
+    """Return (group, seq) of at most `count` hits with the greatest ids, the latest first; `hits` are those of one range.
 
     The range that ends last is asked first; those that end before the last of what is found are not asked.
     """
@@ -123,7 +123,7 @@ def _id_of(conn: SqlConnection, group_id: int, seq: int) -> int:
 
 
 def _all_if_few(conn: SqlConnection, match: str) -> dict[int, list[int]] | None:
-    """All hits of the whole index by their group's number, rising; None where there are too many to look at each.
+    """Return all hits of the whole index by their group's number, rising; None where there are too many to look at each.
 
     Asking 200 groups one by one takes 15 ms for a word that is in none of them; asking once takes 0.1.
     """
@@ -139,7 +139,7 @@ def _all_if_few(conn: SqlConnection, match: str) -> dict[int, list[int]] | None:
 
 
 def _hits(conn: SqlConnection, match: str, where: _Range) -> Iterator[int]:
-    """The seqs of hits in one group, the latest first, read as they are asked for.
+    """Yield the seqs of hits in one group, the latest first, read as they are asked for.
 
     Window by window backwards, each asked for upwards: FTS5 takes 0.24 ms for a phrase of frequent characters in a range
     upwards, and 1.5 ms downwards (1,000,000 messages, an index of 13 segments).
@@ -157,7 +157,7 @@ def _hits(conn: SqlConnection, match: str, where: _Range) -> Iterator[int]:
 
 
 def _range(conn: SqlConnection, before: int, group_id: int, number: int, visible_from: int, head: int) -> _Range:
-    """What a member may read of a group below the message id `before`.
+    """Return what a member may read of a group below the message id `before`.
 
     Ids rise with seq, so finding where that is takes as many looks as the head has bits.
     """

@@ -19,13 +19,13 @@ _LAST_PLACE: Final = 16_383
 
 
 def vector_of(text: str) -> str:
-    """A text as PostgreSQL reads a tsvector: `'word':1 'word':2`. Words are letters and digits, so nothing is escaped."""
+    """Return a text as PostgreSQL reads a tsvector: `'word':1 'word':2`. Words are letters and digits, so nothing is escaped."""
     parts = parts_of(words_of(text))
     return " ".join(f"'{part[:_LONGEST]}':{min(place, _LAST_PLACE)}" for place, part in enumerate(parts, 1))
 
 
 def query_of(phrases: Sequence[str]) -> str:
-    """Phrases as PostgreSQL reads a tsquery."""
+    """Return phrases as PostgreSQL reads a tsquery."""
     asked = (" <-> ".join(f"'{part[:_LONGEST]}'" for part in parts_of(phrase)) for phrase in phrases)
     return " & ".join(f"({phrase})" for phrase in asked if phrase)
 
@@ -46,7 +46,7 @@ def remove(conn: SqlConnection, group: tuple[int, int], seq: int) -> None:
 
 
 def purge(conn: SqlConnection, pages: int = 0) -> bool:
-    """PostgreSQL's autovacuum takes removed words out of the index."""
+    """Return False: PostgreSQL's autovacuum takes removed words out of the index."""
     del conn, pages
     return False
 
@@ -54,7 +54,7 @@ def purge(conn: SqlConnection, pages: int = 0) -> bool:
 def latest(
     conn: SqlConnection, user_id: int, phrases: Sequence[str], group_id: int, before: int, count: int
 ) -> list[tuple[int, int]]:
-    """(group, seq) of at most `count` hits that a user may read, sent before the message id `before`, the latest first."""
+    """Return (group, seq) of at most `count` hits that a user may read, sent before the message id `before`, the latest first."""
     rows = conn.execute(
         "select s.group_id, s.seq from group_member m"
         " join search s on s.group_id = m.group_id and s.seq > m.visible_from and s.words @@ cast(:query as tsquery)"

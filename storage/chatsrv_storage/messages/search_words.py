@@ -39,14 +39,14 @@ class Document(NamedTuple):
 
 
 def words_of(text: str) -> str:
-    """A text as the index takes it: NFKC, and each character of a script without spaces stands alone."""
+    """Return a text as the index takes it: NFKC, and each character of a script without spaces stands alone."""
     if not text.isascii():
         text = _SEPARATE.sub(r" \1 ", unicodedata.normalize("NFKC", text))
     return _CONTROLS.sub(" ", text)
 
 
 def phrases_of(query: str) -> list[str]:
-    """What a query looks for: phrases of words (`words_of`), all of which a message must have. Raises Refusal."""
+    """Return what a query looks for: phrases of words (`words_of`), all of which a message must have. Raises Refusal."""
     # Normalized first, since a compatibility character can stand for several words.
     words = [
         word for word in unicodedata.normalize("NFKC", query).split() if any(character.isalnum() for character in word)
@@ -68,6 +68,6 @@ def phrases_of(query: str) -> list[str]:
 
 
 def parts_of(words: str) -> list[str]:
-    """The single words of what `words_of` answers, without case and without accents on Latin, Greek and Cyrillic letters."""
+    """Return the single words of what `words_of` answers, without case and without accents on Latin, Greek and Cyrillic letters."""
     folded = _ACCENTS.sub("", unicodedata.normalize("NFD", words.casefold()))
     return _PART.findall(unicodedata.normalize("NFC", folded))

@@ -6,6 +6,7 @@ one transaction.
 
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from chatsrv_redpack import Account, AccountKind, InvalidError, RefusedError, Transfer, TransferRow, audit
 from chatsrv_redpack.ledger import apply
@@ -23,10 +24,9 @@ _ADD = (
 
 
 def _row(transfer: Transfer) -> tuple[SqlValue, ...]:
-    giver, receiver = transfer.giver, transfer.receiver
+    (giver, _), (receiver, cents) = transfer.postings
     fields = (
-        transfer.id, transfer.kind.value, giver.kind.value, giver.id, receiver.kind.value, receiver.id,
-        transfer.cents, transfer.at_ms,
+        transfer.id, transfer.kind.value, giver.kind.value, giver.id, receiver.kind.value, receiver.id, cents, transfer.at_ms,
     )  # fmt: skip
     return (*fields, _checksum(fields))
 
@@ -44,7 +44,7 @@ def balance_of(conn: SqlConnection, account: Account) -> int:
 
 
 def next_id(conn: SqlConnection, ids: Snowflake, now_ms: int, *accounts: Account) -> int:
-    """The id of a transfer between these accounts, above those of all their transfers, of whatever node.
+    """Return the id of a transfer between these accounts, above those of all their transfers, of whatever node.
 
     An audit replays transfers in the order of their ids: what comes into an account has to be before what leaves it.
     """
@@ -81,33 +81,44 @@ def post_shares(conn: SqlConnection, transfers: Sequence[Transfer]) -> None:
     """Store many transfers out of escrows, which hold them all: the caller has drawn no more than was in each."""
     execute_rows(conn, "insert into transfer", [_row(transfer) for transfer in transfers])
     paid: dict[int, int] = {}
+    received: dict[tuple[str, int], int] = {}  # summed: PostgreSQL takes no account twice in one statement
     for transfer in transfers:
-        assert transfer.giver.kind is AccountKind.ESCROW
-        paid[transfer.giver.id] = paid.get(transfer.giver.id, 0) + transfer.cents
+        (giver, _), (receiver, cents) = transfer.postings
+        assert giver.kind is AccountKind.ESCROW
+        paid[giver.id] = paid.get(giver.id, 0) + cents
+        account = receiver.kind.value, receiver.id
+        received[account] = received.get(account, 0) + cents
     latest = max((transfer.id for transfer in transfers), default=0)
     execute_rows(
         conn, "update account set balance = balance - v.column2, last_id = max(last_id, v.column3) from (",
         [(escrow, cents, latest) for escrow, cents in paid.items()],
         ") v where kind = 'escrow' and id = v.column1",
     )  # fmt: skip
-    received: dict[tuple[str, int], int] = {}  # summed: PostgreSQL takes no account twice in one statement
-    for transfer in transfers:
-        account = transfer.receiver.kind.value, transfer.receiver.id
-        received[account] = received.get(account, 0) + transfer.cents
     rows = [(*account, cents, latest) for account, cents in sorted(received.items())]
     execute_rows(conn, "insert into account", rows, _ADD)  # after escrows, by id: in the order of all locks of accounts
 
 
-def statement(conn: SqlConnection, user_id: int, before: int, limit: int) -> list[tuple[int, str, int, int, int]]:
-    """(transfer id, kind, cents with the user's sign, packet or withdrawal, time) of a wallet, the latest first."""
-    return conn.execute(
+class WalletTransfer(NamedTuple):
+    """A transfer of a wallet: its kind, cents with the sign they have for the wallet, and the packet or withdrawal."""
+
+    transfer_id: int
+    kind: str
+    cents: int
+    about: int
+    at: int
+
+
+def statement(conn: SqlConnection, user_id: int, before: int, limit: int) -> list[WalletTransfer]:
+    """Return the transfers of a wallet, the latest first."""
+    rows = conn.execute(
         "select * from (select id, kind, -cents, receiver_id, at from transfer"
         " where giver_kind = 'wallet' and giver_id = ? and id < ? order by id desc limit ?) as given"
         " union all select * from (select id, kind, cents, giver_id, at from transfer"
         " where receiver_kind = 'wallet' and receiver_id = ? and id < ? order by id desc limit ?) as received"
         " order by 1 desc limit ?",
         (user_id, before, limit) * 2 + (limit,),
-    ).fetchall()
+    )
+    return [WalletTransfer(*row) for row in rows]
 
 
 def check(conn: SqlConnection) -> Iterator[str]:
@@ -125,7 +136,7 @@ def check(conn: SqlConnection) -> Iterator[str]:
 
 
 def wrong_balances(conn: SqlConnection, most: int = 3) -> list[str]:
-    """The first balances that are not what the transfers make, in words; for every start: a second per million transfers.
+    """Find the first balances that are not what the transfers make; for every start: a second a million transfers.
 
     `check` reads each transfer by itself and says more. Accounts that come to nothing are forgotten on the way, so this
     takes memory for those that hold something; sorting all postings in the database took 96 MiB per million transfers.
@@ -150,7 +161,7 @@ def wrong_balances(conn: SqlConnection, most: int = 3) -> list[str]:
 
 
 def _rows(conn: SqlConnection) -> Iterator[TransferRow]:
-    """Every transfer as the audit reads it; ids rise in the order of the commits."""
+    """Yield every transfer as the audit reads it; ids rise in the order of the commits."""
     for number, kind, giver, giver_id, receiver, receiver_id, cents, at, _ in conn.execute(
         "select * from transfer order by id"
     ):

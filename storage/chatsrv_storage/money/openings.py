@@ -6,7 +6,6 @@ table writes them. So a burst on one packet, and people who open a thousand diff
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import attrs
 
@@ -26,7 +25,7 @@ from chatsrv_storage.replies import PaidShare
 
 @attrs.frozen(slots=True)
 class Open:
-    """Somebody opens a packet; `show_cents` puts amounts into the group's events.
+    """The opening of a packet by a member; `show_cents` puts amounts into the group's events.
 
     Replies PaidShare.
     """
@@ -38,13 +37,13 @@ class Open:
 
     @staticmethod
     def run_all(turn: GroupTransaction, commands: "Sequence[Open]", /) -> list[Outcome]:
-        """The outcome of each, as if they came one after the other."""
+        """Return the outcome of each, as if they came one after the other."""
         return _Run(turn, commands).outcomes()
 
 
 @attrs.define(slots=True)
 class _Drawn:
-    """What one packet gave to those of the run who asked it: the packet after it, and the share or refusal by place."""
+    """The outcome of one packet in a run: the packet after it, and the share or refusal by place."""
 
     after: Packet
     left: int
@@ -52,7 +51,7 @@ class _Drawn:
 
 
 class _Run:
-    """One run of openings, from what was asked to what is written."""
+    """One run of openings, from the commands to the rows that are written."""
 
     def __init__(self, turn: GroupTransaction, commands: Sequence[Open]) -> None:
         self._turn = turn
@@ -70,17 +69,20 @@ class _Run:
             self._outcomes[place] = accepted_twice(self._outcomes[first])
         return [self._outcomes[place] for place in range(len(self._commands))]
 
-    def _claims(self) -> dict[int, Claim]:
-        """By place, those who may open and did not under this client id before; the others have their outcome."""
+    def _claims(self) -> dict[int, int]:
+        """Return by place the transfer ids of those who may open and did not under this client id before.
+
+        The others have their outcome.
+        """
         turn = self._turn
         turn.gate.preload([command.once for command in self._commands])
         turn.preload_members([command.actor.user_id for command in self._commands])
-        claims: dict[int, Claim] = {}
+        claims: dict[int, int] = {}
         first: dict[tuple[int, bytes], int] = {}
         for place, command in enumerate(self._commands):
             once = command.once
             try:
-                twin = first.get(once.key)
+                twin = first.get(once[:2])
                 if twin is not None:
                     require_same_payload(once, self._commands[twin].once.payload_hash)
                     self._twins[place] = twin
@@ -90,30 +92,32 @@ class _Run:
                     self._outcomes[place] = Accepted(reply)
                     continue
                 turn.require(command.actor, Operation.OPEN_PACKET)
-                claims[place] = Claim(command.actor.user_id, turn.ids.next(turn.now_ms))
-                first[once.key] = place
+                claims[place] = turn.ids.next(turn.now_ms)
+                first[once[:2]] = place
             except Refusal as refused:
                 self._outcomes[place] = refused
         return claims
 
-    def _draw(self, claims: dict[int, Claim]) -> dict[int, _Drawn]:
-        """What each packet gives, by its id; claims on what is no packet here, or a damaged one, are refused."""
+    def _draw(self, claims: dict[int, int]) -> dict[int, _Drawn]:
+        """Return what each packet gives, by its id; claims on what is no packet here, or a damaged one, are refused."""
         turn = self._turn
         asked: dict[int, list[int]] = {}
         for place in claims:
             asked.setdefault(self._commands[place].packet_id, []).append(place)
         packets = load_all(turn.conn, turn.group_id, list(asked))
-        had = had_shares(turn.conn, [(self._commands[place].packet_id, claims[place].user_id) for place in claims])
+        commands = self._commands
+        had = had_shares(turn.conn, [(commands[place].packet_id, commands[place].actor.user_id) for place in claims])
         drawn: dict[int, _Drawn] = {}
         for packet_id, places in asked.items():
-            found = packets.get(packet_id, unknown())
+            found = packets.get(packet_id) or unknown()
             if isinstance(found, Refusal):
                 self._outcomes |= dict.fromkeys(places, found)
                 continue
             packet, seq = found
             self._outcomes |= {place: unknown() for place in places if not self._sees(place, seq)}
             places = [place for place in places if place not in self._outcomes]
-            these = [replace(claims[place], already_had=(packet_id, claims[place].user_id) in had) for place in places]
+            people = [(place, commands[place].actor.user_id) for place in places]
+            these = [Claim(user_id, claims[place], (packet_id, user_id) in had) for place, user_id in people]
             try:
                 # A clock that was set back must not date an opening before its packet.
                 openings = open_many(packet, these, max(turn.now_ms, packet.sent_ms))
@@ -129,8 +133,8 @@ class _Run:
         member = self._turn.member(self._commands[place].actor.user_id)
         return member is not None and seq > member.visible_from
 
-    def _tell(self, drawn: dict[int, _Drawn], claims: dict[int, Claim]) -> list[models.EventRecord]:
-        """The events, in the order of the commands, which is the order in which the group will hear them."""
+    def _tell(self, drawn: dict[int, _Drawn], claims: dict[int, int]) -> list[models.EventRecord]:
+        """Return the events, in the order of the commands, which is the order in which the group will hear them."""
         turn = self._turn
         events: list[models.EventRecord] = []
         for place in claims:
@@ -155,7 +159,7 @@ class _Run:
         return events
 
     def _write(self, drawn: dict[int, _Drawn], events: list[models.EventRecord]) -> None:
-        """A statement for each table."""
+        """Write all rows with one statement for each table."""
         if not events:
             return
         conn = self._turn.conn
@@ -177,7 +181,7 @@ class _Run:
 
 
 def _exhausted(turn: GroupTransaction, actor: Actor, drawn: _Drawn) -> models.EventRecord:
-    """The event that names the luckiest and reveals the seed; those opened in this run are not stored yet."""
+    """Return the event that names the luckiest and reveals the seed; those opened in this run are not stored yet."""
     packet = drawn.after
     new = [share.record for share in drawn.shares.values() if isinstance(share, Opened)]
     winner = luckiest(packet, (*records_of(turn.conn, packet.packet_id), *new))

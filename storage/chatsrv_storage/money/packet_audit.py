@@ -1,4 +1,4 @@
-"""Looks stored packets over: their draws, and that packets, records, messages and transfers say the same of each other.
+"""Audits stored packets: their draws, and whether packets, records, messages and transfers agree.
 
 The ledger alone cannot tell that a share was paid to another than the record says, or that an escrow lost its packet.
 """
@@ -53,7 +53,7 @@ _CROSS_CHECKS: Final = (
 
 
 def check(conn: SqlConnection) -> Iterator[str]:
-    """Every packet that is not what it was committed to be, or of which other rows say something else, in words."""
+    """Yield in words every packet that is not what it was committed to be, or that other rows contradict."""
     for packet_id, group_id in conn.execute("select id, group_id from redpack").fetchall():
         try:
             yield from (f"red packet {packet_id}: {problem}" for problem in _problems(conn, group_id, packet_id))
@@ -74,7 +74,7 @@ def _problems(conn: SqlConnection, group_id: int, packet_id: int) -> Iterator[st
 
 
 def _message_problems(conn: SqlConnection, group_id: int, seq: int, greeting: str, packet: Packet) -> Iterator[str]:
-    """What its members were shown is what they are paid by."""
+    """Yield in words where members were shown something else than they are paid by."""
     row = conn.execute(
         "select kind, sender_id, text, sent_at, data from message where group_id = ? and seq = ?", (group_id, seq)
     ).fetchone()

@@ -5,7 +5,9 @@ who is in the group, what is in the wallet, and who had a share already.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import astuple, fields
+from enum import Enum
+from typing import Final
 
 import attrs
 
@@ -28,8 +30,9 @@ from chatsrv_redpack import (
 from chatsrv_redpack.ledger import escrow, wallet
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.accounts.profiles import require_not_blocked
-from chatsrv_storage.engine.bulk_sql import execute_rows, query_rows, select_in
-from chatsrv_storage.engine.jobs import JsonRow, Row
+from chatsrv_storage.columns import select_list, sql
+from chatsrv_storage.engine.bulk_sql import execute_rows, marks, query_rows, select_in
+from chatsrv_storage.engine.jobs import JsonRow, Row, SqlValue
 from chatsrv_storage.engine.shared import lock_people
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups.membership import require_enabled
@@ -43,16 +46,24 @@ from chatsrv_storage.replies import ExpiredPacket, PacketCommitment, StoredPacke
 MAX_PREPARED: Final = 5
 """Packets of one user that are prepared and not sent. One more, and the oldest of them can be sent no longer."""
 
-_PACKET = (
-    "id, sender_id, total, count, mode, receiver_id, server_seed, client_seed, key, shares, sent_at, expires_at, state,"
-    " next_draw, remaining_cents, remaining_count, refunded_cents"
-)
+_CALLED: Final = {"packet_id": "id", "sent_ms": "sent_at", "expires_ms": "expires_at", "lapses_ms": "lapses_at"}
+"""Columns that are not called as the library's fields."""
 
-_PREPARED = ("packet_id", "sender_id", "total", "count", "mode", "receiver_id", "server_seed", "lapses_ms")
+_PACKET: Final = {field.name: _CALLED.get(field.name, field.name) for field in fields(Packet)}
+_PREPARED: Final = {field.name: _CALLED.get(field.name, field.name) for field in fields(Prepared)}
+"""The column of each field."""
+
+_MODE: Final = list(_PACKET).index("mode")
+_STATE: Final = list(_PACKET).index("state")
+
+_SELECT_PACKET: Final = f"select {', '.join(_PACKET.values())}, seq, group_id, greeting from redpack"
+_SELECT_PREPARED: Final = f"select {', '.join(_PREPARED.values())} from redpack_prepared"
+_PACKET_VALUES: Final = f"({', '.join(_PACKET.values())}, seq, group_id, greeting) values ({marks(len(_PACKET) + 3)})"
+_PREPARED_VALUES: Final = f"({', '.join(_PREPARED.values())}, group_id) values ({marks(len(_PREPARED) + 1)})"
 
 
 def refused_by(error: RedpackError) -> Refusal:
-    """What the library refuses, as the wire says it; state that contradicts itself is the server's own fault."""
+    """Return what the library refuses, as the wire says it; state that contradicts itself is the server's own fault."""
     if isinstance(error, (RefusedError, InvalidError)):
         return Refusal(error.code, error.message, error.field)
     return _damaged(error)
@@ -65,43 +76,45 @@ def _damaged(error: RedpackError) -> Refusal:
 
 
 def unknown() -> Refusal:
-    """What everybody hears who may not see a packet, whether it exists or not."""
+    """Return what everybody hears who may not see a packet, whether it exists or not."""
     return Refusal("packet_unknown", "there is no such packet in this group", "packet_id")
 
 
 def load(conn: SqlConnection, group_id: int, packet_id: int) -> tuple[Packet, int, str]:
     """(the packet, the seq of its message, its greeting) of a packet of this group. Raises Refusal, for damaged rows too."""
-    row = conn.execute(
-        f"select {_PACKET}, seq, greeting from redpack where id = ? and group_id = ?", (packet_id, group_id)
-    ).fetchone()
+    row = conn.execute(f"{_SELECT_PACKET} where id = ? and group_id = ?", (packet_id, group_id)).fetchone()
     if row is None:
         raise unknown()
-    *fields, seq, greeting = row
-    return _packet_of(fields), seq, greeting
+    *values, seq, _, greeting = row
+    return _packet_of(values), seq, greeting
 
 
 def load_all(conn: SqlConnection, group_id: int, packet_ids: Sequence[int]) -> dict[int, tuple[Packet, int] | Refusal]:
     """(the packet, the seq of its message) of packets of this group by id; why nothing is to be had of the damaged."""
     found: dict[int, tuple[Packet, int] | Refusal] = {}
-    for *fields, seq, its_group in select_in(
-        conn, f"select {_PACKET}, seq, group_id from redpack where id in", packet_ids
-    ):
+    for packet_id, *values, seq, its_group, _ in select_in(conn, f"{_SELECT_PACKET} where id in", packet_ids):
         if its_group == group_id:
             try:
-                found[fields[0]] = _packet_of(fields), seq
+                found[packet_id] = _packet_of((packet_id, *values)), seq
             except Refusal as damaged:
-                found[fields[0]] = damaged
+                found[packet_id] = damaged
     return found
 
 
-def _packet_of(fields: Row | JsonRow) -> Packet:
-    """The packet of _PACKET's columns. Raises Refusal where they contradict each other."""
-    values = list(fields)
-    values[4], values[12] = Mode(values[4]), PacketState(values[12])
+def _packet_of(row: Row | JsonRow) -> Packet:
+    """Return the packet of _PACKET's columns. Raises Refusal where they contradict each other."""
+    values = list(row)
+    values[_MODE] = Mode(values[_MODE])
+    values[_STATE] = PacketState(values[_STATE])
     try:
         return Packet(*values)
     except RedpackError as error:  # even where it says that a value is invalid: it was valid when it was stored
         raise _damaged(error) from None
+
+
+def _values(made: Packet | Prepared) -> list[SqlValue]:
+    """Return the values of its columns, in the order of its fields."""
+    return [value.value if isinstance(value, Enum) else value for value in astuple(made)]
 
 
 def save(conn: SqlConnection, packet: Packet) -> None:
@@ -110,21 +123,20 @@ def save(conn: SqlConnection, packet: Packet) -> None:
 
 
 def save_all(conn: SqlConnection, packets: Sequence[Packet]) -> None:
-    """The same, of many."""
-    rows = [
-        (
-            each.packet_id,
-            each.state.value,
-            each.next_draw,
-            each.remaining_cents,
-            each.remaining_count,
-            each.refunded_cents,
-        )
-        for each in packets
-    ]
+    """Write the same of many; of those that are live `state` stands in their rows, and in an index that stays as it is."""
+    live = [each for each in packets if each.state is PacketState.LIVE]
+    execute_rows(
+        conn, "update redpack set next_draw = v.column2, remaining_cents = v.column3, remaining_count = v.column4 from (",
+        [(each.packet_id, each.next_draw, each.remaining_cents, each.remaining_count) for each in live],
+        ") v where redpack.id = v.column1",
+    )  # fmt: skip
+    over = [
+        (each.packet_id, each.state.value, each.next_draw, each.remaining_cents, each.remaining_count, each.refunded_cents)
+        for each in packets if each.state is not PacketState.LIVE
+    ]  # fmt: skip
     execute_rows(
         conn, "update redpack set state = v.column2, next_draw = v.column3, remaining_cents = v.column4,"
-        " remaining_count = v.column5, refunded_cents = v.column6 from (", rows, ") v where redpack.id = v.column1",
+        " remaining_count = v.column5, refunded_cents = v.column6 from (", over, ") v where redpack.id = v.column1",
     )  # fmt: skip
 
 
@@ -159,20 +171,7 @@ def prepare_packet(
         except RedpackError as error:
             raise refused_by(error) from None
         lock_people(conn, [actor.user_id])  # how many they have prepared in other groups
-        conn.execute(
-            "insert into redpack_prepared values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                packet_id,
-                turn.group_id,
-                actor.user_id,
-                total,
-                count,
-                mode.value,
-                receiver_id,
-                server_seed,
-                prepared.lapses_ms,
-            ),
-        )
+        conn.execute(f"insert into redpack_prepared {_PREPARED_VALUES}", (*_values(prepared), turn.group_id))
         conn.execute(
             "delete from redpack_prepared where sender_id = ? and id not in"
             " (select id from redpack_prepared where sender_id = ? and lapses_at > ? order by id desc limit ?)",
@@ -198,7 +197,7 @@ def drop_prepared(conn: SqlConnection, sender_id: int, packet_id: int) -> None:
 
 
 def head_of(packet: Packet) -> EventData:
-    """What the message of a packet says of it."""
+    """Return what the message of a packet says of it."""
     return {
         "id": packet.packet_id,
         "total": packet.total,
@@ -218,16 +217,15 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Packe
         turn.require(actor, Operation.SEND_PACKET)
         conn = turn.conn
         row = conn.execute(
-            "select id, sender_id, total, count, mode, receiver_id, server_seed, lapses_at from redpack_prepared"
-            " where id = ? and group_id = ? and sender_id = ?",
+            f"{_SELECT_PREPARED} where id = ? and group_id = ? and sender_id = ?",
             (packet_id, turn.group_id, actor.user_id),
         ).fetchone()
         if row is None:
             raise unknown()
         try:
-            fields: EventData = dict(zip(_PREPARED, row, strict=True))
-            fields["mode"] = Mode(row[4])
-            prepared = Prepared(**fields)
+            values: EventData = dict(zip(_PREPARED, row, strict=True))
+            values["mode"] = Mode(values["mode"])
+            prepared = Prepared(**values)
             if prepared.receiver_id is not None:
                 _require_receiver(turn, actor, prepared.receiver_id)
             settled = send(
@@ -243,15 +241,7 @@ def send_packet(packet_id: int, client_seed: bytes, greeting: str, limits: Packe
         conn.execute("delete from redpack_prepared where id = ?", (packet_id,))
         packet = settled.packet
         record = turn.append(actor, "redpack", greeting, {"packet": head_of(packet)}, counts=True)
-        marks = ", ".join("?" * 20)
-        conn.execute(
-            f"insert into redpack values ({marks})",
-            (
-                packet_id, turn.group_id, record.seq, actor.user_id, greeting, packet.total, packet.count, packet.mode.value,
-                packet.receiver_id, packet.server_seed, client_seed, packet.key, packet.shares, packet.sent_ms,
-                packet.expires_ms, packet.state.value, packet.next_draw, packet.remaining_cents, packet.remaining_count, 0,
-            ),
-        )  # fmt: skip
+        conn.execute(f"insert into redpack {_PACKET_VALUES}", (*_values(packet), record.seq, turn.group_id, greeting))
         turn.count_own_message(actor.user_id)
         return StoredPacket(turn.group_id, record.seq, record.id, record.ordinal, record.sent_at, packet_id)
 
@@ -270,7 +260,7 @@ def grab_packet(conn: SqlConnection, user_id: int, group_id: int, packet_id: int
 
 
 def had_shares(conn: SqlConnection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """Of these pairs (packet, user) those who had a share, and what they were paid."""
+    """Return of these pairs (packet, user) those who had a share, and what they were paid."""
     rows = query_rows(
         conn, "with asked (packet, person) as (", pairs,
         ") select json_group_array(json_array(r.packet_id, r.user_id, r.cents)) from asked a"
@@ -280,27 +270,34 @@ def had_shares(conn: SqlConnection, pairs: Sequence[tuple[int, int]]) -> dict[tu
 
 
 def records_of(conn: SqlConnection, packet_id: int) -> list[ShareRecord]:
+    """Return the shares that were taken from a packet, in the order of their openings."""
     rows = conn.execute(
         "select packet_id, user_id, number, cents, opened_at from redpack_record where packet_id = ? order by number",
         (packet_id,),
     )
-    return [ShareRecord(*row) for row in rows]
+    return [
+        ShareRecord(packet_id=packet_id, user_id=user_id, number=number, cents=cents, opened_ms=opened_at)
+        for packet_id, user_id, number, cents, opened_at in rows
+    ]
 
 
-class Due(NamedTuple):
-    """A live packet whose time is over."""
+@attrs.frozen(slots=True)
+class Due:
+    """A live packet whose time is over: redpack r of person u."""
 
     expires_at: int
-    packet_id: int
+    packet_id: int = attrs.field(metadata=sql("r.id"))
     group_id: int
     sender_id: int
-    sender: str
+    sender: str = attrs.field(metadata=sql("u.name"))
 
 
 def due(conn: SqlConnection, now_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
-    """A page of live packets whose time is over, by (expires_at, id), after the last of the page before; (0, 0) at first."""
+    """Return a page of live packets whose time is over, by (expires_at, id), after the last of the page before;
+    (0, 0) at first.
+    """
     rows = conn.execute(
-        "select r.expires_at, r.id, r.group_id, r.sender_id, u.name from redpack r join person u on u.id = r.sender_id"
+        f"select {select_list(Due, 'r')} from redpack r join person u on u.id = r.sender_id"
         " where r.state = 'live' and r.expires_at <= ? and (r.expires_at, r.id) > (?, ?)"
         " order by r.expires_at, r.id limit ?",
         (now_ms, *after, limit),
@@ -309,7 +306,7 @@ def due(conn: SqlConnection, now_ms: int, after: tuple[int, int], limit: int) ->
 
 
 def next_due(conn: SqlConnection, now_ms: int) -> int | None:
-    """When the next live packet expires after `now_ms`, in milliseconds since 1970; None where there is none."""
+    """Return when the next live packet expires after `now_ms`, in milliseconds since 1970; None where there is none."""
     row = conn.execute(
         "select min(expires_at) from redpack where state = 'live' and expires_at > ?", (now_ms,)
     ).fetchone()
@@ -349,6 +346,17 @@ def expire_packet(packet_id: int) -> Script[ExpiredPacket]:
 
 
 @attrs.frozen(slots=True)
+class StoredOpening:
+    """A share that somebody took: redpack_record r of person u."""
+
+    number: int
+    user_id: int
+    name: str = attrs.field(metadata=sql("u.name"))
+    cents: int
+    opened_at: int
+
+
+@attrs.frozen(slots=True)
 class PacketView:
     """A packet with its openings, for one who may see it."""
 
@@ -357,12 +365,12 @@ class PacketView:
     seq: int
     sender: tuple[int, str]
     greeting: str
-    openings: list[tuple[int, int, str, int, int]]
+    openings: list[StoredOpening]
     luckiest: int | None
 
 
 def show(conn: SqlConnection, user_id: int, packet_id: int) -> PacketView:
-    """All about a packet, for a member of its group. Raises Refusal; (number, user, name, cents, time) per opening."""
+    """Return all about a packet, for a member of its group. Raises Refusal."""
     row = conn.execute("select group_id from redpack where id = ?", (packet_id,)).fetchone()
     if row is None:
         raise unknown()
@@ -374,12 +382,18 @@ def show(conn: SqlConnection, user_id: int, packet_id: int) -> PacketView:
     if seq <= member.visible_from:
         raise unknown()
     openings = conn.execute(
-        "select r.number, r.user_id, u.name, r.cents, r.opened_at from redpack_record r join person u on u.id = r.user_id"
+        f"select {select_list(StoredOpening, 'r')} from redpack_record r join person u on u.id = r.user_id"
         " where r.packet_id = ? order by r.number",
         (packet_id,),
-    ).fetchall()
+    )
     winner = luckiest(packet, records_of(conn, packet_id)) if packet.state is PacketState.EXHAUSTED else None
     name = names_of(conn, [packet.sender_id])[packet.sender_id]
     return PacketView(
-        packet, row[0], seq, (packet.sender_id, name), greeting, openings, None if winner is None else winner.number
+        packet,
+        row[0],
+        seq,
+        (packet.sender_id, name),
+        greeting,
+        [StoredOpening(*row) for row in openings],
+        None if winner is None else winner.number,
     )

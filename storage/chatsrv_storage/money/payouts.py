@@ -14,6 +14,7 @@ from chatsrv_redpack.checks import MAX_MS
 from chatsrv_redpack.ledger import ISSUER, pending, wallet
 from chatsrv_storage.accounts import audit_log
 from chatsrv_storage.accounts.accounts import by_id, by_name, require_operator
+from chatsrv_storage.columns import select_list, sql
 from chatsrv_storage.engine.shared import SharedConnection, lock_payout, lock_people
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
@@ -25,21 +26,21 @@ from chatsrv_storage.replies import MoneyGrant, MoneyWithdrawal
 
 @attrs.frozen(slots=True)
 class Payout:
-    """A withdrawal that waits for the provider."""
+    """A withdrawal that waits for the provider: payout p of person u, by transfer t."""
 
-    withdrawal_id: int
+    withdrawal_id: int = attrs.field(metadata=sql("p.id"))
     user_id: int
-    name: str
+    name: str = attrs.field(metadata=sql("u.name"))
     cents: int
     attempts: int
-    requested_at: int
+    requested_at: int = attrs.field(metadata=sql("t.at"))
     next_try_at: int = 0
 
 
 def grant_money(
     conn: SqlConnection, once: Once, operator_id: int, name: str, cents: int, ids: Snowflake, now_ms: int
 ) -> MoneyGrant:
-    """An operator tops a wallet up, audited. Replies MoneyGrant. Raises Refusal."""
+    """Return an operator tops a wallet up, audited. Replies MoneyGrant. Raises Refusal."""
 
     def script() -> MoneyGrant:
         operator = require_operator(conn, operator_id)
@@ -87,7 +88,7 @@ def due(conn: SqlConnection, now_ms: int, limit: int, longest_wait_ms: int) -> l
     found: list[Payout] = []
     for least, most in ((0, now_ms), (now_ms + longest_wait_ms + 1, MAX_MS)):
         rows = conn.execute(
-            "select p.id, p.user_id, u.name, p.cents, p.attempts, t.at, p.next_try_at from payout p"
+            f"select {select_list(Payout, 'p')} from payout p"
             " join person u on u.id = p.user_id join transfer t on t.id = p.id"
             " where p.state = 'pending' and p.next_try_at between ? and ?"
             " order by p.next_try_at limit ?",
@@ -112,7 +113,7 @@ def claim(conn: SqlConnection, payout: Payout, until_ms: int) -> bool:
 
 
 def try_later(conn: SqlConnection, withdrawal_id: int, next_try_at: int) -> None:
-    """The provider gave no answer that settles it."""
+    """Note that the provider gave no answer that settles it."""
     conn.execute(
         "update payout set attempts = attempts + 1, next_try_at = ? where id = ? and state = 'pending'",
         (next_try_at, withdrawal_id),
@@ -169,7 +170,7 @@ _CHECKS: Final = (
 
 
 def check(conn: SqlConnection) -> Iterator[str]:
-    """Every withdrawal whose rows contradict each other, lost grants, and wallets without a user."""
+    """Find withdrawals whose rows contradict each other, lost grants, and wallets without a user."""
     for query, sentence in _CHECKS:
         for (number,) in conn.execute(query):
             yield sentence.format(number)

@@ -38,7 +38,7 @@ from chatsrv_storage.engine.batch import (
 )
 from chatsrv_storage.engine.job_queue import Entry
 from chatsrv_storage.engine.jobs import AnyJob, BatchJob
-from chatsrv_storage.errors import StorageFailed, StorageFull, StorageUnavailable
+from chatsrv_storage.errors import DatabaseUnusable, StorageFailed, StorageFull, StorageUnavailable
 from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import (
     CONFLICT,
@@ -61,7 +61,7 @@ CLOSING_SECONDS: Final = 10.0
 
 
 class CommitUnknown(Exception):
-    """The connection broke in COMMIT, and nobody could be asked what is stored: the lane is another's, or we are closing."""
+    """The connection broke in COMMIT, and its outcome cannot be known: another node has the lane, or the storage is closing."""
 
 
 class LaneRunner:
@@ -72,11 +72,12 @@ class LaneRunner:
         self.full = False
         """Whether the latest transaction that wrote something was refused for a full disk."""
         self._give_up_at = math.inf
+        self._clock_is_off = False
         self.busy_since: float | None = None
         """When the transaction under way began, by `time.monotonic`: whoever watches it may cut the connection."""
 
     def close(self) -> None:
-        """From now on nothing is waited for longer than CLOSING_SECONDS; called in the Trio thread."""
+        """Wait for nothing longer than CLOSING_SECONDS from now on; called in the Trio thread."""
         self._give_up_at = time.monotonic() + CLOSING_SECONDS
 
     @property
@@ -85,7 +86,7 @@ class LaneRunner:
         return False
 
     def checkpoint(self, connection: Lane, /) -> StorageFailed | None:
-        """Nothing to do."""
+        """Do nothing: PostgreSQL checkpoints by itself."""
         del connection
         return None
 
@@ -106,6 +107,9 @@ class LaneRunner:
         self.busy_since = time.monotonic()
         try:
             lane.beat()
+            was_off, self._clock_is_off = self._clock_is_off, bool(lane.clock_fault)
+            if self._clock_is_off and not was_off:
+                self.report(f"{lane.clock_fault}.", DatabaseUnusable("the clocks differ by more than a second"))
         except LaneLost as error:
             self.report("a lane was taken over by another node, and is replaced", error)
             lane.abandon()
@@ -115,7 +119,7 @@ class LaneRunner:
             self.busy_since = None
 
     def _until_known(self, lane: Lane, entries: Sequence[Entry]) -> list[AnyOutcome]:
-        """The outcomes of the jobs. Raises what ends the storage."""
+        """Return the outcomes of the jobs. Raises what ends the storage."""
         refuse_at = time.monotonic() + REFUSE_SECONDS
         deadlocks = 0
         while True:
@@ -148,11 +152,10 @@ class LaneRunner:
             try:
                 outcomes = self._run_unlocked(lane, connection, entries, careful)
             except BaseException:
-                if connection.in_transaction and not connection.is_broken:
-                    connection.execute("ROLLBACK")
+                connection.rollback()
                 raise
             if outcomes is None:
-                connection.execute("ROLLBACK")
+                connection.rollback()
                 return self._once(lane, entries, careful=True)
             if not connection.in_transaction:
                 raise TransactionLost("a job ended its transaction")
@@ -165,10 +168,15 @@ class LaneRunner:
                     if self._was_committed(lane):
                         return outcomes
                     raise
-                if isinstance(error, psycopg.errors.DiskFull):
-                    return [Error(StorageFull()) for _ in entries]
+                connection.rollback()
                 if isinstance(error, REPEAT):
                     raise
+                if (
+                    not careful
+                ):  # what the jobs wrote shares the round trip with COMMIT: whose error it is has to be seen
+                    return self._once(lane, entries, careful=True)
+                if isinstance(error, psycopg.errors.DiskFull):
+                    return [Error(StorageFull()) for _ in entries]
                 return [
                     Error(error) for _ in entries
                 ]  # a deferred constraint: somebody's bug, and nobody can tell whose
@@ -185,6 +193,9 @@ class LaneRunner:
         """
         groups = [_group_of(entry.job) for entry in entries]
         patient = len(entries) == 1
+        if patient and not careful and bulk_runner_of(entries[0].job) is not None:
+            lane.begin_ahead([group for group in groups if group is not None])
+            return _run_in_one_call(connection, [entries[0].job])
         held = lane.begin(
             [
                 group
@@ -252,7 +263,8 @@ def _is_one_call(jobs: Sequence[AnyJob]) -> bool:
 
 
 def _run_in_one_call(connection: PostgresConnection, jobs: Sequence[AnyJob]) -> list[AnyOutcome] | None:
-    """The outcomes of jobs that are one call, without a savepoint, which takes two round trips; None if anything was raised.
+    """Return the outcomes of jobs that are one call, without a savepoint, which takes two round trips; None if anything was
+    raised.
 
     Raises where the whole transaction is beyond saving.
     """

@@ -1,4 +1,4 @@
-"""Looks a database over through its port, while servers may run on it: one snapshot, and nothing is changed."""
+"""Checks a database through its port, while servers may run on it: one snapshot, and nothing is changed."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from chatsrv_storage.postgres.errors import place_of, unusable
 
 
 def check_database(dsn: str, checks: Sequence[Check]) -> list[str]:
-    """The problems that the checks find, one sentence each. Blocks. Raises DatabaseUnusable, SchemaTooNew.
+    """Return the problems that the checks find, one sentence each. Blocks. Raises DatabaseUnusable, SchemaTooNew.
 
     What SQLite's own `integrity_check` looks for is PostgreSQL's to find (`pg_amcheck`, data checksums).
     """

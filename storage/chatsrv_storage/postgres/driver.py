@@ -1,9 +1,11 @@
 """A psycopg connection as jobs know one: the same statements as SQLite's, numbered, and arrays for many rows."""
 
 import itertools
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Final, cast
 
@@ -11,10 +13,13 @@ import psycopg
 from psycopg import RawCursor, pq
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
+from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8Dumper
 
+from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.engine.jobs import Cursor, JsonRow, Parameters, Row, SqlValue
-from chatsrv_storage.engine.shared import SharedConnection
+from chatsrv_storage.engine.shared import SharedConnection, SnapshotMark
+from chatsrv_storage.postgres.pipeline import Pipeline, Value
 
 PREPARED_MAX: Final = 1_000
 """Statements that the server keeps prepared for a connection: there are some 350."""
@@ -22,13 +27,22 @@ PREPARED_MAX: Final = 1_000
 ROWS_AT_A_TIME: Final = 1_000
 """Rows of a scan that are fetched together."""
 
-KEEPALIVES: Final = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
-"""So that PostgreSQL lets go of the locks of a machine that died within a minute; by itself it takes two hours."""
+OPTIONS: Final = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 -c jit=off"
+"""PostgreSQL lets go of the locks of a machine that died within a minute (by itself it takes two hours), and makes no machine
+code of our short statements: for one of 20 ms that took 50."""
+
+BY_INDEX: Final = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+"""So that a plan made for an empty table, and kept until it is analyzed, does not read all of it once it has grown: a batch
+of 100 messages took 49 µs of PostgreSQL's CPU a message at first, and 111 after 60,000."""
 
 CONNECT_SECONDS: Final = 5
 """How long one attempt to connect may take."""
 
+HEADS_KNOWN_MS: Final = 60_000
+"""For how long after a mark it is known what changed since; it is kept for twice as long, by the database's clock."""
+
 _QUOTED = re.compile(r"('(?:[^']|'')*')")
+_NUMBER = re.compile(rb"\$(\d+)")
 _MARK = re.compile(r"\?|(?<!:):([a-z_]\w*)")
 _INTO = re.compile(r"insert into (\w+)(?: \(([\w, ]+)\))?$")
 _TYPES: Final[dict[type, str]] = {int: "bigint", bytes: "bytea", str: "text", float: "float8"}
@@ -38,38 +52,50 @@ class _WholeNumber(Loader):
     """`sum` of integers is `numeric` in PostgreSQL: an int here. A number with a fraction would be a fault, and raises."""
 
     def load(self, data: Buffer) -> int:
-        """The number in PostgreSQL's text."""
+        """Return the number in PostgreSQL's text."""
         return int(bytes(data))
 
 
 class PostgresConnection(SharedConnection):
-    """One connection, used by one thread at a time. Whoever opens it closes it. Transactions are the caller's."""
+    """One connection, used by one thread at a time. Its opener closes it, and its caller begins and ends transactions."""
 
-    def __init__(self, dsn: str, *, scans: bool = False) -> None:
+    def __init__(self, dsn: str, *, scans: bool = False, by_index: bool = False) -> None:
         """Connect. Raises psycopg.OperationalError where that is not possible.
 
-        scans: a query without parameters, which reads a table as a whole, keeps its rows in the server and fetches them
-               piece by piece; else all of them are in memory at once. It needs a transaction.
+        by_index: what is read is found by an index, row by row, wherever there is one: for those who write, who ask for few rows.
+        scans: a query without parameters, of a whole table, fetches its rows piece by piece. It needs a transaction.
         """
-        self.raw = psycopg.connect(
+        self._raw = psycopg.connect(
             dsn,
             autocommit=True,
             cursor_factory=RawCursor,
             prepare_threshold=2,
             connect_timeout=CONNECT_SECONDS,
             application_name="chatsrv",
-            options=KEEPALIVES,
+            options=f"{OPTIONS} {BY_INDEX}" if by_index else OPTIONS,
         )
-        self.raw.prepared_max = PREPARED_MAX
-        self.raw.adapters.register_dumper(int, Int8Dumper)  # else each width of an integer prepares its own statement
-        self.raw.adapters.register_loader("numeric", _WholeNumber)
+        self._raw.prepared_max = PREPARED_MAX
+        self._raw.adapters.register_dumper(int, Int8Dumper)  # else each width of an integer prepares its own statement
+        self._raw.adapters.register_loader("numeric", _WholeNumber)
+        self._opened_at = time.monotonic()
+        self.pipeline = Pipeline(self._raw)
+        self._together: list[tuple[bytes, Sequence[Value]]] | None = None  # that will be one statement
         self._columns: dict[str, dict[str, str]] = {}
         self._scans = itertools.count() if scans else None
 
     @property
+    def raw(self) -> "psycopg.Connection[Row]":
+        """psycopg's connection. What the pipeline has in line is sent before, and its first error raised."""
+        if self.pipeline.is_open:
+            self.pipeline.close()
+        return self._raw
+
+    @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open, or was aborted and has to be rolled back."""
-        status = self.raw.info.transaction_status
+        if self.pipeline.is_open:
+            return True
+        status = self._raw.info.transaction_status
         return status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 
     @property
@@ -80,12 +106,20 @@ class PostgresConnection(SharedConnection):
     @property
     def is_broken(self) -> bool:
         """Whether the connection is over."""
-        return self.raw.closed or self.raw.broken
+        return self._raw.closed or self._raw.broken
 
     def execute(self, sql: str, params: Parameters = (), /) -> Cursor:
         """Run one statement. Raises psycopg.Error."""
+        if sql.startswith("ROLLBACK"):
+            with suppress(psycopg.Error):  # of what is taken back
+                self.pipeline.close()
+            self._roll_back(sql)
+            return _NOTHING
         text, names = numbered(sql)
         values = [params[name] for name in names] if isinstance(params, Mapping) else params
+        if self._together is not None:
+            self._together.append((text, values))
+            return _NOTHING
         if self._scans is not None and not values and sql.startswith("select "):
             return _Scan(self.raw, f"scan{next(self._scans)}", text)
         return cast("Cursor", self.raw.execute(text, values or None))
@@ -99,32 +133,135 @@ class PostgresConnection(SharedConnection):
         return cast("Cursor", cursor)
 
     def commit(self) -> None:
-        """COMMIT. PostgreSQL answers that of an aborted transaction with ROLLBACK and no error: that raises here."""
-        cursor = self.raw.execute("COMMIT")
-        if cursor.statusmessage != "COMMIT":
-            raise psycopg.InternalError(f"COMMIT was answered with {cursor.statusmessage}")
+        """COMMIT, in one round trip with what the pipeline has in line, whose first error is raised.
+
+        PostgreSQL answers that of an aborted transaction with ROLLBACK and no error: that raises here.
+        """
+        self.pipeline.send(b"COMMIT", then=_require_commit)
+        self.pipeline.close()
+
+    def rollback(self) -> None:
+        """Take back what is open, if anything is and the connection lives. Raises psycopg.Error where it breaks now."""
+        with suppress(psycopg.Error):  # of what is taken back
+            self.pipeline.close()
+        if self.in_transaction and not self.is_broken:
+            self._roll_back("ROLLBACK")
+
+    def _roll_back(self, sql: str) -> None:
+        """ROLLBACK, or to a savepoint, past psycopg: it would deallocate all prepared statements after one, ours as well."""
+        self.pipeline.send(sql.encode())
+        self.pipeline.close()
 
     def execute_rows(self, before: str, rows: Sequence[Row], after: str) -> None:
         """See bulk_sql.execute_rows: one array a column, so that one prepared statement serves any number of rows."""
-        if rows:
+        if not rows:
+            return
+        values: Sequence[Value]
+        if len(rows) == 1 and _INTO.match(before):  # which costs PostgreSQL a tenth of a lone message less than arrays
+            values = rows[0]
+            text, _ = numbered(f"{before} values ({marks(len(values))}) {after}")
+        else:
             columns = list(zip(*rows, strict=True))
-            types = self._types(before, columns)
-            text, _ = numbered(f"{before} select * from {_arrays(types)} {after}")
-            self.raw.execute(text, [list(column) for column in columns])
+            text, _ = numbered(f"{before} select * from {_arrays(self._types(before, columns))} {after}")
+            values = [list(column) for column in columns]
+        self._change(text, values)
 
     def query_rows(self, before: str, rows: Sequence[Row], after: str) -> Iterator[JsonRow]:
         """See bulk_sql.query_rows."""
         if not rows:
             return
         columns = list(zip(*rows, strict=True))
-        text, _ = numbered(f"{before} select * from {_arrays([_type_of(column) for column in columns])} {after}")
-        row = self.raw.execute(text, [list(column) for column in columns]).fetchone()
+        types = [_type_of(column) for column in columns]
+        values: Sequence[Value]
+        if len(rows) == 1:
+            values = rows[0]
+            text, _ = numbered(f"{before} values ({', '.join(f'?::{kind}' for kind in types)}) {after}")
+        else:
+            values = [list(column) for column in columns]
+            text, _ = numbered(f"{before} select * from {_arrays(types)} {after}")
+        if self.pipeline.is_open:
+            found: list[PGresult] = []
+            self.pipeline.send(text, values, found.append)
+            self.pipeline.flush()
+            yield from json.loads(found[0].get_value(0, 0) or b"[]")
+            return
+        row = self.raw.execute(text, values).fetchone()
         assert row is not None
         yield from row[0] or ()
 
-    def pipelined(self) -> AbstractContextManager[object]:
-        """See shared.pipelined."""
-        return self.raw.pipeline()
+    @contextmanager
+    def pipelined(self) -> Generator[None]:
+        """See shared.pipelined: here they are one statement. They change different tables, since none sees what the others did."""
+        self._together = []
+        try:
+            yield
+            statements = self._together
+        finally:
+            self._together = None
+        if not statements:
+            return
+        text = joined(tuple(text for text, _ in statements))
+        values = [value for _, values in statements for value in values]
+        if self.pipeline.is_open:
+            self.pipeline.send(text, values)  # whoever commits or asks next hears of an error
+        else:
+            self._raw.execute(text, values)
+
+    def note_heads(self, heads: Sequence[tuple[int, int]]) -> None:
+        """See SharedConnection."""
+        group_ids, seqs = map(list, zip(*heads, strict=True))
+        self._change(
+            b"insert into group_change (group_ids, heads) values ($1::bigint[], $2::bigint[])", (group_ids, seqs)
+        )
+
+    def mark(self) -> SnapshotMark:
+        """See SharedConnection. The name of the WAL's file begins with the timeline."""
+        row = self.raw.execute(
+            "select case when pg_is_in_recovery() then '' else left(pg_walfile_name(pg_current_wal_lsn()), 8) end,"
+            " pg_snapshot_xmin(pg_current_snapshot())::text::bigint, (extract(epoch from now()) * 1000)::bigint"
+        ).fetchone()
+        assert row is not None
+        timeline, oldest, at_ms = row
+        return SnapshotMark(timeline, oldest, at_ms, time.monotonic())
+
+    def _age_ms(self, mark: SnapshotMark) -> int | None:
+        """Return how old a mark is; None where its numbers may mean something else: another primary, a crash, another clock."""
+        now = self.mark()
+        age_ms = now.at_ms - mark.at_ms
+        is_known = now.timeline == mark.timeline != "" and self._opened_at < mark.taken_at and age_ms >= 0
+        return age_ms if is_known else None
+
+    def heads_since(self, mark: SnapshotMark) -> list[tuple[int, int]] | None:
+        """See SharedConnection."""
+        age_ms = self._age_ms(mark)
+        if age_ms is None or age_ms > HEADS_KNOWN_MS:
+            return None
+        rows = self.raw.execute(
+            "select group_ids, heads from group_change where xact >= $1::text::xid8", [str(mark.oldest)]
+        )
+        heads: dict[int, int] = {}
+        for group_ids, seqs in rows:
+            for group_id, seq in zip(group_ids, seqs, strict=True):
+                heads[group_id] = max(seq, heads.get(group_id, 0))
+        return list(heads.items())
+
+    def forget_heads(self, mark: SnapshotMark, limit: int) -> int:
+        """See SharedConnection. Only what no look asks for any more: those of HEADS_KNOWN_MS ago are refused."""
+        age_ms = self._age_ms(mark)
+        if age_ms is None or age_ms < 2 * HEADS_KNOWN_MS:
+            return 0
+        rows = self.raw.execute(
+            "delete from group_change where ctid in (select ctid from group_change where xact < $1::text::xid8 limit $2)"
+            " returning 1",
+            [str(mark.oldest), limit],
+        )
+        return len(rows.fetchall())
+
+    def _change(self, text: bytes, values: Sequence[Value]) -> None:
+        if self._together is None:
+            self.raw.execute(text, values)
+        else:
+            self._together.append((text, values))
 
     def lock_name(self, name: str) -> None:
         """See shared.lock_name."""
@@ -143,16 +280,16 @@ class PostgresConnection(SharedConnection):
         """See shared.lock_accounts. One round trip."""
         kinds, ids = map(list, zip(*accounts, strict=True))
         given = "(select * from unnest($1::text[], $2::bigint[])"
-        with self.raw.pipeline():
-            insert = f"insert into account select kind, id, 0 from {given}) as given (kind, id) on conflict do nothing"
-            self.raw.execute(insert, [kinds, ids])
-            locked = self.raw.execute(
-                f"select last_id from account where (kind, id) in {given}) order by kind, id for update", [kinds, ids]
-            )
-        return max(last_id for (last_id,) in locked.fetchall())
+        insert = f"insert into account select kind, id, 0 from {given}) as given (kind, id) on conflict do nothing"
+        lock = f"select last_id from account where (kind, id) in {given}) order by kind, id for update"
+        found: list[PGresult] = []
+        self.pipeline.send(insert.encode(), [kinds, ids])
+        self.pipeline.send(lock.encode(), [kinds, ids], found.append)
+        self.pipeline.close()
+        return max(int(found[0].get_value(row, 0) or b"") for row in range(found[0].ntuples))
 
     def _types(self, before: str, columns: Sequence[Sequence[SqlValue]]) -> list[str]:
-        """The type of each column: of the table for an insert, since a column may be nothing but NULL; else of its values."""
+        """Return the type of each column: the table's for an insert, since a column may be nothing but NULL; else its values'."""
         match = _INTO.match(before)
         if match is None:
             return [_type_of(column) for column in columns]
@@ -170,7 +307,27 @@ class PostgresConnection(SharedConnection):
 
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back."""
-        self.raw.close()
+        self._raw.close()
+
+    def fileno(self) -> int:
+        """Return the socket's number, in any thread: the pipeline is left alone. Raises psycopg.Error where it is closed."""
+        return self._raw.fileno()
+
+
+class _NoRows:
+    """The cursor of a statement that waits for others."""
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(())
+
+    def fetchone(self) -> Row | None:
+        return None
+
+    def fetchall(self) -> list[Row]:
+        return []
+
+
+_NOTHING: Final = _NoRows()
 
 
 class _Scan:
@@ -196,12 +353,31 @@ class _Scan:
         return list(self._rows)
 
 
+def _require_commit(result: PGresult) -> None:
+    if result.command_status != b"COMMIT":
+        raise psycopg.InternalError(f"COMMIT was answered with {result.command_status!r}")
+
+
+@lru_cache(256)
+def joined(statements: tuple[bytes, ...]) -> bytes:
+    """Statements that change rows as one: all but the last as common table expressions, their parameters counted on."""
+    parts: list[bytes] = []
+    count = 0
+    for text in statements:
+        numbers = [int(number) for number in _NUMBER.findall(text)]
+        parts.append(_NUMBER.sub(lambda mark, by=count: b"$%d" % (int(mark[1]) + by), text))
+        count += max(numbers, default=0)
+    *first, last = parts
+    named = b", ".join(b"part%d as (%s)" % (number, part) for number, part in enumerate(first))
+    return b"with %s %s" % (named, last) if first else last
+
+
 def _type_of(column: Sequence[SqlValue]) -> str:
     return _TYPES[type(next(value for value in column if value is not None))]
 
 
 def _arrays(types: Sequence[str]) -> str:
-    """`unnest` of numbered arrays of these types, with the column names that VALUES would give."""
+    """Return `unnest` of numbered arrays of these types, with the column names that VALUES would give."""
     given = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, 1))
     names = ", ".join(f"column{number}" for number in range(1, len(types) + 1))
     return f"unnest({given}) as given ({names})"
@@ -209,7 +385,7 @@ def _arrays(types: Sequence[str]) -> str:
 
 @lru_cache(4_096)  # lists of keys make a statement for each length
 def numbered(sql: str) -> tuple[bytes, tuple[str, ...]]:
-    """A statement with `$1, $2, …` in place of `?` or `:name`, and the names in the order of their numbers."""
+    """Return a statement with `$1, $2, …` in place of `?` or `:name`, and the names in the order of their numbers."""
     names: dict[str, int] = {}
     count = 0
 

@@ -17,8 +17,9 @@ CONFLICT: Final = (errors.UniqueViolation, errors.ForeignKeyViolation)
 """Another node stored or dropped a row after the job had looked for it: the job is run again, and finds it as it is."""
 
 _FULL: Final = (errors.DiskFull, errors.ConfigurationLimitExceeded)
-_GONE: Final = ("08", "57P", "25006", "53300")
-"""Connection exceptions, a server that stops or starts, a transaction that may only read, and too many connections."""
+_GONE: Final = ("08", "57P", "25006", "53300", "26000")
+"""Connection exceptions, a server that stops or starts, a transaction that may only read, too many connections, and
+a prepared statement that the server does not know any more (a pooler in between, DEALLOCATE)."""
 
 _SECRET = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
@@ -41,7 +42,7 @@ def is_disconnected(error: BaseException) -> bool:
 
 
 def severity(error: BaseException) -> ErrorSeverity:
-    """As batch.judge, for PostgreSQL: FATAL here means that the whole transaction is to be run again, or refused."""
+    """Judge an error as batch.judge does, for PostgreSQL: FATAL means that the whole transaction is run again, or refused."""
     if not isinstance(error, psycopg.Error):
         return ErrorSeverity.HARMLESS
     if isinstance(error, _FULL):
@@ -52,7 +53,7 @@ def severity(error: BaseException) -> ErrorSeverity:
 
 
 def place_of(dsn: str) -> str:
-    """A DSN as it may be shown: where the database is, without the password."""
+    """Return a DSN as it may be shown: where the database is, without the password."""
     try:
         parts = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
@@ -62,7 +63,7 @@ def place_of(dsn: str) -> str:
 
 
 def unusable(dsn: str, error: psycopg.Error) -> DatabaseUnusable:
-    """The sentence for a database that could not be opened."""
+    """Return the sentence for a database that could not be opened."""
     where = place_of(dsn)
     text = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     if isinstance(error, errors.InvalidPassword) or "password authentication failed" in text:

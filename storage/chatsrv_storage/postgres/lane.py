@@ -17,16 +17,17 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import chain
 from typing import Final
 
 import psycopg
+from psycopg.pq.abc import PGresult
 
 from chatsrv_storage.engine.snowflake import MAX_NODE, Snowflake
 from chatsrv_storage.errors import DatabaseUnusable
 from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import LaneLost, place_of
-from chatsrv_storage.postgres.nodes import clock_offset
+from chatsrv_storage.postgres.nodes import clock_fault, clock_offset
+from chatsrv_storage.postgres.pipeline import Pipeline
 
 RESERVED_MS: Final = 60_000
 """For how long ahead ids are reserved by each transaction: far longer than one may take."""
@@ -55,13 +56,22 @@ _COUNT: Final = (
     "update lane set batch = batch + 1, seen_at = now(), reserved_until = max(reserved_until, $3)"
     " where number = $1 and epoch = $2 returning batch, reserved_until"
 )
+_COUNT_AND_LOCK: Final = (
+    f"with counted as ({_COUNT}), waited as (select id, last_id from chat_group where id = any($4) order by id"
+    " for no key update) select batch, reserved_until, id, last_id from counted left join waited on true"
+).encode()
+_COUNT_AND_TRY_LOCK: Final = (
+    f"with counted as ({_COUNT}), waited as (select id, last_id from chat_group where id = any($4) order by id"
+    " for no key update), tried as (select id, last_id from chat_group where id = any($5) order by id"
+    " for no key update skip locked) select batch, reserved_until, id, last_id"
+    " from counted left join (select * from waited union all select * from tried) locked on true"
+).encode()
 _BEAT: Final = (
     "update lane set seen_at = now(), reserved_until = max(reserved_until, $3)"
     " where number = $1 and epoch = $2 returning reserved_until"
 )
 _LOCK: Final = "select id, last_id from chat_group where id = any($1) order by id for no key update"
-_TRY_LOCK: Final = f"{_LOCK} skip locked"
-_RESERVE: Final = "update lane set reserved_until = $2 where number = $1"
+_RESERVE: Final = b"update lane set reserved_until = $2 where number = $1"
 
 
 class Lane:
@@ -70,11 +80,11 @@ class Lane:
     def __init__(
         self, dsn: str, node: str, ids: Snowflake, first: "Lane | None" = None, *, exclusive: bool = False
     ) -> None:
-        """One of a node's lanes.
+        """Make one of a node's lanes.
 
         ids:       what the node gives out. They carry the number of its first lane, and are reserved in that one's row.
         first:     that lane, for the others.
-        exclusive: nobody else who asks for it too may have the database, as long as the connection lives.
+        exclusive: no other program that asks for it too may have the database, as long as the connection lives.
         """
         self.ids = ids
         self.number = -1
@@ -84,19 +94,22 @@ class Lane:
         """When the row was written last, by `time.monotonic`."""
         self.clock_offset = 0.0
         """How many seconds this machine's clock was ahead of the database's, at the latest heartbeat."""
+        self.compared_at = time.monotonic()
+        """When the two were compared, by `time.monotonic`."""
         self._first = first or self
         self._dsn = dsn
         self._node = node
         self._exclusive = exclusive
         self._epoch = 0
         self._batch = 0
+        self._locked: set[int] = set()  # groups that exist, of the transaction under way
         self._connection: PostgresConnection | None = None
 
     def connection(self) -> PostgresConnection:
-        """The connection, made again where it broke. Raises psycopg.OperationalError, and DatabaseUnusable at first."""
+        """Return the connection, made again where it broke. Raises psycopg.OperationalError, and DatabaseUnusable at first."""
         if self._connection is None or self._connection.is_broken:
             self.disconnect()
-            self._connection = PostgresConnection(self._dsn)
+            self._connection = PostgresConnection(self._dsn, by_index=True)
             if self._exclusive:
                 self._exclude_others(self._connection)
             if self.number < 0:
@@ -125,14 +138,17 @@ class Lane:
         self._connection = None
 
     def cut(self) -> None:
-        """End the connection from another thread: whoever waits for the database's answer gets an error."""
+        """End the connection from another thread: whoever waits for the database's answer gets an error.
+
+        Nothing else of it is touched, least of all its pipeline, in whose answers its own thread is.
+        """
         connection = self._connection
         if connection is not None and not connection.is_broken:
-            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.raw.fileno())) as copy:
+            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as copy:
                 copy.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> None:
-        """The lane is somebody else's by now: take another with the next connection."""
+        """Take another lane with the next connection, since this one is another program's by now."""
         self.disconnect()
         self.number = -1
 
@@ -158,28 +174,46 @@ class Lane:
         Ids that are given out from now on are above those of the groups. Raises LaneLost, psycopg.Error, with the
         transaction open.
         """
-        raw = self.connection().raw
-        locked: list[psycopg.Cursor[tuple[int, int]]] = []
-        with raw.pipeline():
-            raw.execute("BEGIN")
-            counted = raw.execute(_COUNT, [self.number, self._epoch, self._reserve_until()])
-            # Who skips waits for nobody: it may come after, whatever the groups.
-            for sql, group_ids in ((_LOCK, wait_for), (_TRY_LOCK, skip)):
-                if group_ids:
-                    locked.append(raw.execute(sql.encode(), [sorted(group_ids)]))
-        row = counted.fetchone()
-        if row is None:
-            raise LaneLost(f"lane {self.number} was taken over by another node")
-        self._batch, self.reserved_ms = row
-        self.counted_at = time.monotonic()
-        missing = set(skip)
-        for group_id, last_id in chain.from_iterable(locked):
-            self.ids.observe(last_id)
-            missing.discard(group_id)
+        pipeline = self._begin(wait_for, skip)
+        pipeline.flush()
+        missing = set(skip) - self._locked
         if missing:  # another node has them, or they do not exist
-            rows = raw.execute("select id from chat_group where id = any($1)", [list(missing)]).fetchall()
-            missing = {group_id for (group_id,) in rows}
+            found: list[PGresult] = []
+            pipeline.send(b"select id from chat_group where id = any($1)", [list(missing)], found.append)
+            pipeline.flush()
+            missing = {_number(found[0], row, 0) for row in range(found[0].ntuples)}
         return missing
+
+    def begin_ahead(self, wait_for: Sequence[int]) -> None:
+        """Begin for who asks by `query_rows` first, and gives out no id before: that statement shares the round trip,
+        and raises what `begin` would.
+        """
+        self._begin(wait_for, ())
+
+    def _begin(self, wait_for: Sequence[int], skip: Sequence[int]) -> Pipeline:
+        pipeline = self.connection().pipeline
+        pipeline.send(b"BEGIN")
+        lane = (self.number, self._epoch, self._reserve_until())
+        if skip:  # they wait for nobody: they may come after, whatever the groups
+            pipeline.send(_COUNT_AND_TRY_LOCK, (*lane, sorted(wait_for), sorted(skip)), self._begun)
+        elif wait_for:
+            pipeline.send(_COUNT_AND_LOCK, (*lane, sorted(wait_for)), self._begun)
+        else:
+            pipeline.send(_COUNT.encode(), lane, self._begun)
+        return pipeline
+
+    def _begun(self, result: PGresult) -> None:
+        """Note that the lane was counted up, and which groups are locked. Raises LaneLost."""
+        if not result.ntuples:
+            raise LaneLost(f"lane {self.number} was taken over by another node")
+        self._batch, self.reserved_ms = _number(result, 0, 0), _number(result, 0, 1)
+        self.counted_at = time.monotonic()
+        self._locked.clear()
+        if result.nfields > 2:
+            for row in range(result.ntuples):
+                if result.get_value(row, 2) is not None:
+                    self._locked.add(_number(result, row, 2))
+                    self.ids.observe(_number(result, row, 3))
 
     def lock_group(self, group_id: int) -> None:
         """Lock one more group, in the transaction that is under way, and wait for it. Raises psycopg.Error."""
@@ -198,14 +232,20 @@ class Lane:
         (self.reserved_ms,) = row
         self.counted_at = time.monotonic()
         self.clock_offset = clock_offset(connection)
+        self.compared_at = time.monotonic()
+
+    @property
+    def clock_fault(self) -> str:
+        """What was wrong with the clock at the latest heartbeat; "" where nothing was."""
+        return clock_fault(self._dsn, self.clock_offset)
 
     def reserve_ids(self) -> None:
         """Store, with the transaction under way, until when its ids are: they jump ahead after those of another node.
 
-        Raises psycopg.Error.
+        Raises psycopg.Error, or the COMMIT that follows does.
         """
         if self.ids.latest_ms > self._first.reserved_ms:
-            self.connection().raw.execute(_RESERVE, [self._first.number, self.ids.latest_ms + RESERVED_MS])
+            self.connection().pipeline.send(_RESERVE, (self._first.number, self.ids.latest_ms + RESERVED_MS))
 
     def was_committed(self) -> bool | None:
         """Whether the transaction under way when the connection broke is stored; None where another holds the lane by now.
@@ -231,6 +271,11 @@ class Lane:
                     "update lane set seen_at = '-infinity' where number = $1 and epoch = $2", [self.number, self._epoch]
                 )
         self.disconnect()
+
+
+def _number(result: PGresult, row: int, column: int) -> int:
+    """Return a whole number of a result that is not NULL."""
+    return int(result.get_value(row, column) or b"")
 
 
 def wait_before_retry() -> None:

@@ -19,7 +19,7 @@ _LOCK: Final = int.from_bytes(b"chatsrv1")
 
 
 def load() -> dict[int, str]:
-    """The SQL of each step by its number. Raises ValueError where a number is missing."""
+    """Return the SQL of each step by its number. Raises ValueError where a number is missing."""
     folder = files("chatsrv_storage") / "postgres" / "migrations"
     found = {
         int(match[1]): file.read_text("utf-8")
@@ -76,7 +76,7 @@ def _require_set_up(connection: PostgresConnection, dsn: str) -> None:
 
 
 def too_new(dsn: str, version: int, newest: int) -> SchemaTooNew:
-    """The refusal of a database of a later program."""
+    """Return the refusal of a database of a later program."""
     return SchemaTooNew(
         f"The database {place_of(dsn)} was written by a newer chatsrv (schema {version}, this one knows {newest})."
         " Install that version on this node."
@@ -84,7 +84,7 @@ def too_new(dsn: str, version: int, newest: int) -> SchemaTooNew:
 
 
 def version_of(connection: PostgresConnection, dsn: str) -> int:
-    """The version of the schema; 0 for an empty database. Raises DatabaseUnusable where it is not ours."""
+    """Return the version of the schema; 0 for an empty database. Raises DatabaseUnusable where it is not ours."""
     row = connection.raw.execute(
         "select to_regclass('schema_version') is not null,"
         " (select count(*) from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r')"
@@ -107,7 +107,7 @@ def version_of(connection: PostgresConnection, dsn: str) -> int:
 
 
 def _made_version(connection: PostgresConnection, dsn: str) -> int:
-    """The version; an empty database gets its table of it."""
+    """Return the version of the schema; an empty database gets the table that holds it."""
     version = version_of(connection, dsn)
     if version == 0:
         connection.raw.execute("create table if not exists schema_version (version bigint not null)")

@@ -25,10 +25,12 @@ from chatsrv_storage.postgres.check import require_version
 from chatsrv_storage.postgres.driver import ROWS_AT_A_TIME, PostgresConnection
 from chatsrv_storage.postgres.errors import place_of, unusable
 
-_OWN: Final = frozenset({"search", "search_group", "search_garbage", "lane", "schema_version"})
+_OWN: Final = frozenset({"search", "search_group", "search_garbage", "lane", "group_change", "schema_version"})
 """Tables of one database alone, and the index that is made again."""
 
-_FIRST: Final = ("person", "chat_group", "redpack", "transfer", "media")
+_FIRST: Final = (
+    "person", "chat_group", "redpack", "transfer", "media", "media_upload", "session", "push_subscription",
+)  # fmt: skip
 """Tables that others refer to."""
 
 
@@ -55,6 +57,7 @@ def to_database(folder: Path, dsn: str, checks: Sequence[Check]) -> dict[str, in
                         "greatest(max(number), 1)) from clock_reading"
                     )
                     _verify(source, connection, checks)
+                    connection.raw.execute("analyze")  # by itself PostgreSQL gets to it only after a minute or more
                     connection.commit()
                     return counts
                 finally:
@@ -120,7 +123,7 @@ def _require_empty(connection: PostgresConnection, where: str) -> None:
 
 
 def _tables(connection: Driver) -> list[tuple[str, list[str], list[str]]]:
-    """(table, its columns, its key) of a SQLite database, those that others refer to first."""
+    """Return (table, its columns, its key) of a SQLite database, those that others refer to first."""
     names = connection.execute("select name from sqlite_schema where type = 'table' order by name").fetchall()
     found: list[tuple[str, list[str], list[str]]] = []
     for (table,) in names:

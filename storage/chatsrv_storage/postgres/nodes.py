@@ -1,4 +1,4 @@
-"""Which nodes live: each writes into the rows of its lanes, at least every two seconds."""
+"""The nodes that are alive: each writes into the rows of its lanes at least every two seconds."""
 
 import time
 from typing import Final, NamedTuple
@@ -32,7 +32,10 @@ class LivingNode(NamedTuple):
 
 
 def living_nodes(conn: SqlConnection) -> list[LivingNode]:
-    """The servers that live, by name. Commands that change the database have lanes without a name, and are not among them."""
+    """Return the servers that live, by name.
+
+    Commands that change the database have lanes without a name, and are not among them.
+    """
     rows = conn.execute(
         "select node, array_agg(number order by number), (extract(epoch from max(seen_at)) * 1000)::bigint from lane"
         f" where node <> '' and seen_at > now() - interval '{LIVES_SECONDS} seconds' group by node order by node"
@@ -59,7 +62,7 @@ def require_own_name(connection: PostgresConnection, dsn: str, node: str) -> Non
 
 
 def clock_offset(connection: PostgresConnection) -> float:
-    """How many seconds this machine's clock is ahead of the database's; what the question took is not counted."""
+    """Return how many seconds this machine's clock is ahead of the database's; what the question took is not counted."""
     asked = time.time()
     row = connection.raw.execute("select extract(epoch from clock_timestamp())::float8").fetchone()
     answered = time.time()
@@ -67,12 +70,18 @@ def clock_offset(connection: PostgresConnection) -> float:
     return asked - row[0] if asked > row[0] else min(answered - row[0], 0.0)
 
 
+def clock_fault(dsn: str, offset: float) -> str:
+    """Return what is wrong with a clock that is so many seconds ahead of the database's, and what to do; "" for one that may be."""
+    if abs(offset) <= MAX_CLOCK_SECONDS:
+        return ""
+    return (
+        f"The clock of this machine is {abs(offset):.1f} s {'ahead of' if offset > 0 else 'behind'} that of the database"
+        f" {place_of(dsn)}. Set both by NTP (chrony or systemd-timesyncd)"
+    )
+
+
 def require_clock(connection: PostgresConnection, dsn: str) -> None:
     """Raise DatabaseUnusable where this machine's clock is too far from the database's."""
     connection.raw.execute("select 1")  # the first question of a connection takes longest
-    offset = clock_offset(connection)
-    if abs(offset) > MAX_CLOCK_SECONDS:
-        raise DatabaseUnusable(
-            f"The clock of this machine is {abs(offset):.1f} s {'ahead of' if offset > 0 else 'behind'} that of the database"
-            f" {place_of(dsn)}. Set both by NTP (chrony or systemd-timesyncd), then start again."
-        )
+    if fault := clock_fault(dsn, clock_offset(connection)):
+        raise DatabaseUnusable(f"{fault}, then start again.")

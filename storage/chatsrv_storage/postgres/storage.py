@@ -15,19 +15,19 @@ import trio
 from chatsrv_storage.engine.batch import Report, storage_failed
 from chatsrv_storage.engine.batch_trigger import BatchTrigger
 from chatsrv_storage.engine.fair_queue import SERVER, Caller
-from chatsrv_storage.engine.job_queue import WaitingJobs
+from chatsrv_storage.engine.job_queue import QueuedStorage
 from chatsrv_storage.engine.jobs import Job
 from chatsrv_storage.engine.reader_pool import SEARCH_SECONDS, SEARCH_WAIT_SECONDS, ReaderPool
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.engine.writer import GroupCommitWriter
-from chatsrv_storage.errors import BackupFailed, StorageFailed
+from chatsrv_storage.errors import BackupFailed
 from chatsrv_storage.postgres.batch import LaneRunner
 from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import unusable
 from chatsrv_storage.postgres.lane import Lane
 from chatsrv_storage.postgres.migrate import migrate
 from chatsrv_storage.postgres.nodes import BEAT_SECONDS, require_clock, require_own_name
-from chatsrv_storage.postgres.readers import PooledReader, SnapshotReader, explain, explain_search
+from chatsrv_storage.postgres.readers import PooledReader, SnapshotReader, explain
 from chatsrv_storage.postgres.worker import CallingWorker, OwningWorker, ThreadWorker, run
 
 T = TypeVar("T")
@@ -43,11 +43,14 @@ The kernel of a stopped machine still answers TCP, so no keepalive notices: writ
 LANES: Final = 1
 """Two were measured and are slower where the database is near, since batches are smaller (docs/cluster.md)."""
 
+CLOCK_SECONDS: Final = 30.0
+"""How often the machine's clock is compared with the database's, where so much is written that no heartbeat is needed."""
+
 WATCH_SECONDS: Final = 1.0
 """Between two looks at it."""
 
 
-class PostgresStorage:
+class PostgresStorage(QueuedStorage):
     """See interface.Storage. Made and closed by `open_postgres`."""
 
     def __init__(
@@ -55,28 +58,20 @@ class PostgresStorage:
         lanes: list[OwningWorker[Lane]],
         readers: list[OwningWorker[SnapshotReader]],
         searcher: OwningWorker[SnapshotReader],
+        search_seconds: float,
         trigger: BatchTrigger | None,
     ) -> None:
+        super().__init__()
         self._lanes = lanes
         self._runners = [LaneRunner() for _ in lanes]
         self._beating = [False] * len(lanes)
         self._workers = [*readers, searcher]
         self._closing = threading.Event()
-        self._waiting = WaitingJobs()
         self._writer = GroupCommitWriter(lanes, self._waiting, self._runners, trigger)
         self._readers = ReaderPool([PooledReader(worker) for worker in readers], explain)
-        self._searcher = ReaderPool([PooledReader(searcher)], explain_search, SEARCH_WAIT_SECONDS)
+        self._searcher = ReaderPool([PooledReader(searcher, search_seconds)], explain, SEARCH_WAIT_SECONDS)
         self.write = self._writer.write
-
-    @property
-    def failed(self) -> trio.Event:
-        """Set by the first fatal error."""
-        return self._waiting.failed
-
-    @property
-    def failure(self) -> StorageFailed | None:
-        """The first fatal error."""
-        return self._waiting.failure
+        self.write_soon = self._writer.write_soon
 
     @property
     def is_full(self) -> bool:
@@ -97,9 +92,9 @@ class PostgresStorage:
         """See interface.Storage."""
         return await self._searcher.read(query, self._waiting.fail, caller)
 
-    async def look_up(self, query: Job[T], /) -> T:
+    async def look_up(self, query: Job[T], /, caller: Caller = SERVER) -> T:
         """See interface.Storage: here it is a read, since the database is a process of its own."""
-        return await self._readers.read(query, self._waiting.fail, SERVER)
+        return await self._readers.read(query, self._waiting.fail, caller)
 
     async def backup(self, destination: Path) -> None:
         """See interface.Storage: PostgreSQL has its own tools."""
@@ -127,7 +122,11 @@ class PostgresStorage:
                 since = runner.busy_since
                 if since is not None and now - since > BATCH_SECONDS:
                     lane.owned.cut()
-                elif since is None and now - lane.owned.counted_at > BEAT_SECONDS and not self._beating[place]:
+                elif self._beating[place]:
+                    continue
+                elif (since is None and now - lane.owned.counted_at > BEAT_SECONDS) or (
+                    now - lane.owned.compared_at > CLOCK_SECONDS
+                ):
                     self._beating[place] = True
                     lane.submit(runner.beat, partial(self._has_beaten, place))
 
@@ -203,8 +202,8 @@ async def open_postgres(
     others = [Lane(dsn, node, ids, first) for _ in range(1, lanes)]
     writers = [worker(lane, f"chatsrv lane {place}") for place, lane in enumerate((first, *others))]
     pool = [worker(SnapshotReader(dsn), f"chatsrv reader {place}") for place in range(readers)]
-    searcher = worker(SnapshotReader(dsn, search_seconds), "chatsrv search")
-    storage = PostgresStorage(writers, pool, searcher, trigger)
+    searcher = worker(SnapshotReader(dsn), "chatsrv search")
+    storage = PostgresStorage(writers, pool, searcher, search_seconds, trigger)
     try:
         try:
             for lane in writers:

@@ -32,7 +32,7 @@ class OwningWorker(Protocol[OwnedT_co]):
 
 
 async def run(worker: OwningWorker[OwnedT], function: Callable[[OwnedT], T]) -> T:
-    """The worker's result for a function, or its error; cannot be cancelled."""
+    """Return the worker's result for a function, or its error; cannot be cancelled."""
     task = trio.lowlevel.current_task()
     worker.submit(function, lambda result: trio.lowlevel.reschedule(task, result))
     return await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)

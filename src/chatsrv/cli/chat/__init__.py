@@ -5,18 +5,17 @@ import sys
 from functools import partial
 from typing import Annotated
 
-import typer
+import click
 
+from chatsrv.cli.declare import Argument, Option
 from chatsrv.cli.online import CommandContext, Common, Json, Profile, Server
 
 
 def chat(
-    ctx: typer.Context,
-    which: Annotated[
-        str | None, typer.Argument(metavar="G", help="The group to begin with.", show_default=False)
-    ] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="Line by line, for pipes and simple terminals.")] = False,
-    bell: Annotated[bool, typer.Option("--bell", help="Ring the terminal's bell when somebody calls you.")] = False,
+    ctx: click.Context,
+    which: Annotated[str | None, Argument(metavar="G", help="The group to begin with.")] = None,
+    plain: Annotated[bool, Option("--plain", help="Line by line, for pipes and simple terminals.")] = False,
+    bell: Annotated[bool, Option("--bell", help="Ring the terminal's bell when somebody calls you.")] = False,
     server: Server = None,
     profile: Profile = None,
     json: Json = False,

@@ -8,7 +8,7 @@ from chatsrv_names import name_key
 def complete(
     before: str, *, people: Sequence[str], groups: Sequence[str], commands: Callable[[], Sequence[str]]
 ) -> tuple[int, list[str]]:
-    """(how many characters before the cursor are replaced, what may stand there instead, in order).
+    """Return (how many characters before the cursor are replaced, what may stand there instead, in order).
 
     before:   what stands on the line before the cursor.
     commands: called only where a command is being typed, since making the list loads every command.

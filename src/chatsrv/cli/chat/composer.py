@@ -1,4 +1,4 @@
-"""The box in which one writes: several lines, Enter sends, Tab completes, and what was sent can be fetched back."""
+"""The input box of a chat: several lines, Enter sends, Tab completes, and earlier lines can be fetched back."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -39,7 +39,7 @@ class Composer(TextArea):
         self._chosen = 0
 
     def sent(self, text: str) -> None:
-        """The text was taken: empty the box, and remember it."""
+        """Empty the box after its text was taken, and remember the text."""
         if text.strip() and (not self._history or self._history[-1] != text):
             self._history = [*self._history, text][-MAX_HISTORY:]
         self._place = len(self._history)

@@ -1,4 +1,4 @@
-"""The widget that shows a conversation: rows that change in place, and a view that stays where one looks.
+"""The widget that shows a conversation: rows that change in place, and a view that keeps its position.
 
 It sticks to the end only while one is there. Otherwise the topmost row in view keeps its place, whatever is put before
 it, after it or into it.
@@ -93,7 +93,7 @@ class Conversation(ScrollView, can_focus=False):
     # How it is drawn.
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
+        """Return one line of the screen."""
         width = self._measured_width
         line = self._top + y
         place = bisect_right(self._tops, line) - 1

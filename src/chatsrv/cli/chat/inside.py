@@ -31,11 +31,11 @@ class ChatOutput(Output):
         return self._colours
 
     def emit(self, what: "str | Text | Table") -> None:
-        """To the screen."""
+        """Show something on the screen."""
         self._screen.show_note(what)
 
     def note(self, sentence: str) -> None:
-        """To the screen too."""
+        """Show a remark on the screen."""
         self.line(sentence)
 
 
@@ -50,7 +50,7 @@ class ChatOnline(CommandContext):
 
     @asynccontextmanager
     async def session(self, *, follow: bool = False) -> "AsyncGenerator[Client]":
-        """The chat's own."""
+        """Yield the chat's own connection."""
         del follow
         await trio.lowlevel.checkpoint()
         yield self._client

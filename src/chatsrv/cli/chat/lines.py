@@ -58,7 +58,7 @@ class TypedLines:
         return line
 
     def close(self) -> None:
-        """Nothing more is typed: iterating ends with what is in the queue."""
+        """Take no more lines: iterating ends with what is in the queue."""
         self._send.close()
 
     def __aiter__(self) -> AsyncIterator[TypedLine]:
@@ -77,5 +77,5 @@ class TypedLines:
 
 
 def unsent(rooms: Iterable[Room]) -> list[tuple[str, str]]:
-    """(group, text) of every line that was typed and is not stored."""
+    """Return (group, text) of every line that was typed and is not stored."""
     return [(room.name, line.text) for room in rooms for line in room.pending if not line.seq]

@@ -28,44 +28,44 @@ class PlainScreen:
         self._status = ""
 
     def show_room(self, room: Room) -> None:
-        """Its name, and what was said last."""
+        """Print a group's name and its latest messages."""
         self._current = room
         self._out.note(f"— {room.name} —")
         for seq in sorted(room.events):
             show(self._out, room.events[seq])
 
     def update_room(self, room: Room) -> None:
-        """Nothing: a line that was printed stays as it is."""
+        """Do nothing: a line that was printed stays as it is."""
 
     def is_at_end(self) -> bool:
-        """Always: what is printed is in view."""
+        """Return True: what is printed is in view."""
         return True
 
     def ring(self) -> None:
-        """The terminal's bell, where it is asked for."""
+        """Ring the terminal's bell, where it is asked for."""
         if self._bell:
             sys.stderr.write("\a")
             sys.stderr.flush()
 
     def show_event(self, room: Room, event: "SequenceEvent") -> None:
-        """One line."""
+        """Print one line."""
         show(self._out, event, "" if room is self._current else room.name)
 
     def show_rooms(self, rooms: list[Room], current: Room | None) -> None:
-        """Nothing: what is unread shows by itself."""
+        """Do nothing: unread messages are printed by themselves."""
 
     def show_people(self, people: list[PresentPerson]) -> None:
-        """Nothing: `/who` tells."""
+        """Do nothing: `/who` shows them."""
 
     def show_status(self, sentence: str, *, connected: bool) -> None:
-        """A remark, on standard error, where it changed."""
+        """Print the state of the connection on standard error, where it changed."""
         del connected
         if sentence != self._status:
             self._status = sentence
             self._out.note(sentence)
 
     def show_note(self, what: "str | Text | Table") -> None:
-        """The answer to a command."""
+        """Print the answer to a command."""
         self._out.emit(what)
 
 

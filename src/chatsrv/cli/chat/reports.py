@@ -1,4 +1,4 @@
-"""What a chat tells the server on the way: that one is typing, and how far one has read. Neither more often than need be."""
+"""What a chat reports to the server: that the user is typing, and how far they have read, at most every few seconds."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -21,7 +21,7 @@ Guard: TypeAlias = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
 
 
 class TypingReport:
-    """Says now and then that one is typing."""
+    """Reports at intervals that the user is typing."""
 
     def __init__(self) -> None:
         self._said_at = -TYPING_INTERVAL_SECONDS
@@ -40,13 +40,13 @@ class TypingReport:
 
 
 class ReadReport:
-    """Moves one's cursor of reading at the server."""
+    """Moves the user's read cursor on the server."""
 
     def __init__(self) -> None:
         self._changed = trio.Event()
 
     def note(self) -> None:
-        """Something more was read."""
+        """Note that something more was read."""
         self._changed.set()
 
     async def run(

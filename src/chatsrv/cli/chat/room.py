@@ -93,7 +93,7 @@ class Room:
             self.read_seq, self.read_ordinal, self.own_above = seq, ordinal, own_above
 
     def read_all(self) -> None:
-        """Everything is read."""
+        """Mark everything as read."""
         self.read_to(self.head, self.ordinal, 0)
         self.mentions = 0
 
@@ -140,7 +140,7 @@ class Room:
 
 
 def message_changed_by(event: "SequenceEvent") -> int:
-    """The message whose row an event changes in place, by its sequence number; 0 for an event with a row of its own."""
+    """Return the message whose row an event changes in place, by its sequence number; 0 for an event with a row of its own."""
     return event.of if isinstance(event, Edited | Recalled | Reacted) else 0
 
 

@@ -40,7 +40,7 @@ class Row:
 
 
 def rows_of(room: Room, notes: Sequence[tuple[int, Row]] = ()) -> list[Row]:
-    """All rows of a group as it is now, the oldest first; each note stands after the event that was the newest then."""
+    """Return all rows of a group as it is now, the oldest first; each note stands after the event that was the newest then."""
     rows: list[Row] = []
     noted = 0
     day = ""
@@ -65,25 +65,25 @@ def rows_of(room: Room, notes: Sequence[tuple[int, Row]] = ()) -> list[Row]:
 
 
 def pending_row(line: PendingLine) -> Row:
-    """The row of a line that waits for the server, or was refused."""
+    """Return the row of a line that waits for the server, or was refused."""
     mark = ("✗ not sent: ", "bold red") if line.refused else ("◷ ", "yellow")
     return Row(f"pending {line.number}", Text.assemble(mark, (neutralise_lines(line.text), "dim")))
 
 
 def day_of(event: "SequenceEvent") -> str:
-    """The local date of an event, as a heading; empty for an event without a time."""
+    """Return the local date of an event, as a heading; empty for an event without a time."""
     if isinstance(event, UnknownEvent):
         return ""
     return time.strftime("%A, %d %B %Y", time.localtime(event.sent_at / 1000))
 
 
 def day_row(day: str) -> Row:
-    """The heading of a day."""
+    """Return the heading of a day."""
     return Row(f"day {day}", Text(f"─── {day} ───", "dim"))
 
 
 def event_row(room: Room, event: "SequenceEvent") -> Row:
-    """The row of a message as it is now, or of a notice."""
+    """Return the row of a message as it is now, or of a notice."""
     current = _current(room, event)
     who, what, notice = sentence_of(current)
     who, what = neutralise(who), neutralise_lines(what)
@@ -113,7 +113,7 @@ def _append_reactions(room: Room, event: "SequenceEvent", line: Text) -> None:
 
 
 def _current(room: Room, event: "SequenceEvent") -> "SequenceEvent":
-    """A message with the text and the quote that it has by now; any other event as it is."""
+    """Return a message with the text and the quote that it has by now; any other event as it is."""
     if not isinstance(event, Message):
         return event
     shown = room.view.message(event.seq)

@@ -77,6 +77,7 @@ class ChatApp(App[None]):
         self._rings = bell
         self._ended = asyncio.Event()
         self._status = ""
+        self._typing = ""
         self._note_number = 0
         self._notes: defaultdict[int, list[tuple[int, Row]]] = defaultdict(list)
 
@@ -86,7 +87,7 @@ class ChatApp(App[None]):
         return [row.plain for row in self._said.rows]
 
     def compose(self) -> ComposeResult:
-        """The parts of the screen."""
+        """Return the parts of the screen."""
         with Horizontal():
             yield OptionList(id="rooms")
             with Vertical():
@@ -117,7 +118,7 @@ class ChatApp(App[None]):
         )
 
     def _done(self, outcome: Outcome[None]) -> None:
-        """Trio is through: so is the screen."""
+        """Close the screen when the Trio run is over."""
         self._ended.set()
         try:
             outcome.unwrap()
@@ -128,7 +129,7 @@ class ChatApp(App[None]):
     # From the keyboard.
 
     def on_composer_submitted(self, event: Composer.Submitted) -> None:
-        """Something was written."""
+        """Take a line that was written."""
         if self.talk.enter(event.text):
             self.query_one(Composer).sent(event.text)
             self._said.show_end()
@@ -136,39 +137,39 @@ class ChatApp(App[None]):
             self.bell()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        """A message is being written."""
+        """Tell that a message is being written."""
         text = event.text_area.text
         if text and not text.startswith("/"):
             self.talk.typing()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """A group was clicked."""
+        """Open the group that was clicked."""
         self.talk.go(int(event.option.id or 0))
         self.query_one(Composer).focus()
 
     def on_conversation_reached_top(self) -> None:
-        """Older rows are wanted."""
+        """Load older rows."""
         self.talk.load_older()
 
     def on_conversation_reached_end(self) -> None:
-        """The newest row is in view."""
+        """Mark the newest row as read, since it is in view."""
         self.talk.reached_end()
 
     def action_step(self, by: int) -> None:
-        """The next group or the one before."""
+        """Open the next group or the one before."""
         self.talk.step(by)
 
     def action_next_unread(self) -> None:
-        """The next group in which something is unread."""
+        """Open the next group with unread messages."""
         if not self.talk.next_unread():
             self.bell()
 
     def action_show_new(self) -> None:
-        """Back to what was new when the group was opened."""
+        """Scroll back to what was new when the group was opened."""
         self._said.show_row("new")
 
     def action_show_end(self) -> None:
-        """The newest message."""
+        """Scroll to the newest message."""
         room = self.talk.current
         if room is not None and room.detached:
             self.talk.go_to_end()
@@ -222,21 +223,23 @@ class ChatApp(App[None]):
     # From the talk; see Screen in room.py.
 
     def show_room(self, room: Room) -> None:
-        """Another group."""
+        """Show another group."""
         rows = self._rows(room)
         self._said.open_rows(rows, "new" if any(row.key == "new" for row in rows) else None)
         self._show_title(room)
 
     def update_room(self, room: Room) -> None:
-        """The same group, as it is now."""
+        """Show the same group as it is now."""
         if room is self.talk.current:
             self._said.set_rows(self._rows(room))
             self._show_title(room)
 
     def show_event(self, room: Room, event: "SequenceEvent") -> None:
-        """Something was said, or changed what was said."""
+        """Show a new event, or the message that it changed."""
         if room is not self.talk.current:
             return
+        if isinstance(event, Message) and self._typing == f"{neutralise(event.sender)} is typing…":
+            self._end_typing()
         if message_changed_by(event) or room.detached or room.pending or self._notes[room.group_id]:
             self.update_room(room)
             return
@@ -252,7 +255,7 @@ class ChatApp(App[None]):
         return self._said.is_at_end
 
     def ring(self) -> None:
-        """The terminal's bell, where it is asked for."""
+        """Ring the terminal's bell, where it is asked for."""
         if self._rings:
             self.bell()
 
@@ -260,7 +263,7 @@ class ChatApp(App[None]):
         return rows_of(room, self._notes[room.group_id])
 
     def _rows_since(self, room: Room, event: "SequenceEvent") -> list[Row]:
-        """The rows that a new event adds at the end."""
+        """Return the rows that a new event adds at the end."""
         known = {row.key for row in self._said.rows}
         last = Room(room.me, room.group_id, room.name, events={event.seq: event})
         last.view = room.view
@@ -275,7 +278,7 @@ class ChatApp(App[None]):
         self.title = neutralise(room.name)
 
     def show_rooms(self, rooms: list[Room], current: Room | None) -> None:
-        """The groups, with what is unread."""
+        """Show the groups, with what is unread."""
         options = self.query_one("#rooms", OptionList)
         options.clear_options()
         for room in rooms:
@@ -292,7 +295,7 @@ class ChatApp(App[None]):
             self._show_title(current)
 
     def show_people(self, people: list[PresentPerson]) -> None:
-        """Who is there: those with a light first."""
+        """Show the members, those who are online first."""
         lines = Text()
         for one in sorted(people, key=lambda one: (not one.online, one.name)):
             lines.append("● " if one.online else "○ ", "green" if one.online else "dim")
@@ -300,17 +303,22 @@ class ChatApp(App[None]):
         self.query_one("#people", Static).update(lines)
 
     def show_status(self, sentence: str, *, connected: bool) -> None:
-        """How the connection is doing."""
+        """Show the state of the connection."""
         status = self.query_one("#status", Static)
         status.update(Text(neutralise(sentence), no_wrap=True, overflow="ellipsis"))
         status.set_class(not connected, "lost")
         if sentence.endswith("typing…"):
-            self.set_timer(TYPING_SHOWN, lambda: status.update(self._status))
+            self._typing = neutralise(sentence)
+            self.set_timer(TYPING_SHOWN, self._end_typing)
         else:
-            self._status = neutralise(sentence)
+            self._typing, self._status = "", neutralise(sentence)
+
+    def _end_typing(self) -> None:
+        self._typing = ""
+        self.query_one("#status", Static).update(self._status)
 
     def show_note(self, what: "str | Text | Table") -> None:
-        """The answer to a command."""
+        """Show the answer to a command."""
         self._note_number += 1
         row = Row(f"note {self._note_number}", Text(what, "italic") if isinstance(what, str) else what)
         room = self.talk.current

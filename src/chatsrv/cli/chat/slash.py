@@ -9,10 +9,11 @@ import io
 import shlex
 from collections.abc import Awaitable, Callable
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple
 
-import typer
+import click
 
+from chatsrv.cli.declare import Argument, described, walk
 from chatsrv.cli.errors import Failure, usage
 from chatsrv.cli.online import ONLINE, ChatContext, CommandContext
 
@@ -38,53 +39,38 @@ class Slash(NamedTuple):
 
 
 def slash_commands() -> dict[str, Slash]:
-    """All commands by their words: `members`, `reply`, `redpack open`."""
+    """Return all commands by their words: `members`, `reply`, `redpack open`."""
     from chatsrv.cli.root import build_app
 
     found: dict[str, Slash] = {}
-    app = build_app()
-    for group in app.registered_groups:
-        assert group.typer_instance is not None
-        for info in group.typer_instance.registered_commands:
-            words = (str(group.name), str(info.name))
-            _add(found, info.name if group.name == "group" else " ".join(words), words, info.callback)
-    for info in app.registered_commands:
-        _add(found, info.name, (str(info.name),), info.callback)
+    for path, command in walk(build_app()):
+        if command.declared in ONLINE and path[-1] not in NOT_HERE:
+            _add(found, path[-1] if path[0] == "group" else " ".join(path), path, command.declared)
     return found
 
 
-def _add(
-    found: dict[str, Slash], word: str | None, path: tuple[str, ...], callback: Callable[..., object] | None
-) -> None:
-    if word is None or callback is None or callback not in ONLINE or word in NOT_HERE:
-        return
-    parameters = inspect.signature(callback).parameters
+def _add(found: dict[str, Slash], word: str, path: tuple[str, ...], function: Callable[..., None]) -> None:
+    parameters = inspect.signature(function).parameters
     if "password_stdin" in parameters:
         return
-    positional = [one for one in parameters.values() if _argument(one) is not None]
-    takes_group = bool(positional) and getattr(_argument(positional[0]), "metavar", "") == "G"
+    positional = [(one, info) for one in parameters.values() if isinstance(info := described(one), Argument)]
+    takes_group = bool(positional) and positional[0][1].metavar == "G"
     texts_after = None
-    if positional and positional[-1].name == "text":
+    if positional and positional[-1][0].name == "text":
         texts_after = len(positional) - 1 - takes_group
-    summary = (inspect.getdoc(callback) or "").partition("\n")[0]
-    names = [_metavar(one) for one in positional[takes_group:]]
+    summary = (inspect.getdoc(function) or "").partition("\n")[0]
+    names = [_metavar(*one) for one in positional[takes_group:]]
     found[word] = Slash(path, takes_group, texts_after, summary, " ".join(names))
 
 
-def _metavar(parameter: inspect.Parameter) -> str:
-    """How an argument is called in help: `SEQ`, or `[TEXT]` where it may be left out."""
-    name = str(getattr(_argument(parameter), "metavar", None) or parameter.name.upper())
+def _metavar(parameter: inspect.Parameter, info: Argument) -> str:
+    """Return how an argument is called in help: `SEQ`, or `[TEXT]` where it may be left out."""
+    name = info.metavar or parameter.name.upper()
     return name if parameter.default is inspect.Parameter.empty or name.startswith("[") else f"[{name}]"
 
 
-def _argument(parameter: inspect.Parameter) -> object:
-    """What typer knows of a positional argument; None for an option."""
-    found = [one for one in get_args(parameter.annotation) if isinstance(one, typer.models.ArgumentInfo)]
-    return found[0] if found else None
-
-
 def find(line: str) -> tuple[Slash, str]:
-    """(the command, what follows its words) of a line without its slash. Raises Failure."""
+    """Return (the command, what follows its words) of a line without its slash. Raises Failure."""
     commands = slash_commands()
     words = line.split(maxsplit=2)
     for count in (2, 1):
@@ -95,7 +81,7 @@ def find(line: str) -> tuple[Slash, str]:
 
 
 def prepare(here: CommandContext, line: str, group_id: int | None) -> Callable[[], Awaitable[None]]:
-    """The work that a line asks for, to be run over the connection of `here`. Raises Failure, also for --help."""
+    """Return the work that a line asks for, to be run over the connection of `here`. Raises Failure, also for --help."""
     slash, rest = find(line)
     if slash.takes_group and group_id is None:
         raise usage("choose a group first: /go G")
@@ -116,20 +102,16 @@ def _parse(here: CommandContext, arguments: list[str]) -> Callable[[], Awaitable
     inside, said = ChatContext(here), io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         try:
-            build_app()(arguments, prog_name="", standalone_mode=False, obj=inside)
-        except Failure:
-            raise
-        except Exception as error:
-            if not hasattr(error, "format_message"):
-                raise
-            raise usage(error.format_message()) from None  # type: ignore[attr-defined]
+            build_app().main(arguments, prog_name="", standalone_mode=False, obj=inside)
+        except click.ClickException as error:
+            raise usage(error.format_message()) from None
     if inside.job is None:
         raise Failure(said.getvalue().strip() or "nothing happened", 0, code="help")
     return inside.job
 
 
 def help_rows(word: str = "") -> list[tuple[str, str]]:
-    """(command with its arguments, what it does) for every command that begins with `word`."""
+    """Return (command with its arguments, what it does) for every command that begins with `word`."""
     commands = slash_commands()
     rows = [
         *CHAT_ONLY_COMMANDS.values(),

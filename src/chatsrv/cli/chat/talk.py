@@ -1,4 +1,4 @@
-"""A chat without its looks: groups and what was said in them, what is unread, who is there, and what one types.
+"""A chat without its display: groups and their messages, unread counts, who is online, and the lines that are typed.
 
 Runs in Trio, over the client library, and tells a Screen what to show; the full screen (Textual, which Trio visits as a
 guest) and the line mode are both Screens. Nothing here is a server's: no storage is loaded in a terminal.
@@ -43,7 +43,7 @@ LAST_LOOK: Final = 2.0
 
 
 class Talk:
-    """One person's chat. `run` is its life; `enter`, `go` and `quit` come from the keyboard, at any time."""
+    """One user's chat. Its life is the task `run`; `enter`, `go` and `quit` come from the keyboard, at any time."""
 
     def __init__(self, here: CommandContext, screen: Screen, wanted: str | None, *, colours: bool) -> None:
         self.rooms: dict[int, Room] = {}
@@ -66,7 +66,7 @@ class Talk:
         self._failure: Exception | None = None
 
     def enter(self, text: str) -> bool:
-        """A line was typed: a message, or a command with its slash. It is done after those before; False: too many wait.
+        """Queue a typed line (a message, or a command with its slash); return False if too many wait.
 
         A message goes to the group that is on the screen now, whatever is by the time it can be sent.
         """
@@ -76,7 +76,7 @@ class Talk:
         return True
 
     async def put(self, text: str) -> None:
-        """The same, and wait for room."""
+        """Queue a typed line as `enter` does, and wait for room."""
         self._show_pending(await self._lines.put(text, self.current))
 
     def _show_pending(self, line: TypedLine) -> None:
@@ -105,7 +105,7 @@ class Talk:
         return bool(wanted)
 
     def load_older(self) -> None:
-        """One looks at the oldest that is known: fetch what came before it."""
+        """Fetch what came before the oldest message that is known."""
         room = self.current
         if room is not None and room.opened and not room.complete and not self._loading:
             self._loading = True
@@ -122,7 +122,7 @@ class Talk:
             self._loading = False
 
     def reached_end(self) -> None:
-        """One looks at the newest that is shown: it is read, or fetched again where one had scrolled far back."""
+        """Mark the newest messages as read, or fetch them again after the view was scrolled far back."""
         room = self.current
         if room is None or not room.opened:
             return
@@ -142,26 +142,26 @@ class Talk:
             self._soon(lambda: self._open(room))
 
     def typing(self) -> None:
-        """A message is being typed: the others are told, now and then."""
+        """Tell the others that a message is being typed, at most every few seconds."""
         room = self.current
         if room is not None and self._typing.is_due():
             self._soon(lambda: self._typing.send(self._client, room.group_id))
 
     def go(self, group_id: int) -> None:
-        """Another group was chosen."""
+        """Open another group."""
         room = self.rooms.get(group_id)
         if room is not None:
             self._soon(lambda: self._open(room))
 
     def step(self, by: int) -> None:
-        """The next group in the list, or the one before."""
+        """Open the next group in the list, or the one before."""
         ids = list(self.rooms)
         if ids:
             at = ids.index(self.current.group_id) if self.current is not None else -by
             self.go(ids[(at + by) % len(ids)])
 
     def no_more(self) -> None:
-        """Nothing more will be typed: `run` ends when what was typed is done."""
+        """Take no more input: `run` ends when what was typed is done."""
         self._lines.close()
 
     def quit(self) -> bool:
@@ -219,7 +219,7 @@ class Talk:
         return room
 
     async def _guarded(self, job: Callable[[], Awaitable[None]]) -> None:
-        """What a command raises is said, and the chat goes on."""
+        """Run a command and show what it raises, so that the chat goes on."""
         try:
             await job()
         except (Failure, ClientError) as error:
@@ -293,13 +293,13 @@ class Talk:
         await self._look_around(room)
 
     def _read(self, room: Room) -> None:
-        """What is on the screen is read."""
+        """Mark as read what is on the screen."""
         room.read_all()
         self._screen.show_rooms(list(self.rooms.values()), self.current)
         self._reading.note()
 
     async def _recount(self) -> None:
-        """How much is unread, where one device read and another has to know how many mentions are left."""
+        """Ask how much is unread, where another device has read and the mentions that are left are unknown."""
         for group in await self._client.groups.list():
             if group.group_id in self.rooms:
                 self.rooms[group.group_id].listed(group)
@@ -309,7 +309,7 @@ class Talk:
         show_page(self._chat, await self._client.face_to_face.show_lobby())
 
     async def _look_around(self, room: Room) -> None:
-        """Who is in the group, and who of them is there."""
+        """Fetch the members of the group, and who of them is online."""
         members = await self._client.group(room.group_id).members()
         watched = [member.user_id for member in members[:WATCHED]]
         online: dict[int, bool] = {}
@@ -320,7 +320,7 @@ class Talk:
         self._screen.show_people(list(self._people.values()))
 
     async def _listen(self, nursery: trio.Nursery) -> None:
-        """Until the session ends: then the chat does too."""
+        """Handle events until the session ends, which ends the chat too."""
         try:
             async for event in self._client.events():
                 kind = cast("type[object]", type(event))

@@ -1,19 +1,16 @@
-"""Commands about oneself: an account, the login of this profile, the password."""
+"""Commands about the user's own account: the account, the login of this profile, the password."""
 
 import platform
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from chatsrv.cli.arguments import AccountName
 from chatsrv.cli.online import CommandContext, PasswordStdin
 
 if TYPE_CHECKING:
     from chatsrv_protocol.session import LoggedIn
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.", show_default=False)]
 
-
-async def register(here: CommandContext, name: Name, password_stdin: PasswordStdin = False) -> None:
+async def register(here: CommandContext, name: AccountName, password_stdin: PasswordStdin = False) -> None:
     """Make an account and log in with it."""
     from chatsrv.cli.passwords import PasswordSource
 
@@ -22,7 +19,7 @@ async def register(here: CommandContext, name: Name, password_stdin: PasswordStd
         _keep(here, await client.register(name, password, device=_device()))
 
 
-async def login(here: CommandContext, name: Name, password_stdin: PasswordStdin = False) -> None:
+async def login(here: CommandContext, name: AccountName, password_stdin: PasswordStdin = False) -> None:
     """Log in; the token is kept for this profile and server."""
     from chatsrv.cli.passwords import PasswordSource
 
@@ -47,7 +44,7 @@ def _keep(here: CommandContext, who: "LoggedIn") -> None:
 
 
 def _device() -> str:
-    """What the list of one's sessions calls this machine."""
+    """Return what the list of one's sessions calls this machine."""
     from chatsrv_protocol.limits import MAX_TITLE
 
     name = "".join(c for c in platform.node() if c.isascii() and c.isprintable())

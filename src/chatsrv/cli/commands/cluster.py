@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
 from chatsrv.cli.commands.data_folder import is_dsn
+from chatsrv.cli.declare import CommandGroup, Option
 from chatsrv.cli.errors import USAGE, Failure
 from chatsrv.cli.online import Json
 
@@ -12,21 +13,14 @@ if TYPE_CHECKING:
     from chatsrv.cli.output import Output
     from chatsrv_storage.postgres.status import DatabaseStatus
 
-cluster = typer.Typer(help="Look at several servers on one database.", no_args_is_help=True)
-
-
-@cluster.callback()
-def _group() -> None:  # makes typer keep the command's name while there is one
-    pass
+cluster = CommandGroup(help="Look at several servers on one database.")
 
 
 @cluster.command("status")
 def status(
-    ctx: typer.Context,
-    database: Annotated[str, typer.Option("--database", metavar="DSN", help="The database.", show_default=False)],
-    bus: Annotated[
-        str, typer.Option("--bus", metavar="LIST", help="What --bus of the servers says.", show_default=False)
-    ] = "",
+    ctx: click.Context,
+    database: Annotated[str, Option("--database", metavar="DSN", help="The database.")],
+    bus: Annotated[str, Option("--bus", metavar="LIST", help="What --bus of the servers says.")] = "",
     json: Json = False,
 ) -> None:
     """Show which servers live and on which lanes they write, the database and its standbys, and the bus.
@@ -62,7 +56,7 @@ def status(
     else:
         _show(out, found, servers)
     if not found.nodes or not found.is_primary or any(error for _, _, error in servers):
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _show(out: "Output", found: "DatabaseStatus", servers: list[tuple[str, float, str]]) -> None:

@@ -1,10 +1,10 @@
-"""What happens to messages after they are said: `read`, `unread`, `reply`, `edit`, `recall`, `react`, `pin`, `search` …"""
+"""Commands about messages that were sent: `read`, `unread`, `reply`, `edit`, `recall`, `react`, `pin`, `search` …"""
 
 from typing import TYPE_CHECKING, Annotated, Final
 
-import typer
-
-from chatsrv.cli.commands.messages import Everybody, Mention, calling
+from chatsrv.cli.arguments import Everybody, GroupName, Mention, MessageNumber
+from chatsrv.cli.commands.messages import calling
+from chatsrv.cli.declare import Argument, Option
 from chatsrv.cli.errors import usage
 from chatsrv.cli.online import CommandContext
 
@@ -12,19 +12,15 @@ if TYPE_CHECKING:
     from chatsrv.cli.output import Output
     from chatsrv_protocol.groups import Changed, Group
 
-Which = Annotated[
-    str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
-]
-Of = Annotated[int, typer.Argument(metavar="N", min=1, help="The message: its number, as `history` shows it.")]
-Off = Annotated[bool, typer.Option("--off", help="Take it away again.")]
+Off = Annotated[bool, Option("--off", help="Take it away again.")]
 
 MOST_FOUND: Final = 200
 
 
 async def read(
     here: CommandContext,
-    which: Which,
-    seq: Annotated[int | None, typer.Argument(metavar="N", min=1, help="Up to this number; else everything.")] = None,
+    which: GroupName,
+    seq: Annotated[int | None, Argument(metavar="N", min=1, help="Up to this number; else everything.")] = None,
 ) -> None:
     """Mark a group as read, on all your devices."""
     from chatsrv.cli.lookup import find_group
@@ -92,7 +88,7 @@ def _unread_record(group: "Group") -> dict[str, object]:
     }
 
 
-async def quiet(here: CommandContext, which: Which, off: Off = False) -> None:
+async def quiet(here: CommandContext, which: GroupName, off: Off = False) -> None:
     """Count a group's unread messages apart, on all your devices."""
     from chatsrv.cli.lookup import find_group
 
@@ -114,14 +110,14 @@ def _acked(out: "Output", sent: object, what: str) -> None:
 
 async def reply(
     here: CommandContext,
-    which: Which,
-    of: Annotated[int, typer.Argument(metavar="N", min=0, help="The message to answer: its number; 0 for none.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
+    which: GroupName,
+    of: Annotated[int, Argument(metavar="N", min=0, help="The message to answer: its number; 0 for none.")],
+    text: Annotated[str, Argument(metavar="TEXT", help="What to say.")],
     mention: Mention = None,
     everybody: Everybody = False,
     keep_excerpt: Annotated[
         bool,
-        typer.Option("--keep-excerpt", help="Show how that message begins also to members who came after it."),
+        Option("--keep-excerpt", help="Show how that message begins also to members who came after it."),
     ] = False,
 ) -> None:
     """Answer a message, and call people by name: also by `@name` in the text."""
@@ -136,9 +132,9 @@ async def reply(
 
 async def edit(
     here: CommandContext,
-    which: Which,
-    of: Of,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The new words.")],
+    which: GroupName,
+    of: MessageNumber,
+    text: Annotated[str, Argument(metavar="TEXT", help="The new words.")],
 ) -> None:
     """Give a message of yours other words; whom they call with `@name` replaces whom the message called."""
     from chatsrv.cli.lookup import find_group
@@ -150,7 +146,7 @@ async def edit(
     _acked(here.out, changed, f"#{of} in '{group.name}' is corrected")
 
 
-async def recall(here: CommandContext, which: Which, of: Of) -> None:
+async def recall(here: CommandContext, which: GroupName, of: MessageNumber) -> None:
     """Take a message back, for everybody."""
     from chatsrv.cli.lookup import find_group
 
@@ -179,9 +175,9 @@ def is_emoji(text: str) -> bool:
 
 async def react(
     here: CommandContext,
-    which: Which,
-    of: Of,
-    emoji: Annotated[str | None, typer.Argument(metavar="EMOJI", help="The emoji; without one, list them.")] = None,
+    which: GroupName,
+    of: MessageNumber,
+    emoji: Annotated[str | None, Argument(metavar="EMOJI", help="The emoji; without one, list them.")] = None,
     off: Off = False,
 ) -> None:
     """Put an emoji under a message, or list those it has."""
@@ -209,8 +205,8 @@ async def react(
 
 async def pin(
     here: CommandContext,
-    which: Which,
-    of: Annotated[int | None, typer.Argument(metavar="N", min=1, help="The message; without it, list them.")] = None,
+    which: GroupName,
+    of: Annotated[int | None, Argument(metavar="N", min=1, help="The message; without it, list them.")] = None,
     off: Off = False,
 ) -> None:
     """Pin a message, or list what is pinned."""
@@ -234,9 +230,9 @@ async def pin(
 
 async def forward(
     here: CommandContext,
-    which: Which,
-    of: Of,
-    to: Annotated[str, typer.Argument(metavar="TO", help="The group to say it in: its name or id.")],
+    which: GroupName,
+    of: MessageNumber,
+    to: Annotated[str, Argument(metavar="TO", help="The group to say it in: its name or id.")],
 ) -> None:
     """Say a message again in another group, with its author's name."""
     from chatsrv.cli.lookup import choose_group
@@ -248,7 +244,7 @@ async def forward(
     _acked(here.out, sent, f"#{sent.seq} in '{target.name}'")
 
 
-async def receipts(here: CommandContext, which: Which, of: Of) -> None:
+async def receipts(here: CommandContext, which: GroupName, of: MessageNumber) -> None:
     """Show who has, and who has read, a message of yours."""
     from chatsrv.cli.events import record_of
     from chatsrv.cli.lookup import find_group
@@ -265,7 +261,7 @@ async def receipts(here: CommandContext, which: Which, of: Of) -> None:
     here.out.line(f"read by {counts.read}, delivered to {counts.delivered} of {counts.members}")
 
 
-async def versions(here: CommandContext, which: Which, of: Of) -> None:
+async def versions(here: CommandContext, which: GroupName, of: MessageNumber) -> None:
     """Show what a message said before it was edited; for admins, if the group keeps edits."""
     from chatsrv.cli.events import clock, record_of
     from chatsrv.cli.lookup import find_group
@@ -281,9 +277,9 @@ async def versions(here: CommandContext, which: Which, of: Of) -> None:
 
 async def search(
     here: CommandContext,
-    query: Annotated[list[str], typer.Argument(metavar="WORD…", help="Words that a message must hold, all of them.")],
-    group: Annotated[str | None, typer.Option("--group", metavar="G", help="Only in this group.")] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST_FOUND, help="At most so many.")] = 20,
+    query: Annotated[list[str], Argument(metavar="WORD…", help="Words that a message must hold, all of them.")],
+    group: Annotated[str | None, Option("--group", metavar="G", help="Only in this group.")] = None,
+    limit: Annotated[int, Option("--limit", metavar="N", min=1, max=MOST_FOUND, help="At most so many.")] = 20,
 ) -> None:
     """Find messages in your groups by their words, the latest first; Chinese by any part of a sentence."""
     from chatsrv.cli.commands.messages import show

@@ -1,4 +1,4 @@
-"""Commands on a data folder, without a connection: looking it over, operator rights, and backups."""
+"""Commands on a data folder, without a connection: checks, operator rights, and backups."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -6,8 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
-import typer
+import click
 
+from chatsrv.cli.arguments import AccountName
+from chatsrv.cli.declare import Argument, CommandGroup, Option
 from chatsrv.cli.errors import REFUSED, UNREACHABLE, USAGE, Failure
 from chatsrv.cli.online import Json
 
@@ -23,35 +25,28 @@ T = TypeVar("T")
 SOCKET_SECONDS: Final = 10.0
 """How long a server may take to answer on its operator socket."""
 
-operator = typer.Typer(
-    help="Give and take the rights of an operator, on the server's machine. Audited.", no_args_is_help=True
-)
+operator = CommandGroup(help="Give and take the rights of an operator, on the server's machine. Audited.")
 
-Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The data folder.", show_default=False)]
+Data = Annotated[Path | None, Option("--data", metavar="DIR", help="The data folder.")]
 Place = Annotated[
     str,
-    typer.Argument(
-        metavar="PLACE", help="The data folder, the file of a backup, or a database: postgresql://…", show_default=False
-    ),
+    Argument(metavar="PLACE", help="The data folder, the file of a backup, or a database: postgresql://…"),
 ]
-Database = Annotated[
-    str, typer.Option("--database", metavar="DSN", help="The database in place of --data.", show_default=False)
-]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.", show_default=False)]
+Database = Annotated[str, Option("--database", metavar="DSN", help="The database in place of --data.")]
 
 
-def _output(ctx: typer.Context, json: bool) -> "Output":
+def _output(ctx: click.Context, json: bool) -> "Output":
     from chatsrv.cli.output import Output
 
     return Output(json=json or (ctx.obj is not None and ctx.obj.json))
 
 
 def check(
-    ctx: typer.Context,
+    ctx: click.Context,
     place: Place,
     expect_head: Annotated[
         str,
-        typer.Option("--expect-head", metavar="HASH", help="A hash that the audit log must hold.", show_default=False),
+        Option("--expect-head", metavar="HASH", help="A hash that the audit log must hold."),
     ] = "",
     json: Json = False,
 ) -> None:
@@ -100,7 +95,7 @@ def is_dsn(place: str) -> bool:
 
 
 def shown(place: str) -> str:
-    """A place as it may be printed: a DSN without its password."""
+    """Return a place as it may be printed: a DSN without its password."""
     if not is_dsn(place):
         return place
     from chatsrv_storage.postgres.errors import place_of
@@ -114,11 +109,11 @@ def _verdict(out: "Output", place: str, problems: list[str]) -> None:
     count = len(problems)
     verdict = "no problem found" if not count else "1 problem found" if count == 1 else f"{count} problems found"
     out.say(f"{place}: {verdict}", folder=place, ok=not problems, problems=count)
-    raise typer.Exit(REFUSED if problems else 0)
+    raise click.exceptions.Exit(REFUSED if problems else 0)
 
 
 def audit(
-    ctx: typer.Context,
+    ctx: click.Context,
     place: Place,
     json: Json = False,
 ) -> None:
@@ -133,21 +128,23 @@ def audit(
 
 
 @operator.command("add")
-def add(ctx: typer.Context, name: Name, data: Data = None, database: Database = "", json: Json = False) -> None:
+def add(ctx: click.Context, name: AccountName, data: Data = None, database: Database = "", json: Json = False) -> None:
     """Make somebody an operator: they may disable accounts, reset passwords and make backups."""
     _set_operator(_output(ctx, json), data, database, name, operator=True)
 
 
 @operator.command("remove")
-def remove(ctx: typer.Context, name: Name, data: Data = None, database: Database = "", json: Json = False) -> None:
+def remove(
+    ctx: click.Context, name: AccountName, data: Data = None, database: Database = "", json: Json = False
+) -> None:
     """Take an operator's rights away."""
     _set_operator(_output(ctx, json), data, database, name, operator=False)
 
 
 @operator.command("backup")
 def backup(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.", show_default=False)],
+    ctx: click.Context,
+    file: Annotated[Path, Argument(metavar="FILE", help="A new file.")],
     data: Data = None,
     database: Database = "",
     json: Json = False,

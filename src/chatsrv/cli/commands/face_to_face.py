@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from chatsrv.cli.declare import Argument, Option
 from chatsrv.cli.errors import Failure, usage
 from chatsrv.cli.online import CommandContext
 
@@ -19,14 +18,10 @@ if TYPE_CHECKING:
 
 async def f2f(
     here: CommandContext,
-    code: Annotated[str, typer.Argument(metavar="CODE", help="Four digits that you agree on.", show_default=False)],
-    lat: Annotated[
-        float | None, typer.Option(metavar="DEGREES", help="Where you are: north is positive.", show_default=False)
-    ] = None,
-    lon: Annotated[
-        float | None, typer.Option(metavar="DEGREES", help="Where you are: east is positive.", show_default=False)
-    ] = None,
-    enter: Annotated[bool, typer.Option("--enter", help="Enter the group at once, and make it if need be.")] = False,
+    code: Annotated[str, Argument(metavar="CODE", help="Four digits that you agree on.")],
+    lat: Annotated[float | None, Option(metavar="DEGREES", help="Where you are: north is positive.")] = None,
+    lon: Annotated[float | None, Option(metavar="DEGREES", help="Where you are: east is positive.")] = None,
+    enter: Annotated[bool, Option("--enter", help="Enter the group at once, and make it if need be.")] = False,
 ) -> None:
     """Meet people who enter the same code beside you within three minutes, and make a group with them.
 
@@ -137,7 +132,7 @@ async def _closed(here: CommandContext, client: "Client", closed: "LobbyClosed")
 
 
 def why_closed(closed: "LobbyClosed") -> str:
-    """Why one waits no longer, without being in the group."""
+    """Return why a lobby was closed without the user being in the group."""
     return _REASONS.get(closed.reason, f"you wait no longer ({closed.reason})")
 
 
@@ -150,7 +145,7 @@ _REASONS = {
 
 
 def show_page(here: CommandContext, page: "InLobby") -> None:
-    """Who waits under a code."""
+    """Show who waits under a code."""
     people: list[dict[str, object]] = [
         {
             "user_id": str(each.user_id),
@@ -166,7 +161,7 @@ def show_page(here: CommandContext, page: "InLobby") -> None:
 
 
 def _guest(one: "Waiting") -> str:
-    """Somebody on the page: a terminal shows the number of their picture, for `media get`."""
+    """Return a participant for a person: a terminal shows the number of their avatar, for `media get`."""
     name = f"{one.nickname} ({one.name})" if one.nickname else one.name
     avatar = f" [picture {one.avatar}]" if one.avatar else ""
     return name + avatar + (" (in the group)" if one.entered else "")

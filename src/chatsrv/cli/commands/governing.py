@@ -2,10 +2,12 @@
 
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+import click
 
+from chatsrv.cli.arguments import GroupName, UserName
+from chatsrv.cli.declare import Argument, CommandGroup, Option
 from chatsrv.cli.errors import usage
 from chatsrv.cli.online import CommandContext, online
 
@@ -15,16 +17,7 @@ if TYPE_CHECKING:
     from chatsrv_protocol.groups import Group
     from chatsrv_protocol.session import Person
 
-Which = Annotated[
-    str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
-]
-User = Annotated[str, typer.Argument(metavar="USER", help="Name of an account.", show_default=False)]
-Lasting = Annotated[str, typer.Option("--for", metavar="TIME", help="How long: 90s, 10m, 2h, 7d or forever.")]
-Who = Literal["everybody", "admins"]
-
-_WHO: Final = {"everybody": 1, "admins": 2}
-_WHO_NAMES: Final = {1: "everybody", 2: "admins"}
-_BY_ROLE: Final = ("invite", "pin", "mention_all")
+Lasting = Annotated[str, Option("--for", metavar="TIME", help="How long: 90s, 10m, 2h, 7d or forever.")]
 
 
 async def _find(here: CommandContext, client: "Client", which: str, name: str) -> "tuple[Group, Person]":
@@ -35,67 +28,12 @@ async def _find(here: CommandContext, client: "Client", which: str, name: str) -
     return group, person
 
 
-def _rules_record(group: "Group") -> dict[str, object]:
-    import attrs
-
-    rules = attrs.asdict(group.rules)
-    return {"group_id": str(group.group_id), **rules, **{name: _WHO_NAMES.get(rules[name], "") for name in _BY_ROLE}}
-
-
-@online
-async def rules(
-    here: CommandContext,
-    which: Which,
-    invite: Annotated[Who | None, typer.Option(help="Who adds people and makes invites.")] = None,
-    approval: Annotated[
-        bool | None, typer.Option("--approval/--no-approval", help="Admins let in who comes by an invite.")
-    ] = None,
-    history: Annotated[
-        bool | None, typer.Option("--history/--no-history", help="Newcomers read what was said before.")
-    ] = None,
-    mute_all: Annotated[bool | None, typer.Option("--mute-all/--no-mute-all", help="Only admins speak.")] = None,
-    slow_mode: Annotated[
-        int | None, typer.Option(metavar="SECONDS", help="Between two messages of a member; 0 ends it.")
-    ] = None,
-    max_members: Annotated[int | None, typer.Option(metavar="N", help="How many may be in it.")] = None,
-    pin: Annotated[Who | None, typer.Option(help="Who pins messages.")] = None,
-    mention_all: Annotated[Who | None, typer.Option(help="Who mentions everybody.")] = None,
-    keep_edits: Annotated[
-        bool | None, typer.Option("--keep-edits/--drop-edits", help="Admins can read what was edited away.")
-    ] = None,
-) -> None:
-    """Show the rules of a group, or change those that are named."""
-    from chatsrv.cli.lookup import find_group
-
-    given = {
-        "invite": _WHO.get(invite or ""), "approval": approval, "history": history, "mute_all": mute_all,
-        "slow_mode": slow_mode, "max_members": max_members, "pin": _WHO.get(pin or ""),
-        "mention_all": _WHO.get(mention_all or ""), "keep_edits": keep_edits,
-    }  # fmt: skip
-    changes = {name: value for name, value in given.items() if value is not None}
-    async with here.session() as client:
-        group = await find_group(here, client, which)
-        if changes:
-            await client.group(group.group_id).set_rules(**changes)
-            group = await client.group(group.group_id).show()
-    record = _rules_record(group)
-    if here.out.json:
-        here.out.record(record)
-        return
-    words = {True: "yes", False: "no"}
-    rows = [(name.replace("_", " "), words.get(value, str(value)) if type(value) is bool else str(value))
-            for name, value in record.items() if name != "group_id"]  # fmt: skip
-    here.out.table((f"rules of '{group.name}'", ""), rows)
-
-
 @online
 async def role(
     here: CommandContext,
-    which: Which,
-    user: User,
-    wanted: Annotated[
-        Literal["admin", "member"], typer.Argument(metavar="ROLE", help="admin or member.", show_default=False)
-    ],
+    which: GroupName,
+    user: UserName,
+    wanted: Annotated[Literal["admin", "member"], Argument(metavar="ROLE", help="admin or member.")],
 ) -> None:
     """Make a member an admin, or an admin a member."""
     async with here.session() as client:
@@ -106,7 +44,7 @@ async def role(
 
 
 @online
-async def transfer(here: CommandContext, which: Which, user: User) -> None:
+async def transfer(here: CommandContext, which: GroupName, user: UserName) -> None:
     """Hand a group over: the member becomes its owner, and you an admin."""
     async with here.session() as client:
         group, person = await _find(here, client, which, user)
@@ -119,8 +57,8 @@ async def transfer(here: CommandContext, which: Which, user: User) -> None:
 @online
 async def dissolve(
     here: CommandContext,
-    which: Which,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether you are sure.")] = False,
+    which: GroupName,
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask whether you are sure.")] = False,
 ) -> None:
     """End a group for everybody: nobody can read it any more."""
     from chatsrv.cli.lookup import find_group
@@ -131,13 +69,13 @@ async def dissolve(
         if not yes:
             if not sys.stdin.isatty():
                 raise usage("say --yes to dissolve a group without being asked")
-            typer.confirm(f"End '{neutralise(group.name)}' for its {group.members} members?", abort=True, err=True)
+            click.confirm(f"End '{neutralise(group.name)}' for its {group.members} members?", abort=True, err=True)
         changed = await client.group(group.group_id).dissolve()
     here.out.say(f"dissolved '{group.name}'", group_id=str(group.group_id), seq=changed.seq)
 
 
 @online
-async def mute(here: CommandContext, which: Which, user: User, lasting: Lasting = "forever") -> None:
+async def mute(here: CommandContext, which: GroupName, user: UserName, lasting: Lasting = "forever") -> None:
     """Let a member say nothing for a time."""
     from chatsrv.cli.durations import shown, until
 
@@ -150,7 +88,7 @@ async def mute(here: CommandContext, which: Which, user: User, lasting: Lasting 
 
 
 @online
-async def unmute(here: CommandContext, which: Which, user: User) -> None:
+async def unmute(here: CommandContext, which: GroupName, user: UserName) -> None:
     """Let a member speak again."""
     async with here.session() as client:
         group, person = await _find(here, client, which, user)
@@ -160,7 +98,7 @@ async def unmute(here: CommandContext, which: Which, user: User) -> None:
 
 
 @online
-async def ban(here: CommandContext, which: Which, user: User, lasting: Lasting = "forever") -> None:
+async def ban(here: CommandContext, which: GroupName, user: UserName, lasting: Lasting = "forever") -> None:
     """Keep somebody out of a group for a time; a member is removed."""
     from chatsrv.cli.durations import shown, until
 
@@ -173,7 +111,7 @@ async def ban(here: CommandContext, which: Which, user: User, lasting: Lasting =
 
 
 @online
-async def unban(here: CommandContext, which: Which, user: User) -> None:
+async def unban(here: CommandContext, which: GroupName, user: UserName) -> None:
     """Let somebody who is banned come back."""
     async with here.session() as client:
         group, person = await _find(here, client, which, user)
@@ -183,7 +121,7 @@ async def unban(here: CommandContext, which: Which, user: User) -> None:
 
 
 @online
-async def bans(here: CommandContext, which: Which) -> None:
+async def bans(here: CommandContext, which: GroupName) -> None:
     """Show who is kept out of a group."""
     from chatsrv.cli.durations import shown
     from chatsrv.cli.lookup import find_group
@@ -210,11 +148,11 @@ def _invite_record(group: "Group", one: "Invite") -> dict[str, object]:
 @online
 async def invite(
     here: CommandContext,
-    which: Which,
+    which: GroupName,
     lasting: Lasting = "7d",
-    uses: Annotated[int, typer.Option(metavar="N", help="How many people may use it; 0 is any number.", min=0)] = 0,
-    show: Annotated[bool, typer.Option("--list", help="Show the invites that are good, and make none.")] = False,
-    revoke: Annotated[str | None, typer.Option(metavar="CODE", help="End this invite, and make none.")] = None,
+    uses: Annotated[int, Option(metavar="N", help="How many people may use it; 0 is any number.", min=0)] = 0,
+    show: Annotated[bool, Option("--list", help="Show the invites that are good, and make none.")] = False,
+    revoke: Annotated[str | None, Option(metavar="CODE", help="End this invite, and make none.")] = None,
 ) -> None:
     """Make a code by which people join a group; or list or revoke codes."""
     from chatsrv.cli.durations import shown, until
@@ -246,8 +184,8 @@ async def invite(
 @online
 async def join(
     here: CommandContext,
-    code: Annotated[str, typer.Argument(metavar="CODE", help="The code of an invite.", show_default=False)],
-    note: Annotated[str, typer.Option(help="A word about you, where an admin decides.", show_default=False)] = "",
+    code: Annotated[str, Argument(metavar="CODE", help="The code of an invite.")],
+    note: Annotated[str, Option(help="A word about you, where an admin decides.")] = "",
 ) -> None:
     """Join a group by an invite's code, or ask to where admins decide."""
     async with here.session() as client:
@@ -265,12 +203,12 @@ async def join(
 @online
 async def approve(
     here: CommandContext,
-    which: Which,
+    which: GroupName,
     users: Annotated[
         list[str] | None,
-        typer.Argument(metavar="USER", help="Who asks; nobody: show who does.", show_default=False),
+        Argument(metavar="USER", help="Who asks; nobody: show who does."),
     ] = None,
-    reject: Annotated[bool, typer.Option("--reject", help="Do not let them in.")] = False,
+    reject: Annotated[bool, Option("--reject", help="Do not let them in.")] = False,
 ) -> None:
     """Show who asks to join a group, or let them in."""
     from chatsrv.cli.events import clock
@@ -302,9 +240,9 @@ async def approve(
 @online
 async def notice(
     here: CommandContext,
-    which: Which,
-    text: Annotated[str | None, typer.Argument(metavar="TEXT|-", help="What it says; - reads standard input.")] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Take it down.")] = False,
+    which: GroupName,
+    text: Annotated[str | None, Argument(metavar="TEXT|-", help="What it says; - reads standard input.")] = None,
+    clear: Annotated[bool, Option("--clear", help="Take it down.")] = False,
 ) -> None:
     """Show the notice of a group, put it up or take it down."""
     from chatsrv.cli.events import clock
@@ -332,8 +270,8 @@ async def notice(
 @online
 async def nickname(
     here: CommandContext,
-    which: Which,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="How you are called there; nothing: by your name.")] = "",
+    which: GroupName,
+    name: Annotated[str, Argument(metavar="NAME", help="How you are called there; nothing: by your name.")] = "",
 ) -> None:
     """Say how you are called in a group."""
     from chatsrv.cli.lookup import find_group
@@ -347,8 +285,8 @@ async def nickname(
 
 async def dm(
     here: CommandContext,
-    user: User,
-    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What to say there at once.")] = None,
+    user: UserName,
+    text: Annotated[str | None, Argument(metavar="TEXT", help="What to say there at once.")] = None,
 ) -> None:
     """Open the conversation with one person, and say something there; `send`, `history` and `tail` take their name too."""
     from chatsrv.cli.events import record_of
@@ -373,12 +311,13 @@ async def dm(
 
 
 @cache
-def group_commands() -> typer.Typer:
-    """All commands of `chatsrv group`: these beside `group create` and the like."""
+def group_commands() -> CommandGroup:
+    """Return all commands of `chatsrv group`: these beside `group create` and the like."""
+    from chatsrv.cli.commands.group_rules import make_rules
     from chatsrv.cli.commands.groups import group
 
     for command in (
-        rules, role, transfer, dissolve, mute, unmute, ban, unban, bans, invite, join, approve, notice, nickname,
+        make_rules(), role, transfer, dissolve, mute, unmute, ban, unban, bans, invite, join, approve, notice, nickname,
     ):  # fmt: skip
         group.command(command.__name__)(command)
     return group

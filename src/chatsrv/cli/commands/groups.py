@@ -4,23 +4,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from chatsrv.cli.arguments import GroupName, UserNames
+from chatsrv.cli.declare import Argument, CommandGroup, Option
 from chatsrv.cli.online import CommandContext, online
 
 if TYPE_CHECKING:
     from chatsrv_protocol.groups import Group
 
-group = typer.Typer(help="Groups: make them, see them, change who is in them.", no_args_is_help=True)
-
-Which = Annotated[
-    str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
-]
-Users = Annotated[list[str], typer.Argument(metavar="USER...", help="Names of accounts.", show_default=False)]
+group = CommandGroup(help="Groups: make them, see them, change who is in them.")
 
 
 def group_record(one: "Group") -> dict[str, object]:
-    """A group for --json."""
+    """Return a group for --json."""
     from chatsrv_protocol.groups import ROLE_NAMES
 
     return {
@@ -42,12 +37,10 @@ def group_record(one: "Group") -> dict[str, object]:
 @online
 async def create(
     here: CommandContext,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the group is called.", show_default=False)],
-    users: Annotated[
-        list[str] | None, typer.Argument(metavar="USER", help="Who is in it from the start.", show_default=False)
-    ] = None,
+    name: Annotated[str, Argument(metavar="NAME", help="What the group is called.")],
+    users: Annotated[list[str] | None, Argument(metavar="USER", help="Who is in it from the start.")] = None,
     history: Annotated[
-        bool, typer.Option("--history/--no-history", help="Those who join later read what was said before.")
+        bool, Option("--history/--no-history", help="Those who join later read what was said before.")
     ] = True,
 ) -> None:
     """Make a group, with you as its owner."""
@@ -88,14 +81,14 @@ async def list_groups(here: CommandContext) -> None:
 
 
 def unread(one: "Group") -> str:
-    """How much is unread, as a person wants it: nothing for nothing, and 99+ over 99."""
+    """Return how much is unread, for a person: "" for none, and 99+ over 99."""
     count = max(one.ordinal - one.read_ordinal - one.own_above, 0)
     return "99+" if count > 99 else str(count or "")
 
 
 @group.command("show")
 @online
-async def show(here: CommandContext, which: Which) -> None:
+async def show(here: CommandContext, which: GroupName) -> None:
     """Show one group."""
     from chatsrv.cli.lookup import find_group
 
@@ -111,7 +104,7 @@ async def show(here: CommandContext, which: Which) -> None:
 
 @group.command("members")
 @online
-async def members(here: CommandContext, which: Which) -> None:
+async def members(here: CommandContext, which: GroupName) -> None:
     """Show who is in a group, with their roles."""
     from chatsrv.cli.events import clock
     from chatsrv.cli.lookup import find_group
@@ -150,7 +143,7 @@ async def members(here: CommandContext, which: Which) -> None:
 
 
 def _muted(until: int) -> str:
-    """Until when somebody says nothing, if that is not over."""
+    """Return until when a member is muted, if that is not over."""
     from chatsrv.cli.events import until_when
 
     return f"muted{until_when(until)}" if until > time.time() * 1000 else ""
@@ -158,7 +151,7 @@ def _muted(until: int) -> str:
 
 @group.command("add")
 @online
-async def add(here: CommandContext, which: Which, users: Users) -> None:
+async def add(here: CommandContext, which: GroupName, users: UserNames) -> None:
     """Add people to a group: all of them, or (when one cannot be added) none.
 
     Who left it before, or does not let you add them, is invited: `chatsrv group invitations`.
@@ -183,7 +176,7 @@ async def add(here: CommandContext, which: Which, users: Users) -> None:
 
 @group.command("remove")
 @online
-async def remove(here: CommandContext, which: Which, users: Users) -> None:
+async def remove(here: CommandContext, which: GroupName, users: UserNames) -> None:
     """Remove people from a group: they read nothing of it any more."""
     from chatsrv.cli.lookup import find_group, find_people
 
@@ -203,15 +196,11 @@ async def remove(here: CommandContext, which: Which, users: Users) -> None:
 @online
 async def leave(
     here: CommandContext,
-    which: Annotated[
-        str | None, typer.Argument(metavar="[G]", help="The group: its name or id.", show_default=False)
-    ] = None,
+    which: Annotated[str | None, Argument(metavar="[G]", help="The group: its name or id.")] = None,
     added: Annotated[
-        bool, typer.Option("--added", help="All groups that others put you into: `chatsrv group added`.")
+        bool, Option("--added", help="All groups that others put you into: `chatsrv group added`.")
     ] = False,
-    by: Annotated[
-        str | None, typer.Option("--by", metavar="USER", help="With --added: by this person.", show_default=False)
-    ] = None,
+    by: Annotated[str | None, Option("--by", metavar="USER", help="With --added: by this person.")] = None,
 ) -> None:
     """Leave a group, or all groups that others put you into."""
     from chatsrv.cli.errors import usage
@@ -265,12 +254,8 @@ async def added(here: CommandContext) -> None:
 @online
 async def invitations(
     here: CommandContext,
-    accept: Annotated[
-        int | None, typer.Option("--accept", metavar="ID", min=1, help="Come into this group.", show_default=False)
-    ] = None,
-    ignore: Annotated[
-        int | None, typer.Option("--ignore", metavar="ID", min=1, help="Not this group.", show_default=False)
-    ] = None,
+    accept: Annotated[int | None, Option("--accept", metavar="ID", min=1, help="Come into this group.")] = None,
+    ignore: Annotated[int | None, Option("--ignore", metavar="ID", min=1, help="Not this group.")] = None,
 ) -> None:
     """Show into which groups you are invited, accept an invitation, or ignore it."""
     from chatsrv.cli.errors import usage
@@ -301,8 +286,8 @@ async def invitations(
 @online
 async def rename(
     here: CommandContext,
-    which: Which,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.", show_default=False)],
+    which: GroupName,
+    name: Annotated[str, Argument(metavar="NAME", help="Its new name.")],
 ) -> None:
     """Give a group another name."""
     from chatsrv.cli.lookup import find_group
@@ -317,7 +302,7 @@ async def rename(
 @online
 async def forget(
     here: CommandContext,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What groups are called.", show_default=False)],
+    name: Annotated[str, Argument(metavar="NAME", help="What groups are called.")],
 ) -> None:
     """Forget which group a name meant: it means nothing until it is used again, and can then mean another."""
     from chatsrv.cli.known_groups import KnownGroups
@@ -331,14 +316,12 @@ async def forget(
 @online
 async def avatar(
     here: CommandContext,
-    which: Which,
+    which: GroupName,
     media_id: Annotated[
         int | None,
-        typer.Argument(metavar="[ID]", help="A picture that I uploaded; 0 for none.", show_default=False, min=0),
+        Argument(metavar="[ID]", help="A picture that I uploaded; 0 for none.", min=0),
     ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", metavar="PATH", help="Upload this picture.", show_default=False)
-    ] = None,
+    file: Annotated[Path | None, Option("--file", metavar="PATH", help="Upload this picture.")] = None,
 ) -> None:
     """Give a group a picture, or take it away."""
     from chatsrv.cli.commands.media import upload

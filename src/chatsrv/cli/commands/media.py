@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-import typer
+import click
 
+from chatsrv.cli.arguments import GroupName
+from chatsrv.cli.declare import Argument, CommandGroup, Option
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.online import CommandContext, online
 
@@ -19,12 +21,9 @@ if TYPE_CHECKING:
     from chatsrv.client import Client
     from chatsrv_protocol.messages import MediaHead
 
-media = typer.Typer(help="Images, audio, video and files: get them, and list them.", no_args_is_help=True)
+media = CommandGroup(help="Images, audio, video and files: get them, and list them.")
 
-MediaId = Annotated[int, typer.Argument(metavar="ID", help="The medium's id.", show_default=False, min=1)]
-Which = Annotated[
-    str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
-]
+MediaId = Annotated[int, Argument(metavar="ID", help="The medium's id.", min=1)]
 
 BAR_AFTER: Final = 1.0
 """Seconds after which one wants to see that something happens."""
@@ -34,7 +33,7 @@ PREVIEW_COLUMNS: Final = 40
 
 @contextmanager
 def progress_bar(what: str, *, json: bool) -> Generator[Callable[[int, int], None]]:
-    """A function to be called with (done, altogether): after a second it shows a bar on a terminal's standard error."""
+    """Open a function to be called with (done, altogether): after a second it shows a bar on a terminal's standard error."""
     import time
 
     from rich.console import Console
@@ -82,9 +81,9 @@ async def get(
     media_id: MediaId,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to; `-` is standard output.", show_default=False),
+        Option("-o", "--output", metavar="FILE", help="Where to; `-` is standard output."),
     ] = None,
-    thumbnail: Annotated[bool, typer.Option("--thumbnail", help="Only the small picture of it (WebP).")] = False,
+    thumbnail: Annotated[bool, Option("--thumbnail", help="Only the small picture of it (WebP).")] = False,
 ) -> None:
     """Get a medium into a file, by default under the name it was sent with. No file is replaced unless `-o` names it."""
     async with here.session() as client:
@@ -109,7 +108,7 @@ async def get(
 
 
 def file_name(sent: str, media_id: int) -> str:
-    """A name for a file here, of the name somebody else sent it under: no path, nothing hidden, no control character."""
+    """Return a name for a file here, of the name somebody else sent it under: no path, nothing hidden, no control character."""
     from chatsrv_protocol.limits import MAX_FILE_NAME
 
     plain = "".join(one for one in sent if one.isprintable() and one not in "/\\").lstrip(".").strip()
@@ -134,11 +133,9 @@ def keep_beside(file: Path, wanted: str) -> Path:
 @online
 async def list_(
     here: CommandContext,
-    which: Which,
-    before: Annotated[
-        int | None, typer.Option("--before", metavar="N", min=1, help="Only what came before #N.", show_default=False)
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=200, help="At most so many.")] = 50,
+    which: GroupName,
+    before: Annotated[int | None, Option("--before", metavar="N", min=1, help="Only what came before #N.")] = None,
+    limit: Annotated[int, Option("--limit", metavar="N", min=1, max=200, help="At most so many.")] = 50,
 ) -> None:
     """List what a group's messages carry, the latest first."""
     from chatsrv.cli.events import clock, event_record, kind_of, size_of
@@ -185,7 +182,7 @@ PAGES_AT_MOST: Final = 1000
 @online
 async def usage(
     here: CommandContext,
-    all_: Annotated[bool, typer.Option("--all", help="List all uploads, not only the 50 largest.")] = False,
+    all_: Annotated[bool, Option("--all", help="List all uploads, not only the 50 largest.")] = False,
 ) -> None:
     """Show how much of your room for media is taken, and by which uploads, the largest first.
 
@@ -237,10 +234,8 @@ async def usage(
 @online
 async def delete(
     here: CommandContext,
-    media_ids: Annotated[
-        list[int], typer.Argument(metavar="ID…", help="The ids of your uploads.", show_default=False, min=1)
-    ],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether you are sure.")] = False,
+    media_ids: Annotated[list[int], Argument(metavar="ID…", help="The ids of your uploads.", min=1)],
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask whether you are sure.")] = False,
 ) -> None:
     """Delete uploads of yours, for everybody and wherever they were sent: the messages stay, without them."""
     from chatsrv.cli.errors import usage
@@ -248,7 +243,7 @@ async def delete(
     if not yes:
         if not sys.stdin.isatty():
             raise usage("say --yes to delete without being asked")
-        typer.confirm(f"Delete {len(media_ids)} of your uploads for everybody?", abort=True, err=True)
+        click.confirm(f"Delete {len(media_ids)} of your uploads for everybody?", abort=True, err=True)
     async with here.session() as client:
         for media_id in dict.fromkeys(media_ids):
             await client.media.delete(media_id)
@@ -256,7 +251,7 @@ async def delete(
 
 
 def half_blocks(head: "MediaHead | None", columns: int = PREVIEW_COLUMNS) -> "Text | None":
-    """The small picture that a message carries, for a terminal with colours: two pixels a character, the upper one in
+    """Return the small picture that a message carries, for a terminal with colours: two pixels a character, the upper one in
     the foreground. None where there is none, or it cannot be read.
 
     The bytes are the server's, made by its confined worker; the decoder is opened by name and the size looked at first.

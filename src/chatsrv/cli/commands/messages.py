@@ -1,4 +1,4 @@
-"""`send`, `history` and `tail`: what scripts live on."""
+"""`send`, `history` and `tail`, the commands that scripts need most."""
 
 import math
 import os
@@ -8,8 +8,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypedDict
 
-import typer
-
+from chatsrv.cli.arguments import Everybody, GroupName, Mention
+from chatsrv.cli.declare import Argument, Option
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.online import CommandContext
 
@@ -22,16 +22,9 @@ if TYPE_CHECKING:
     from chatsrv_protocol.groups import Group
     from chatsrv_protocol.messages import Sent
 
-Which = Annotated[
-    str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
-]
-
-Mention = Annotated[list[str] | None, typer.Option("--mention", metavar="USER", help="Call somebody.")]
-Everybody = Annotated[bool, typer.Option("--all", help="Call everybody; a right.")]
-
 
 class Mentions(TypedDict):
-    """Whom a message calls, as the client library takes it."""
+    """Whom a message mentions, as the client library takes it."""
 
     mentions: tuple[int, ...]
     mention_all: bool
@@ -50,22 +43,21 @@ READ_BYTES: Final = 64 * 1024
 
 async def send(
     here: CommandContext,
-    which: Which,
+    which: GroupName,
     text: Annotated[
         str | None,
-        typer.Argument(metavar="TEXT|-", help="What to say; `-` or nothing sends each line of standard input."),
+        Argument(metavar="TEXT|-", help="What to say; `-` or nothing sends each line of standard input."),
     ] = None,
     file: Annotated[
         list[Path] | None,
-        typer.Option(
+        Option(
             "--file",
             metavar="PATH",
             help="Send a file: a picture, sound or film is shown as one. Several times for several.",
-            show_default=False,
         ),
     ] = None,
-    caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="What to say with the (first) file.")] = "",
-    as_file: Annotated[bool, typer.Option("--as-file", help="Send it as it is, without a preview.")] = False,
+    caption: Annotated[str, Option("--caption", metavar="TEXT", help="What to say with the (first) file.")] = "",
+    as_file: Annotated[bool, Option("--as-file", help="Send it as it is, without a preview.")] = False,
     mention: Mention = None,
     everybody: Everybody = False,
 ) -> None:
@@ -98,7 +90,7 @@ async def send(
 
 
 async def calling(client: "Client", group: "Group", names: list[str] | None, *, everybody: bool) -> Call:
-    """What a text has to be sent with: the people named by options, and those whom it names itself. Raises Failure."""
+    """Return what a text has to be sent with: the people named by options, and those whom it names itself. Raises Failure."""
     from chatsrv.cli.lookup import find_people
     from chatsrv.cli.mentions import resolve_mentions
 
@@ -122,11 +114,7 @@ def _acked(out: "Output", group: "Group", sent: "Sent") -> None:
 
 
 async def _send_lines(out: "Output", client: "Client", group: "Group", call: Call) -> int:
-    """Every line of standard input, one after the other; answers how many were refused.
-
-    One at a time: of several on their way one could be refused for the rate, and a later one accepted before it is
-    sent again. So it goes as fast as the server stores, some hundred lines a second.
-    """
+    """Send every line of standard input, one after the other; return how many were refused."""
     import trio
 
     from chatsrv.client import RequestRefused
@@ -152,12 +140,10 @@ async def _send_lines(out: "Output", client: "Client", group: "Group", call: Cal
 
 async def history(
     here: CommandContext,
-    which: Which,
-    after: Annotated[int | None, typer.Option("--after", metavar="N", min=0, help="Only what came after #N.")] = None,
-    before: Annotated[
-        int | None, typer.Option("--before", metavar="N", min=1, help="Only what came before #N.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many events.")] = None,
+    which: GroupName,
+    after: Annotated[int | None, Option("--after", metavar="N", min=0, help="Only what came after #N.")] = None,
+    before: Annotated[int | None, Option("--before", metavar="N", min=1, help="Only what came before #N.")] = None,
+    limit: Annotated[int | None, Option("--limit", metavar="N", min=1, help="At most so many events.")] = None,
 ) -> None:
     """Show what was said in a group, oldest first.
 
@@ -179,7 +165,7 @@ async def history(
 async def _range(
     client: "Client", group_id: int, after: int, before: int, limit: int | None
 ) -> "AsyncGenerator[SequenceEvent]":
-    """Upwards from `after`, page by page."""
+    """Yield events upwards from `after`, page by page."""
     left = math.inf if limit is None else limit
     while left:
         events, page = await client.group(group_id).history(after=after, before=before, limit=int(min(left, PAGE)))
@@ -192,7 +178,7 @@ async def _range(
 
 
 async def _newest(client: "Client", group_id: int, before: int, limit: int) -> "list[SequenceEvent]":
-    """The last `limit` ones below `before`, in rising order."""
+    """Yield the last `limit` events below `before`, in rising order."""
     found: list[SequenceEvent] = []
     while len(found) < limit:
         wanted = min(limit - len(found), PAGE)
@@ -205,7 +191,7 @@ async def _newest(client: "Client", group_id: int, before: int, limit: int) -> "
 
 
 def show(out: "Output", event: "SequenceEvent", where: str = "") -> None:
-    """One event of a group, for a program or a person."""
+    """Print one event of a group, for a program or a person."""
     from chatsrv.cli.events import clock, event_record, sentence_of
     from chatsrv_protocol import UnknownEvent
 
@@ -218,7 +204,7 @@ def show(out: "Output", event: "SequenceEvent", where: str = "") -> None:
 
 
 async def stdin_lines() -> "AsyncGenerator[str]":
-    """Lines of standard input without their ends, as they come; bytes that are not UTF-8 become replacement signs."""
+    """Yield the lines of standard input without their ends; bytes that are not UTF-8 become replacement characters."""
     import codecs
 
     import trio

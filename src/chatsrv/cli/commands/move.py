@@ -3,19 +3,18 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from chatsrv.cli.commands.data_folder import is_dsn, shown
+from chatsrv.cli.declare import Argument
 from chatsrv.cli.errors import USAGE, Failure
 from chatsrv.cli.online import Json
 
-From = Annotated[str, typer.Argument(metavar="SOURCE", help="A data folder, or postgresql://…", show_default=False)]
-To = Annotated[
-    str, typer.Argument(metavar="TARGET", help="The other: an empty one, or a new folder.", show_default=False)
-]
+From = Annotated[str, Argument(metavar="SOURCE", help="A data folder, or postgresql://…")]
+To = Annotated[str, Argument(metavar="TARGET", help="The other: an empty one, or a new folder.")]
 
 
-def move(ctx: typer.Context, source: From, target: To, json: Json = False) -> None:
+def move(ctx: click.Context, source: From, target: To, json: Json = False) -> None:
     """Copy everything from a data folder into an empty database, or back, while no server runs on either.
 
     The copy is compared row by row and looked over as `check` does before it counts; an interrupted one leaves nothing and can

@@ -1,20 +1,18 @@
-"""What operators do through a connection: backups and accounts. All of it is audited on the server."""
+"""Commands for operators over a connection: backups, accounts, groups. All of it is audited on the server."""
 
 from functools import cache
 from typing import Annotated
 
-import typer
-
+from chatsrv.cli.arguments import AccountName
+from chatsrv.cli.declare import Argument, CommandGroup
 from chatsrv.cli.online import CommandContext, PasswordStdin, online
 
-user = typer.Typer(help="Accounts of others: an operator's rights.", no_args_is_help=True)
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.", show_default=False)]
+user = CommandGroup(help="Accounts of others: an operator's rights.")
 
 
 async def backup(
     here: CommandContext,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the new file is called.", show_default=False)],
+    name: Annotated[str, Argument(metavar="NAME", help="What the new file is called.")],
 ) -> None:
     """Write a verified copy of the database, while the server runs; an operator's right.
 
@@ -28,7 +26,7 @@ async def backup(
 
 @user.command("disable")
 @online
-async def disable(here: CommandContext, name: Name) -> None:
+async def disable(here: CommandContext, name: AccountName) -> None:
     """End all sessions of an account and let it in no more.
 
     Groups that it owns go to the admin who has been in them longest, else to the member who has.
@@ -48,7 +46,7 @@ async def disable(here: CommandContext, name: Name) -> None:
 
 @user.command("enable")
 @online
-async def enable(here: CommandContext, name: Name) -> None:
+async def enable(here: CommandContext, name: AccountName) -> None:
     """Let a disabled account in again."""
     async with here.session() as client:
         await client.operator.enable_user(name, enabled=True)
@@ -57,7 +55,7 @@ async def enable(here: CommandContext, name: Name) -> None:
 
 @user.command("reset-password")
 @online
-async def reset_password(here: CommandContext, name: Name, password_stdin: PasswordStdin = False) -> None:
+async def reset_password(here: CommandContext, name: AccountName, password_stdin: PasswordStdin = False) -> None:
     """Set an account's password and end its sessions."""
     from chatsrv.cli.passwords import PasswordSource
 
@@ -67,7 +65,7 @@ async def reset_password(here: CommandContext, name: Name, password_stdin: Passw
     here.out.say(f"{name} has a new password and is logged out everywhere", name=name)
 
 
-Group = Annotated[int, typer.Argument(metavar="ID", min=1, help="The group's id.", show_default=False)]
+Group = Annotated[int, Argument(metavar="ID", min=1, help="The group's id.")]
 
 
 async def groups(here: CommandContext) -> None:
@@ -92,7 +90,7 @@ async def groups(here: CommandContext) -> None:
         )
 
 
-async def appoint(here: CommandContext, group: Group, name: Name) -> None:
+async def appoint(here: CommandContext, group: Group, name: AccountName) -> None:
     """Make a member of any group its owner; an operator's right."""
     from chatsrv.cli.lookup import find_people
 
@@ -110,10 +108,11 @@ async def dissolve(here: CommandContext, group: Group) -> None:
 
 
 @cache
-def operator_commands() -> typer.Typer:
-    """All commands of `chatsrv operator`: these beside those that work on the data folder."""
+def operator_commands() -> CommandGroup:
+    """Return all commands of `chatsrv operator`: these beside those that work on the data folder."""
     from chatsrv.cli.commands.data_folder import operator
+    from chatsrv.cli.commands.reports import close_report, reports
 
-    for command in (groups, appoint, dissolve):
-        operator.command(command.__name__)(online(command))
+    for command in (groups, appoint, dissolve, reports, close_report):
+        operator.command(command.__name__.replace("_", "-"))(online(command))
     return operator

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from chatsrv.cli.arguments import GroupName, UserName
+from chatsrv.cli.declare import Argument, Option
 from chatsrv.cli.online import CommandContext
 
 if TYPE_CHECKING:
@@ -15,15 +15,11 @@ if TYPE_CHECKING:
 ADDED_BY = ("everybody", "known", "nobody")
 """The values of `who_adds` from 1 on, as one types them."""
 
-User = Annotated[str, typer.Argument(metavar="USER", help="Name of an account.", show_default=False)]
-
 
 async def who(
     here: CommandContext,
-    which: Annotated[
-        str, typer.Argument(metavar="G", help="The group: its name or id, or @name of a person.", show_default=False)
-    ],
-    everybody: Annotated[bool, typer.Option("--all", help="Also who is not, and when they last were.")] = False,
+    which: GroupName,
+    everybody: Annotated[bool, Option("--all", help="Also who is not, and when they last were.")] = False,
 ) -> None:
     """Show which members of a group are there now; who hides is left out."""
     from chatsrv.cli.events import clock
@@ -45,7 +41,7 @@ async def who(
 
 
 async def _away(client: "Client", group_id: int) -> "list[tuple[str, Presence]]":
-    """Members who are not there, by name, with when they last were; those who hide are left out."""
+    """Return members who are not there, by name, with when they last were; those who hide are left out."""
     from chatsrv_protocol.limits import MAX_PAGE
 
     members = await client.group(group_id).members()
@@ -63,29 +59,24 @@ async def profile(
     here: CommandContext,
     users: Annotated[
         list[str] | None,
-        typer.Argument(metavar="USER", help="Whose profiles; nobody means mine.", show_default=False),
+        Argument(metavar="USER", help="Whose profiles; nobody means mine."),
     ] = None,
     nickname: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="What others see beside my name; '' for none.", show_default=False),
+        Option(metavar="TEXT", help="What others see beside my name; '' for none."),
     ] = None,
-    avatar: Annotated[
-        int | None, typer.Option(metavar="ID", min=0, help="A picture that I uploaded; 0 for none.", show_default=False)
-    ] = None,
+    avatar: Annotated[int | None, Option(metavar="ID", min=0, help="A picture that I uploaded; 0 for none.")] = None,
     avatar_file: Annotated[
         Path | None,
-        typer.Option("--avatar-file", metavar="PATH", help="Upload this picture as my avatar.", show_default=False),
+        Option("--avatar-file", metavar="PATH", help="Upload this picture as my avatar."),
     ] = None,
-    hidden: Annotated[
-        bool | None, typer.Option("--hide/--show", help="Whether others see when I am there.", show_default=False)
-    ] = None,
+    hidden: Annotated[bool | None, Option("--hide/--show", help="Whether others see when I am there.")] = None,
     added_by: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--added-by",
             metavar="WHO",
             help="Who may put me into groups: everybody, known (in a group or conversation with me) or nobody.",
-            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -139,9 +130,7 @@ def _record(one: "Profile") -> dict[str, object]:
 
 async def devices(
     here: CommandContext,
-    end: Annotated[
-        int | None, typer.Option("--end", metavar="ID", min=1, help="Log this one out.", show_default=False)
-    ] = None,
+    end: Annotated[int | None, Option("--end", metavar="ID", min=1, help="Log this one out.")] = None,
 ) -> None:
     """Show where you are logged in, or log one of your devices out."""
     async with here.session() as client:
@@ -181,9 +170,7 @@ def _session_record(one: "Session") -> dict[str, object]:
 
 async def block(
     here: CommandContext,
-    user: Annotated[
-        str | None, typer.Argument(metavar="USER", help="Whom; nobody: list them.", show_default=False)
-    ] = None,
+    user: Annotated[str | None, Argument(metavar="USER", help="Whom; nobody: list them.")] = None,
 ) -> None:
     """Keep somebody away from you, or list whom you block.
 
@@ -202,7 +189,7 @@ async def block(
     here.out.say(f"you block {person.name} now", user_id=str(person.user_id), name=person.name, blocked=True)
 
 
-async def unblock(here: CommandContext, user: User) -> None:
+async def unblock(here: CommandContext, user: UserName) -> None:
     """Let somebody write to you again."""
     from chatsrv.cli.lookup import find_people
 

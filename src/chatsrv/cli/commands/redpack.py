@@ -6,24 +6,23 @@ Amounts are typed and shown as decimal currency and never become floats.
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from chatsrv.cli.commands.groups import Which
+from chatsrv.cli.arguments import GroupName
+from chatsrv.cli.declare import Argument, CommandGroup, Option
 from chatsrv.cli.errors import Failure, usage
 from chatsrv.cli.online import CommandContext, online
 
 if TYPE_CHECKING:
     from chatsrv_protocol.redpack import PacketShown
 
-redpack = typer.Typer(help="Red packets: send one, grab it, open it, prove that it was fair.", no_args_is_help=True)
-wallet = typer.Typer(help="Your money: what is there, and what came and went.", no_args_is_help=True)
+redpack = CommandGroup(help="Red packets: send one, grab it, open it, prove that it was fair.")
+wallet = CommandGroup(help="Your money: what is there, and what came and went.")
 
-PacketId = Annotated[int, typer.Argument(metavar="ID", help="The packet's id.", show_default=False)]
-Amount = Annotated[str, typer.Argument(metavar="AMOUNT", help="For example 8.88.", show_default=False)]
+PacketId = Annotated[int, Argument(metavar="ID", help="The packet's id.")]
+Amount = Annotated[str, Argument(metavar="AMOUNT", help="For example 8.88.")]
 
 
 def cents_of(amount: str) -> int:
-    """An amount as somebody typed it, in cents. Raises Failure (exit code 2)."""
+    """Parse an amount that a person typed; return cents. Raises Failure (exit code 2)."""
     from chatsrv_redpack import RedpackError, parse_cents
 
     try:
@@ -33,7 +32,7 @@ def cents_of(amount: str) -> int:
 
 
 def money(cents: int) -> str:
-    """Cents as a person reads them."""
+    """Return cents as a person reads them."""
     from chatsrv_redpack import format_cents
 
     return f"¥{format_cents(cents)}" if cents >= 0 else f"-¥{format_cents(-cents)}"
@@ -43,17 +42,13 @@ def money(cents: int) -> str:
 @online
 async def send(
     here: CommandContext,
-    which: Which,
+    which: GroupName,
     amount: Amount,
-    count: Annotated[int, typer.Argument(metavar="COUNT", help="In how many shares.", min=1, show_default=False)],
-    equal: Annotated[bool, typer.Option("--equal", help="Everybody gets the same.")] = False,
-    shuffled: Annotated[bool, typer.Option("--shuffled", help="All shares are drawn at once, then shuffled.")] = False,
-    receiver: Annotated[
-        str | None, typer.Option("--for", metavar="USER", help="For one person alone.", show_default=False)
-    ] = None,
-    greeting: Annotated[
-        str, typer.Option("--greeting", metavar="TEXT", help="What stands on it.")
-    ] = "恭喜发财,大吉大利",
+    count: Annotated[int, Argument(metavar="COUNT", help="In how many shares.", min=1)],
+    equal: Annotated[bool, Option("--equal", help="Everybody gets the same.")] = False,
+    shuffled: Annotated[bool, Option("--shuffled", help="All shares are drawn at once, then shuffled.")] = False,
+    receiver: Annotated[str | None, Option("--for", metavar="USER", help="For one person alone.")] = None,
+    greeting: Annotated[str, Option("--greeting", metavar="TEXT", help="What stands on it.")] = "恭喜发财,大吉大利",
 ) -> None:
     """Send a red packet to a group: by default everybody who opens it draws a lucky share."""
     from chatsrv.cli.lookup import find_group, find_people
@@ -117,7 +112,7 @@ async def open_it(here: CommandContext, packet_id: PacketId) -> None:
 
 
 def reveal_of(shown: "PacketShown") -> dict[str, object]:
-    """What `show --json` prints and `verify` reads: the library's reveal, and what a person wants besides."""
+    """Return what `show --json` prints and `verify` reads: the library's reveal, and what a person wants besides."""
     from chatsrv_protocol.redpack import MODE_NAMES
     from chatsrv_redpack.reveal import FORMAT
 
@@ -213,16 +208,10 @@ async def verify_packet(
     here: CommandContext,
     what: Annotated[
         str,
-        typer.Argument(
-            metavar="ID|FILE", help="A packet's id, or a file that `show --json` wrote.", show_default=False
-        ),
+        Argument(metavar="ID|FILE", help="A packet's id, or a file that `show --json` wrote."),
     ],
-    commitment: Annotated[
-        str | None, typer.Option("--commitment", metavar="HEX", help="What stood in its message.", show_default=False)
-    ] = None,
-    client_seed: Annotated[
-        str | None, typer.Option("--client-seed", metavar="HEX", help="What its sender gave.", show_default=False)
-    ] = None,
+    commitment: Annotated[str | None, Option("--commitment", metavar="HEX", help="What stood in its message.")] = None,
+    client_seed: Annotated[str | None, Option("--client-seed", metavar="HEX", help="What its sender gave.")] = None,
 ) -> None:
     """Recompute the commitment and every share of a finished packet from its revealed seed; a file needs no server.
 
@@ -270,9 +259,7 @@ async def balance(here: CommandContext) -> None:
 @online
 async def statement(
     here: CommandContext,
-    limit: Annotated[
-        int, typer.Option("--limit", metavar="N", help="How many, the latest first.", min=1, max=200)
-    ] = 50,
+    limit: Annotated[int, Option("--limit", metavar="N", help="How many, the latest first.", min=1, max=200)] = 50,
 ) -> None:
     """Show what came into your wallet and what went out."""
     from chatsrv.cli.events import clock
@@ -300,7 +287,7 @@ async def statement(
 @online
 async def grant(
     here: CommandContext,
-    user: Annotated[str, typer.Argument(metavar="USER", help="Whose wallet.", show_default=False)],
+    user: Annotated[str, Argument(metavar="USER", help="Whose wallet.")],
     amount: Amount,
 ) -> None:
     """Top up somebody's wallet: an operator's right, audited."""

@@ -11,8 +11,9 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-import typer
+import click
 
+from chatsrv.cli.declare import Option
 from chatsrv.cli.errors import USAGE, Failure
 from chatsrv.cli.online import with_parameters
 
@@ -37,12 +38,12 @@ def _serve_command(config: Path | None, **flags: object) -> None:
     Every setting can also stand in the --config file (`tcp = "127.0.0.1:7000"`) or in the environment (CHATSRV_TCP);
     the environment wins over the file, and the flag over both.
     """
-    raise typer.Exit(run(config, flags))
+    raise click.exceptions.Exit(run(config, flags))
 
 
 def make_serve(*, with_settings: bool = True) -> Callable[..., None]:
-    """The command, with a flag for each setting; without them it needs not to import the server's configuration."""
-    file = typer.Option("--config", metavar="FILE", envvar="CHATSRV_CONFIG", help="A TOML file with settings.")
+    """Return the command, with a flag for each setting; without them it needs not to import the server's configuration."""
+    file = Option("--config", metavar="FILE", envvar="CHATSRV_CONFIG", help="A TOML file with settings.")
     parameters = [Parameter("config", Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Path | None, file])]
     if with_settings:
         parameters += _flags()
@@ -55,7 +56,7 @@ def _flags() -> Iterator[Parameter]:
     for one in SETTINGS.values():
         if not one.is_secret:
             words = f"{one.help}  [default: {one.default}]" if one.default else one.help
-            option = typer.Option(one.flag, metavar=one.metavar or None, help=words, show_default=False)
+            option = Option(one.flag, metavar=one.metavar or None, help=words)
             kind = Annotated[one.kind | None, option]
             yield Parameter(one.name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
@@ -122,7 +123,7 @@ class Stopping:
         self.at_once = False
 
     async def watch(self, task_status: "trio.TaskStatus[None]") -> None:
-        """Until cancelled."""
+        """Watch for signals until cancelled."""
         import signal
 
         import trio
@@ -141,7 +142,7 @@ class Stopping:
 
 
 def _allow_many_files(connections: int) -> None:
-    """A connection is an open file, and the usual limit is 1,024: take what the system lets us have without asking."""
+    """Raise the limit of open files as far as the system allows: a connection is one, and the usual limit is 1,024."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-import typer
-
+from chatsrv.cli.declare import Argument, Option
 from chatsrv.cli.errors import Failure
 from chatsrv.cli.online import CommandContext
 
@@ -18,12 +17,10 @@ async def tail(
     here: CommandContext,
     which: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="G", help="The groups, by name or id, or @name of a person; none means all.", show_default=False
-        ),
+        Argument(metavar="G", help="The groups, by name or id, or @name of a person; none means all."),
     ] = None,
     after: Annotated[
-        int | None, typer.Option("--after", metavar="N", min=0, help="Begin after #N instead of with what comes now.")
+        int | None, Option("--after", metavar="N", min=0, help="Begin after #N instead of with what comes now.")
     ] = None,
 ) -> None:
     """Follow groups until control-C: every event once and in order, whatever happens to the connection.

@@ -1,13 +1,16 @@
 """`chatsrv demo`: a server and a few people over real connections, who show what there is; stage.py runs it."""
 
-import typer
+from typing import Annotated
 
+import click
+
+from chatsrv.cli.declare import Option
 from chatsrv.cli.online import Json
 
 
 def demo(
-    ctx: typer.Context,
-    stay: bool = typer.Option(False, "--stay", help="Leave the server running afterwards, and say how to join."),
+    ctx: click.Context,
+    stay: Annotated[bool, Option("--stay", help="Leave the server running afterwards, and say how to join.")] = False,
     json: Json = False,
 ) -> None:
     """Watch a conversation that shows the features; takes a few seconds and leaves nothing behind.

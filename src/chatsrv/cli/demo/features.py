@@ -174,7 +174,7 @@ async def picture(stage: Stage) -> None:
 
 
 def _photo() -> bytes:
-    """Some hills at dusk, for want of a camera."""
+    """Return a picture of hills at dusk, drawn here."""
     from PIL import Image
 
     image = Image.linear_gradient("L").crop((0, 0, 256, 160)).convert("RGB")

@@ -74,13 +74,13 @@ class Stage:
     # The people.
 
     async def enter(self, name: str, over: str) -> DemoPerson:
-        """Somebody new, connected over `tcp` or `ws`."""
+        """Return somebody new, connected over `tcp` or `ws`."""
         person = await self._connect(name, over, new=True)
         self.people[name] = person
         return person
 
     async def enter_again(self, name: str, over: str) -> DemoPerson:
-        """Somebody who is here, on another device."""
+        """Return somebody who is here already, on another device."""
         return await self._connect(name, over, new=False)
 
     async def _connect(self, name: str, over: str, *, new: bool) -> DemoPerson:
@@ -106,7 +106,7 @@ class Stage:
             self.out.line(f"  {sentence}")
 
     def title(self, number: int, title: str) -> None:
-        """A scene begins."""
+        """Print the title of a scene that begins."""
         if self.out.json:
             self.out.record({"scene": number, "title": title})
             return
@@ -129,8 +129,5 @@ class Stage:
         self.out.spoken(f"  {clock(event.sent_at)} #{event.seq:<3}", who, what, notice=notice)
 
     async def verify(self) -> int:
-        """Everybody saw what the server has stored, in its order, without gap or double; answers how many events.
-
-        Raises Failure that names who did not.
-        """
+        """Check that everybody saw what the server has stored, in its order, without gap or double; return how many events."""
         return await verify_heard(self.groups, self.devices)

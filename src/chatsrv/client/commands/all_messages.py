@@ -1,4 +1,4 @@
-"""What concerns messages of several groups at once: searching them, and what this device has."""
+"""Commands about messages of several groups: searching them, and reporting which were delivered to this device."""
 
 from chatsrv.client.commands.base import Subject
 from chatsrv_protocol.common import Done
@@ -9,10 +9,13 @@ from chatsrv_protocol.sync import Range
 
 
 class AllMessages(Subject):
-    """Messages of all groups of mine."""
+    """Commands about the messages of all groups of the user."""
 
     async def mark_delivered(self, seqs: dict[int, int]) -> None:
-        """This device has these groups up to these sequence numbers. Once a second is often enough."""
+        """Report that this device has each group up to a sequence number: {group id: seq}, at most 200 groups.
+
+        Once a second is often enough; the server answers when it is stored, about a second later.
+        """
         marks = [self._client.build(Range, group_id, seq) for group_id, seq in seqs.items()]
         for first in range(0, len(marks), MAX_PAGE):
             await self._client.request(self._client.build(Delivered, tuple(marks[first : first + MAX_PAGE])), Done)
@@ -20,9 +23,10 @@ class AllMessages(Subject):
     async def search(
         self, query: str, group_id: int = 0, *, before: int = 0, limit: int = 20
     ) -> tuple[tuple[Message, ...], Found]:
-        """(messages with all these words, the latest first; the page) in one group or (0) in all of mine.
+        """Search for messages that contain all words of `query` (1 to 200 characters), in one group or (0) in all groups.
 
-        `page.more` says that there are others: ask again with `before=page.last`.
+        Returns (messages, the latest first; the page). `limit` is 1 to 200. Where `page.more` is true, ask again with
+        `before=page.last`. Raises RequestRefused: group_unknown, query_empty.
         """
         answer = await self._client.exchange(self._client.build(Search, query, group_id, before, limit))
         found: Found = answer.reply

@@ -1,4 +1,4 @@
-"""The base of every subject of a client: one way to build a command, and one to ask for its reply."""
+"""The base of a client's subjects: one way to build a command, and one to wait for its reply."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 class Commands(ABC):
-    """A client as its subjects see it: they use these methods only."""
+    """The part of a client that its subjects use."""
 
     @overload
     async def request(self, command: object) -> object: ...
@@ -25,29 +25,29 @@ class Commands(ABC):
 
     @abstractmethod
     async def request(self, command: object, reply: type[object] = object) -> object:
-        """Send any command of the protocol and wait for its reply (of the type named, for a type checker)."""
+        """Send a command of the protocol and return its reply, which is of the type `reply` (for a type checker)."""
 
     @abstractmethod
     async def exchange(self, command: object, *, repeatable: bool = True) -> CommandReply:
-        """The same, with the events that came before the reply."""
+        """Send a command and return its reply with the events that came before it."""
 
     @abstractmethod
     def new_client_id(self) -> bytes:
-        """An id for one change: sent again with the same id, it has one effect."""
+        """Return 16 bytes that identify one change: sent again with the same id, the change has one effect."""
 
     @abstractmethod
     async def http_access(self) -> HttpAccess:
-        """How to reach the server's HTTP side. Raises RequestRefused (media_off) where it has none."""
+        """Return the address of the server's HTTP side. Raises RequestRefused (media_off) where it has none."""
 
     def build(self, command: Callable[P, C], *args: P.args, **kwargs: P.kwargs) -> C:
-        """A command. Raises RequestRefused where a field cannot have its value, as the server would."""
+        """Make a command. Raises RequestRefused (bad_field) where a field cannot have its value, as the server would."""
         try:
             return command(*args, **kwargs)
         except ProtocolError as error:
             raise RequestRefused.of_own(error) from None
 
     def change(self, command: Callable[Concatenate[bytes, P], C], *args: P.args, **kwargs: P.kwargs) -> C:
-        """A command whose first field is a client id, with a new one. Raises RequestRefused like `build`."""
+        """Make a command whose first field is a client id, with a new id. Raises RequestRefused as `build` does."""
         try:
             return command(self.new_client_id(), *args, **kwargs)
         except ProtocolError as error:
@@ -55,14 +55,14 @@ class Commands(ABC):
 
 
 class Subject:
-    """One subject of a client, such as `client.redpack`. It holds no state of its own and may be used by many tasks."""
+    """A group of a client's commands, such as `client.redpack`. It has no state and may be used by many tasks."""
 
     def __init__(self, client: Commands) -> None:
         self._client = client
 
 
 class GroupSubject(Subject):
-    """One subject of a group, which `group_id` names."""
+    """A group of a client's commands about one chat group, which `group_id` names."""
 
     def __init__(self, client: Commands, group_id: int) -> None:
         super().__init__(client)

@@ -1,6 +1,6 @@
-"""What happens to messages after they are said: answering, editing, recalling, reacting, pinning, forwarding, finding.
+"""Commands about messages that were sent: reply, edit, recall, react, pin, forward, receipts.
 
-Changes have one effect each, over any number of connections. `message_seq` is the sequence number of the message meant.
+Each change takes effect once, however many connections it needs. `message_seq` is the sequence number of the message.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,11 @@ from chatsrv_protocol.conversation import (
 )
 from chatsrv_protocol.groups import Changed
 from chatsrv_protocol.messages import Send, SendExtra, Sent
+from chatsrv_protocol.reports import ReportMessage
 
 
 class ConversationCommands(GroupSubject):
-    """What happens to messages of a group after they are sent."""
+    """Commands about messages of a group that were sent."""
 
     async def reply(
         self,
@@ -43,9 +44,12 @@ class ConversationCommands(GroupSubject):
         mention_all: bool = False,
         keep_excerpt: bool = False,
     ) -> Sent:
-        """Say something that answers a message (0: none) and calls people by their ids, or everybody (a right).
+        """Send a text (1 to 16,384 bytes of UTF-8) that answers a message (0: none); returns when it is stored.
 
-        `keep_excerpt` shows the beginning of that message also to members who may not read it, as newcomers.
+        `mentions` are the ids of at most 50 members, `mention_all` mentions everybody (needs the right). `keep_excerpt` shows
+        the beginning of the answered message also to members who may not read it, such as newcomers. Raises RequestRefused:
+        group_unknown, forbidden, text_empty, message_refused, message_unknown, not_member, muted, blocked, user_disabled,
+        slow_mode.
         """
         extra = self._client.build(SendExtra, message_seq, tuple(mentions), mention_all, keep_excerpt)
         return await self._client.request(self._client.change(Send, self.group_id, text, extra), Sent)
@@ -58,9 +62,11 @@ class ConversationCommands(GroupSubject):
         mentions: Sequence[int] | None = None,
         mention_all: bool | None = None,
     ) -> Changed:
-        """Give a text of mine other words, within the server's time.
+        """Replace the text of one's own message, within the time that the server allows.
 
-        `mentions` (ids of members) and `mention_all` (a right) replace whom it calls; None leaves them as they are.
+        `mentions` (ids of members) and `mention_all` (needs the right) replace whom it mentions; None leaves them as they
+        are. Raises RequestRefused: group_unknown, message_unknown, forbidden, muted, blocked, not_member, user_disabled,
+        too_late, text_empty, message_refused.
         """
         called = None if mentions is None else tuple(mentions)
         return await self._client.request(
@@ -68,29 +74,50 @@ class ConversationCommands(GroupSubject):
         )
 
     async def recall(self, message_seq: int) -> Changed:
-        """Take a message back: mine within the server's time, or (a right) somebody else's."""
+        """Recall a message: one's own within the time that the server allows, or with the right somebody else's.
+
+        Raises RequestRefused: group_unknown, message_unknown, forbidden, too_late, blocked, user_disabled.
+        """
         return await self._client.request(self._client.change(Recall, self.group_id, message_seq), Changed)
 
     async def react(self, message_seq: int, emoji: str, *, present: bool = True) -> Changed:
-        """Put an emoji under a message, or take it away; the answer's `seq` is 0 where it was so already."""
+        """Add a reaction (an emoji of 1 to 16 characters) to a message, or remove it.
+
+        `seq` of the answer is 0 where nothing changed. A member has at most 8 reactions on one message. Raises
+        RequestRefused: group_unknown, message_unknown, forbidden, muted, blocked, user_disabled, too_many, message_refused.
+        """
         return await self._client.request(
             self._client.change(React, self.group_id, message_seq, emoji, present), Changed
         )
 
     async def pin(self, message_seq: int, *, pinned: bool = True) -> Changed:
-        """Pin a message or unpin it: a right; the answer's `seq` is 0 where it was so already."""
+        """Pin a message or unpin it (needs the right); a group has at most 50 pins.
+
+        `seq` of the answer is 0 where nothing changed. Raises RequestRefused: group_unknown, message_unknown, forbidden,
+        too_many, blocked, user_disabled.
+        """
         return await self._client.request(self._client.change(Pin, self.group_id, message_seq, pinned), Changed)
 
     async def forward(self, from_group: int, message_seq: int) -> Sent:
-        """Say a message of `from_group` again in this group."""
+        """Send a copy of a message of the group `from_group` to this group.
+
+        Raises RequestRefused: group_unknown, message_unknown, media_unknown, forbidden, message_refused, muted, blocked,
+        user_disabled, slow_mode.
+        """
         return await self._client.request(self._client.change(Forward, self.group_id, from_group, message_seq), Sent)
 
     async def set_quiet(self, quiet: bool) -> None:
-        """Count a group apart for me, or do no more."""
+        """Count this group's unread messages apart (no notifications), or no longer.
+
+        Raises RequestRefused: group_unknown.
+        """
         await self._client.request(self._client.build(SetQuiet, self.group_id, quiet), Done)
 
     async def receipts(self, message_seq: int) -> tuple[tuple[Receipt, ...], Receipts]:
-        """Who has, and who has read, a message of mine, over as many pages as it takes; with the last page's counts."""
+        """Return who has, and who has read, one's own message: (all receipts, the last page with its counts).
+
+        Fetches as many pages as there are. Raises RequestRefused: group_unknown, message_unknown, forbidden.
+        """
         found: list[Receipt] = []
         while True:
             after = found[-1].user_id if found else 0
@@ -102,7 +129,10 @@ class ConversationCommands(GroupSubject):
                 return tuple(found), page
 
     async def reactions(self, message_seq: int) -> tuple[Reaction, ...]:
-        """The reactions to a message, over as many pages as it takes."""
+        """Return all reactions to a message; fetches as many pages as there are.
+
+        Raises RequestRefused: group_unknown, message_unknown.
+        """
         found: list[Reaction] = []
         while True:
             after = found[-1].seq if found else 0
@@ -114,11 +144,17 @@ class ConversationCommands(GroupSubject):
                 return tuple(found)
 
     async def pins(self) -> tuple[PinnedMessage, ...]:
-        """What is pinned in a group, the latest first."""
+        """Return the pinned messages of the group, the latest pin first.
+
+        Raises RequestRefused: group_unknown.
+        """
         return (await self._client.request(self._client.build(ListPins, self.group_id), Pins)).pins
 
     async def versions(self, message_seq: int) -> tuple[Version, ...]:
-        """What a message said before it was edited, the oldest first: for admins, if the group keeps edits."""
+        """Return the earlier texts of an edited message, the oldest first: for admins, where the group keeps edits.
+
+        Raises RequestRefused: group_unknown, message_unknown, forbidden.
+        """
         found: list[Version] = []
         while True:
             page = await self._client.request(
@@ -127,3 +163,10 @@ class ConversationCommands(GroupSubject):
             found.extend(page.versions)
             if not page.more or not page.versions:
                 return tuple(found)
+
+    async def report(self, message_seq: int, reason: str) -> None:
+        """Tell the operators about a message, and why (1 to 300 characters); they get the beginning of its text.
+
+        Raises RequestRefused: group_unknown, message_unknown, too_many.
+        """
+        await self._client.request(self._client.build(ReportMessage, self.group_id, message_seq, reason), Done)

@@ -1,7 +1,7 @@
-"""Face to face: waiting under four digits with those who stand near, and entering a group with them.
+"""Face-to-face groups: people near each other enter the same four digits and then the same group.
 
-`events()` brings LobbyChanged and LobbyClosed. Of notices a slow consumer gets the latest alone, and after a lost
-connection those in between are missing, so take a LobbyChanged for a hint and ask `show_lobby`.
+`events()` delivers LobbyChanged and LobbyClosed. A slow consumer gets only the latest of these, and after a lost connection
+those in between are missing: take a LobbyChanged as a hint and call `show_lobby`.
 """
 
 from chatsrv.client.commands.base import Subject
@@ -11,12 +11,13 @@ from chatsrv_protocol.governing import Entered
 
 
 class FaceToFaceCommands(Subject):
-    """Face-to-face groups."""
+    """Commands about face-to-face groups."""
 
     async def enter_code(self, code: str, position: tuple[float, float] | None = None) -> InLobby:
-        """Wait under four digits. `position` is latitude and longitude in degrees; without it the network decides.
+        """Enter the lobby of four digits and return who is in it.
 
-        Raises RequestRefused: position_needed, rate_limited (five attempts in three minutes), group_full.
+        `position` is (latitude, longitude) in degrees; without it the network address decides who is near. Raises
+        RequestRefused: position_needed, group_full, rate_limited (after five attempts in three minutes).
         """
         where = (
             None if position is None else self._client.build(Position, *(round(each * 1_000_000) for each in position))
@@ -24,13 +25,19 @@ class FaceToFaceCommands(Subject):
         return await self._client.request(self._client.build(EnterCode, code, where), InLobby)
 
     async def show_lobby(self) -> InLobby:
-        """Who waits with me now. Raises RequestRefused: lobby_over."""
+        """Return who is in the lobby now.
+
+        Raises RequestRefused: lobby_over.
+        """
         return await self._client.request(ShowLobby(), InLobby)
 
     async def leave_lobby(self) -> None:
-        """Wait no longer."""
+        """Leave the lobby."""
         await self._client.request(LeaveLobby(), Done)
 
     async def enter_group(self) -> Entered:
-        """Enter the group of the lobby; who comes first makes it. Raises RequestRefused: lobby_over, group_full, banned."""
+        """Enter the group of the lobby; the first member of the lobby to do so creates it.
+
+        Raises RequestRefused: lobby_over, group_full, banned, too_many, slow_mode.
+        """
         return await self._client.request(self._client.change(EnterGroup), Entered)

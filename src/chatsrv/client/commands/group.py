@@ -16,8 +16,8 @@ class GroupHandle(
     GroupMediaCommands,
     GroupPresenceCommands,
 ):
-    """What a client does in one group, named by its id. Making a handle asks the server nothing.
+    """The commands about one group, which its id names: `client.group(group_id)`. Making a handle sends nothing.
 
-    Changes have one effect each, over any number of connections. All methods raise RequestRefused and the client's
-    other errors; a cancel leaves open whether a change takes effect.
+    Each change takes effect once, however many connections it needs. Every method raises RequestRefused (the codes that are
+    its own stand in its docstring) and the other errors of `Client`; a cancel leaves open whether a change takes effect.
     """

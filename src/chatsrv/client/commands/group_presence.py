@@ -1,4 +1,4 @@
-"""Presence in a group: who is online, and who is typing."""
+"""Commands about presence in a group: who is online, and who is typing."""
 
 from chatsrv.client.commands.base import GroupSubject
 from chatsrv_protocol.common import Done
@@ -6,12 +6,18 @@ from chatsrv_protocol.presence import Here, Typing, WhoIsHere
 
 
 class GroupPresenceCommands(GroupSubject):
-    """Presence in a group."""
+    """Commands about presence in a group."""
 
     async def online(self) -> Here:
-        """Which members of a group are there now, but for those who hide."""
+        """Return which members are online now, without those who hide.
+
+        Raises RequestRefused: group_unknown.
+        """
         return await self._client.request(self._client.build(WhoIsHere, self.group_id), Here)
 
     async def typing(self) -> None:
-        """Say that I am typing in a group: once every few seconds is enough."""
+        """Tell the group that the user is typing; once every few seconds is enough.
+
+        Raises RequestRefused: group_unknown.
+        """
         await self._client.request(self._client.build(Typing, self.group_id), Done)

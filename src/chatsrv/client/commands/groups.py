@@ -1,4 +1,4 @@
-"""The groups of a user: creating one, listing them, joining by a code, and conversations of two."""
+"""Commands about the user's groups: create, list, join by a code, open a direct conversation, answer invitations."""
 
 from collections.abc import Iterable, Sequence
 
@@ -23,17 +23,18 @@ from chatsrv_protocol.sync import Groups, ListGroups
 
 
 class GroupCommands(Subject):
-    """The groups of the user."""
+    """Commands about the groups of the user."""
 
     async def create(self, name: str, members: Iterable[int] = (), *, history: bool = True) -> GroupMade:
-        """Make a group of me and these users. `history`: those who join later may read what was said before.
+        """Create a group (name of 1 to 64 characters) with the user as owner and at most 499 other members.
 
-        `invited` in the answer says who has to accept an invitation first.
+        `history`: later members may read earlier messages. `invited` of the answer lists who has to accept an invitation
+        first. Raises RequestRefused: user_unknown, group_full, blocked, user_disabled, message_refused, too_many.
         """
         return await self._client.request(self._client.change(MakeGroup, name, tuple(members), history), GroupMade)
 
     async def list(self) -> tuple[Group, ...]:
-        """All my groups by id, over as many pages as it takes."""
+        """Return all groups of the user by id; fetches as many pages as there are."""
         groups: list[Group] = []
         while True:
             page = await self._client.request(ListGroups(after=groups[-1].group_id if groups else 0), Groups)
@@ -42,27 +43,40 @@ class GroupCommands(Subject):
                 return tuple(groups)
 
     async def join(self, code: str, note: str = "") -> Entered:
-        """Join a group by an invite's code; `waiting` in the answer says that an admin has to let me in first."""
+        """Join a group by an invite code, with a note for the admins (at most 64 characters).
+
+        `waiting` of the answer says that an admin has to accept first. Raises RequestRefused: invite_unknown, already_member,
+        banned, group_full, user_disabled, too_many, message_refused, slow_mode, muted.
+        """
         return await self._client.request(self._client.change(JoinGroup, code, note), Entered)
 
     async def open_direct(self, user_id: int) -> Group:
-        """The conversation of me and one other person, made if there is none."""
+        """Return the direct conversation with another user; it is created where there is none.
+
+        Raises RequestRefused: user_unknown, blocked, user_disabled, too_many.
+        """
         return (await self._client.request(self._client.build(OpenDirect, user_id), GroupShown)).group
 
     async def list_invitations(self) -> tuple[Invitation, ...]:
-        """The groups into which I am invited and did not answer yet, the latest first."""
+        """Return the invitations that the user has not answered, the latest first."""
         return (await self._client.request(ListInvitations(), Invitations)).invitations
 
     async def accept_invitation(self, group_id: int) -> Entered:
-        """Come into a group by an invitation."""
+        """Accept an invitation and enter the group.
+
+        Raises RequestRefused: invite_unknown, already_member, banned, group_full, user_disabled, too_many.
+        """
         return await self._client.request(self._client.change(AcceptInvitation, group_id), Entered)
 
     async def ignore_invitation(self, group_id: int) -> None:
-        """Take an invitation off my list; nobody is told."""
+        """Remove an invitation from the user's list; nobody is notified.
+
+        Raises RequestRefused: invite_unknown.
+        """
         await self._client.request(self._client.build(IgnoreInvitation, group_id), Done)
 
     async def list_added(self) -> tuple[AddedGroup, ...]:
-        """The groups into which others put me, by id, over as many pages as it takes."""
+        """Return the groups that others added the user to, by id; fetches as many pages as there are."""
         groups: list[AddedGroup] = []
         while True:
             after = groups[-1].group_id if groups else 0
@@ -72,7 +86,7 @@ class GroupCommands(Subject):
                 return tuple(groups)
 
     async def leave(self, group_ids: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Leave groups, as many as it takes; answers which I left, and which not (an owner stays)."""
+        """Leave groups, 50 in one request; return (ids that were left, ids that were not: an owner stays)."""
         left: list[int] = []
         kept: list[int] = []
         for at in range(0, len(group_ids), MAX_GROUPS_LEFT):

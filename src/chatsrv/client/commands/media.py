@@ -1,7 +1,7 @@
-"""Images, audio, video and files: bringing them to the server, sending them, and getting them.
+"""Commands about images, audio, video and files: upload, download, quota, deletion.
 
-The bytes travel over HTTP (`transfers.py`) to the address that the server tells. An upload goes in pieces and survives
-lost connections and restarts of the server, and has one effect however often it is tried.
+The bytes travel over HTTP (`client/transfers/`) to the address that the server tells. An upload goes in pieces, survives lost
+connections and restarts of the server, and has one effect however often it is tried.
 """
 
 import os
@@ -18,7 +18,7 @@ from chatsrv_protocol.media import DeleteMedium, MediaUrl, MediaUrls, OwnMediaUs
 
 
 class MediaCommands(Subject):
-    """Files on the server."""
+    """Commands about media on the server."""
 
     async def upload(
         self,
@@ -28,12 +28,12 @@ class MediaCommands(Subject):
         kind: str = "",
         progress: Progress | None = None,
     ) -> int:
-        """Bring a file (a path, or an open one) to the server; answers the medium's id.
+        """Upload a file (a path, or an open file, which stays open) and return the medium's id.
 
-        `kind` (image, audio, video, file) demands that it is one, and `file` that it is not looked at; without, the
-        server sees for itself. Goes on by itself after lost connections; a cancel leaves what arrived for a day. Raises
-        RequestRefused for what the file is or how large, Unreachable (also where the certificate of the HTTP side is not
-        trusted, as the chat's would be), and OSError of the file.
+        `kind` (image, audio, video, file) demands that it is one, and `file` that the server does not look inside; without
+        it the server decides. `progress` gets (bytes done, all bytes). Goes on after lost connections; a cancel leaves what
+        arrived on the server for a day. Raises RequestRefused for the kind or size of the file, Unreachable (also where the
+        certificate of the HTTP side is not trusted), and OSError of the file.
         """
         from chatsrv.client.transfers.transfers import UploadTransfer
 
@@ -46,23 +46,27 @@ class MediaCommands(Subject):
         return await UploadTransfer(access, source, name, kind, progress).run(key)
 
     async def urls(self, media_id: int) -> MediaUrls:
-        """URLs that work without a token for some minutes, for what cannot send a header; made whole."""
+        """Return absolute URLs of a medium that work for some minutes without a token, for programs that cannot send a header.
+
+        Raises RequestRefused: media_unknown, media_off.
+        """
         access = await self._client.http_access()
         urls = await self._client.request(MediaUrl(media_id), MediaUrls)
         whole = [access.base + url if url.startswith("/") else url for url in (urls.url, urls.thumbnail_url)]
         return attrs.evolve(urls, url=whole[0], thumbnail_url=whole[1])
 
     async def usage(self, *, size: int = 0, before: int = 0) -> OwnMediaUsage:
-        """How many bytes of my quota are taken, and a page of my uploads, the largest first.
+        """Return how many bytes of the user's quota are taken, and a page of the uploads, the largest first.
 
-        For the next page give `size` and `before`, size and id of the last upload of this one. Raises RequestRefused.
+        For the next page give `size` and `before`: size and id of the last upload of this one. Raises RequestRefused:
+        media_off.
         """
         return await self._client.request(self._client.build(ShowMediaUsage, size, before), OwnMediaUsage)
 
     async def delete(self, media_id: int) -> None:
-        """Delete an upload of mine, for everybody and wherever it was sent; to repeat it changes nothing.
+        """Delete one's own upload for everybody, wherever it was sent; to repeat it changes nothing.
 
-        Messages that carry it stay, without it. Raises RequestRefused where it is not mine.
+        Messages that carry it stay, without it. Raises RequestRefused: media_unknown.
         """
         await self._client.request(self._client.build(DeleteMedium, media_id), Done)
 
@@ -75,9 +79,9 @@ class MediaCommands(Subject):
         progress: Progress | None = None,
         named: Callable[[str], object] | None = None,
     ) -> int:
-        """Get the bytes of a medium (or its thumbnail, WebP) into a file or a function; answers how many they were.
+        """Download a medium (or its thumbnail, WebP) to a file or to a function; return the number of bytes.
 
-        `named` is called with the name that it was sent under: somebody else's text, never to be used as a path. A file
+        `named` is called with the name that it was sent under: text of somebody else, never to be used as a path. A file
         appears whole or not at all. Goes on after a lost connection. Raises RequestRefused, Unreachable, OSError.
         """
         from chatsrv.client.transfers.transfers import download

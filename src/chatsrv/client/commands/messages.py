@@ -1,4 +1,4 @@
-"""What people say, what was said, and how far I have read it."""
+"""Commands about messages: sending, history, and the cursor of what was read."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -11,15 +11,15 @@ from chatsrv_protocol.sync import History, MarkRead, Page
 
 
 class MessageCommands(GroupSubject):
-    """Sending to a group, and reading it."""
+    """Commands to send to a group and to read it."""
 
     async def send(self, text: str, *, mentions: Sequence[int] = (), mention_all: bool = False) -> Sent:
-        """Say something; returns once it is stored, with its id and sequence number.
+        """Send a text (1 to 16,384 bytes of UTF-8); returns when it is stored, with its id and sequence number.
 
-        `mentions` calls members by their ids, `mention_all` everybody (a right).
-
-        It is stored once, over any number of connections. Messages that wait for a connection go out in the order of
-        their calls. `text` has 1 to 16,384 bytes of UTF-8. A cancel leaves open whether it is stored.
+        `mentions` are the ids of at most 50 members, `mention_all` mentions everybody (needs the right). The message is
+        stored once, however many connections it needs. Messages that wait for a connection go out in the order of their
+        calls. A cancel leaves open whether it is stored. Raises RequestRefused: group_unknown, forbidden, text_empty,
+        message_refused, message_unknown, not_member, muted, blocked, user_disabled, slow_mode.
         """
         extra = self._client.build(SendExtra, 0, tuple(mentions), mention_all) if mentions or mention_all else None
         return await self._client.request(self._client.change(Send, self.group_id, text, extra), Sent)
@@ -27,18 +27,20 @@ class MessageCommands(GroupSubject):
     async def history(
         self, *, after: int = 0, before: int = 0, limit: int = MAX_PAGE, newest: bool = False
     ) -> tuple[tuple[SequenceEvent, ...], Page]:
-        """(events with after < seq < before in rising order, the page): at most `limit` (1 to 200) of them.
+        """Return (events with after < seq < before in rising order, the page): at most `limit` (1 to 200) events.
 
-        Upwards from `after`, or with `newest` the last ones below `before`. `page.more` says that there are others.
+        Counts upwards from `after`, or with `newest` downwards from `before` (0: the end). `page.more` says that there are
+        others; a page may hold no message at all. Raises RequestRefused: group_unknown.
         """
         answer = await self._client.exchange(self._client.build(History, self.group_id, after, before, limit, newest))
         page: Page = answer.reply
         return answer.events, page
 
     async def iterate_history(self, *, after: int = 0, before: int = 0) -> AsyncIterator[SequenceEvent]:
-        """Iterate over the events with after < seq < before (0: to the end) that I may read, in rising order.
+        """Iterate over the events with after < seq < before (0: the end) that the user may read, in rising order.
 
-        A page is fetched when it is needed; what is said meanwhile is included. Stopping early costs nothing.
+        A page is fetched when it is needed; messages sent meanwhile are included. Stopping early costs nothing. Raises
+        RequestRefused (group_unknown) and the other errors of `Client`.
         """
         while True:
             events, page = await self.history(after=after, before=before)
@@ -49,5 +51,8 @@ class MessageCommands(GroupSubject):
             after = page.last
 
     async def mark_read(self, seq: int) -> None:
-        """I have read the group up to here; my cursor only moves forwards."""
+        """Move the user's read cursor in the group up to a sequence number; it never moves backwards.
+
+        Raises RequestRefused: group_unknown.
+        """
         await self._client.request(self._client.build(MarkRead, self.group_id, seq), Done)

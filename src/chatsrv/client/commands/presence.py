@@ -1,4 +1,4 @@
-"""Presence: being told who comes and goes."""
+"""Commands about presence: watching who comes online and goes offline."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,11 @@ from chatsrv_protocol.presence import Presence, Presences, WatchPresence
 
 
 class PresenceCommands(Subject):
-    """Who is online."""
+    """Commands about who is online."""
 
     async def watch(self, people: Iterable[int]) -> tuple[Presence, ...]:
-        """Be told by PresenceChanged when these people come and go, instead of those before; answers how they stand.
+        """Watch at most 200 users, in place of those before, and return their presence; changes come as PresenceChanged.
 
-        It holds for this connection: call it again after a Connected.
+        It holds for the present connection: call it again after a Connected.
         """
         return (await self._client.request(self._client.build(WatchPresence, tuple(people)), Presences)).people

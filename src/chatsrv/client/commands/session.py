@@ -1,4 +1,4 @@
-"""The session of a client: registering, logging in and out."""
+"""Commands about the session of a client: registering, logging in and out."""
 
 import trio
 
@@ -16,7 +16,7 @@ from chatsrv_protocol.session import (
 
 
 class SessionCommands(Commands):
-    """Methods of a client about its session. One login is at work at a time."""
+    """Commands about a client's session. One login is under way at a time; others wait for it."""
 
     def __init__(self, keeper: ClientSession) -> None:
         self._keeper = keeper
@@ -29,14 +29,15 @@ class SessionCommands(Commands):
 
     @property
     def token(self) -> bytes | None:
-        """What logs in again (`resume`): keep it like a password. None for a guest."""
+        """The secret that logs in again (`resume`): keep it like a password. None for a guest."""
         return self._keeper.token
 
     async def register(self, name: str, password: str, device: str = "") -> LoggedIn:
-        """Make an account and log in to it.
+        """Create an account (name of 1 to 32 characters, password of 1 to 256) and log in to it.
 
-        When the answer is lost with its connection and the next try finds the name taken, the password decides
-        whether the account is the one just made. Raises RequestRefused and Unreachable.
+        When the answer is lost with its connection and the next try finds the name taken, the password decides whether the
+        account is the one just created. Raises Unreachable. Raises RequestRefused: registration_closed, plaintext_refused,
+        name_taken, password_weak, message_refused, bad_credentials.
         """
         async with self._entering:
             try:
@@ -51,12 +52,18 @@ class SessionCommands(Commands):
                 raise (taken if is_code(refusal.code, ErrorCode.BAD_CREDENTIALS) else refusal) from None
 
     async def login(self, name: str, password: str, device: str = "") -> LoggedIn:
-        """Log in by password, as a new session of this device. Raises RequestRefused and Unreachable."""
+        """Log in by password, as a new session of this device (a name of at most 64 characters). Raises Unreachable.
+
+        Raises RequestRefused: plaintext_refused, bad_credentials.
+        """
         async with self._entering:
             return await self._enter(self.build(Login, name, password, device))
 
     async def resume(self, token: bytes) -> LoggedIn:
-        """Log in by the token of an earlier session. Raises SessionEnded where it is void, and Unreachable."""
+        """Log in by the token of an earlier session. Raises SessionEnded where it is void, and Unreachable.
+
+        Raises RequestRefused: plaintext_refused.
+        """
         async with self._entering:
             try:
                 return await self._enter(self.build(Resume, token), token)
@@ -66,7 +73,7 @@ class SessionCommands(Commands):
                 raise
 
     async def _enter(self, command: object, token: bytes | None = None) -> LoggedIn:
-        """One login as a guest, and the wait until the groups are known, so that `now` means now."""
+        """Log in as a guest and wait until the groups are known, so that events from now on are complete."""
         keeper = self._keeper
         if keeper.token is not None and keeper.guests.error is None:
             raise RequestRefused(ErrorCode.NOT_NOW, "this client is logged in: log out first")
@@ -79,7 +86,7 @@ class SessionCommands(Commands):
         return logged_in
 
     async def logout(self) -> None:
-        """End this session: the token is void, `events()` ends, and the client is a guest again."""
+        """End this session: the token is void, `events()` ends, and the client is a guest again. Raises NotLoggedIn."""
         keeper = self._keeper
         if keeper.token is None:
             raise NotLoggedIn

@@ -1,1 +1,1 @@
-"""One connection that heals: dialling, the handshake, requests and their answers, and coming back."""
+"""The connection of a client: dialling, the handshake, requests and their answers, and reconnecting."""

@@ -1,4 +1,4 @@
-"""How long to wait before the next try: random, so that a thousand clients do not come back at the same moment."""
+"""Exponential backoff with full jitter, so that a thousand clients do not reconnect at the same moment."""
 
 from collections.abc import Callable
 from typing import Final
@@ -11,7 +11,7 @@ LONGEST: Final = 60.0
 
 
 class Backoff:
-    """Pauses drawn evenly from 0 to a bound that doubles at each failure. `fraction` gives a number from 0 to 1."""
+    """Pauses drawn evenly from 0 to a bound that doubles at each failure. `fraction` returns a number from 0 to 1."""
 
     __slots__ = ("_first", "_fraction", "_longest", "failures")
 
@@ -23,12 +23,12 @@ class Backoff:
         self.failures = 0
 
     def next(self, at_least: float = 0.0) -> float:
-        """Seconds to wait now, on top of `at_least`; the bound doubles for the next."""
+        """Return the seconds to wait now, at least `at_least`; the bound doubles for the next call."""
         # The exponent is bounded too: 2.0 ** 1100 would raise OverflowError after some weeks without a server.
         bound = min(self._longest, self._first * 2.0 ** min(self.failures, 30))
         self.failures += 1
         return at_least + bound * self._fraction()
 
     def reset(self) -> None:
-        """It worked: the next pause is short again."""
+        """Start again with the shortest bound, after a success."""
         self.failures = 0

@@ -25,9 +25,9 @@ STOPPING: Final = 1000
 
 
 class CommandQueue:
-    """The calls of one kind (a guest's, or a member's), and the connection that takes them, when there is one.
+    """The commands of one kind (a guest's or a user's) that wait for their answers, and the connection that takes them.
 
-    Holds one call for each task that waits in `exchange`. `error` is what exchanges raise while none is possible.
+    Holds one command for each task that waits in `exchange`. `error` is what `exchange` raises while none is possible.
     """
 
     def __init__(self, fraction: Callable[[], float], error: ClientError | None = None) -> None:
@@ -39,11 +39,11 @@ class CommandQueue:
         self._ticket = 0
 
     def __len__(self) -> int:
-        """Tasks that wait for an answer."""
+        """Return how many tasks wait for an answer."""
         return len(self._calls)
 
     def use(self, link: ServerConnection) -> None:
-        """From here on calls go to this connection, beginning with those that wait."""
+        """Send commands over this connection from now on, beginning with those that wait."""
         self.error = None
         self._link = link
         for ticket in sorted(self._calls):
@@ -51,12 +51,12 @@ class CommandQueue:
                 link.submit(self._calls[ticket])
 
     def fail(self, error: ClientError) -> None:
-        """Those who wait get this error."""
+        """Raise this error in all tasks that wait."""
         for call in self._calls.values():
             call.fail(error)
 
     def refuse(self, error: ClientError) -> None:
-        """Those who wait, and those who come until the next `use`, get this error."""
+        """Raise this error in all tasks that wait, and in those that come until the next `use`."""
         self.error = error
         self._link = None
         self.fail(error)
@@ -65,8 +65,8 @@ class CommandQueue:
         """Send a command and wait for its answer, over as many connections as it takes.
 
         `repeatable`: it may be sent again although the first time may have taken effect, else OutcomeUnknown is raised.
-        `patient`: wait and send it again where the server says 'too much' or 'busy'. Raises RequestRefused, and the
-        error of `refuse`. A cancel leaves open whether the command takes effect.
+        `patient`: wait and send it again where the server refuses for load. Raises RequestRefused, and the error of `refuse`. A
+        cancel leaves open whether the command takes effect.
         """
         self._ticket += 1
         ticket, tries = self._ticket, 0

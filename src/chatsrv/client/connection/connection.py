@@ -1,9 +1,9 @@
 """One connection: requests out, answers and events in, a heartbeat, and one reason for its end.
 
-Three tasks live as long as the connection, all in the nursery of `run`: the reader, which never waits for anybody but
-the stream; the writer, the only one to touch the sending side, so that a cancelled caller never leaves half a frame;
-and the heartbeat. What waits to be written is bounded by how many requests the server lets be unanswered; calls beyond
-that wait their turn here, each held by the task that made it.
+Three tasks live as long as the connection, all in the nursery of `run`: the reader, which waits for nothing but the stream;
+the writer, the only one to touch the sending side, so that a cancelled caller never leaves half a frame; and the
+heartbeat. What waits to be written is bounded by how many requests the server lets be unanswered; further calls wait
+for their turn here, each held by the task that made it.
 """
 
 from collections import deque
@@ -47,7 +47,7 @@ _REPLIES: Final = frozenset(cls for number, cls in BY_NUMBER.items() if is_reply
 
 
 class ServerConnection:
-    """A connection over `stream`, which it owns from here on and closes. `run` is its life.
+    """A connection over `stream`, which it owns from here on and closes. Its life is the task `run`.
 
     `on_event` gets each live event, `on_login` each LoggedIn, both from the reader: they must not block or raise.
     """
@@ -90,18 +90,18 @@ class ServerConnection:
 
     @property
     def state(self) -> ConnectionState:
-        """How far the handshake came."""
+        """How far the handshake is."""
         return self._protocol.state
 
     @property
     def alive(self) -> bool:
-        """Calls may be given to it."""
+        """Whether requests may be submitted."""
         return not self.lost.is_set()
 
     async def run(self) -> None:
-        """Read, write and keep alive until the connection is over; then close it, and lose what was not answered.
+        """Read, write and send heartbeats until the connection is over; then close it, and fail what was not answered.
 
-        Never raises but for a cancel; `reason` says how it ended.
+        Raises nothing but a cancel; `reason` says how it ended.
         """
         try:
             with self._scope:
@@ -122,7 +122,7 @@ class ServerConnection:
             await trio.aclose_forcefully(self._stream)
 
     async def hello(self, agent: str) -> Welcome:
-        """The handshake. Raises LinkLost, RequestRefused (the version) and ProtocolViolation."""
+        """Do the handshake and return the server's Welcome. Raises LinkLost, RequestRefused (the version) and ProtocolViolation."""
         answer = await self.submit(PendingRequest(Hello((limits.VERSION,), agent))).answer()
         if isinstance(answer.reply, Refused):
             raise RequestRefused.of_reply(answer.reply)
@@ -137,7 +137,7 @@ class ServerConnection:
         return welcome
 
     def submit(self, call: PendingRequest) -> PendingRequest:
-        """Take a call; it is sent at once, or when one of those before it is answered. Answers the call itself."""
+        """Take a request and return it; it is sent at once, or when one of those before it is answered."""
         if not self.alive:
             call.lost(self.reason)
         elif self._backlog or self._protocol.waiting >= self._max_requests:
@@ -147,19 +147,19 @@ class ServerConnection:
         return call
 
     def forget(self, call: PendingRequest) -> None:
-        """Nobody waits for this call any more: do not send it if it was not sent. Its place is free once it is answered."""
+        """Drop a request whose caller is gone: it is not sent if it was not sent yet. Its place is free once it is answered."""
         if call in self._backlog:
             self._backlog.remove(call)
 
     def end(self, reason: str) -> None:
-        """End the connection now."""
+        """End the connection now, for a reason in words."""
         if self.alive:
             self.reason = LinkLost(reason)
             self._lose()
         self._scope.cancel()
 
     def protocol_violation(self, breach: str) -> None:
-        """End the connection because the server broke the protocol's rules."""
+        """End the connection because the server broke a rule of the protocol."""
         self.violation = ProtocolViolation(breach)
         self.end(f"the server broke the protocol: {breach}")
 
@@ -214,7 +214,7 @@ class ServerConnection:
             self.end("the connection broke while it was written to")
 
     async def _beat(self) -> None:
-        """A Ping after each heartbeat in which nothing was sent; the end after two in which nothing was heard."""
+        """Send a Ping after each heartbeat in which nothing was sent; end the connection after two in which nothing came."""
         await self._welcomed.wait()
         while True:
             await trio.sleep_until(min(self._sent_at + self._heartbeat, self._heard_at + 2 * self._heartbeat))
@@ -285,13 +285,13 @@ class ServerConnection:
         self._on_event(message)
 
     def drain(self, within: int) -> None:
-        """The server is about to stop: the client should come back within so many milliseconds."""
+        """Note that the server is about to stop and wants the client to reconnect within this many milliseconds."""
         if not self.told_to_leave.is_set():
             self.draining = within
             self.told_to_leave.set()
 
     def _rejected(self, rejected: Rejected) -> None:
-        """A bad reply fails its call. Any other bad frame is the end: an event that cannot be read leaves a hole."""
+        """Fail the request of a reply that cannot be read; end the connection for any other frame, since an event would be lost."""
         call = self._pending.get(rejected.request_id)
         if rejected.error.code == ErrorCode.UNKNOWN_TYPE and not rejected.error.fatal and rejected.request_id == 0:
             return  # an event outside the sequences, made by a newer server: it may be ignored
@@ -303,7 +303,7 @@ class ServerConnection:
         self.protocol_violation(str(rejected.error))
 
     def _lose(self) -> None:
-        """Nothing more will be answered."""
+        """Fail all requests: nothing more will be answered."""
         if self.lost.is_set():
             return
         self.lost.set()

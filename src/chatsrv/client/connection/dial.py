@@ -1,4 +1,4 @@
-"""From an address to a stream of frames' bytes: TCP, TLS, WebSocket and both."""
+"""From an address to a stream of frames' bytes: TCP, TLS, and WebSocket over either."""
 
 import ssl
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,6 @@ import attrs
 import trio
 
 from chatsrv.client.connection.url import ServerAddress, parse_url
-from chatsrv.client.connection.websocket import open_websocket
 
 Dialer = Callable[[], Awaitable[trio.abc.Stream]]
 """Makes a new connection, or raises OSError or trio.BrokenResourceError: what a caller hands in instead of a URL."""
@@ -19,7 +18,7 @@ Dial = Callable[[trio.Nursery], Awaitable[trio.abc.Stream]]
 
 @attrs.frozen(slots=True)
 class Trust:
-    """Which host a client talks to, and whom it lets vouch for it: for the server's other address, over HTTP."""
+    """The host that a client talks to, and the certificates it trusts, which hold for the server's HTTP address too."""
 
     host: str
     tls: ssl.SSLContext | None
@@ -37,7 +36,7 @@ class Trust:
         ca_file: str | PathLike[str] | None,
         insecure: bool,
     ) -> "Trust":
-        """From what `open_client` was given. Without a URL the host is this machine."""
+        """Make it from the arguments of `open_client`. Without a URL the host is this machine."""
         if not isinstance(server, str):
             return cls("localhost", tls, ca_file, insecure)
         target = parse_url(server)
@@ -47,11 +46,11 @@ class Trust:
         return cls(host, tls, ca_file, insecure, own_port)
 
     def context(self) -> ssl.SSLContext:
-        """As for tls:// and wss://."""
+        """Return the TLS context for the server itself, as for tls:// and wss://."""
         return self.tls or _context(self.ca_file, insecure=self.insecure)
 
     def elsewhere(self) -> ssl.SSLContext:
-        """For hosts that the server sends us to: the system's authorities count there besides those of `ca_file`."""
+        """Return the TLS context for hosts that the server redirects to: the system's authorities count besides `ca_file`."""
         context = self.context()
         if self.tls is None:
             context.load_default_certs()
@@ -65,10 +64,10 @@ def make_dial(
     ca_file: str | PathLike[str] | None = None,
     insecure: bool = False,
 ) -> Dial:
-    """How to reach a server by URL, or by a dialer of the caller's own. Raises BadUrl, OSError for the CA file, ssl.SSLError.
+    """Return a function that connects to a server by URL, or by the caller's own dialer.
 
-    For tls:// and wss://: `tls` is used as it is; else the system's authorities, or those of `ca_file`, vouch for the
-    server. `insecure` trusts anybody, for tests.
+    For tls:// and wss://: `tls` is used as it is; else the system's authorities, or those of `ca_file`, vouch for the server.
+    `insecure` trusts any certificate, for tests. Raises BadUrl, OSError for the CA file, ssl.SSLError.
     """
     if not isinstance(server, str):
         return lambda _nursery: server()
@@ -97,6 +96,9 @@ async def _connect(nursery: trio.Nursery, target: ServerAddress, context: ssl.SS
             await encrypted.do_handshake()
             raw = encrypted
         if target.websocket:
+            # A third of what a command imports besides Trio, and tcp:// needs nothing of it.
+            from chatsrv.client.connection.websocket import open_websocket
+
             return await open_websocket(nursery, raw, _host_header(target), target.resource)
     except BaseException:
         await trio.aclose_forcefully(raw)

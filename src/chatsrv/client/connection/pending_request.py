@@ -1,4 +1,4 @@
-"""One command on its way to its answer, whichever connection brings it there."""
+"""One command that waits for its answer, over as many connections as it takes."""
 
 from typing import Any
 
@@ -21,10 +21,10 @@ class CommandReply:
 
 
 class PendingRequest:
-    """A command that somebody waits for. It is finished once, by an answer or an error.
+    """A command that a task waits for. It is finished once, by an answer or an error.
 
-    `lasting`: it outlives a connection, and the client sends it again on the next one. `repeatable`: sending it twice
-    does no harm. `sent` counts the connections that may have carried it to the server.
+    `lasting`: it outlives a connection, and the client sends it again on the next one. `repeatable`: sending it twice does no
+    harm. `sent` counts the connections that may have carried it to the server.
     """
 
     __slots__ = ("command", "error", "events", "finished", "lasting", "repeatable", "reply", "sent")
@@ -40,18 +40,18 @@ class PendingRequest:
         self.finished = trio.Event()
 
     def finish(self, reply: object) -> None:
-        """The answer came."""
+        """Finish with an answer."""
         self.reply = reply
         self.finished.set()
 
     def fail(self, error: ClientError) -> None:
-        """No answer will come."""
+        """Finish with an error."""
         if not self.finished.is_set():
             self.error = error
             self.finished.set()
 
     def lost(self, error: LinkLost) -> None:
-        """The connection it was given to is gone."""
+        """Note that the connection which carried it is lost."""
         self.events.clear()
         if not self.lasting:
             self.fail(error)
@@ -59,7 +59,7 @@ class PendingRequest:
             self.fail(OutcomeUnknown(f"{type(self.command).__name__}: {error}"))
 
     async def answer(self) -> CommandReply:
-        """Wait for the answer, a `Refused` included. Raises the error it failed with. A cancel does not take it back."""
+        """Wait for the answer, a `Refused` included. Raises the error it failed with. A cancel does not take the command back."""
         await self.finished.wait()
         if self.error is not None:
             raise self.error

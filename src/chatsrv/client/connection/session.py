@@ -1,6 +1,6 @@
-"""Keeping a connection: dial, handshake, log in by token, and again after a pause whenever it is lost.
+"""A connection that is kept: dial, handshake, log in by token, and again after a pause whenever it is lost.
 
-A connection without a session (a guest's) is not kept: the server ends it soon, and the next login dials anew.
+A guest's connection is not kept: the server ends it soon, and the next login dials anew.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ STEADY: Final = 10.0
 
 @attrs.frozen(slots=True, kw_only=True)
 class Settings:
-    """How a client behaves. Times in seconds."""
+    """The settings of a client. Times are in seconds."""
 
     agent: str
     connect_timeout: float
@@ -50,7 +50,7 @@ class Settings:
 
 
 class ClientSession:
-    """The connection of one client, and its session. `run` is its life, in the client's nursery."""
+    """The connection of one client, and its session. Its life is the task `run`, in the client's nursery."""
 
     def __init__(
         self, dial: Dial, settings: Settings, clock: ServerClock, backoff: Backoff, fraction: Callable[[], float]
@@ -76,7 +76,7 @@ class ClientSession:
         self._done = trio.Event()
 
     async def run(self) -> None:
-        """Connect, and stay connected while there is a session. Never raises but for a cancel; see `failure`."""
+        """Connect, and stay connected while there is a session. Raises nothing but a cancel; see `failure`."""
         down_since = trio.current_time()
         while not self._closing:
             self.link = None
@@ -105,7 +105,7 @@ class ClientSession:
         self._done.set()
 
     async def close(self) -> None:
-        """End the connection in order; those who wait get ClientClosed. Bounded by the link's own deadlines."""
+        """Close the connection gracefully within its deadlines; tasks that wait get ClientClosed."""
         self._closing = True
         self.guests.refuse(ClientClosed("the client is closed"))
         self.members.refuse(ClientClosed("the client is closed"))
@@ -115,7 +115,7 @@ class ClientSession:
             await self.link.closed.wait()
 
     async def _until_wanted(self, link: ServerConnection | None, failure: ClientError) -> None:
-        """No session: wait for somebody to log in. A dial that failed is an answer to those who do already."""
+        """Wait without a session until a login is asked for. A dial that failed is the answer to those that are waiting."""
         if link is None or link.welcome is None:
             self.guests.fail(failure)
             await trio.lowlevel.checkpoint()  # they take the error, and are gone
@@ -149,13 +149,13 @@ class ClientSession:
         self._stop_following(error)
 
     def end_session(self) -> None:
-        """The user logged out: the server closes the connection, and so do we."""
+        """End the session after a logout: the server closes the connection, and so does this side."""
         self._session_over(SessionEnded("logged out"))
         if self.link is not None:
             self.link.end("logged out")
 
     def _session_over(self, error: SessionEnded) -> None:
-        """The token is void: whoever waits hears it, and the client is a guest again."""
+        """Make the client a guest again, since its token is void, and raise that in all tasks that wait."""
         left = self.leaving
         self.token = None
         self.me = None
@@ -168,7 +168,7 @@ class ClientSession:
             self.follower.listed.set()
 
     async def _one_connection(self) -> ClientError:
-        """One connection from the first byte to the last; answers why it is over, or did not come about."""
+        """Run one connection from dial to close; return why it ended, or did not come about."""
         async with trio.open_nursery() as nursery:
             try:
                 link = await self._establish(nursery)
@@ -189,7 +189,7 @@ class ClientSession:
         return failure
 
     async def _establish(self, nursery: trio.Nursery) -> ServerConnection:
-        """Dial, say hello and resume, within the deadline. Raises Unreachable, SessionEnded and what is final."""
+        """Dial, do the handshake and resume, within the deadline. Raises Unreachable, SessionEnded and errors that are final."""
         timeout = self.settings.connect_timeout
         try:
             with trio.fail_after(timeout):
@@ -218,7 +218,7 @@ class ClientSession:
             raise Unreachable(f"{reply.message} ({reply.code})")
 
     def _as_failure(self, error: LinkLost) -> ClientError:
-        """Why a handshake came to nothing: what is final, and what may be tried again."""
+        """Return why a handshake failed: an error that is final, or one after which another try makes sense."""
         link = self.link
         if link is not None and link.violation is not None:
             return ProtocolViolation(f"this is no chatsrv server: {link.violation}")
@@ -238,7 +238,7 @@ class ClientSession:
             await self.follower.deliveries.run(link)
 
     async def _leave_when_told(self, link: ServerConnection) -> None:
-        """A server that stops wants us gone within a time: go at a random moment of it, with nothing unanswered."""
+        """Leave a server that is stopping at a random moment of the time it gives, with no request unanswered."""
         await link.told_to_leave.wait()
         within = min(link.draining / 1000, LONGEST)
         link.come_back_at = trio.current_time() + within * self._fraction()
@@ -248,7 +248,7 @@ class ClientSession:
         link.end("the server is stopping")
 
     def _on_login(self, link: ServerConnection, logged_in: LoggedIn) -> None:
-        """From the reader: what comes next on this connection belongs to this user."""
+        """Note, from the reader, that what comes next on this connection belongs to this user."""
         again = self.me is not None
         if not again:
             self.buffer.reopen()

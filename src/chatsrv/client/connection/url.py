@@ -12,12 +12,12 @@ _DEFAULT_PORTS: Final[dict[str, int]] = {"ws": 80, "wss": 443}
 
 
 class BadUrl(ValueError):
-    """The address cannot be one of a server: says what would do."""
+    """The text is not the address of a server; the message says what would be one."""
 
 
 @attrs.frozen(slots=True)
 class ServerAddress:
-    """Where to connect, and how to speak there. `resource` is the path and query of a WebSocket."""
+    """Where to connect, and by which transport. `resource` is the path and query of a WebSocket."""
 
     scheme: Scheme
     host: str
@@ -26,12 +26,12 @@ class ServerAddress:
 
     @property
     def encrypted(self) -> bool:
-        """Over TLS."""
+        """Whether the connection is over TLS."""
         return self.scheme in ("tls", "wss")
 
     @property
     def websocket(self) -> bool:
-        """In WebSocket messages."""
+        """Whether frames travel in WebSocket messages."""
         return self.scheme in ("ws", "wss")
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class ServerAddress:
 
 
 def parse_url(url: str) -> ServerAddress:
-    """Read a URL. Raises BadUrl for an unknown scheme, a missing host or port, or anything that would be ignored."""
+    """Parse a URL. Raises BadUrl for an unknown scheme, a missing host or port, or a part that would be ignored."""
     try:
         parts = urlsplit(url)
         port = parts.port

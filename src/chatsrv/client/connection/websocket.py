@@ -1,7 +1,7 @@
-"""A WebSocket as a byte stream: what is sent at once is one binary message, what comes is joined.
+"""A WebSocket as a byte stream: what is sent at once is one binary message, what is received is joined.
 
-trio-websocket keeps the protocol; its reader is a task in the nursery handed in, and nothing it raises gets out of
-that task. It bounds a message, but not what comes between two of them (pings, empty fragments): that is counted here.
+trio-websocket keeps the protocol; its reader is a task in the nursery handed in, and nothing it raises gets out of that
+task. It bounds a message, but not what comes between two of them (pings, empty fragments): that is counted here.
 """
 
 from typing import Final, cast
@@ -55,7 +55,10 @@ class _Counted(trio.abc.Stream):
 
 
 class WebSocketStream(trio.abc.Stream):
-    """The frames' bytes over a WebSocket. Made by `open_websocket`; `aclose` says goodbye and closes what is below."""
+    """The frames' bytes over a WebSocket, made by `open_websocket`.
+
+    `aclose` does the closing handshake and closes the stream below.
+    """
 
     def __init__(self, websocket: WebSocketConnection, below: _Counted, done: trio.Event) -> None:
         self._websocket = websocket
@@ -65,18 +68,18 @@ class WebSocketStream(trio.abc.Stream):
         self._goodbye = trio.CancelScope()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """One message of whole frames, at most limits.MAX_WEBSOCKET_MESSAGE. Raises trio.BrokenResourceError."""
+        """Send one message of whole frames, at most limits.MAX_WEBSOCKET_MESSAGE. Raises trio.BrokenResourceError."""
         try:
             await self._websocket.send_message(bytes(data))
         except ConnectionClosed as error:
             raise trio.BrokenResourceError(f"the WebSocket is closed: {error}") from None
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait for room below."""
+        """Wait until the stream below takes bytes."""
         await self._below.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Bytes of the next message; empty when the server closed. Raises trio.BrokenResourceError."""
+        """Return bytes of the next message; empty when the server closed. Raises trio.BrokenResourceError."""
         while not self._rest:
             try:
                 message = await self._websocket.get_message()
@@ -93,7 +96,7 @@ class WebSocketStream(trio.abc.Stream):
         return data
 
     async def aclose(self) -> None:
-        """The closing handshake within a deadline, then the stream below; ends the library's task."""
+        """Do the closing handshake within a deadline, then close the stream below; ends the library's task."""
         try:
             with trio.move_on_after(CLOSING), self._goodbye:
                 await self._websocket.aclose()
@@ -102,15 +105,15 @@ class WebSocketStream(trio.abc.Stream):
             await trio.aclose_forcefully(self._below.raw)
 
     def library_ended(self) -> None:
-        """Nobody reads the server's goodbye any more: do not wait for it."""
+        """Note that the library's reader ended, so that `aclose` does not wait for the server's close frame."""
         self._goodbye.cancel()
 
 
 async def open_websocket(nursery: trio.Nursery, raw: trio.abc.Stream, host: str, resource: str) -> WebSocketStream:
-    """The opening handshake on a connected stream, which is closed if it fails.
+    """Do the opening handshake on a connected stream, which is closed if it fails.
 
-    Raises ProtocolViolation where the other end is no chatsrv WebSocket, and trio.BrokenResourceError. The caller
-    sets a deadline.
+    Raises ProtocolViolation where the other end is no chatsrv WebSocket, and trio.BrokenResourceError. The caller sets a
+    deadline.
     """
     opened: list[WebSocketStream] = []
     failures: list[Exception] = []
@@ -167,7 +170,7 @@ async def _keep_websocket(
 
 
 def _as_ours(error: Exception) -> Exception:
-    """The first cause in a group, as what `open_websocket` raises."""
+    """Return the first cause in an exception group as an error that `open_websocket` raises."""
     while isinstance(error, ExceptionGroup):
         group = cast("ExceptionGroup[Exception]", error)
         error = group.exceptions[0]

@@ -1,1 +1,1 @@
-"""Following groups: every event once and in order, and what a person sees of it."""
+"""Following groups: every event once and in order, and the view of a group that a person sees."""

@@ -1,4 +1,4 @@
-"""What waits for the consumer of `events()`: a bounded queue, and for notices that found it full the latest of a kind."""
+"""The events that wait for the consumer of `events()`: a bounded queue, and the latest personal event of each kind."""
 
 from collections import deque
 from collections.abc import Callable, Hashable
@@ -14,9 +14,9 @@ MIN_SIZE: Final = 2 * limits.MAX_PAGE
 
 
 class Buffer:
-    """Filled by the connection, which never waits; emptied by one consumer.
+    """A bounded queue that the connection fills without waiting and one consumer empties.
 
-    Holds at most `size` events, one fetched page and the held runs that follow it, and one notice per key besides.
+    Holds at most `size` events, one fetched page and the held runs that follow it, and one personal event per key besides.
     """
 
     def __init__(self, size: int) -> None:
@@ -37,22 +37,22 @@ class Buffer:
 
     @property
     def room(self) -> bool:
-        """A live event may come in."""
+        """Whether a live event may be put."""
         return len(self._items) < self._size and not self._late
 
     @property
     def room_for_page(self) -> bool:
-        """The answer to a question may come in: ask."""
+        """Whether a fetched page may be put, so that it may be asked for."""
         return len(self._items) <= self._size - limits.MAX_PAGE and not self._late
 
     def put(self, event: object) -> None:
-        """Take an event; the caller looked whether there is room."""
+        """Append an event; the caller has checked that there is room."""
         self._items.append(event)
         if self._arrived:  # seldom: a parking lot with nobody in it still costs 2 µs
             self._arrived.unpark()
 
     def put_notice(self, key: Hashable, event: object) -> None:
-        """Take an event that must not be lost; when there is no room, it replaces one of the same key that waits too."""
+        """Append an event that must not be lost; when there is no room, it replaces one of the same key that waits too."""
         if self.room:
             self.put(event)
         else:
@@ -60,24 +60,24 @@ class Buffer:
             self._late[key] = event
 
     def drop(self, unwanted: Callable[[Any], bool]) -> None:
-        """Throw away what waits and is unwanted."""
+        """Remove the waiting events that `unwanted` names."""
         self._items = deque(event for event in self._items if not unwanted(event))
         self._late = {key: event for key, event in self._late.items() if not unwanted(event)}
         self.drained.unpark_all()
 
     def finish(self, error: ClientError | None) -> None:
-        """Nothing more comes: once what waits is taken, the consumer gets the error, or the end."""
+        """End the queue: once it is empty, the consumer gets the error, or the end."""
         self._over = True
         self._error = error
         self._arrived.unpark_all()
 
     def reopen(self) -> None:
-        """More comes after all: somebody logged in again."""
+        """Undo `finish`, after another login."""
         self._over = False
         self._error = None
 
     async def take(self) -> Any:
-        """The next event. Raises the error of `finish`, or StopAsyncIteration. A cancel loses nothing."""
+        """Wait for the next event. Raises the error of `finish`, or StopAsyncIteration. A cancel loses nothing."""
         if self._busy:
             raise trio.BusyResourceError("another task reads the events of this client")
         self._busy = True
@@ -94,7 +94,7 @@ class Buffer:
         return event
 
     async def _wait(self) -> None:
-        """Until there is something to take."""
+        """Wait until there is something to take."""
         self._taken += 1
         if self._items and self._taken % 64:  # a full checkpoint at each would cost more than the event did
             await trio.lowlevel.checkpoint_if_cancelled()

@@ -1,5 +1,6 @@
-"""Tells the server how far this device has each group, so that senders see it in their receipts."""
+"""Reports to the server how far this device has each group, so that senders see it in their receipts."""
 
+import math
 from typing import Final
 
 import trio
@@ -12,27 +13,32 @@ from chatsrv_protocol.conversation import Delivered
 from chatsrv_protocol.limits import MAX_PAGE
 from chatsrv_protocol.sync import Range
 
-INTERVAL_SECONDS: Final = 1.0
-"""Between two reports, as the specification asks for."""
+REPORT_SECONDS: Final = 1.0
+"""From an event to the report of it: what comes meanwhile is in the same one."""
+
+INTERVAL_SECONDS: Final = 3.0
+"""Between two reports, while events keep coming: where 500 devices hear a message, 500 reports follow."""
 
 
 class DeliveryReport:
-    """What was handed out and not reported yet: one sequence number a group, so that it is bounded by the groups."""
+    """What was delivered and not reported yet: one sequence number a group, so that it is bounded by the groups."""
 
     def __init__(self) -> None:
         self._due: dict[int, int] = {}
         self._some = trio.Event()
 
     def note(self, group_id: int, seq: int) -> None:
-        """Everything of this group up to `seq` was handed out."""
+        """Note that everything of this group up to `seq` was delivered."""
         self._due[group_id] = max(seq, self._due.get(group_id, 0))
         self._some.set()
 
     async def run(self, link: ServerConnection) -> None:
-        """Report at most once a second, until the connection is lost; what it did not take goes to the next one."""
+        """Report until the connection is lost; what it did not take goes to the next one."""
+        next_at = -math.inf
         while True:
             await self._some.wait()
-            await trio.sleep(INTERVAL_SECONDS)
+            await trio.sleep_until(max(trio.current_time() + REPORT_SECONDS, next_at))
+            next_at = trio.current_time() + INTERVAL_SECONDS
             self._some = trio.Event()
             marks = tuple(Range(group_id, seq) for group_id, seq in list(self._due.items())[:MAX_PAGE])
             try:

@@ -1,8 +1,8 @@
 """Following groups: every event of each exactly once and in order, over gaps, slow consumers and lost connections.
 
-Live events come from the reader of a connection, which must not wait: what fits is handed out at once, everything else
-only raises the head of its group, and one task per connection fetches what is missing as soon as the consumer has
-room. The list of groups is the truth about membership; `Added` and `Removed` are hints that make it come sooner.
+Live events come from the reader of a connection, which must not wait: what fits is delivered at once, everything else only
+raises the head of its group, and one task per connection fetches what is missing as soon as the consumer has room. The
+list of groups decides about membership; `Added` and `Removed` are hints that make it be fetched sooner.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Start:
     from_start: bool = False
 
     def of(self, group: Group, *, at_login: bool) -> int:
-        """The number after which to begin in this group, which was there at the first login or came later."""
+        """Return the number after which to begin in this group, which was there at the first login or came later."""
         if group.group_id in self.after:
             start = min(self.after[group.group_id], group.seq)
         elif self.from_start:
@@ -75,12 +75,12 @@ class Follower:
         self._first_page: PendingRequest | None = None
 
     def position(self, group_id: int) -> int | None:
-        """The last sequence number handed out for this group; None if it is not followed."""
+        """Return the last sequence number delivered of this group; None if it is not followed."""
         position = self._positions.get(group_id)
         return position.taken if position is not None and position.following else None
 
     def rewind(self, start: Start) -> None:
-        """Begin again at `start` in the groups it speaks of; what waits for the consumer in them is fetched again."""
+        """Begin again at `start` in the groups that it names; what waits for the consumer in them is fetched again."""
         self.buffer.drop(lambda event: type(event) in _SEQUENCE and (start.from_start or event.group_id in start.after))
         for group_id, position in self._positions.items():
             if position.following and (start.from_start or group_id in start.after):
@@ -94,14 +94,14 @@ class Follower:
     # What the reader of the connection calls.
 
     def begin(self, link: ServerConnection) -> None:
-        """Logged in on a new connection: ask for the list before anybody else asks for anything."""
+        """Ask for the list of groups on a new connection, before any other command."""
         self._stale = False
         for position in self._positions.values():
             position.resumed_at = position.taken
         self._first_page = link.submit(PendingRequest(ListGroups(self._version)))
 
     def on_event(self, event: Any) -> None:
-        """A live event."""
+        """Take a live event. Neither blocks nor raises."""
         kind = cast("type[object]", type(event))
         if kind in _SEQUENCE:
             self._on_sequence(event)
@@ -185,7 +185,7 @@ class Follower:
     # The task of each connection.
 
     async def run(self, link: ServerConnection) -> None:
-        """List, catch up, and do so again whenever something is missing, until the connection is lost."""
+        """List the groups and catch up, again whenever something is missing, until the connection is lost."""
         try:
             first_page, self._first_page = self._first_page, None
             if first_page is not None:
@@ -206,7 +206,10 @@ class Follower:
             link.protocol_violation(str(error))
 
     async def _ask(self, link: ServerConnection, call: PendingRequest) -> CommandReply:
-        """The answer, over refusals that pass. Raises LinkLost; a refusal that stays ends the connection."""
+        """Return the answer to a request, tried again over refusals that pass; another refusal ends the connection.
+
+        Raises LinkLost.
+        """
         while True:
             answer = await call.answer()
             if not isinstance(answer.reply, Refused):
@@ -218,7 +221,7 @@ class Follower:
             call = link.submit(PendingRequest(call.command))
 
     async def _list(self, link: ServerConnection, call: PendingRequest) -> None:
-        """Every page of my groups: who is new, who is gone, and how far each has got."""
+        """Fetch every page of the user's groups: which are new, which are gone, and how far each has got."""
         at_login = not self._listed_once
         since: int = call.command.since
         named: dict[int, None] = {}
@@ -267,7 +270,7 @@ class Follower:
             self._mark_behind(group.group_id)
 
     async def _catch_up(self, link: ServerConnection) -> None:
-        """One answer's worth of what is missing, of as many groups as one question may name."""
+        """Fetch one answer's worth of what is missing, from as many groups as one request may name."""
         asked = dict[int, int]()
         for group_id in list(self._behind)[: limits.MAX_PAGE]:
             position = self._positions[group_id]

@@ -1,15 +1,15 @@
-"""Where a reader stands in one group's sequence: which event is next, and what has to be fetched. No I/O.
+"""The position of a reader in one group's sequence: which event is next, and what has to be fetched. No I/O.
 
-The rules, with `taken` the last sequence number handed out and `head` the highest known to exist:
+The rules, with `taken` the last sequence number delivered and `head` the highest known to exist:
 
-    a live event at taken + 1        is handed out, if the reader has room
-    a live event up to taken         was had already, and is dropped
+    a live event at taken + 1        is delivered, if the reader has room
+    a live event up to taken         was delivered already, and is dropped
     any other live event             raises head; if it may be held, it joins or starts the held run
-    a fetched range                  is handed out from taken + 1 on, then the held run if it follows
+    a fetched range                  is delivered from taken + 1 on, then the held run if it follows
     taken < head                     something is missing: fetch from taken
 
-The held run is the latest stretch of live events without a gap inside it. Without it a busy group would never be
-caught up with: each fetched page is a little older than the live events that overtook it on the way.
+The held run is the latest stretch of live events without a gap inside it. Without it a busy group would never be caught up
+with: each fetched page is a little older than the live events that overtook it on the way.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ class GapInAnswer(Exception):
 
 
 class ReadPosition:
-    """One group's. Sequence numbers start at 1; `start` is the one after which the reader began."""
+    """The position in one group. Sequence numbers start at 1; `start` is the one after which the reader began."""
 
     __slots__ = ("_held", "following", "head", "resumed_at", "start", "taken", "version")
 
@@ -36,7 +36,7 @@ class ReadPosition:
 
     @property
     def behind(self) -> bool:
-        """Something exists that was not handed out."""
+        """Whether an event is known that was not delivered."""
         return self.following and self.taken < self.head
 
     @property
@@ -45,7 +45,7 @@ class ReadPosition:
         return len(self._held)
 
     def live(self, seq: int, event: object, *, room: bool, hold: bool) -> bool:
-        """A live event came: True if it is to be handed out now. `room`: the reader can take one; `hold`: so can we."""
+        """Take a live event and return whether to deliver it now. `room`: the reader can take one; `hold`: it may be held."""
         if not self.following or seq <= self.taken:
             return False
         if seq > self.head:
@@ -71,11 +71,11 @@ class ReadPosition:
             self._held.popleft()
 
     def known(self, head: int) -> None:
-        """The sequence is at least this long."""
+        """Note that the sequence is at least this long."""
         self.head = max(self.head, head)
 
     def fetched(self, after: int, events: Iterable[tuple[int, object]], last: int, head: int) -> list[object]:
-        """A complete range from `after` to `last` was fetched: answers what is to be handed out now.
+        """Take the complete range from `after` to `last` that was fetched; return the events to deliver now.
 
         It may begin later than asked for, where what is before is not for this reader. Raises GapInAnswer.
         """
@@ -101,32 +101,32 @@ class ReadPosition:
         return out
 
     def invisible(self, visible_from: int) -> None:
-        """Nothing up to here is for this reader: do not ask for it."""
+        """Note that nothing up to here is for this reader, so that it is not asked for."""
         if visible_from > self.taken:
             self.taken = visible_from
             self.head = max(self.head, visible_from)
             self._release_up_to_taken()
 
     def left(self, version: int) -> None:
-        """The reader is out of the group: nothing more comes, and what was missing is not for them any more."""
+        """Note that the reader left the group: nothing more comes, and what was missing is not for them any more."""
         self.following = False
         self.version = version
         self.head = self.taken
         self._held.clear()
 
     def joined(self, start: int, version: int) -> None:
-        """The reader is in again, from `start` on, but never before what was handed out: an event comes once."""
+        """Note that the reader joined again, from `start` on, but never before what was delivered: an event comes once."""
         self.following = True
         self.version = version
         self.start = self.taken = self.head = max(self.taken, start)
 
     def restored(self, head: int) -> None:
-        """The sequence itself went back, and ends at `head`: go on from there."""
+        """Note that the sequence itself went back and ends at `head`; go on from there."""
         self.rewind(head)
         self.head = head
         self.resumed_at = 0
 
     def rewind(self, start: int) -> None:
-        """Begin again after `start`, whatever was handed out."""
+        """Begin again after `start`, whatever was delivered."""
         self._held.clear()
         self.start = self.taken = start

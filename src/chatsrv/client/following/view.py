@@ -1,7 +1,7 @@
-"""What a person sees of a group, from its events: a pure reduction, with no I/O and no order to keep.
+"""The view of a group that a person sees, reduced from its events: no I/O, and any order of events.
 
-Events may come live, by page, forwards or backwards, twice, or fetched after they were superseded: whatever way a device
-went, it ends with the same view once it has the same range. For of two texts of a message the one with the greater
+Events may come live, by page, forwards or backwards, twice, or fetched after they were superseded: however a device got
+them, it ends with the same view once it has the same range. For of two texts of a message the one with the greater
 `edited_seq` counts, of two reactions or pins the one with the greater `seq`, a recall is final, and cursors only rise.
 """
 
@@ -19,12 +19,12 @@ MOST_SHOWN: Final = 99
 
 
 def unread_label(count: int) -> str:
-    """How a count of unread messages is shown: nothing for none, 99+ over 99."""
+    """Return a count of unread messages as it is shown: "" for none, 99+ over 99."""
     return "" if count <= 0 else str(count) if count <= MOST_SHOWN else f"{MOST_SHOWN}+"
 
 
 def unread_in(group: Group) -> int:
-    """How many messages of a group stand above my cursor, without my own."""
+    """Return how many messages of a group are above the user's cursor, without the user's own."""
     return max(0, group.ordinal - group.read_ordinal - group.own_above)
 
 
@@ -38,7 +38,7 @@ class Unread:
 
 
 def unread_of(groups: list[Group]) -> Unread:
-    """The counts of a list of groups."""
+    """Return the counts of a list of groups."""
     counts = [(unread_in(group), group) for group in groups if group.role]
     return Unread(
         sum(count for count, group in counts if not group.quiet),
@@ -58,7 +58,7 @@ class Answered:
 
 @attrs.frozen(slots=True)
 class Shown:
-    """A message as it is now. `reactions` are (emoji, ids of those who put it), in the order of each emoji's first."""
+    """A message as it is now. `reactions` are (emoji, ids of who added it), in the order of each emoji's first."""
 
     seq: int
     id: int
@@ -94,7 +94,7 @@ def _quoted_at(extra: MessageExtra) -> int:
 
 
 class GroupView:
-    """One group for one person (`me`): apply what comes, then ask what there is to see."""
+    """The view of one group for one user (`me`): apply events, then read messages, pins and counts."""
 
     def __init__(self, me: int) -> None:
         self._me = me
@@ -114,11 +114,11 @@ class GroupView:
 
     @property
     def unread(self) -> int:
-        """How many messages there are above my cursor, without my own."""
+        """Return how many messages are above the user's cursor, without the user's own."""
         return max(0, self.ordinal - self.read_ordinal - self._own_above - len(self._own))
 
     def apply(self, event: object) -> None:
-        """Take one event of the group, live or fetched, known before or not; also `ReadMoved`, `QuietSet` and `Group`."""
+        """Apply one event of the group, live or fetched, known before or not; also `ReadMoved`, `QuietSet` and `Group`."""
         match event:
             case Group():
                 self._head(event.seq, event.ordinal)
@@ -153,7 +153,7 @@ class GroupView:
         self.seq, self.ordinal = max(self.seq, seq), max(self.ordinal, ordinal)
 
     def _read(self, seq: int, ordinal: int, own_above: int, counted_to: int) -> None:
-        """The cursor stands at `seq`, with so many own messages from there to `counted_to`."""
+        """Set the cursor to `seq`, with so many own messages from there to `counted_to`."""
         if (seq, counted_to) >= (self.read_seq, self._counted_to):
             self.read_seq, self.read_ordinal = seq, ordinal
             self._own_above, self._counted_to = own_above, counted_to
@@ -179,7 +179,7 @@ class GroupView:
             self._texts[seq] = text
 
     def message(self, seq: int) -> Shown | None:
-        """The message with this seq, as it is now; None if it was not applied."""
+        """Return the message with this seq as it is now; None if it was not applied."""
         event = self._messages.get(seq)
         if event is None:
             return None
@@ -213,16 +213,16 @@ class GroupView:
         return tuple((emoji, tuple(user_ids)) for emoji, user_ids in by_emoji.items())
 
     def messages(self) -> list[Shown]:
-        """All messages that were applied, in order."""
+        """Return all messages that were applied, in order."""
         return [shown for seq in sorted(self._messages) if (shown := self.message(seq)) is not None]
 
     def pins(self) -> list[int]:
-        """The messages that are pinned, as far as known: their seqs, the latest pin first."""
+        """Return the seqs of the messages that are pinned as far as known, the latest pin first."""
         on = [(at, of) for of, (at, is_on) in self._pins.items() if is_on and of not in self._recalled]
         return [of for _, of in sorted(on, reverse=True)]
 
     def forget(self, before: int) -> None:
-        """Let go of messages with a smaller seq: what a screen no longer shows can be fetched again."""
+        """Drop messages with a smaller seq, which a screen no longer shows; they can be fetched again."""
         for table in (self._messages, self._texts, self._recalled, self._reactions, self._pins):
             for seq in [seq for seq in table if seq < before]:
                 del table[seq]

@@ -1,1 +1,1 @@
-"""Bytes of media over HTTP: uploads that resume, downloads by ranges."""
+"""The bytes of media over HTTP: uploads that resume, downloads by ranges."""

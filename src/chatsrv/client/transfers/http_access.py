@@ -1,4 +1,4 @@
-"""What an upload or a download needs besides its bytes: the way to the HTTP side, the file, and who hears how far it is."""
+"""What an upload or a download needs besides its bytes: the address of the HTTP side, the file, the progress callback."""
 
 import ssl
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from typing import Protocol
 import attrs
 
 Progress = Callable[[int, int], object]
-"""Called with (bytes done, bytes altogether); it goes back where a lost connection took bytes with it."""
+"""Called with (bytes done, bytes altogether); bytes done may fall where a lost connection lost some."""
 
 
 class Source(Protocol):
-    """An open file in binary mode, at any place: it is read from its beginning, and again after a lost connection."""
+    """An open file in binary mode, at any position: it is read from its beginning, and again after a lost connection."""
 
     def read(self, size: int, /) -> bytes: ...
     def seek(self, offset: int, whence: int = 0, /) -> int: ...
@@ -19,7 +19,7 @@ class Source(Protocol):
 
 @attrs.frozen(slots=True)
 class HttpAccess:
-    """Where the server's HTTP side is, on whose behalf it is used, and whom to trust there and where it sends us."""
+    """The base URL of the server's HTTP side, the token to use there, and the certificates to trust there and at redirects."""
 
     base: str
     token: bytes

@@ -1,4 +1,4 @@
-"""Bytes of media on their way over HTTP: an upload by the tus protocol, a download by ranges.
+"""Uploads by the tus protocol and downloads by ranges.
 
 Both go on after lost connections and a busy server, within bounds, and leave nothing behind when they are cancelled.
 Imported when the first bytes travel, since httpx takes its time to load.
@@ -52,7 +52,7 @@ _NUMBER: Final = re.compile(r"\d{1,19}", re.ASCII)
 
 
 class UploadTransfer:
-    """One file on its way, by the tus protocol."""
+    """The upload of one file, by the tus protocol (version 1.0.0)."""
 
     def __init__(self, access: HttpAccess, file: Source, name: str, kind: str, progress: Progress | None) -> None:
         self._access = access
@@ -64,7 +64,10 @@ class UploadTransfer:
         self._size = 0
 
     async def run(self, key: str) -> int:
-        """The medium's id. `key` names the upload, however often it is begun."""
+        """Upload and return the medium's id. `key` names the upload, however often it is begun.
+
+        Raises RequestRefused, Unreachable, ProtocolViolation, and OSError of the file.
+        """
         size = self._size = await trio.to_thread.run_sync(self._file.seek, 0, os.SEEK_END)
         async with _http(self._access.base, self._access.tls) as http:
             for _ in range(RESTARTS):
@@ -155,7 +158,10 @@ async def download(
     progress: Progress | None,
     named: Callable[[str], object] | None = None,
 ) -> int:
-    """Read to the end, from where a lost connection left it; answers how many bytes. `named` is told the file's name."""
+    """Read a medium to its end, from where a lost connection left it; return the number of bytes.
+
+    `write` gets the bytes in order, `named` the file's name. Raises RequestRefused, Unreachable, ProtocolViolation.
+    """
     arriving, pauses = _Arriving(write, progress), _Pauses()
     while arriving.done != arriving.total:
         before = arriving.done
@@ -216,13 +222,13 @@ class _Arriving:
 
 
 def _auth(access: HttpAccess) -> dict[str, str]:
-    """On every request to the server, and on none to anybody else."""
+    """Return the header with the token, which goes to the server and to no other host."""
     return {"authorization": f"Bearer {access.token.hex()}"}
 
 
 @asynccontextmanager
 async def _http(base: str, tls: ssl.SSLContext | None) -> AsyncGenerator[httpx.AsyncClient]:
-    """Connections to one host, trusted as said. (Without TLS a context is not looked at, and takes time to make.)"""
+    """Open connections to one host with its TLS context. (Without TLS none is used, and making one takes time.)"""
     async with httpx.AsyncClient(
         base_url=base,
         headers={"accept-encoding": "identity"},
@@ -258,7 +264,7 @@ class _Pauses:
 
 
 async def _again(attempt: Awaitable[T], pauses: _Pauses) -> T | None:
-    """What an attempt answers, or None after a pause where another one is worth it."""
+    """Return what an attempt returns, or None after a pause where another attempt is worth it."""
     try:
         return await attempt
     except _Later as later:
@@ -275,7 +281,7 @@ async def _again(attempt: Awaitable[T], pauses: _Pauses) -> T | None:
 
 
 def _root(error: BaseException) -> BaseException:
-    """What is behind an error of httpx: what the operating system or TLS said, where it said something."""
+    """Return the cause behind an error of httpx: the error of the operating system or of TLS, where there is one."""
     found, cause = error, error
     while (cause := cause.__cause__ or cause.__context__) is not None:
         if isinstance(cause, OSError):  # ssl.SSLError too
@@ -288,14 +294,14 @@ def _unreachable(error: BaseException) -> Unreachable:
 
 
 def _checked(answer: HttpResponse, *expected: int) -> HttpResponse:
-    """The answer, if it is a success or of an expected status. Raises RequestRefused, or _Later."""
+    """Return the response if it is a success or of an expected status. Raises RequestRefused, or _Later."""
     if not 200 <= answer.status < 300 and answer.status not in expected:
         raise _refusal(answer)
     return answer
 
 
 def _refusal(answer: HttpResponse) -> ClientError | _Later:
-    """What the server refused, and whether it may be asked again."""
+    """Return what the server refused, or that it may be asked again."""
     after = answer.headers.get("retry-after", "")
     seconds = float(after) if _NUMBER.fullmatch(after) else 0.0
     try:

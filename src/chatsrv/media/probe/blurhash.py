@@ -18,8 +18,9 @@ assert LENGTH <= 30
 
 
 def encode(rgb: bytes, width: int, height: int) -> str:
-    """The hash, LENGTH characters, of `width` x `height` pixels of 3 bytes each, row by row. ValueError unless
-    `rgb` has just that many bytes and there is at least one.
+    """Return the hash, LENGTH characters, of `width` x `height` pixels of 3 bytes each, row by row.
+
+    Raises ValueError unless `rgb` has just that many bytes and there is at least one pixel.
     """
     if len(rgb) != 3 * width * height or not rgb:
         raise ValueError(f"{len(rgb)} bytes are not {width} x {height} pixels")

@@ -45,7 +45,7 @@ class ProbeLimits:
     frames: int = 5_000
 
     def pixels_of(self, decoder: str) -> int:
-        """The bound for what this decoder opens."""
+        """Return the largest number of pixels that this decoder opens."""
         return self.jpeg_pixels if decoder == "JPEG" else self.pixels
 
 
@@ -149,9 +149,9 @@ class _Reply:
 
 
 def parse_reply(reply: bytes, sniffed: Sniffed, limits: ProbeLimits) -> Facts:
-    """The facts in a worker's reply: one line of JSON, then the bytes of the preview.
+    """Parse a worker's reply: one line of JSON, then the bytes of the preview.
 
-    MediaError with the worker's refusal; TOO_COSTLY for an empty reply, which is what a worker leaves that hit its
+    Raises MediaError with the worker's refusal; TOO_COSTLY for an empty reply, which is what a worker leaves that hit its
     limits; BROKEN for one that makes no sense.
     """
     if not reply:

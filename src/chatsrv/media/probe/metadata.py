@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from chatsrv.media.probe.facts import MAX_NEW_BYTES, MAX_PIECES, Piece
-from chatsrv.media.probe.metadata_avif import metadata_extents
+from chatsrv.media.probe.metadata_avif import end_of_picture, metadata_extents
 
 _EXIF: Final = b"Exif\0\0"
 _ORIENTATION_TAG: Final = 0x0112
@@ -72,8 +72,9 @@ class _Pieces:
 
 
 def kept_pieces(data: bytes, decoder: str) -> list[Piece]:
-    """The pieces of a picture without its metadata; empty where there is none, or for a decoder that is not known here.
-    ValueError, IndexError or struct.error for a file that makes no sense.
+    """Return the pieces of an image without its metadata; empty where it has none, or for a decoder that is not known here.
+
+    Raises ValueError, IndexError or struct.error for a file that makes no sense.
     """
     found = _Pieces(len(data))
     walk = _WALKS.get(decoder)
@@ -88,8 +89,11 @@ def _jpeg(data: bytes, found: _Pieces) -> None:
     at = 2
     turned = False
     while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            raise ValueError("no marker")
+        if data[at] != 0xFF:  # what decoders skip
+            match = _MARKER.search(data, at)
+            if match is None:
+                return
+            at = match.start()
         marker = data[at + 1]
         if marker == 0xFF:  # filling
             at += 1
@@ -177,21 +181,30 @@ def _webp(data: bytes, found: _Pieces) -> None:
 def _gif(data: bytes, found: _Pieces) -> None:
     at = 13 + _colours(data[10])
     found.keep(0, at)
+    has_image = False
     while at < len(data):
         start, block = at, data[at]
         if block == 0x3B:
             found.keep(at, at + 1)
             return
+        try:
+            after = _after_blocks(data, at + 11 + _colours(data[at + 9]) if block == 0x2C else at + 2)
+        except IndexError:  # cut off, or its lengths are wrong: what it holds cannot be told from notes
+            if not has_image:
+                raise
+            break
         if block == 0x2C:
-            at = _after_blocks(data, at + 11 + _colours(data[at + 9]))
+            has_image = True
+            at = after
             found.keep(start, at)
         elif block == 0x21:
             label, name = data[at + 1], data[at + 3 : at + 14]
-            at = _after_blocks(data, at + 2)
+            at = after
             if label in (0xF9, 0x01) or (label == 0xFF and name in _GIF_KEPT):
                 found.keep(start, at)
         else:
-            raise ValueError("no block")
+            break  # what decoders do not read on from
+    found.insert(b";")
 
 
 def _avif(data: bytes, found: _Pieces) -> None:
@@ -207,11 +220,11 @@ def _avif(data: bytes, found: _Pieces) -> None:
             for piece in range(0, stop - start, MAX_NEW_BYTES):
                 found.insert(new[piece : min(piece + MAX_NEW_BYTES, stop - start)])
         at = stop
-    found.keep(at, len(data))
+    found.keep(at, end_of_picture(data))
 
 
 def _colours(flags: int) -> int:
-    """Bytes of the table that follows such flags."""
+    """Return the bytes of the colour table that follows such flags."""
     return 3 * 2 ** (flags % 8 + 1) if flags & 0x80 else 0
 
 
@@ -222,7 +235,7 @@ def _after_blocks(data: bytes, at: int) -> int:
 
 
 def _turned(exif: bytes) -> bytes:
-    """EXIF that says how the picture is turned, and nothing else; empty for an upright one."""
+    """Return EXIF that holds the orientation of an image and nothing else; empty for an upright one."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     value = _UPRIGHT
     try:

@@ -9,27 +9,50 @@ from typing import Final
 
 _MAX_ITEMS: Final = 1000
 _EXTENTS_IN_IDAT: Final = 1
+_OUTER_BOXES: Final = frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"moof", b"sidx"})
+"""What stands at the top of a file: one of these that does not fit was cut off, and is no addition behind the end."""
+
+
+def end_of_picture(data: bytes) -> int:
+    """Return where the last whole box ends: decoders ignore what was added behind it.
+
+    Raises ValueError or struct.error for a file that was cut off.
+    """
+    at = 0
+    while at + 8 <= len(data):
+        name = data[at + 4 : at + 8]
+        try:
+            at = boxes(data, at, len(data), 1)[0][2]
+        except ValueError:
+            if name in _OUTER_BOXES:
+                raise
+            break
+    return at
 
 
 def metadata_extents(data: bytes) -> list[tuple[int, int, bool]]:
-    """(start, stop, whether it is EXIF) of each stretch of metadata, in order. ValueError, IndexError or struct.error for a
-    file that makes no sense.
+    """Return (start, stop, whether it is EXIF) of each stretch of metadata, in order.
+
+    Raises ValueError, IndexError or struct.error for a file that makes no sense.
     """
     found: list[tuple[int, int, bool]] = []
-    for name, start, stop in boxes(data, 0, len(data)):
+    end = end_of_picture(data)
+    for name, start, stop in boxes(data, 0, end):
         if name == b"meta":
             inside = {box: (low, high) for box, low, high in boxes(data, start + 4, stop)}
             kinds = _kinds(data, *inside.get(b"iinf", (0, 0)))
             for item, low, high in _places(data, *inside.get(b"iloc", (0, 0)), inside.get(b"idat", (0, 0))[0]):
+                if high > end:
+                    raise ValueError("a part of the picture behind its end")
                 if item in kinds and low < high <= len(data):
                     found.append((low, high, kinds[item]))
     return sorted(set(found))
 
 
-def boxes(data: bytes, at: int, stop: int) -> list[tuple[bytes, int, int]]:
-    """(name, start, stop) of the contents of each box."""
+def boxes(data: bytes, at: int, stop: int, most: int = 1 << 30) -> list[tuple[bytes, int, int]]:
+    """Return (name, start, stop) of the contents of each box, at most so many."""
     found: list[tuple[bytes, int, int]] = []
-    while at + 8 <= stop:
+    while at + 8 <= stop and len(found) < most:
         length, name = struct.unpack_from(">I4s", data, at)
         head = 8
         if length == 1:
@@ -44,7 +67,7 @@ def boxes(data: bytes, at: int, stop: int) -> list[tuple[bytes, int, int]]:
 
 
 def _kinds(data: bytes, start: int, stop: int) -> dict[int, bool]:
-    """The items that are metadata, and whether each is EXIF."""
+    """Return the items that are metadata, and whether each is EXIF."""
     if start == stop:
         return {}
     found: dict[int, bool] = {}
@@ -57,7 +80,7 @@ def _kinds(data: bytes, start: int, stop: int) -> dict[int, bool]:
 
 
 def _places(data: bytes, start: int, stop: int, idat: int) -> list[tuple[int, int, int]]:
-    """(item, start, stop) of each extent of each item."""
+    """Return (item, start, stop) of each extent of each item."""
     if start == stop:
         return []
     version, sizes, more = data[start], data[start + 4], data[start + 5]

@@ -30,7 +30,10 @@ Edit = tuple[int, int, bytes]
 
 
 def film_edits(file: IO[bytes]) -> list[Edit]:
-    """What is overwritten, in order. ValueError, IndexError or struct.error for a file that makes no sense."""
+    """Return what has to be overwritten, in order.
+
+    Raises ValueError, IndexError or struct.error for a file that makes no sense.
+    """
     size = file.seek(0, os.SEEK_END)
     at, edits = 0, list[Edit]()
     while at + 8 <= size:
@@ -64,7 +67,7 @@ def _edits(data: bytes, start: int, stop: int) -> list[Edit]:
 
 
 def _freed(data: bytes, name: bytes, low: int, high: int) -> list[Edit]:
-    """The box as free space: its name stands right before its contents, or before their length of 64 bits."""
+    """Return edits that make a box free space: its name stands right before its contents, or before their 64-bit length."""
     named = low - 4 if data[low - 4 : low] == name else low - 12
     return [(named, named + 4, b"free"), (low, high, b"")]
 
@@ -84,7 +87,7 @@ def _meta(data: bytes, low: int, high: int) -> list[Edit]:
 
 
 def _keys(data: bytes, start: int, stop: int) -> dict[int, bytes]:
-    """The names of keys by their numbers, from 1."""
+    """Return the names of keys by their numbers, from 1."""
     if start == stop:
         return {}
     return {
@@ -93,7 +96,7 @@ def _keys(data: bytes, start: int, stop: int) -> dict[int, bytes]:
 
 
 def film_pieces(file: IO[bytes]) -> list[Piece]:
-    """The pieces of a film without these; empty where there are none. Raises as `film_edits`."""
+    """Return the pieces of a film without these; empty where there are none. Raises as `film_edits` does."""
     size = file.seek(0, os.SEEK_END)
     at, found = 0, list[Piece]()
     for start, stop, new in film_edits(file):

@@ -57,7 +57,7 @@ def _cut_segment(file: IO[bytes], size: int) -> bool:
 
 
 def _number(raw: bytes) -> tuple[int | None, int]:
-    """(a Matroska size, or None for an unknown one; how many bytes it takes, 0 where it is none)."""
+    """Return (a Matroska size, or None for an unknown one; how many bytes it takes, 0 where it is none)."""
     width = 0 if not raw or not raw[0] else 9 - raw[0].bit_length()
     if not width or len(raw) < width:
         return None, 0

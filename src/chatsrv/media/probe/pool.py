@@ -52,7 +52,7 @@ async def open_prober(
     wait_seconds: float = 60.0,
     command: Sequence[str] = _COMMAND,
 ) -> AsyncGenerator["Prober"]:
-    """A prober with at most `workers` processes; leaving the context kills them.
+    """Open a prober with at most `workers` processes; leaving the context kills them.
 
     A file waits at most `wait_seconds` for its turn. `command` replaces the worker's command line in tests.
     """
@@ -75,11 +75,11 @@ class Prober:
         self._closed = False
 
     async def probe(self, path: Path, sniffed: Sniffed, *, declared: Kind | None = None) -> Facts:
-        """The facts of the file at `path`, which `sniffed` says to be a picture, sound or film (ValueError if not).
+        """Return the facts of the file at `path`, which `sniffed` says to be an image, audio or video (ValueError if not).
 
-        MediaError: BROKEN, UNSUPPORTED, TOO_MANY_PIXELS, TOO_MANY_FRAMES or TOO_COSTLY for what is wrong with the
-        file; KIND_MISMATCH when `declared` is not what it turned out to be; PROBE_UNAVAILABLE when no worker could be
-        had or kept. A cancel kills the worker at once. The file must not change meanwhile.
+        Raises MediaError: BROKEN, UNSUPPORTED, TOO_MANY_PIXELS, TOO_MANY_FRAMES or TOO_COSTLY for what is wrong with the file;
+        KIND_MISMATCH when `declared` is not what it turned out to be; PROBE_UNAVAILABLE when no worker could be started or
+        kept. A cancel kills the worker at once. The file must not change meanwhile.
         """
         if not sniffed.decoder:
             raise ValueError("an attachment has nothing to probe")
@@ -144,7 +144,7 @@ class _Worker:
 
     @classmethod
     async def start(cls, command: Sequence[str]) -> "_Worker":
-        """A worker that is ready. _WorkerGoneError when it does not come up within START_SECONDS."""
+        """Start a worker and return it when it is ready. Raises _WorkerGoneError when that takes longer than START_SECONDS."""
         ours, theirs = socket.socketpair()
         control = trio.socket.from_stdlib_socket(ours)
         with theirs:
@@ -174,7 +174,7 @@ class _Worker:
         return worker
 
     async def run(self, path: Path, decoder: str, limits: ProbeLimits) -> bytes:
-        """The reply of a child for the file at `path`: what it wrote, empty when it met its limits."""
+        """Return the reply of a child process for the file at `path`: what it wrote, empty when it met its limits."""
         read, write = os.pipe()
         async with trio.lowlevel.FdStream(read) as answer:
             try:

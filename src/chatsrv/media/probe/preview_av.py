@@ -57,8 +57,9 @@ _MAX_POSTER_PACKETS: Final = 600
 
 
 def av_facts(file: IO[bytes], decoder: str, limits: ProbeLimits) -> tuple[dict[str, object], bytes]:
-    """The header and the attachment (poster or waveform) of a sound or film. MediaError: BROKEN, UNSUPPORTED or
-    TOO_COSTLY; anything else that PyAV raises escapes.
+    """Return the header and the attachment (poster or waveform) of an audio or video.
+
+    Raises MediaError: BROKEN, UNSUPPORTED or TOO_COSTLY; anything else that PyAV raises escapes.
     """
     if bytes_are_missing(file, decoder):
         raise MediaError(MediaCode.BROKEN)
@@ -103,8 +104,9 @@ class _Timeline:
         self._last = max(self._last, float((packet.pts + length) * base))
 
     def duration_ms(self) -> int:
-        """From the first packet's start to the last one's end, of any stream; what comes before time 0 is not played.
-        TOO_COSTLY beyond MAX_DURATION_MS.
+        """Return the time from the first packet's start to the last one's end, of any stream; time before 0 is not played.
+
+        Raises MediaError (TOO_COSTLY) beyond MAX_DURATION_MS.
         """
         duration = round(1000 * (self._last - max(0.0, self._first or 0.0)))
         if duration > MAX_DURATION_MS:
@@ -150,7 +152,7 @@ def _video(
 
 
 def _shown_size(width: int, height: int, aspect: Fraction | None, max_pixels: int) -> tuple[int, int]:
-    """The size on a screen, whose pixels are squares: one side grows, as in browsers. Absurd aspects are ignored."""
+    """Return the size on a screen, whose pixels are square: one side grows, as in browsers. Absurd aspects are ignored."""
     if not aspect or not 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
         return width, height
     grown = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
@@ -158,7 +160,7 @@ def _shown_size(width: int, height: int, aspect: Fraction | None, max_pixels: in
 
 
 def _poster(container: av.container.InputContainer, stream: VideoStream, at_ms: int) -> VideoFrame | None:
-    """The first frame that decodes from the key frame before `at_ms`, or None."""
+    """Return the first frame that decodes from the key frame before `at_ms`, or None."""
     base = stream.time_base
     try:
         container.seek(0 if base is None else int((stream.start_time or 0) + at_ms / 1000 / base), stream=stream)

@@ -39,8 +39,9 @@ _MIDDLE_GREY: Final = range(126, 131)
 
 
 def image_facts(file: IO[bytes], decoder: str, limits: ProbeLimits) -> tuple[dict[str, Any], bytes]:
-    """The header and the preview of a picture. MediaError: BROKEN, TOO_MANY_PIXELS or TOO_MANY_FRAMES; anything else
-    that Pillow raises escapes.
+    """Return the header and the preview of an image.
+
+    Raises MediaError: BROKEN, TOO_MANY_PIXELS or TOO_MANY_FRAMES; anything else that Pillow raises escapes.
     """
     # Pillow looks at the size of each frame as it comes, which a check of ours at the start could not.
     Image.MAX_IMAGE_PIXELS = limits.pixels_of(decoder)
@@ -57,8 +58,9 @@ def image_facts(file: IO[bytes], decoder: str, limits: ProbeLimits) -> tuple[dic
 def preview_of(
     image: Image.Image, orientation: int = 1, shown: tuple[int, int] | None = None
 ) -> tuple[dict[str, Any], bytes]:
-    """The header fields and the bytes of the preview; `image` may be changed. `shown` is its size before it is turned,
-    where its pixels are no squares.
+    """Return the header fields and the bytes of the preview; `image` may be changed.
+
+    `shown` is its size before it is turned, where its pixels are not square.
     """
     profile = image.info.get("icc_profile")
     size = _fitted(*(shown or image.size))
@@ -92,8 +94,10 @@ def _fitted(width: int, height: int) -> tuple[int, int]:
 
 
 def _scalable(image: Image.Image) -> Image.Image:
-    """The same in a mode whose pixels can be averaged. What has a palette, one bit, or a colour that stands for
-    transparent cannot: Pillow would leave pixels out, or mix that colour into the edges.
+    """Return the image in a mode whose pixels can be averaged.
+
+    A palette, one bit, or a colour that stands for transparent cannot: Pillow would leave pixels out, or mix that colour into
+    the edges.
     """
     if image.mode.startswith("I"):  # 16 bits of grey: a plain conversion would clip instead of scaling
         image = _eight_bits(image)
@@ -105,8 +109,9 @@ def _scalable(image: Image.Image) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """As RGBA or RGB, with the colours that an embedded profile means. One that does not fit the picture is ignored, as
-    browsers do.
+    """Return the image as RGBA or RGB, with the colours that an embedded profile means.
+
+    A profile that does not fit the image is ignored, as browsers do.
     """
     mode = "RGBA" if image.mode == "RGBA" else "RGB"
     if not profile:
@@ -130,7 +135,7 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def _tiny(image: Image.Image) -> str:
-    """The picture once more, small enough for a message, in base64; empty for the rare one that does not get so small."""
+    """Return the image in base64, small enough for a message; "" for the rare one that does not get so small."""
     image = image.copy()
     image.thumbnail((TINY_SIDE, TINY_SIDE), Image.Resampling.BOX, reducing_gap=None)
     for quality in (60, 20):
@@ -163,8 +168,10 @@ def _facts(file: IO[bytes], decoder: str, limits: ProbeLimits) -> tuple[dict[str
 
 
 def _without_end(file: IO[bytes]) -> Image.Image:
-    """A JPEG of which nothing but the marker at its end is missing, as some cameras and chats leave it. BROKEN if more is:
-    the decoder paints what it lacks, the last corner included, in an even middle grey.
+    """Open a JPEG that lacks nothing but the marker at its end, as some cameras and chats leave it.
+
+    Raises MediaError (BROKEN) if more is missing: the decoder paints what it lacks, the last corner included, in an even
+    middle grey.
     """
     file.seek(0)
     image = Image.open(io.BytesIO(file.read() + _JPEG_END), formats=["JPEG"])

@@ -99,11 +99,10 @@ _ZIP_END: Final = b"PK\x05\x06"
 
 
 def sniff(head: bytes, tail: bytes = b"", declared: Kind | None = None) -> Sniffed:
-    """The format of a file from its first HEAD_BYTES and its last TAIL_BYTES (each may be the whole of a short file).
+    """Return the format of a file from its first HEAD_BYTES and its last TAIL_BYTES (each may be the whole of a short file).
 
-    Without `declared` the answer is what it is, and a polyglot is an attachment. With FILE it is an attachment. With
-    another kind the content must agree: KIND_MISMATCH or POLYGLOT otherwise. (Sound declared, MP4 or WebM found: the
-    probe decides.)
+    Without `declared` the answer is what it is, and a polyglot is an attachment. With FILE it is an attachment. With another
+    kind the content must agree: KIND_MISMATCH or POLYGLOT otherwise. (Audio declared, MP4 or WebM found: the probe decides.)
     """
     if declared is Kind.FILE:
         return ATTACHMENT
@@ -126,7 +125,7 @@ def agrees(found: Sniffed, declared: Kind) -> bool:
 
 
 def sniff_file(path: Path, declared: Kind | None = None) -> Sniffed:
-    """`sniff` for a local file. Blocks (at most 74 KiB are read): call it in a thread. OSError escapes."""
+    """Return `sniff` of a local file. Blocks (at most 74 KiB are read): call it in a thread. Raises OSError and MediaError."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         size = file.seek(0, 2)

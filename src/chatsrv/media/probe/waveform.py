@@ -51,8 +51,9 @@ class Waveform:
         return all(self._take(part) for frame in frames for part in self._parts(frame))
 
     def bars(self) -> bytes:
-        """WAVEFORM_BARS peaks of equal stretches, a byte each; fewer are stretched. Call it at the end; empty without
-        any sample.
+        """Return WAVEFORM_BARS peaks of equal stretches, a byte each; fewer are stretched. Call it at the end.
+
+        Empty without any sample.
         """
         for part in self._resampled(None):
             self._take(part)
@@ -63,7 +64,7 @@ class Waveform:
         return bytes(max(self._peaks[low : max(low + 1, high)]) for low, high in pairwise(edges) if count)
 
     def _parts(self, frame: AudioFrame) -> Iterator["array[int]"]:
-        """The frame as 16-bit mono at _RATE, after the silence that its timestamp leaves before it."""
+        """Yield the frame as 16-bit mono at _RATE, after the silence that its timestamp leaves before it."""
         if frame.time is not None:
             self._began = frame.time if self._began is None else self._began
             ahead = frame.time - self._began - self.samples / _RATE

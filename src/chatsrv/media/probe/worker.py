@@ -35,6 +35,8 @@ CPU_SECONDS: Final = 20
 # The kernel ends the child; the parent waits a little longer, and then ends the whole worker.
 WALL_SECONDS: Final = 30
 _MAX_REQUEST: Final = 256
+_UNREADABLE: Final = (ValueError, IndexError, struct.error, MemoryError)
+"""What looking for metadata raises for a file whose structure makes no sense."""
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
 FILM_DECODER: Final = "mp4"
@@ -80,10 +82,15 @@ def confine(memory: int = MEMORY, cpu_seconds: int = CPU_SECONDS, wall_seconds: 
 
 
 def reply_to(decoder: str, file: IO[bytes], limits: ProbeLimits) -> bytes:
-    """The reply for one file: what it is, or why not."""
+    """Return the reply for one file: what it is, or why not."""
     from chatsrv.media.probe import preview_av, preview_image  # as above
 
-    kept = _kept(decoder, file)
+    try:
+        kept = _kept(decoder, file)
+    except _UNREADABLE:
+        kept = dict[str, object]()
+        if decoder in IMAGE_DECODERS:  # decoders may show it, but what it says of its maker could not be taken out
+            return _line({"refused": MediaCode.BROKEN})
     if decoder == NO_DECODER:
         return _line({"refused": MediaCode.UNSUPPORTED, **kept})
     try:
@@ -99,7 +106,7 @@ def reply_to(decoder: str, file: IO[bytes], limits: ProbeLimits) -> bytes:
 
 
 def _kept(decoder: str, file: IO[bytes]) -> dict[str, object]:
-    """What a reply says of the file without its metadata; nothing of one that has none, or that makes no sense."""
+    """Return what a reply says of the file without its metadata; nothing for one that has none. Raises _UNREADABLE."""
     from chatsrv.media.probe.metadata import kept_pieces
     from chatsrv.media.probe.metadata_mp4 import film_pieces
 
@@ -108,9 +115,7 @@ def _kept(decoder: str, file: IO[bytes]) -> dict[str, object]:
     try:
         pieces = film_pieces(file) if decoder == FILM_DECODER else kept_pieces(file.read(), decoder)
         if len(pieces) > MAX_PIECES:
-            return {}
-    except (ValueError, IndexError, struct.error, MemoryError):
-        return {}
+            raise ValueError("too many pieces")
     finally:
         file.seek(0)
     return {"kept": [base64.b64encode(each).decode() if isinstance(each, bytes) else each for each in pieces]}

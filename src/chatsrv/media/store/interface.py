@@ -20,6 +20,8 @@ import attrs
 # Which of these digests are still referred to? At most `REFERENCE_BATCH` a call; the answer may hold others too.
 Referenced = Callable[[Sequence[str]], Awaitable[Collection[str]]]
 REFERENCE_BATCH: Final = 500
+PIECE_BYTES: Final = 8 * 1024 * 1024
+"""The largest piece of an upload that is shared between nodes: S3 takes it in one request."""
 
 
 @attrs.frozen
@@ -132,11 +134,35 @@ class StoredObject(Protocol):
     ) -> None: ...
 
 
+class PieceStore(Protocol):
+    """A place for pieces of uploads under way, which other nodes can read. Every method raises MediaError."""
+
+    async def resume_or_begin(self, upload_id: str, *, max_bytes: int) -> UploadWriter:
+        """Go on with an upload as `MediaStore.resume` does; where this node has nothing of it, begin it under this id."""
+        ...
+
+    async def put_piece(self, name: str, path: Path, start: int, stop: int) -> None:
+        """Store bytes [start, stop) of a local file, at most `PIECE_BYTES`, under a name of 32 hex digits."""
+        ...
+
+    async def open_piece(self, name: str, start: int) -> StoredObject:
+        """Read a piece from byte `start` of it on. STORAGE_FAILED when there is none."""
+        ...
+
+    async def delete_piece(self, name: str) -> None:
+        """Remove a piece; absent is fine."""
+        ...
+
+    async def sweep_pieces(self, *, older_than: float, referenced: Referenced) -> int:
+        """Remove pieces put longer than `older_than` seconds ago that `referenced` does not name; answers how many."""
+        ...
+
+
 class MediaStore(Protocol):
     """A place for bytes. Safe to share between tasks; whoever made it closes it."""
 
     async def begin(self, *, max_bytes: int) -> UploadWriter:
-        """A new upload of at most `max_bytes`, under a random id."""
+        """Begin an upload of at most `max_bytes`, under a random id."""
         ...
 
     async def resume(self, upload_id: str, *, max_bytes: int) -> UploadWriter:
@@ -160,7 +186,7 @@ class MediaStore(Protocol):
         ...
 
     async def size(self, sha256: str) -> int | None:
-        """The blob's size in bytes, or None when there is none."""
+        """Return the blob's size in bytes, or None when there is none."""
         ...
 
     async def exists(self, sha256: str) -> bool:
@@ -176,20 +202,22 @@ class MediaStore(Protocol):
         ...
 
     def as_file(self, sha256: str) -> AbstractAsyncContextManager[Path]:
-        """The blob as a local file for as long as the context lasts: read it, never change it."""
+        """Open the blob as a local file for as long as the context lasts: read it, never change it."""
         ...
 
     def presigned_url(
         self, sha256: str, *, expires: float, content_type: str, name: str, inline: bool = False
     ) -> str | None:
-        """A URL that serves the blob for `expires` seconds without this server, or None if there is no such way.
+        """Return a URL that serves the blob for `expires` seconds without this server, or None if there is no such way.
 
         `content_type` must be one that `sniff` found, never a client's word.
         """
         ...
 
-    async def sweep(self, *, older_than: float, referenced: Referenced) -> Swept:
+    async def sweep(self, *, older_than: float, referenced: Referenced, own_only: bool = False) -> Swept:
         """Remove partial uploads untouched for `older_than` seconds, and blobs committed longer ago than that which
         `referenced` does not name. Uploads being written stay. May be cancelled between any two files.
+
+        `own_only`: leave out what several servers share (a bucket), which another one sweeps.
         """
         ...

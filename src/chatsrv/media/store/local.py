@@ -34,8 +34,9 @@ PARTIAL_AGE: Final = UNUSED_MS / 1000
 async def open_local_store(
     root: Path, *, now: Callable[[], float] = time.time, partial_age: float = PARTIAL_AGE
 ) -> "LocalStore":
-    """The store in `root`, which is created (0700) when missing; partial uploads older than `partial_age` seconds are
-    swept. One process at a time may use a folder. Nothing to close. MediaError when the folder can't be used.
+    """Open the store in `root`, which is created (0700) when missing; partial uploads older than `partial_age` seconds are swept.
+
+    One process at a time may use a folder. Nothing to close. Raises MediaError when the folder cannot be used.
     """
     limiter = trio.CapacityLimiter(DISK_THREADS)
     for folder in (root, root / "partial", root / "blobs"):
@@ -84,7 +85,7 @@ class LocalBlob:
 
 
 def checked_range(size: int, start: int, stop: int | None) -> int:
-    """The end of the range [start, stop) in `size` bytes; BAD_RANGE as `MediaStore.open` says."""
+    """Return the end of the range [start, stop) in `size` bytes; BAD_RANGE as `MediaStore.open` says."""
     end = size if stop is None else min(stop, size)
     if start < 0 or start > end or (start == end and size > 0):
         raise MediaError(MediaCode.BAD_RANGE)
@@ -191,7 +192,8 @@ class LocalStore:
     ) -> str | None:
         return None
 
-    async def sweep(self, *, older_than: float, referenced: Referenced) -> Swept:
+    async def sweep(self, *, older_than: float, referenced: Referenced, own_only: bool = False) -> Swept:
+        del own_only  # one server has a folder
         partials = await self.spool.sweep(older_than=older_than)
         blobs = 0
         folders = await in_thread(self._limiter, lambda: sorted(self._blobs.iterdir()))
@@ -206,7 +208,7 @@ class LocalStore:
         return Swept(partials, blobs)
 
     def path_of(self, sha256: str) -> Path:
-        """Where the blob is, or would be: for serving it at disk speed. NOT_FOUND for a malformed digest."""
+        """Return where the blob is, or would be: for serving it at disk speed. NOT_FOUND for a malformed digest."""
         digest = checked_digest(sha256)
         return self._blobs / digest[:2] / digest
 

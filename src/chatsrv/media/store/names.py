@@ -22,24 +22,24 @@ _MAX_EXTENSION: Final = 16
 
 
 def checked_digest(sha256: str) -> str:
-    """`sha256` itself when it is 64 lower-case hex digits; otherwise NOT_FOUND: malformed and absent look alike."""
+    """Return `sha256` itself when it is 64 lower-case hex digits; otherwise NOT_FOUND: malformed and absent look alike."""
     if _DIGEST.fullmatch(sha256) is None:
         raise MediaError(MediaCode.NOT_FOUND)
     return sha256
 
 
 def checked_upload_id(upload_id: str) -> str:
-    """`upload_id` itself when it is 32 lower-case hex digits; otherwise UPLOAD_NOT_FOUND."""
+    """Return `upload_id` itself when it is 32 lower-case hex digits; otherwise UPLOAD_NOT_FOUND."""
     if _UPLOAD_ID.fullmatch(upload_id) is None:
         raise MediaError(MediaCode.UPLOAD_NOT_FOUND)
     return upload_id
 
 
 def display_name(name: str) -> str:
-    """A client's file name made fit to show: last path component, no control or direction characters, bounded.
+    """Return a client's file name made fit to show: last path component, no control or direction characters, bounded.
 
-    Joiners stay, without which words of many scripts and pictures of several signs fall apart; so do a dot at the
-    beginning, and the extension of a name that is cut. Never empty: `file` when nothing is left.
+    Joiners stay, without which words of many scripts and pictures of several signs fall apart; so do a dot at the beginning,
+    and the extension of a name that is cut. Never empty: `file` when nothing is left.
     """
     last = re.split(r"[/\\]", name)[-1]
     shown = "".join(char for char in last if char in _JOINERS or unicodedata.category(char) not in _UNWANTED)
@@ -51,9 +51,9 @@ def display_name(name: str) -> str:
 
 
 def content_disposition(name: str, *, inline: bool = False) -> str:
-    """A Content-Disposition value (RFC 6266) in ASCII that no name can break out of.
+    """Return a Content-Disposition value (RFC 6266) in ASCII that no name can break out of.
 
-    `inline` is for pictures, audio and video that were sniffed as such; everything else is an attachment.
+    `inline` is for images, audio and video that were sniffed as such; everything else is an attachment.
     """
     shown = display_name(name)
     plain = "".join(char if char.isascii() and (char.isalnum() or char in " ._-()") else "_" for char in shown)

@@ -2,19 +2,22 @@
 
 Uploads do pass it, since what is stored must be hashed, sniffed and probed first: they collect in a local spool
 (resumable, as with the local twin) and go to the bucket at commit under their final key, in parts when they are big.
-So an object appears whole or not at all, no temporary key ever exists, and memory stays at one block per upload.
+So an object appears whole or not at all, no half of one ever exists, and memory stays at one block per upload.
 
     <prefix>blobs/ab/<64 hex digits>
+    <prefix>pieces/<32 hex digits>     with several nodes: what arrived of an upload that pauses (media/shared_uploads.py)
 
 S3 has no 'delete unless newer', so `delete` and `sweep` look at an object's age and then delete it under a lock of
-this process. Let one process sweep a bucket.
+this process. Of several servers one sweeps the bucket at a time (app/http_side.py); so that it takes nothing that another
+stores again at that moment, it asks for references once more before it deletes, and whoever stores looks whether the bytes
+are still there once their row is (media/ingest.py).
 """
 
 import base64
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +30,7 @@ from chatsrv.http_calls import CLOSE_SECONDS, end_response
 from chatsrv.media.errors import MediaCode, MediaError
 from chatsrv.media.store.interface import REFERENCE_BATCH, Referenced, Stored, Swept
 from chatsrv.media.store.local import DISK_THREADS, PARTIAL_AGE, checked_range
-from chatsrv.media.store.names import checked_digest, content_disposition
+from chatsrv.media.store.names import checked_digest, checked_upload_id, content_disposition
 from chatsrv.media.store.s3_client import S3Body, S3Client, S3RequestError, S3Settings
 from chatsrv.media.store.s3_trial import try_bucket
 from chatsrv.media.store.sigv4 import MAX_EXPIRES
@@ -49,9 +52,10 @@ async def open_s3_store(
     partial_age: float = PARTIAL_AGE,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncGenerator["S3Store"]:
-    """The store in the bucket of `settings`, with partial uploads in `spool_folder` (created 0700; swept of those
-    older than `partial_age` seconds). Leaving the context closes its connections. It does not look whether the
-    bucket is there: `trial` does, and else the first use says so with STORAGE_FAILED. `transport` replaces the network in tests.
+    """Open the store in the bucket of `settings`, with partial uploads in `spool_folder` (created 0700).
+
+    Partial uploads older than `partial_age` seconds are swept. Leaving the context closes its connections. It does not check
+    that the bucket exists: `trial` does, and else the first use raises STORAGE_FAILED. `transport` replaces the network in tests.
     """
     limiter = trio.CapacityLimiter(DISK_THREADS)
     await in_thread(limiter, make_folder, spool_folder)
@@ -127,15 +131,22 @@ class S3Store:
         bound = min(max_bytes, PART_BYTES * MAX_PARTS)
         return await self.spool.resume(upload_id, max_bytes=bound, publish=self._publish)
 
+    async def resume_or_begin(self, upload_id: str, *, max_bytes: int) -> SpoolWriter:
+        bound = min(max_bytes, PART_BYTES * MAX_PARTS)
+        return await self.spool.resume_or_begin(upload_id, max_bytes=bound, publish=self._publish)
+
     async def discard(self, upload_id: str) -> None:
         await self.spool.discard(upload_id)
 
     async def open(self, sha256: str, *, start: int = 0, stop: int | None = None) -> S3Blob:
         if start < 0 or (stop is not None and stop < start):
             raise MediaError(MediaCode.BAD_RANGE)
+        return await self._open(_key(sha256), start, stop)
+
+    async def _open(self, key: str, start: int, stop: int | None) -> S3Blob:
         whole = start == 0 and stop is None
         last = "" if stop is None else str(max(start, stop - 1))
-        response = await self._client.get(_key(sha256), None if whole else f"bytes={start}-{last}")
+        response = await self._client.get(key, None if whole else f"bytes={start}-{last}")
         try:
             if response.status_code == HTTPStatus.NOT_FOUND:
                 raise MediaError(MediaCode.NOT_FOUND)
@@ -155,11 +166,16 @@ class S3Store:
         return await self.size(sha256) is not None
 
     async def delete(self, sha256: str, *, older_than: float = 0.0) -> bool:
+        return await self._delete(sha256, older_than, _nothing)
+
+    async def _delete(self, sha256: str, older_than: float, referenced: Referenced) -> bool:
         key = _key(sha256)
         async with self._lock(sha256):
             found = [entry for entry in await self._client.objects(key, "") if entry.key == key]
             # S3 keeps whole seconds, and rounds down: with 0 anything goes
             if not found or (older_than and found[0].at > self._now() - older_than):
+                return False
+            if sha256 in await referenced([sha256]):
                 return False
             await self._client.delete(key)
             return True
@@ -186,24 +202,58 @@ class S3Store:
         seconds = min(max(1, int(expires)), MAX_EXPIRES)
         return self._client.url("GET", _key(sha256), query=query, expires=seconds)
 
-    async def sweep(self, *, older_than: float, referenced: Referenced) -> Swept:
+    async def sweep(self, *, older_than: float, referenced: Referenced, own_only: bool = False) -> Swept:
         before = self._now() - older_than
         partials = await self.spool.sweep(older_than=older_than)
+        if own_only:
+            return Swept(partials, 0)
         for entry in await self._client.multiparts("blobs/"):
             if entry.at <= before:
                 await self._client.abort_multipart(entry.key, entry.upload)
                 partials += 1
-        blobs, after = 0, ""
-        while page := await self._client.objects("blobs/", after):
+        blobs = 0
+        async with aclosing(self._unreferenced("blobs/", before, referenced)) as digests:
+            async for sha256 in digests:
+                blobs += await self._delete(sha256, older_than, referenced)
+        return Swept(partials, blobs)
+
+    async def _unreferenced(self, prefix: str, before: float, referenced: Referenced) -> AsyncGenerator[str]:
+        """Yield the names, without their folder, of objects put before that time which `referenced` does not name."""
+        after = ""
+        while page := await self._client.objects(prefix, after):
             after = page[-1].key
             old = [entry.key.rpartition("/")[2] for entry in page if entry.at <= before]
             for at in range(0, len(old), REFERENCE_BATCH):
                 batch = old[at : at + REFERENCE_BATCH]
                 needed = frozenset(await referenced(batch))
-                for sha256 in batch:
-                    if sha256 not in needed:
-                        blobs += await self.delete(sha256, older_than=older_than)
-        return Swept(partials, blobs)
+                for name in batch:
+                    if name not in needed:
+                        yield name
+
+    # Pieces of uploads under way (interface.PieceStore).
+
+    async def put_piece(self, name: str, path: Path, start: int, stop: int) -> None:
+        async with self._publishers:
+            await self._client.put(_piece_key(name), await self._body(path, start, stop))
+
+    async def open_piece(self, name: str, start: int) -> S3Blob:
+        try:
+            return await self._open(_piece_key(name), start, None)
+        except MediaError as error:
+            if error.code in (MediaCode.NOT_FOUND, MediaCode.BAD_RANGE):
+                raise MediaError(MediaCode.STORAGE_FAILED) from error
+            raise
+
+    async def delete_piece(self, name: str) -> None:
+        await self._client.delete(_piece_key(name))
+
+    async def sweep_pieces(self, *, older_than: float, referenced: Referenced) -> int:
+        swept = 0
+        async with aclosing(self._unreferenced("pieces/", self._now() - older_than, referenced)) as names:
+            async for name in names:
+                await self._client.delete(_piece_key(name))
+                swept += 1
+        return swept
 
     async def _publish(self, part: Path, stored: Stored) -> None:
         # Put again even if it is there: that renews the object's age, which is what keeps a sweep away from it.
@@ -229,7 +279,7 @@ class S3Store:
             raise
 
     async def _body(self, path: Path, start: int, stop: int) -> S3Body:
-        """Bytes [start, stop) of a local file, read block by block for each attempt."""
+        """Return bytes [start, stop) of a local file, read block by block for each attempt."""
         md5 = await in_thread(self._limiter, _md5, path, start, stop)
 
         async def chunks() -> AsyncGenerator[bytes]:
@@ -242,13 +292,24 @@ class S3Store:
         return self._locks.setdefault(sha256[:2], trio.Lock())
 
 
+async def _nothing(digests: Sequence[str]) -> Collection[str]:
+    """Name no digest: nothing refers to any of them."""
+    del digests
+    await trio.lowlevel.checkpoint()
+    return ()
+
+
 def _key(sha256: str) -> str:
     digest = checked_digest(sha256)
     return f"blobs/{digest[:2]}/{digest}"
 
 
+def _piece_key(name: str) -> str:
+    return f"pieces/{checked_upload_id(name)}"
+
+
 def _total_size(response: httpx.Response, *, whole: bool) -> int:
-    """The object's size, from the Content-Range of a partial answer or the Content-Length of a whole one."""
+    """Return the object's size, from the Content-Range of a partial response or the Content-Length of a whole one."""
     text = response.headers.get("content-length" if whole else "content-range", "").rpartition("/")[2]
     if not text.isdecimal() or (response.status_code == HTTPStatus.OK) is not whole:
         raise MediaError(MediaCode.STORAGE_FAILED) from S3RequestError("the answer does not fit the range asked for")

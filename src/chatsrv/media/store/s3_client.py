@@ -66,7 +66,7 @@ class S3Settings:
                 raise ValueError(f"a bucket cannot stand in front of an IP address: {url!r} needs path addressing")
 
     def place(self, *, public: bool = False) -> tuple[str, str]:
-        """(scheme://host[:port], path without a slash at its end) under which the bucket's keys are."""
+        """Return (scheme://host[:port], path without a slash at its end) under which the bucket's keys are."""
         parts = urlsplit((self.public_endpoint or self.endpoint) if public else self.endpoint)
         path = parts.path.rstrip("/")
         if self.virtual_host:
@@ -124,7 +124,7 @@ class S3Client:
         self._now = now
 
     def url(self, method: str, key: str, *, query: Mapping[str, str] | None = None, expires: int = 0) -> str:
-        """A presigned URL for `key` (the prefix is added). With `expires` it is one for clients."""
+        """Return a presigned URL for `key` (the prefix is added). With `expires` it is one for clients."""
         settings = self._settings
         origin, path = settings.place(public=bool(expires))
         return presign(
@@ -139,7 +139,7 @@ class S3Client:
         )
 
     async def head(self, key: str) -> int | None:
-        """The size of an object in bytes, or None when there is none."""
+        """Return the size of an object in bytes, or None when there is none."""
         answer = await self._request("HEAD", key, accept=_ABSENT)
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
@@ -197,14 +197,14 @@ class S3Client:
         await self._request("DELETE", key, query={"uploadId": upload}, accept=_ABSENT)
 
     async def objects(self, prefix: str, after: str) -> list[Listed]:
-        """Up to 1,000 objects under `prefix` whose keys come after `after`, in order; empty at the end."""
+        """Return up to 1,000 objects under `prefix` whose keys come after `after`, in order; empty at the end."""
         query = {"list-type": "2", "prefix": self._settings.prefix + prefix}
         if after:
             query["start-after"] = self._settings.prefix + after
         return list(self._listed(_xml(await self._request("GET", "", query=query)), "Contents", "LastModified"))
 
     async def multiparts(self, prefix: str) -> list[Listed]:
-        """Up to 1,000 unfinished multipart uploads under `prefix`."""
+        """Return up to 1,000 unfinished multipart uploads under `prefix`."""
         query = {"uploads": "", "prefix": self._settings.prefix + prefix}
         return list(self._listed(_xml(await self._request("GET", "", query=query)), "Upload", "Initiated"))
 

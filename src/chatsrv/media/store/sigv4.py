@@ -39,10 +39,10 @@ def presign(
     expires: int,
     at: float,
 ) -> str:
-    """The signed URL for `method` on `endpoint` (scheme://host[:port]) and `path` (starts with `/`, not yet quoted).
+    """Return the signed URL for `method` on `endpoint` (scheme://host[:port]) and `path` (starts with `/`, not yet quoted).
 
-    Valid for `expires` seconds (1 to MAX_EXPIRES, else ValueError) from `at` (wall-clock seconds). Only the Host
-    header is signed: send exactly the host of the URL.
+    Valid for `expires` seconds (1 to MAX_EXPIRES, else ValueError) from `at` (wall-clock seconds). Only the Host header is
+    signed: send exactly the host of the URL.
     """
     if not 1 <= expires <= MAX_EXPIRES:
         raise ValueError(f"expires must be 1 to {MAX_EXPIRES} seconds, not {expires}")

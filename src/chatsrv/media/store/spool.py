@@ -95,7 +95,7 @@ class _Partial:
         self.unsynced = 0
 
     def rehash(self) -> bool:
-        """Digest one more SYNC_EVERY of what a former process wrote; False at the end."""
+        """Digest one more SYNC_EVERY of what an earlier process wrote; return False at the end."""
         data = os.pread(self.fd, SYNC_EVERY, self.size)
         self.hasher.update(data)
         self.size += len(data)
@@ -137,7 +137,7 @@ def _lock(path: Path) -> int:
 
 
 def _remove(path: Path, *, untouched_since: float | None = None) -> bool:
-    """Unlink a partial that no writer has; with `untouched_since` only if its last write is older."""
+    """Unlink a partial upload that no writer has; with `untouched_since` only if its last write is older."""
     fd = _lock(path)
     try:
         if untouched_since is not None and os.fstat(fd).st_mtime > untouched_since:
@@ -291,9 +291,25 @@ class Spool:
         return self._folder / f"{checked_upload_id(upload_id)}{_SUFFIX}"
 
     async def begin(self, *, max_bytes: int, publish: Publish) -> SpoolWriter:
-        upload_id = secrets.token_hex(16)
+        return await self._begin(secrets.token_hex(16), max_bytes, publish)
+
+    async def _begin(self, upload_id: str, max_bytes: int, publish: Publish) -> SpoolWriter:
         part = await in_thread(self.limiter, _create, self.path_of(upload_id))
         return SpoolWriter(self, upload_id, part, max_bytes, publish)
+
+    async def resume_or_begin(self, upload_id: str, *, max_bytes: int, publish: Publish) -> SpoolWriter:
+        """Resume an upload, or begin it under this id where there is none. UPLOAD_BUSY while another writer has it."""
+        try:
+            return await self.resume(upload_id, max_bytes=max_bytes, publish=publish)
+        except MediaError as error:
+            if error.code is not MediaCode.UPLOAD_NOT_FOUND:
+                raise
+        try:
+            return await self._begin(checked_upload_id(upload_id), max_bytes, publish)
+        except MediaError as error:
+            if isinstance(error.__cause__, FileExistsError):
+                raise MediaError(MediaCode.UPLOAD_BUSY) from error
+            raise
 
     async def resume(self, upload_id: str, *, max_bytes: int, publish: Publish) -> SpoolWriter:
         part = _Partial(await in_thread(self.limiter, _lock, self.path_of(upload_id)), hashlib.sha256(), 0)

@@ -1,4 +1,4 @@
-"""Presence and typing: told to those who asked and may know, coalesced, dropped under load."""
+"""Who is online: told to those who asked and may know, coalesced, dropped under load."""
 
 import attrs
 import trio
@@ -139,38 +139,6 @@ async def test_a_crowd_that_comes_is_one_event_for_each_who_watches(autojump_clo
         assert [len(event.people) for event in events] == [24]
 
 
-async def test_typing_reaches_the_others_in_the_group_and_not_too_often(autojump_clock):
-    async with open_test_server(PATIENT) as server:
-        ann, bob, cat = await enter(server, "ann", "bob", "cat")
-        group_id = await ann.make_group("home", bob)
-        tablet = await again(server, ann)
-        for each in (ann, bob, cat, tablet):
-            await each.settle()
-        for _ in range(10):
-            await ann.ask(Typing(group_id))
-        await trio.sleep(2)
-        assert [event.people[0].name for event in await bob.settle()] == ["ann"]
-        assert await ann.settle() + await cat.settle() + await tablet.settle() == []
-        await trio.sleep(2)
-        await ann.ask(Typing(group_id))
-        assert len(await bob.settle()) == 1
-
-
-async def test_many_who_type_are_told_together(autojump_clock):
-    async with open_test_server(PATIENT) as server:
-        people = [await (await connect(server)).register(f"u{number}") for number in range(20)]
-        group_id = await people[0].make_group("home", *people[1:])
-        for one in people:
-            await one.settle()
-        for one in people:
-            await one.ask(Typing(group_id))
-        await trio.sleep(3)
-        events = [event for event in await people[0].settle() if isinstance(event, TypingNow)]
-        assert [len(event.people) for event in events] == [8]  # the first was told at once, of oneself to nobody
-        await people[1].ask(Typing(group_id))
-        assert [len(event.people) for event in await people[0].settle()] == [1]
-
-
 async def test_hints_are_the_first_to_be_dropped(autojump_clock):
     """Who does not read gets none; presence is told once they do."""
     async with open_test_server(PATIENT, window=2000) as server:
@@ -200,5 +168,5 @@ async def test_nothing_is_left_when_all_have_gone(autojump_clock):
         for each in (ann, bob):
             await each.stream.aclose()
         await trio.sleep(5)
-        hub = server.server.services.presence
-        assert [hub._told, hub._watchers, hub._pending, hub._doubtful] == [{}] * 4
+        watches = server.server.services.watches
+        assert [watches._told, watches._watchers, watches._pending, watches._doubtful] == [{}] * 4

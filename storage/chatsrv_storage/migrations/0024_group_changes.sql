@@ -1,0 +1,1 @@
+-- Several nodes ask PostgreSQL what changed since their last look (its twin of this file). One node on SQLite knows.

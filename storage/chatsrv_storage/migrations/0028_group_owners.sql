@@ -1,0 +1,1 @@
+-- An index of the owners is PostgreSQL's alone (its twin of this file): SQLite finds a group's members by the primary key.

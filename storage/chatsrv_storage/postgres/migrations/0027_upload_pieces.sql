@@ -1,0 +1,8 @@
+-- See SQLite's migration of the same number.
+create table media_upload_piece (
+  upload_id text not null references media_upload (id) on delete cascade,  -- the sweep of the bucket finds the object
+  start bigint not null,                         -- the first byte; where the piece before it ends
+  stop bigint not null,                          -- the byte after the last
+  name text not null unique,                     -- of the object: 128 random bits
+  primary key (upload_id, start)
+);

@@ -1,0 +1,97 @@
+"""The bus over Redis where it is not what it should be: something else listens there, or another cluster uses it too."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from support.nodes_kit import fresh_database
+from support.postgres_kit import require_postgres
+from support.redis_kit import require_redis, serving_redis
+
+from chatsrv.app.cluster import bus_of
+from chatsrv.cluster.redis_bus import RedisBus, look_at_bus
+from chatsrv.config import Config
+from chatsrv.log import make_log, quiet_log
+from chatsrv_storage.postgres.storage import open_postgres
+
+
+@asynccontextmanager
+async def _no_redis() -> AsyncGenerator[tuple[str, trio.Event]]:
+    """A server that speaks HTTP; answers its URL, as if it were a Redis with a password, and what the second caller sets."""
+    callers, second = 0, trio.Event()
+
+    async def refuse(stream: trio.SocketStream) -> None:
+        nonlocal callers
+        callers += 1
+        if callers == 2:
+            second.set()
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(trio.serve_tcp, refuse, 0)
+        port = listeners[0].socket.getsockname()[1]
+        yield f"redis://:hunter2@127.0.0.1:{port}", second
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_bus_that_is_no_redis_is_as_good_as_none(capsys: pytest.CaptureFixture[str]) -> None:
+    async with _no_redis() as (url, tried_again), trio.open_nursery() as nursery:
+        bus = RedisBus([url], "chatsrv/test", make_log("info", "json"))
+        nursery.start_soon(bus.run, lambda _: None, lambda: None)
+        with trio.fail_after(30):
+            await tried_again.wait()
+            assert not await bus.publish(b"blob")
+        nursery.cancel_scope.cancel()
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert "check that a Redis or Valkey listens where --bus says" in said["event"]
+    assert said["server"] == url.replace(":hunter2@", "")
+    assert "hunter2" not in line
+
+
+async def test_the_status_of_a_cluster_says_why_a_bus_is_none() -> None:
+    async with _no_redis() as (url, _):
+        ((server, _, reason),) = await trio.to_thread.run_sync(look_at_bus, [url])
+    assert server == url.replace(":hunter2@", "")
+    assert reason
+    assert "hunter2" not in reason
+
+
+async def test_each_database_has_a_channel_of_its_own() -> None:
+    require_postgres()
+
+    async def channel(dsn: str) -> str:
+        config = Config(database=dsn, bus=("redis://127.0.0.1:1",))
+        async with open_postgres(dsn, readers=1) as storage:
+            bus = await bus_of(config, None, storage, quiet_log())
+            assert isinstance(bus, RedisBus)
+            return bus.channel
+
+    with fresh_database() as one, fresh_database() as other:
+        assert await channel(one) == await channel(one)
+        assert await channel(one) != await channel(other)
+
+
+async def test_two_clusters_on_one_bus_do_not_hear_each_other(tmp_path: Path) -> None:
+    require_redis()
+    with serving_redis(tmp_path) as redis:
+        heard: dict[str, list[bytes]] = {"one": [], "two": []}
+        ready = {name: trio.Event() for name in heard}
+        async with trio.open_nursery() as nursery:
+            buses = {name: RedisBus([redis.url], f"chatsrv/{name}", quiet_log()) for name in heard}
+            for name, bus in buses.items():
+                nursery.start_soon(bus.run, heard[name].append, ready[name].set)
+            with trio.fail_after(30):
+                for event in ready.values():
+                    await event.wait()
+                for name, bus in buses.items():
+                    assert await bus.publish(name.encode())
+                while not all(heard.values()):
+                    await trio.sleep(0.01)
+            assert heard == {"one": [b"one"], "two": [b"two"]}
+            nursery.cancel_scope.cancel()
