@@ -13,21 +13,23 @@ if (!out || !["page", "test"].includes(kind)) {
   process.exit(2);
 }
 
-const common = { bundle: true, format: "esm", target: "es2022", jsx: "automatic", jsxImportSource: "preact", logLevel: "warning", absWorkingDir: WEB };
+const common = { bundle: true, format: "esm", target: "es2022", jsx: "automatic", jsxImportSource: "preact", charset: "utf8", logLevel: "warning", absWorkingDir: WEB };
 
 /** The page's HTML. Nothing stands in it that the content security policy would refuse. */
-const html = (script, style) => `<!doctype html>
+const html = (script, style, imported) => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <title>chatsrv</title>
 <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover, interactive-widget=resizes-content">
 <meta name="color-scheme" content="light dark">
-<meta name="theme-color" content="#0a7d45">
+<meta name="theme-color" media="(prefers-color-scheme: light)" content="#f7f7f7">
+<meta name="theme-color" media="(prefers-color-scheme: dark)" content="#1b1b1b">
 <link rel="stylesheet" href="/${style}">
 <link rel="icon" href="/icon.svg" type="image/svg+xml">
+<link rel="apple-touch-icon" href="/apple-touch-icon.png">
 <link rel="manifest" href="/manifest.webmanifest">
-<script type="module" src="/${script}"></script>
+${imported.map((name) => `<link rel="modulepreload" href="/${name}">\n`).join("")}<script type="module" src="/${script}"></script>
 </head>
 <body><div id="app"></div><noscript>This page needs JavaScript. 此页面需要 JavaScript。</noscript></body>
 </html>
@@ -40,14 +42,18 @@ const finish = {
     build.onEnd(async (result) => {
       if (result.errors.length) return;
       const outputs = Object.entries(result.metafile.outputs);
-      const entry = (ending) => outputs.find(([path, of]) => path.endsWith(ending) && (ending === ".css" || of.entryPoint?.endsWith("page/main.tsx")))[0].split("/").at(-1);
+      const nameOf = (path) => path.split("/").at(-1);
+      const [scriptPath, script] = outputs.find(([, { entryPoint }]) => entryPoint?.endsWith("page/main.tsx"));
+      const [stylePath] = outputs.find(([path]) => path.endsWith(".css"));
+      // Named in the HTML: else they are asked for only when the first script has been read, a round trip later.
+      const imported = script.imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => nameOf(path));
       for (const name of await readdir(join(WEB, "page/static"))) await copyFile(join(WEB, "page/static", name), join(out, name));
-      const kept = new Set(outputs.map(([path]) => path.split("/").at(-1)));
+      const kept = new Set(outputs.map(([path]) => nameOf(path)));
       for (const name of await readdir(out)) if (/-[0-9A-Z]{8}\.(js|css)$/.test(name) && !kept.has(name)) await rm(join(out, name));
       // What the service worker keeps for where there is no network.
-      const shell = ["/", ...[...kept, "icon.svg", "beat.js", "manifest.webmanifest"].map((name) => `/${name}`)];
+      const shell = ["/", ...[...kept, "icon.svg", "apple-touch-icon.png", "beat.js", "manifest.webmanifest"].map((name) => `/${name}`)];
       await writeFile(join(out, "shell.json"), JSON.stringify(shell));
-      await writeFile(join(out, "index.html"), html(entry(".js"), entry(".css")));
+      await writeFile(join(out, "index.html"), html(nameOf(scriptPath), nameOf(stylePath), imported));
     });
   },
 };

@@ -12,7 +12,8 @@ from typing import Any
 import attrs
 import trio
 import trio_websocket
-from support.page_kit import PASSWORD, require, require_page, serve
+from support.chromium import require
+from support.page_kit import PASSWORD, require_page, serve
 
 FIREFOX = shutil.which("firefox-esr")
 DEADLINE = 120

@@ -2,11 +2,9 @@
 
 import re
 import time
-from collections.abc import Generator
 
-import pytest
-from playwright.sync_api import Browser, Page, Worker, expect
-from support.page_kit import WAIT_MS, Person, Town, open_town, wait_for
+from playwright.sync_api import Page, Worker, expect
+from support.page_kit import WAIT_MS, Person, Town, chat_in, service_worker, wait_for, wait_for_one
 
 from chatsrv.client import Client
 
@@ -37,27 +35,21 @@ CLICK = """async () => {
     dispatchEvent(event);
 }"""
 
-
-@pytest.fixture(scope="module")
-def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Generator[Town]:
-    """One server process for the module."""
-    with open_town(browser, tmp_path_factory.mktemp("notify") / "data") as town:
-        yield town
+IN_NEWS = "document.querySelector('[role=log]')?.getAttribute('aria-label') === 'News'"
 
 
 def switch_on(person: Person) -> None:
     """Press the button; the browser's permission is there."""
     person.page.get_by_role("button", name=re.compile("^Me: ")).click()
-    person.page.get_by_role("button", name="Show notifications").click()
-    person.page.get_by_role("button", name="Show no notifications").wait_for()
-    person.page.get_by_role("button", name="Back to chats").click()
+    person.page.get_by_role("button", name="Show notifications", exact=True).click()
+    person.page.get_by_role("button", name="Show no notifications", exact=True).wait_for()
+    person.page.get_by_role("button", name="Back to chats", exact=True).click()
 
 
 def worker_of(page: Page) -> Worker:
     """The page's service worker, which takes every tab for hidden."""
-    page.evaluate("navigator.serviceWorker.ready.then(() => 1)")
+    worker = service_worker(page)
     wait_for(page, "navigator.serviceWorker.controller !== null")
-    [worker] = page.context.service_workers
     worker.evaluate(NOBODY_LOOKS)
     return worker
 
@@ -75,7 +67,7 @@ def test_two_hidden_tabs_show_one_notification_that_opens_its_chat_and_goes_when
     town.group(bob, "News", ann)
     second = ann.page.context.new_page()
     second.goto(town.url)
-    second.get_by_role("list", name="Chats").get_by_role("button", name="News").wait_for()
+    chat_in(second, "News").wait_for()
     worker = worker_of(ann.page)
     for page in (ann.page, second):
         page.evaluate(HIDDEN)
@@ -85,14 +77,10 @@ def test_two_hidden_tabs_show_one_notification_that_opens_its_chat_and_goes_when
     wait_for(second, f"{SHOWN}.then(all => all[0]?.[1] === 'nbob: <b>two</b>')")
     assert second.evaluate(SHOWN) == [["News", "nbob: <b>two</b>"]]
     worker.evaluate(CLICK)
-    wait_for(
-        ann.page,
-        "document.querySelector('[role=log]')?.getAttribute('aria-label') === 'News' || "
-        "document.querySelector('[role=log]') === null",
-    )
-    opened = [page for page in (ann.page, second) if page.get_by_role("log", name="News").count()]
-    assert len(opened) == 1
-    assert ann.page.evaluate(SHOWN) == []
+    opened = wait_for_one((ann.page, second), IN_NEWS)
+    other = second if opened is ann.page else ann.page
+    assert not other.evaluate(IN_NEWS)
+    wait_for(ann.page, f"{SHOWN}.then(all => all.length === 0)")
     bob.open("Other")
     bob.say("three")
     wait_for(second, f"{SHOWN}.then(all => all.length === 1)")
@@ -109,7 +97,9 @@ def test_a_quiet_chat_notifies_only_of_what_calls_me_and_nobody_of_their_own(tow
     ann, bob = permitted(town, "qann"), town.person("qbob")
     town.group(bob, "Quiet", ann)
     ann.open("Quiet")
-    ann.page.get_by_role("button", name="Quiet: no badge in the title").click()
+    quiet = ann.page.get_by_role("button", name="Quiet: no badge in the title", exact=True)
+    quiet.click()
+    expect(quiet).to_have_attribute("aria-pressed", "true")
     worker_of(ann.page)
     ann.say("my own")
     bob.open("Quiet")
@@ -118,10 +108,12 @@ def test_a_quiet_chat_notifies_only_of_what_calls_me_and_nobody_of_their_own(tow
     bob.say("nothing much")
     ann.sees("nothing much")
     bob.box.press_sequentially("@qa")
-    bob.page.get_by_role("option").first.wait_for()
+    expect(bob.page.get_by_role("option")).to_contain_text("qann")
     bob.box.press("Enter")
+    expect(bob.box).to_have_value("@qann ")
     bob.box.press_sequentially("come")
     bob.box.press("Enter")
+    ann.sees("@qann come")
     wait_for(ann.page, f"{SHOWN}.then(all => all.length === 1)")
     assert ann.page.evaluate(SHOWN) == [["Quiet", "qbob: @qann come"]]
 
@@ -129,8 +121,7 @@ def test_a_quiet_chat_notifies_only_of_what_calls_me_and_nobody_of_their_own(tow
 def test_who_looks_at_the_page_is_not_notified(town: Town):
     ann, bob = permitted(town, "lann"), town.person("lbob")
     town.group(bob, "Looking", ann)
-    ann.page.evaluate("navigator.serviceWorker.ready.then(() => 1)")
-    [worker] = ann.page.context.service_workers
+    worker = service_worker(ann.page)
     worker.evaluate("self.asked = 0; addEventListener('message', ({data}) => { if (data.kind === 'notify') asked++; })")
     bob.say("hello")
     expect(ann.page).to_have_title("(1) chatsrv")
@@ -138,6 +129,7 @@ def test_who_looks_at_the_page_is_not_notified(town: Town):
     while not worker.evaluate("asked"):
         assert time.monotonic() < deadline
         ann.page.wait_for_timeout(20)
+    worker.evaluate("clients.matchAll({ type: 'window' }).then(() => 1)")  # what it asks before it shows something
     assert ann.page.evaluate(SHOWN) == []
 
 
@@ -152,10 +144,10 @@ def test_permission_is_asked_by_the_button_only_and_a_refusal_says_what_to_do(to
     assert ann.page.evaluate("window.asked") == 0
     ann.page.get_by_role("button", name=re.compile("^Me: ")).click()
     ann.page.evaluate("() => { Object.defineProperty(Notification, 'permission', { get: () => 'denied' }); }")
-    ann.page.get_by_role("button", name="Show notifications").click()
-    expect(ann.page.get_by_text("was told to show none from here")).to_be_visible()
+    ann.page.get_by_role("button", name="Show notifications", exact=True).click()
+    expect(ann.page.get_by_text(re.compile("was told to show none from here"))).to_be_visible()
     assert ann.page.evaluate("window.asked") == 1
-    expect(ann.page.get_by_role("button", name="Show notifications")).to_be_disabled()
+    expect(ann.page.get_by_role("button", name="Show notifications", exact=True)).to_be_disabled()
 
 
 def test_a_notification_opens_its_chat_where_no_tab_is_open(town: Town):
@@ -169,5 +161,5 @@ def test_a_notification_opens_its_chat_where_no_tab_is_open(town: Town):
     found = town.program("obob", group_id)
     ann.page.goto(f"{town.url}#chat={found}")
     ann.page.reload()
-    ann.page.get_by_role("log", name="Later").wait_for()
+    ann.page.get_by_role("log", name="Later", exact=True).wait_for()
     assert "#" not in ann.page.url

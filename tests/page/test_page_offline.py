@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
-from support.page_kit import Person, Town, open_town, wait_for
+from support.page_kit import Person, Town, login_form, open_town, wait_for
 
 KEPT = "caches.open('chatsrv-shell').then(cache => cache.keys()).then(kept => kept.length)"
 SNAPSHOT = """indexedDB.databases().then(all => all.length === 0 ? "" : new Promise(resolve => {
@@ -49,7 +49,7 @@ def test_without_a_server_the_last_chats_are_shown_as_old_and_what_is_written_is
     ann.open("Garden")
     ann.sees("the last thing")
     ann.say("from the train")
-    expect(ann.page.get_by_role("img", name="waiting")).to_be_visible()
+    expect(ann.page.get_by_role("img", name="waiting", exact=True)).to_be_visible()
     ann.page.reload()  # kept over a reload too
     expect(status).to_be_visible()
     with open_town(browser, tmp_path / "data", http=address) as town:
@@ -73,8 +73,8 @@ def test_nothing_of_the_chats_is_left_after_logging_out(town: Town):
     ann.stored("a secret")
     wait_for(ann.page, f"{SNAPSHOT}.then(kept => kept.includes('a secret'))")
     ann.page.get_by_role("button", name=re.compile("^Me: ")).click()
-    ann.page.get_by_role("button", name="Log out").click()
-    ann.page.get_by_role("button", name="Log in", exact=True).wait_for()
+    ann.page.get_by_role("button", name="Log out", exact=True).click()
+    login_form(ann.page).wait_for()
     wait_for(ann.page, f"{SNAPSHOT}.then(kept => kept === '')")
     assert "secret" not in ann.page.evaluate("JSON.stringify(localStorage)")
 
@@ -100,7 +100,7 @@ def test_the_page_can_be_installed(town: Town):
 def test_before_anybody_logged_in_the_page_leaves_nothing_in_the_browser(town: Town):
     page = town.browser.new_context().new_page()
     page.goto(town.url)
-    page.get_by_role("button", name="Log in", exact=True).wait_for()
+    login_form(page).wait_for()
     assert page.evaluate("navigator.serviceWorker.getRegistrations().then(all => all.length)") == 0
     assert page.evaluate("caches.keys()") == []
     assert page.evaluate("Object.keys(localStorage)") == []
@@ -112,6 +112,6 @@ def test_a_newer_page_replaces_the_shell_that_was_kept(town: Town):
     shell_is_kept(ann.page)
     ann.page.evaluate("caches.open('chatsrv-shell').then(it => it.put('/old-AAAAAAAA.js', new Response('old')))")
     ann.page.reload()
-    ann.page.get_by_role("list", name="Chats").wait_for(state="attached")
+    ann.page.get_by_role("list", name="Chats", exact=True).wait_for(state="attached")
     shell_is_kept(ann.page)
     assert not ann.page.evaluate("caches.match('/old-AAAAAAAA.js').then(Boolean)")

@@ -10,8 +10,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from PIL import Image
-from playwright.sync_api import Browser, expect
-from support.page_kit import Town, open_browser, require_page, serve
+from playwright.sync_api import Browser, Playwright, expect
+from support.chromium import open_browser
+from support.page_kit import Town, require_page, serve
 from support.proxy_kit import HOST, open_proxy
 from support.tls_kit import Certificates, issue
 
@@ -35,14 +36,14 @@ def key_digest(certificate: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def backend(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
+def backend(driver: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
     require_page()
     folder = tmp_path_factory.mktemp("proxied")
     certificates = issue(folder, HOST)
     trust = f"--ignore-certificate-errors-spki-list={key_digest(certificates.cert)}"
     with (
         serve(folder / "data", *FLAGS) as (url, _),
-        open_browser(trust, f"--host-resolver-rules=MAP {HOST} 127.0.0.1") as browser,
+        open_browser(driver, trust, f"--host-resolver-rules=MAP {HOST} 127.0.0.1") as browser,
     ):
         yield Backend(url, certificates, browser)
 
@@ -55,22 +56,22 @@ def test_people_log_in_talk_and_send_pictures_behind(kind: str, backend: Backend
     with open_proxy(kind, tmp_path / "proxy", backend.url, backend.certificates) as proxy:
         town = Town(backend.browser, proxy.origin)
         try:
-            ann, bob = town.person(f"ann{kind}"), town.person(f"bob{kind}")
+            ann, bob = (town.person(f"{name}{kind}", by_form=True) for name in ("ann", "bob"))
             assert ann.page.evaluate("isSecureContext")
             [cookie] = ann.page.context.cookies()
             assert cookie.get("name") == "__Host-chatsrv"
             assert cookie.get("secure")
             ann.page.reload()
-            ann.page.get_by_role("list", name="Chats").wait_for(state="attached")
+            ann.page.get_by_role("list", name="Chats", exact=True).wait_for(state="attached")
             town.group(ann, "Behind", bob)
             ann.say("through the proxy")
             bob.open("Behind")
             bob.sees("through the proxy")
             ann.page.locator("input[type=file]").set_input_files(picture)
             ann.box.press("Enter")
-            card = bob.page.get_by_role("button", name="Picture: large.png")
+            card = bob.page.get_by_role("button", name="Picture: large.png", exact=True)
             card.click()
-            shown = bob.page.get_by_role("dialog", name="Picture: large.png").get_by_role("img")
+            shown = bob.page.get_by_role("dialog", name="Picture: large.png", exact=True).get_by_role("img")
             expect(shown).to_have_js_property("naturalWidth", 1600)
         finally:
             town.close()

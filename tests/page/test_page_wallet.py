@@ -1,48 +1,37 @@
 """The wallet in the page: every transfer once, in order, and their sum is the balance."""
 
 import re
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+import time
 
-import trio
-from playwright.sync_api import Browser, expect
-from support.page_kit import PASSWORD, open_town
-
-from chatsrv.client import open_client
+from playwright.sync_api import expect
+from support.page_kit import WAIT_MS, Town
 
 TRANSFERS = 120
 
 
-async def top_up(url: str, name: str) -> None:
-    async with open_client(url) as client:
-        await client.login("treasurer", PASSWORD)
-        for cents in range(1, TRANSFERS + 1):
-            await client.wallet.grant(name, cents)
-
-
-def test_the_statement_is_complete_in_order_and_sums_to_the_balance(browser: Browser, tmp_path: Path):
-    data = tmp_path / "data"
-    with open_town(browser, data) as town:
-        town.person("treasurer")
-        ann = town.person("rich")
-        command = [sys.executable, "-m", "chatsrv", "operator", "add", "treasurer", "--data", str(data)]
-        subprocess.run(command, check=True, capture_output=True)
-        url = town.url.replace("http:", "ws:")
-        with ThreadPoolExecutor(1) as pool:  # the test's thread belongs to the browser
-            pool.submit(trio.run, top_up, url, "rich").result()
-        ann.page.get_by_role("button", name=re.compile("^Me")).click()
-        ann.page.get_by_role("button", name="Statement").click()
-        total = sum(range(1, TRANSFERS + 1))
-        dialog = ann.page.get_by_role("dialog", name="Wallet")
-        expect(dialog).to_contain_text(f"¥{total / 100:.2f}")
-        box = dialog.get_by_role("region", name="Statement")
-        for _ in range(TRANSFERS):
-            if f"{TRANSFERS} transfers" in box.inner_text():
-                break
-            box.evaluate("element => element.scrollTo(0, element.scrollHeight)")
-            ann.page.wait_for_timeout(20)
-        rows = box.get_by_role("list").get_by_role("listitem").locator("b").all_inner_texts()
-        assert rows == [f"+¥{cents / 100:.2f}" for cents in range(TRANSFERS, 0, -1)]
-        town.close()
+def test_the_statement_is_complete_in_order_and_sums_to_the_balance(town: Town):
+    ann = town.person("rich")
+    town.grant("rich", *range(1, TRANSFERS + 1))
+    ann.page.get_by_role("button", name=re.compile("^Me")).click()
+    ann.page.get_by_role("button", name="Statement", exact=True).click()
+    total = sum(range(1, TRANSFERS + 1))
+    dialog = ann.page.get_by_role("dialog", name="Wallet", exact=True)
+    expect(dialog).to_contain_text(f"¥{total / 100:.2f}")
+    box = dialog.get_by_role("region", name="Statement", exact=True)
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while f"{TRANSFERS} transfers" not in box.inner_text():
+        assert time.monotonic() < deadline
+        box.evaluate("element => element.scrollTo(0, element.scrollHeight)")
+        ann.page.wait_for_timeout(20)
+    rows = box.get_by_role("list").get_by_role("listitem").locator("b").all_inner_texts()
+    assert rows == [f"+¥{cents / 100:.2f}" for cents in range(TRANSFERS, 0, -1)]
+    form = dialog.get_by_role("form", name="Withdraw", exact=True)
+    form.get_by_label("Amount (¥)", exact=True).fill("1000")
+    form.get_by_role("button", name="Withdraw", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_have_text("Your wallet does not hold that much.")
+    ann.page.once("dialog", lambda asked: asked.accept())
+    form.get_by_label("Amount (¥)", exact=True).fill("0.60")
+    form.get_by_role("button", name="Withdraw", exact=True).click()
+    expect(form.get_by_role("status")).to_have_text("¥0.60 was taken out.")
+    expect(dialog).to_contain_text(f"¥{(total - 60) / 100:.2f}")
+    expect(box.get_by_role("list").get_by_role("listitem").locator("b").first).to_have_text("−¥0.60")

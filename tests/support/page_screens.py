@@ -1,6 +1,7 @@
 """A chat with a bit of everything, and a walk over every screen of the page."""
 
 import io
+import re
 from collections.abc import Generator
 
 import attrs
@@ -8,6 +9,7 @@ from playwright.sync_api import Locator, Page
 
 from chatsrv.client import Client
 from support.media_files import picture, wav
+from support.page_kit import begins
 
 
 @attrs.frozen
@@ -57,6 +59,12 @@ class Labels:
     red_packet: str = "Red packet"
     open: str = "Open"
     lucky_money: str = "Send lucky money"
+    own: tuple[str, ...] = ("Statement", "Account", "Privacy", "My files")
+    """What opens from Me."""
+    head: tuple[str, ...] = ("Search", "Pinned messages")
+    """What opens from the head of a chat."""
+    about: str = "^About "
+    media: str = "Pictures and files"
 
 
 ENGLISH = Labels()
@@ -72,42 +80,59 @@ CHINESE = Labels(
     red_packet="红包",
     open="拆开",
     lucky_money="发红包",
+    own=("账单", "账号", "隐私", "我的文件"),
+    head=("搜索", "置顶消息"),
+    about="的资料$",
+    media="图片和文件",
 )
 
 
 def _close(dialog: Locator, say: Labels) -> None:
-    dialog.get_by_role("button", name=say.close).first.click()
+    dialog.get_by_role("button", name=say.close, exact=True).first.click()
     dialog.wait_for(state="detached")
 
 
 def walk(page: Page, say: Labels = ENGLISH) -> Generator[str]:
     """Show one screen after the other to somebody who is in the one group that `furnish` made; yields their names."""
     button, dialog = page.get_by_role("button"), page.get_by_role("dialog")
-    chats = page.get_by_role("list", name=say.chats)
+    chats = page.get_by_role("list", name=say.chats, exact=True)
     chats.get_by_role("button").first.wait_for()
     yield "list"
-    for name, opener in (("me", say.me), ("new chat", say.new_chat)):
-        page.get_by_role("navigation").get_by_role("button", name=opener).first.click()
+    for name, opener in (("me", begins(f"{say.me}: ")), ("new chat", say.new_chat)):
+        page.get_by_role("navigation").get_by_role("button", name=opener, exact=True).first.click()
         page.get_by_role("navigation").get_by_role("heading").first.wait_for()
         yield name
-        page.get_by_role("navigation").get_by_role("button", name=say.back).click()
+        if name == "me":
+            for own in say.own:
+                page.get_by_role("navigation").get_by_role("button", name=own, exact=True).click()
+                dialog.get_by_role("button", name=say.close, exact=True).first.wait_for()
+                yield own
+                _close(dialog, say)
+        page.get_by_role("navigation").get_by_role("button", name=say.back, exact=True).click()
     chats.get_by_role("button").first.click()
     log = page.get_by_role("log")
-    log.get_by_role("button", name=say.red_packet).wait_for()
+    log.get_by_role("button", name=begins(f"{say.red_packet}: ")).wait_for()
     yield "conversation"
-    log.get_by_role("button", name=say.actions).first.click()
-    dialog.wait_for()
-    yield "menu"
-    _close(dialog, say)
-    log.get_by_role("button", name=say.picture).click()
+    for opener, name in (
+        *(
+            (log.get_by_role("button", name=begins(f"{say.actions}: ")).first, "menu"),
+            (log.get_by_role("button", name=re.compile(say.about)).first, "person"),
+        ),
+        *((page.get_by_role("main").get_by_role("button", name=head, exact=True), head) for head in say.head),
+    ):
+        opener.click()
+        dialog.wait_for()
+        yield name
+        _close(dialog, say)
+    log.get_by_role("button", name=begins(f"{say.picture}: ")).click()
     dialog.wait_for()
     yield "viewer"
     _close(dialog, say)
-    button.and_(page.get_by_label(say.lucky_money)).click()
+    button.and_(page.get_by_label(say.lucky_money, exact=True)).click()
     dialog.wait_for()
     yield "send packet"
     _close(dialog, say)
-    log.get_by_role("button", name=say.red_packet).click()
+    log.get_by_role("button", name=begins(f"{say.red_packet}: ")).click()
     coin = dialog.get_by_role("button", name=say.open, exact=True)
     coin.wait_for()
     yield "packet"
@@ -118,4 +143,7 @@ def walk(page: Page, say: Labels = ENGLISH) -> Generator[str]:
     page.get_by_role("main").get_by_role("button", name=say.group, exact=True).click()
     dialog.get_by_role("listitem").nth(1).wait_for()
     yield "group"
+    dialog.get_by_role("button", name=say.media, exact=True).click()
+    dialog.get_by_role("list").first.wait_for()
+    yield "media"
     _close(dialog, say)

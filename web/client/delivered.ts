@@ -1,10 +1,10 @@
-/** Tells the server how far this device has each group: at most once a second, so that receipts say what arrived. */
+/** Tells the server how far this device has each group: at once, then every three seconds while messages keep coming. */
 import type { Connection } from "./connection.ts";
 import { ConnectionLost, RefusedError } from "./errors.ts";
 import type { Group, Id } from "./protocol.gen.ts";
 import type { Timers } from "./timers.ts";
 
-const INTERVAL_MS = 1000;
+const INTERVAL_MS = 3000;
 /** Groups that one command may name. */
 const MAX_MARKS = 200;
 

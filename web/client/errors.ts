@@ -31,6 +31,11 @@ export class LoggedOut extends Error {
 const TRANSIENT: ReadonlySet<string> = new Set<ErrorCode>(["rate_limited", "server_busy", "server_stopping", "internal", "slow_mode"]);
 const SESSION_OVER: ReadonlySet<string> = new Set<ErrorCode>(["session_ended", "bad_credentials", "name_taken", "password_weak", "registration_closed", "plaintext_refused"]);
 
+/** Let pass that there is no connection, and what the server refuses: for what is asked again anyway. Throws everything else. */
+export function ignoreLoss(error: unknown): void {
+  if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error;
+}
+
 /** Whether the same command with the same client id may succeed later. */
 export function isTransient(error: unknown): error is RefusedError {
   return error instanceof RefusedError && TRANSIENT.has(error.code);

@@ -1,12 +1,31 @@
 // Generated from protocol/types.json by protocol/generate.py: do not edit.
 /** A 63-bit id, in decimal. */
 export type Id = string & { readonly unit: unique symbol };
+/** An account of the server. `seen_at`: when the latest of its sessions was in use (0: it has none). */
+export interface AccountEntry {
+  person: Person;
+  created_at: number; // time
+  operator: boolean;
+  disabled: boolean;
+  sessions: number; // count
+  groups: number; // count
+  seen_at: number; // time
+}
 /** A group that this person put me into. */
 export interface AddedGroup {
   group_id: Id; // group
   name: string;
   by: Person;
   joined_at: number; // time
+}
+/** A row of the audit log: who (an account, or `console`) did what to whom or what. */
+export interface AuditEntry {
+  number: number; // count
+  at: number; // time
+  actor: string;
+  action: string;
+  subject: string;
+  detail: string;
 }
 /** Who is kept out, until when, and who decided it. */
 export interface Ban {
@@ -38,7 +57,7 @@ export interface Group {
   avatar: Id; // medium
   own_above: number; // count
 }
-/** What goes in a group. `invite`, `pin` and `mention_all` are the least role that may: 1 everybody, 2 admins. */
+/** What goes in a group. A rule that is a role is the least that may: 1 everybody, 2 admins. */
 export interface GroupRules {
   invite: number; // role
   approval: boolean;
@@ -222,6 +241,21 @@ export interface Receipt {
   user_id: Id; // user
   name: string;
   read: boolean;
+}
+/** What `by` reports of `person`: a message (`of` in a group, with its text), or the person as such (`of` 0, no group). */
+export interface Report {
+  number: number; // count
+  at: number; // time
+  by: Person;
+  person: Person;
+  group_id: Id; // group
+  group: string;
+  of: number; // seq
+  text: string;
+  reason: string;
+  closed_at: number; // time
+  closed_by: string;
+  note: string;
 }
 /** What a message to send has besides its text: the `seq` of the message it answers (0: none), and */
 export interface SendExtra {
@@ -587,6 +621,18 @@ export interface AppointOwner {
 export interface DissolveAnyGroup {
   group_id: Id; // group
 }
+/** Which accounts have names that contain `part`, regardless of case? */
+export interface ListAccounts {
+  part?: string;
+  after?: Id; // user
+}
+/** What did operators do, the latest first? `before` is the number of the last row of the page before, or 0. */
+export interface ListAudit {
+  before?: number; // count
+}
+/** How much is there, and how is the server? */
+export interface ShowFigures {
+}
 /** The account is enabled or disabled: groups that its owner lost by it, each with the new one (nil: there is nobody). */
 export interface UserEnabled {
   handed_over: OwnedGroup[];
@@ -596,6 +642,35 @@ export interface UserEnabled {
 export interface AllGroups {
   groups: OwnedGroup[];
   more: boolean;
+}
+/** Accounts by id; `more` says that others follow the last one. */
+export interface Accounts {
+  accounts: AccountEntry[];
+  more: boolean;
+}
+/** Rows of the audit log, the latest first; `more` says that there are earlier ones. */
+export interface AuditEntries {
+  entries: AuditEntry[];
+  more: boolean;
+}
+/** The server in figures: what is stored, and of the node that answers, who is connected to it and what it does. */
+export interface Figures {
+  now: number; // time
+  up: number; // seconds
+  accounts: number; // count
+  disabled: number; // count
+  groups: number; // count
+  messages: number; // count
+  media: number; // count
+  media_bytes: number; // bytes
+  database_bytes: number; // bytes
+  users_online: number; // count
+  connections: number; // count
+  commands: number; // count
+  commit: number; // duration
+  nodes: number; // count
+  full: boolean;
+  deaf: boolean;
 }
 /** Prepare a packet for a group: `total` cents in `count` shares. No money moves. */
 export interface PreparePacket {
@@ -1368,6 +1443,51 @@ export interface GroupsLeft {
 export interface Invited {
   invitation: Invitation;
 }
+/** With which key does this server send notifications, and does this session get them? */
+export interface ShowPush {
+}
+/** Send notifications for this session to its device, by a push service, while the session has no connection. */
+export interface SubscribePush {
+  endpoint: string;
+  p256dh: Uint8Array;
+  auth: Uint8Array;
+  show_text?: boolean;
+}
+/** Send no notifications to this session's device any more. Without a subscription it does nothing. */
+export interface UnsubscribePush {
+}
+/** `key`: the server's public key, what a browser calls `applicationServerKey` (RFC 8292): a point of P-256, not compressed. */
+export interface PushShown {
+  key: Uint8Array;
+  subscribed: boolean;
+  shows_text: boolean;
+}
+/** Tell the operators about a message that I may read, and why. */
+export interface ReportMessage {
+  group_id: Id; // group
+  of: number; // seq
+  reason: string;
+}
+/** Tell the operators about somebody else, and why. Who does it again replaces the reason, as long as the report is open. */
+export interface ReportPerson {
+  user_id: Id; // user
+  reason: string;
+}
+/** What did people report, the latest first: what is open, or (`closed`) what is not? */
+export interface ListReports {
+  before?: number; // count
+  closed?: boolean;
+}
+/** Close a report, with a note for other operators. One that is closed stays as it is. */
+export interface CloseReport {
+  number: number; // count
+  note?: string;
+}
+/** Reports, the latest first; `more` says that there are earlier ones. */
+export interface Reports {
+  reports: Report[];
+  more: boolean;
+}
 /** What each command sends and how it is answered. */
 export interface Commands {
   Ping: { send: Ping; reply: Pong };
@@ -1399,6 +1519,9 @@ export interface Commands {
   ListAllGroups: { send: ListAllGroups; reply: AllGroups };
   AppointOwner: { send: AppointOwner; reply: Done };
   DissolveAnyGroup: { send: DissolveAnyGroup; reply: Done };
+  ListAccounts: { send: ListAccounts; reply: Accounts };
+  ListAudit: { send: ListAudit; reply: AuditEntries };
+  ShowFigures: { send: ShowFigures; reply: Figures };
   PreparePacket: { send: PreparePacket; reply: PacketPrepared };
   SendPacket: { send: SendPacket; reply: PacketSent };
   GrabPacket: { send: GrabPacket; reply: Grabbed };
@@ -1459,6 +1582,13 @@ export interface Commands {
   IgnoreInvitation: { send: IgnoreInvitation; reply: Done };
   ListAddedGroups: { send: ListAddedGroups; reply: AddedGroups };
   LeaveGroups: { send: LeaveGroups; reply: GroupsLeft };
+  ShowPush: { send: ShowPush; reply: PushShown };
+  SubscribePush: { send: SubscribePush; reply: Done };
+  UnsubscribePush: { send: UnsubscribePush; reply: Done };
+  ReportMessage: { send: ReportMessage; reply: Done };
+  ReportPerson: { send: ReportPerson; reply: Done };
+  ListReports: { send: ListReports; reply: Reports };
+  CloseReport: { send: CloseReport; reply: Done };
 }
 /** What the server sends unasked, or as parts of an answer. */
 export interface Events {
@@ -1553,6 +1683,9 @@ export type ErrorCode =
   | "media_unknown"
   | "media_off"
   | "not_a_picture"
+  | "push_off"
+  | "push_service_unknown"
+  | "report_unknown"
   | "position_needed"
   | "lobby_over"
   | "packet_unknown"
@@ -1746,7 +1879,9 @@ export const RIGHTS = {
 } as const;
 /** One message or structure a line; protocol/typescript.py says how to read it. */
 export const TABLE = `
+0 AccountEntry person:Person created_at:n operator:b disabled:b sessions:n groups:n seen_at:n
 0 AddedGroup group_id:i name:s by:Person joined_at:n
+0 AuditEntry number:n at:n actor:s action:s subject:s detail:s
 0 Ban user_id:i name:s until:n by:s
 0 Group group_id:i name:s role:n members:n seq:n ordinal:n read_seq:n read_ordinal:n visible_from:n history:b mentions:n=0 quiet:b=false delivered_seq:n=0 last:?Preview=null kind:n=1 rules:GroupRules=0 nickname:s="" muted_until:n=0 avatar:i="0" own_above:n=0
 0 GroupRules invite:n=1 approval:b=false history:b=true mute_all:b=false slow_mode:n=0 max_members:n=500 pin:n=2 mention_all:n=2 keep_edits:b=true
@@ -1772,6 +1907,7 @@ export const TABLE = `
 0 Range group_id:i after:n
 0 Reaction seq:n user_id:i name:s emoji:s
 0 Receipt user_id:i name:s read:b
+0 Report number:n at:n by:Person person:Person group_id:i group:s of:n text:s reason:s closed_at:n closed_by:s note:s
 0 SendExtra reply_to:n=0 mentions:*i=[] mention_all:b=false keep_excerpt:b=false
 0 Session session_id:i device:s created_at:n seen_at:n current:b
 0 StatementLine transfer_id:i kind:s cents:n about:i at:n
@@ -1832,8 +1968,14 @@ c1 Draining within:n
 504 ListAllGroups after:i="0"
 505 AppointOwner group_id:i user_id:i
 506 DissolveAnyGroup group_id:i
+507 ListAccounts part:s="" after:i="0"
+508 ListAudit before:n=0
+509 ShowFigures
 540 UserEnabled handed_over:*OwnedGroup more:b
 541 AllGroups groups:*OwnedGroup more:b
+542 Accounts accounts:*AccountEntry more:b
+543 AuditEntries entries:*AuditEntry more:b
+544 Figures now:n up:n accounts:n disabled:n groups:n messages:n media:n media_bytes:n database_bytes:n users_online:n connections:n commands:n commit:n nodes:n full:b deaf:b
 601 PreparePacket client_id:y group_id:i total:n count:n mode:n=1 receiver_id:i="0"
 602 SendPacket client_id:y group_id:i packet_id:i client_seed:y greeting:s=""
 603 GrabPacket group_id:i packet_id:i
@@ -1951,4 +2093,13 @@ c40 Invitations invitations:*Invitation
 c41 AddedGroups groups:*AddedGroup more:b
 c42 GroupsLeft left:*i kept:*i
 cc0 Invited invitation:Invitation
+d01 ShowPush
+d02 SubscribePush endpoint:s p256dh:y auth:y show_text:b=false
+d03 UnsubscribePush
+d40 PushShown key:y subscribed:b shows_text:b
+e01 ReportMessage group_id:i of:n reason:s
+e02 ReportPerson user_id:i reason:s
+e03 ListReports before:n=0 closed:b=false
+e04 CloseReport number:n note:s=""
+e40 Reports reports:*Report more:b
 `;

@@ -3,6 +3,8 @@ import { type Event, type Frame, isSequenceEvent, type UnknownEvent } from "./co
 import type { Connection } from "./connection.ts";
 import { ConnectionLost, RefusedError } from "./errors.ts";
 import type { Group, Id, Message } from "./protocol.gen.ts";
+import { ReadMarks } from "./read_marks.ts";
+import { OwnTimers, type Timers } from "./timers.ts";
 
 export type SequenceEvent = Extract<Event, { body: { group_id: Id; seq: number; sent_at: number } }>;
 export type AnyEvent = Event | UnknownEvent;
@@ -33,12 +35,17 @@ interface Follower {
 
 export class Sync {
   groups = new Map<Id, Group>();
+  /** What the server is told of `markRead`. */
+  readonly readMarks: ReadMarks;
   private followers = new Map<Id, Follower>();
 
   constructor(
     private connection: Connection,
     private sink: Sink,
-  ) {}
+    timers: Timers = new OwnTimers(),
+  ) {
+    this.readMarks = new ReadMarks(connection, timers);
+  }
 
   /** Deliver every event of a group above `last` from now on. */
   follow(groupId: Id, last: number): void {
@@ -91,15 +98,13 @@ export class Sync {
     for (const [groupId, events] of arrived) this.sink.eventsArrived(groupId, events);
   }
 
-  /** Move the cursor, here at once and on the server. */
+  /** Move the cursor: here at once, and on the server soon. */
   markRead(groupId: Id, seq: number): void {
     const group = this.groups.get(groupId);
     if (!group || group.read_seq >= seq) return;
     this.replace(groupId, { read_seq: seq, read_ordinal: seq >= group.seq ? group.ordinal : group.read_ordinal, own_above: seq >= group.seq ? 0 : group.own_above, mentions: 0 });
     this.sink.groupsChanged(this.groups);
-    this.connection.request("MarkRead", { group_id: groupId, seq }).catch((error: unknown) => {
-      if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error;
-    });
+    this.readMarks.note(groupId, seq);
   }
 
   private replace(groupId: Id, change: Partial<Group>): void {

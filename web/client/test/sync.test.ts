@@ -26,7 +26,7 @@ function start(head: number) {
     eventsArrived: (_group, events: AnyEvent[]) => seen.push(...events.map((event) => (event.body as { seq: number }).seq)),
     fellBehind() {},
     personalEvent() {},
-  });
+  }, timers);
   return { server, timers, connection, sync, seen, store: (seq: number) => (stored = seq) };
 }
 
@@ -60,6 +60,25 @@ test("reading moves the cursor here before the server answers", async () => {
   sync.markRead(GROUP, 4);
   assert.equal(sync.groups.get(GROUP)!.read_ordinal, 4);
   assert.equal(server.count("MarkRead"), 1);
+});
+
+test("a flood that is read as it comes is marked at once, and then by the latest place only", async () => {
+  const { server, timers, sync } = start(50);
+  const marked: unknown[] = [];
+  server.handlers["MarkRead"] = (body) => {
+    marked.push(body["seq"]);
+    return ["Done", {}];
+  };
+  await settle();
+  for (let seq = 1; seq <= 40; seq++) sync.markRead(GROUP, seq);
+  assert.deepEqual(marked, [1]);
+  await timers.advance(300);
+  assert.deepEqual(marked, [1, 40]);
+  sync.markRead(GROUP, 41);
+  sync.readMarks.flush(); // the page is about to go
+  assert.deepEqual(marked, [1, 40, 41]);
+  await timers.advance(1000);
+  assert.deepEqual(marked, [1, 40, 41]);
 });
 
 class MemoryStore implements Store {

@@ -1,10 +1,10 @@
 /** One message or red packet in a conversation. */
-import type { Id } from "../../client/protocol.gen.ts";
+import type { Id, Person } from "../../client/protocol.gen.ts";
 import { calls, type MessageRow, type PacketRow, type Row } from "../state/rows.ts";
 import { me } from "../state/session.ts";
 import { timeText, words } from "../words/index.ts";
-import { Avatar } from "./avatar.tsx";
 import { Icon } from "./icons.tsx";
+import { PersonAvatar } from "./person_avatar.tsx";
 import { MediaBox } from "./picture.tsx";
 import { plain, StrangerText } from "./stranger_text.tsx";
 import { SystemLine } from "./system_line.tsx";
@@ -19,6 +19,8 @@ export interface RowActions {
   openPacket(packetId: Id): void;
   openMedia(row: MessageRow): void;
   openMenu(row: MessageRow): void;
+  openPerson(person: Person): void;
+  toggleReaction(row: MessageRow, emoji: string): void;
   jumpTo(seq: number): void;
 }
 
@@ -40,7 +42,7 @@ export function RowView({ row, isMine, isJoined, actions }: Props) {
   }
   return (
     <li class={`row${isMine ? " mine" : ""}${isJoined ? " joined" : ""}`} data-seq={row.seq}>
-      {!isMine && (isJoined ? <span class="avatar-gap" /> : <Avatar name={row.sender} id={row.senderId} />)}
+      {!isMine && (isJoined ? <span class="avatar-gap" /> : <SenderButton row={row} actions={actions} />)}
       <div class="row-body">
         {!isMine && !isJoined && (
           <span class="sender">
@@ -50,6 +52,14 @@ export function RowView({ row, isMine, isJoined, actions }: Props) {
         {row.kind === "packet" ? <PacketCard row={row} actions={actions} /> : <Bubble row={row} isMine={isMine} actions={actions} />}
       </div>
     </li>
+  );
+}
+
+function SenderButton({ row: { sender, senderId }, actions }: { row: MessageRow | PacketRow; actions: RowActions }) {
+  return (
+    <button type="button" class="sender-button" aria-label={words.value.person.about(plain(sender))} onClick={() => actions.openPerson({ user_id: senderId, name: sender })}>
+      <PersonAvatar name={sender} id={senderId} />
+    </button>
   );
 }
 
@@ -119,9 +129,9 @@ function Bubble({ row, isMine, actions }: { row: MessageRow; isMine: boolean; ac
       {row.reactions.length > 0 && (
         <span class="reactions">
           {row.reactions.map(({ emoji, people }) => (
-            <span class="reaction" role="img" key={emoji} aria-label={say.reacted(emoji, people.map(({ name }) => plain(name)).join(say.and))}>
+            <button type="button" class="reaction" key={emoji} aria-pressed={people.some(({ id }) => id === me.value?.user_id)} aria-label={say.reacted(emoji, people.length, people.map(({ name }) => plain(name)).join(say.and))} onClick={() => actions.toggleReaction(row, emoji)}>
               {emoji} {people.length}
-            </span>
+            </button>
           ))}
         </span>
       )}

@@ -14,6 +14,7 @@ import { timers } from "./timers.ts";
 
 const MAX_CONVERSATIONS = 20;
 const HIDDEN_FLUSH_MS = 200;
+const OUTSIDE_MS = 200;
 
 export const groups = signal<readonly Group[]>([]);
 export const listIsLoaded = signal(false);
@@ -36,8 +37,20 @@ export const openGroup = computed(() => groups.value.find((group) => group.group
 /** Unread messages in all chats that are not quiet. */
 export const unreadTotal = computed(() => groups.value.reduce((sum, group) => sum + (group.quiet ? 0 : unreadOf(group)), 0));
 
+/** The same for what stands outside of the page (its title, its icon), a little later: each change there is a message to another process. */
+export const unreadOutside = signal(0);
+let isCounting = false;
 effect(() => {
-  const count = unreadTotal.value;
+  if (unreadTotal.value === unreadOutside.peek() || isCounting) return;
+  isCounting = true;
+  timers.after(OUTSIDE_MS, () => {
+    isCounting = false;
+    unreadOutside.value = unreadTotal.peek();
+  });
+});
+
+effect(() => {
+  const count = unreadOutside.value;
   document.title = count ? `(${count > 99 ? "99+" : count}) chatsrv` : "chatsrv";
 });
 
@@ -66,7 +79,7 @@ export const sync = new Sync(connection, {
   personalEvent: (event) => {
     for (const listener of [...personalListeners]) listener(event);
   },
-});
+}, timers);
 
 /** Frames are taken once per drawing, so that a flood costs one rendering each. */
 let queue: Frame[] = [];
@@ -86,7 +99,10 @@ function schedule(): void {
   else requestAnimationFrame(flushFrames);
 }
 
-document.addEventListener("visibilitychange", flushFrames); // what waited for a drawing that does not come now
+document.addEventListener("visibilitychange", () => {
+  flushFrames(); // what waited for a drawing that does not come now
+  if (document.hidden) sync.readMarks.flush();
+});
 
 hooks.frames.push((frames) => {
   queue.push(...frames);
@@ -131,6 +147,7 @@ hooks.forget.push(() => {
   queue = [];
   outbox = null;
   delivered.clear();
+  sync.readMarks.clear();
   sync.groups = new Map();
   for (const id of conversations.keys()) sync.unfollow(id);
   conversations.clear();

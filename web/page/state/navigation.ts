@@ -9,6 +9,9 @@ export type Panel = "chats" | "me" | "new";
 /** What stands where the list of chats is. */
 export const panel = signal<Panel>("chats");
 
+/** Whether the list of keys is shown. */
+export const keysAreShown = signal(false);
+
 /** A message to show in the chat that is open, or about to be. */
 export const jumpTarget = signal<{ groupId: Id; seq: number } | null>(null);
 

@@ -2,7 +2,7 @@
 import { effect, signal } from "@preact/signals";
 import type { Frame } from "../../client/codec.ts";
 import type { Id, Message } from "../../client/protocol.gen.ts";
-import { groups, sync, unreadOf, unreadTotal } from "./chats.ts";
+import { groups, sync, unreadOf, unreadOutside } from "./chats.ts";
 import { openWhenKnown } from "./navigation.ts";
 import { serviceWorker } from "./service_worker.ts";
 import { hooks, me } from "./session.ts";
@@ -84,7 +84,7 @@ interface Badged {
   clearAppBadge?(): Promise<void>;
 }
 effect(() => {
-  const count = unreadTotal.value;
+  const count = unreadOutside.value;
   const { setAppBadge, clearAppBadge } = navigator as Badged;
   const told = count ? setAppBadge?.call(navigator, count) : clearAppBadge?.call(navigator);
   told?.catch(() => undefined); // the title says it too

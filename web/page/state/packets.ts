@@ -46,12 +46,14 @@ export interface NewPacket {
   total: number;
   count: number;
   mode: number;
+  /** Who may open it; null: everybody in the group. */
+  receiverId: Id | null;
   greeting: string;
 }
 
 /** Prepare and send a packet, exactly once. */
-export async function sendPacket({ groupId, total, count, mode, greeting }: NewPacket): Promise<void> {
-  const prepared = await connection.change("PreparePacket", { group_id: groupId, total, count, mode });
+export async function sendPacket({ groupId, total, count, mode, receiverId, greeting }: NewPacket): Promise<void> {
+  const prepared = await connection.change("PreparePacket", { group_id: groupId, total, count, mode, ...(receiverId && { receiver_id: receiverId }) });
   const client_seed = crypto.getRandomValues(new Uint8Array(32));
   await connection.change("SendPacket", { group_id: groupId, packet_id: prepared.packet_id, client_seed, greeting });
 }

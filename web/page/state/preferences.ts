@@ -18,6 +18,9 @@ function firstLook(): Look {
   return wanted === "light" || wanted === "dark" ? wanted : "system";
 }
 
+/** The background of the list's and the chat's head, as the style has it. */
+const AROUND = { light: "#f7f7f7", dark: "#1b1b1b" };
+
 export const language = signal<Language>(firstLanguage());
 export const look = signal<Look>(firstLook());
 
@@ -26,6 +29,11 @@ effect(() => {
 });
 effect(() => {
   document.documentElement.dataset["look"] = look.value;
+  // What the browser draws around the page: by the system's look where the person chose none.
+  for (const meta of document.querySelectorAll<HTMLMetaElement>("meta[name=theme-color]")) {
+    const own = meta.media.includes("dark") ? "dark" : "light";
+    meta.content = AROUND[look.value === "system" ? own : look.value];
+  }
 });
 
 export function setLanguage(wanted: Language): void {

@@ -1,6 +1,6 @@
 /** Who is typing in which group: told to others at most every three seconds, and shown for five. */
 import { signal } from "@preact/signals";
-import type { Id, Person } from "../../client/protocol.gen.ts";
+import type { Id, Message, Person } from "../../client/protocol.gen.ts";
 import { ConnectionLost, RefusedError } from "../../client/errors.ts";
 import { personalListeners } from "./chats.ts";
 import { connection, hooks, me } from "./session.ts";
@@ -8,6 +8,9 @@ import { timers } from "./timers.ts";
 
 const TELL_EVERY_MS = 3000;
 const SHOWN_MS = 5000;
+
+/** The server tells of people who type up to a second later: who has just spoken is not shown then. */
+const SPOKE_MS = 1500;
 
 export const typists = signal<ReadonlyMap<Id, readonly Person[]>>(new Map());
 
@@ -33,17 +36,29 @@ function show(groupId: Id, people: readonly Person[]): void {
   typists.value = next;
 }
 
-/** A message of theirs is there: they type no longer. */
-export function stoppedTyping(groupId: Id, userId: Id): void {
-  const people = typists.value.get(groupId);
-  if (people) show(groupId, people.filter(({ user_id }) => user_id !== userId));
-}
+/** Who spoke last in a group, and when. */
+const spoke = new Map<Id, { userId: Id; at: number }>();
+
+hooks.frames.push((frames) => {
+  for (const frame of frames) {
+    if (frame.name !== "Message") continue;
+    const { group_id, sender_id } = frame.body as unknown as Message;
+    spoke.set(group_id, { userId: sender_id, at: performance.now() });
+    const people = typists.peek().get(group_id);
+    if (people) show(group_id, people.filter(({ user_id }) => user_id !== sender_id));
+  }
+});
 
 personalListeners.push((event) => {
   if (event.name !== "TypingNow") return;
   const { group_id } = event.body;
-  show(group_id, event.body.people.filter(({ user_id }) => user_id !== me.value?.user_id));
+  const last = spoke.get(group_id);
+  const justSpoke = last && performance.now() - last.at < SPOKE_MS ? last.userId : null;
+  show(group_id, event.body.people.filter(({ user_id }) => user_id !== me.value?.user_id && user_id !== justSpoke));
   timers.cancel(expiry.get(group_id) ?? 0);
   expiry.set(group_id, timers.after(SHOWN_MS, () => show(group_id, [])));
 });
-hooks.forget.push(() => (typists.value = new Map()));
+hooks.forget.push(() => {
+  typists.value = new Map();
+  spoke.clear();
+});

@@ -20,6 +20,17 @@ export async function olderLines(before: Id): Promise<{ lines: StatementLine[]; 
   return { lines, more };
 }
 
+/** Cents of what somebody typed, or null where it is no amount. */
+export function parseCents(text: string): number | null {
+  const match = /^(\d{1,9})(?:[.,](\d{1,2}))?$/.exec(text.trim());
+  return match ? Number(match[1]) * 100 + Number((match[2] ?? "").padEnd(2, "0")) : null;
+}
+
+/** Take money out, once, however often the network breaks. Throws RefusedError. */
+export async function withdraw(cents: number): Promise<void> {
+  await connection.change("Withdraw", { cents });
+}
+
 personalListeners.push((event) => {
   if (event.name === "WalletChanged") balance.value = event.body.cents;
 });

@@ -33,7 +33,7 @@ addEventListener("fetch", (event) => {
   const { origin, pathname } = new URL(request.url);
   if (request.method !== "GET" || origin !== location.origin) return;
   const isPage = request.mode === "navigate" && PAGES.has(pathname);
-  if (!isPage && !/^\/[\w.-]+\.(js|css|svg|webmanifest)$/.test(pathname)) return;
+  if (!isPage && !/^\/[\w.-]+\.(js|css|svg|png|webmanifest)$/.test(pathname)) return;
   event.respondWith(fetch(request).catch(async (error) => {
     const kept = await caches.match(isPage ? "/" : pathname);
     if (!kept) throw error;
@@ -57,4 +57,34 @@ addEventListener("notificationclick", (event) => {
     open.postMessage({ open: group });
     return open.focus().catch(() => undefined);
   })());
+});
+
+// A push service brought a notice: what it says is in the wire specification, at SubscribePush.
+addEventListener("push", (event) => event.waitUntil(showPush(event.data)));
+
+/** The words of the language that was chosen in the page, which keeps them here; English where none are. */
+async function pushWords() {
+  const english = { one: "1 unread message", many: "{count} unread messages", called: "You were mentioned" };
+  const kept = await caches.match("/push-words").catch(() => undefined);
+  return kept ? { ...english, ...(await kept.json()) } : english;
+}
+
+async function showPush(data) {
+  const say = await pushWords();
+  let told = {};
+  try {
+    told = data.json();
+  } catch {
+    // of another version of the server, or nothing: browsers want something shown
+  }
+  const { group = "", name = "chatsrv", count = 1, mentions = 0, by, text } = told;
+  const unread = count === 1 ? say.one : say.many.replace("{count}", count);
+  const body = text ? `${by}: ${text}` : [by, mentions ? say.called : "", unread].filter(Boolean).join(" · ");
+  await notify({ tag: `chat-${group}`, group, title: name, body });
+}
+
+// The page brings the server the new subscription when it is opened; one without a server is of no use until then.
+addEventListener("pushsubscriptionchange", (event) => {
+  const { newSubscription, oldSubscription } = event;
+  if (!newSubscription && oldSubscription) event.waitUntil(registration.pushManager.subscribe(oldSubscription.options).catch(() => undefined));
 });

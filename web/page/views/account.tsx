@@ -1,15 +1,19 @@
 /** My account: the name that others see, the password, and the devices that are logged in as me. */
 import { useEffect, useState } from "preact/hooks";
-import { ConnectionLost, RefusedError } from "../../client/errors.ts";
+import { ignoreLoss } from "../../client/errors.ts";
 import type { Id, Session } from "../../client/protocol.gen.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { plain } from "../parts/stranger_text.tsx";
 import { connection } from "../state/session.ts";
-import { nickname, setNickname } from "../state/profile.ts";
-import { briefTime, errorText, words } from "../words/index.ts";
+import { changeProfile, myProfile, nickname } from "../state/profile.ts";
+import { uploadMedium } from "../state/uploads.ts";
+import { briefTime, failureText, words } from "../words/index.ts";
+
+/** The id of no picture. */
+const NONE = "0" as Id;
 
 export function AccountDialog({ onClose }: { onClose(): void }) {
-  const { account: say, failed, save, name } = words.value;
+  const { account: say, save, name } = words.value;
   const [sessions, setSessions] = useState<readonly Session[]>([]);
   const [note, setNote] = useState("");
   const [done, setDone] = useState("");
@@ -18,19 +22,26 @@ export function AccountDialog({ onClose }: { onClose(): void }) {
     setDone("");
     act().then(
       () => setDone(success),
-      (error: unknown) => setNote(error instanceof RefusedError ? errorText(error.code, error.message) : failed(String(error))),
+      (error: unknown) => setNote(failureText(error)),
     );
   };
   const load = async (): Promise<void> => setSessions((await connection.request("ListSessions", {})).sessions);
   useEffect(() => {
-    load().catch((error: unknown) => {
-      if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error;
-    });
+    load().catch(ignoreLoss);
   }, []);
   const rename = (event: SubmitEvent): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    run(() => setNickname(String(form.get("nickname")).trim()), say.saved);
+    run(() => changeProfile({ nickname: String(form.get("nickname")).trim() }), say.saved);
+  };
+  const setPicture = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const file = new FormData(form).get("picture");
+    run(async () => {
+      if (file instanceof File) await changeProfile({ avatar: await uploadMedium(file) });
+      form.reset();
+    }, say.saved);
   };
   const changePassword = (event: SubmitEvent): void => {
     event.preventDefault();
@@ -50,6 +61,16 @@ export function AccountDialog({ onClose }: { onClose(): void }) {
     <Dialog label={say.title} onClose={onClose}>
       {note && <p class="error" role="alert">{note}</p>}
       {done && <p role="status">{done}</p>}
+      <form class="form" aria-label={say.picture} onSubmit={setPicture}>
+        <label>
+          {say.picture}
+          <input name="picture" type="file" accept="image/*" required />
+        </label>
+        <button class="secondary">{save}</button>
+        {myProfile.value && myProfile.value.profile.avatar !== NONE && (
+          <button type="button" class="link" onClick={() => run(() => changeProfile({ avatar: NONE }), say.saved)}>{say.noPicture}</button>
+        )}
+      </form>
       <form class="form" aria-label={say.nickname} onSubmit={rename}>
         <label>
           {say.nickname}
@@ -68,6 +89,7 @@ export function AccountDialog({ onClose }: { onClose(): void }) {
         </label>
         <button class="secondary">{say.changePassword}</button>
       </form>
+      <h3>{say.sessions}</h3>
       <ul class="people" aria-label={say.sessions}>
         {sessions.map(({ session_id, device, seen_at, current }) => (
           <li key={session_id}>

@@ -1,9 +1,9 @@
 /** The whole page: the login, or the list and the conversation side by side. */
 import { useEffect } from "preact/hooks";
 import { announcement } from "../state/announcer.ts";
-import { openGroup, openGroupId } from "../state/chats.ts";
+import { listIsLoaded, openGroup, openGroupId } from "../state/chats.ts";
 import { inviteOutcome } from "../state/invites.ts";
-import { panel } from "../state/navigation.ts";
+import { keysAreShown, panel } from "../state/navigation.ts";
 import { connection, connectionState, isMismatched, me, pageIsStale } from "../state/session.ts";
 import { Boundary } from "../parts/boundary.tsx";
 import { plain } from "../parts/stranger_text.tsx";
@@ -11,9 +11,8 @@ import { shownSince } from "../state/snapshot.ts";
 import { briefTime, errorText, words } from "../words/index.ts";
 import { ChatList } from "./chat_list.tsx";
 import { ConversationView } from "./conversation.tsx";
+import { fetchScreensWhenIdle, KeysDialog, MePanel, NewChatPanel, OperatorScreen } from "./lazy_screens.ts";
 import { Login } from "./login.tsx";
-import { MePanel } from "./me.tsx";
-import { NewChatPanel } from "./new_chat.tsx";
 import { useShortcuts } from "./shortcuts.ts";
 
 export function App() {
@@ -28,7 +27,22 @@ function Screen() {
   const state = connectionState.value;
   if (!me.value && state === "logged_out") return <Login />;
   if (!me.value) return <Starting />;
+  if (location.pathname === OPERATOR_PATH) return me.value.operator ? <OperatorScreen /> : <NoPage />;
   return <Chats />;
+}
+
+/** Where operators operate: for everybody else there is nothing. */
+const OPERATOR_PATH = "/operator";
+
+function NoPage() {
+  return (
+    <main class="starting">
+      <h1>404</h1>
+      <a class="link" href="/">
+        {words.value.chats}
+      </a>
+    </main>
+  );
 }
 
 function Starting() {
@@ -46,6 +60,10 @@ function Starting() {
 function Chats() {
   useShortcuts();
   const group = openGroup.value;
+  const isReady = listIsLoaded.value && connectionState.value === "online";
+  useEffect(() => {
+    if (isReady) fetchScreensWhenIdle();
+  }, [isReady]);
   return (
     <main class={openGroupId.value ? "app in-chat" : "app"}>
       {!group && <h1 class="only-heard">chatsrv</h1>}
@@ -59,6 +77,7 @@ function Chats() {
         <InviteOutcome />
         {group ? <ConversationView key={group.group_id} group={group} /> : <p class="empty">{words.value.choose}</p>}
       </div>
+      {keysAreShown.value && <KeysDialog onClose={() => (keysAreShown.value = false)} />}
       <LiveLine />
     </main>
   );

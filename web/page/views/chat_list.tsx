@@ -7,8 +7,10 @@ import { plain } from "../parts/stranger_text.tsx";
 import { groups, listIsLoaded, openGroupId, unreadOf } from "../state/chats.ts";
 import { draftOf, draftVersion } from "../state/drafts.ts";
 import { panel, showChat } from "../state/navigation.ts";
+import { myProfile } from "../state/profile.ts";
 import { me } from "../state/session.ts";
 import { briefTime, words } from "../words/index.ts";
+import { InvitationList } from "./invitation_list.tsx";
 
 export function ChatList() {
   const { value: say } = words;
@@ -19,19 +21,27 @@ export function ChatList() {
     <>
       <header class="side-head">
         <button type="button" class="me-button" aria-label={`${say.me}: ${me.value?.name ?? ""}`} onClick={() => (panel.value = "me")}>
-          <Avatar name={me.value?.name ?? "?"} id={me.value?.user_id ?? ""} size="small" />
+          <Avatar name={me.value?.name ?? "?"} id={me.value?.user_id ?? ""} mediaId={myProfile.value?.profile.avatar} size="small" />
         </button>
         <input id="find-chat" class="filter" type="search" aria-label={say.findChat} placeholder={say.findChat} value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
         <button type="button" class="icon-button" aria-label={say.newChat} onClick={() => (panel.value = "new")}>
           <Icon name="plus" />
         </button>
       </header>
+      <InvitationList />
       <ul class="chats" aria-label={say.chats}>
         {shown.map((group) => (
           <ChatItem key={group.group_id} group={group} />
         ))}
       </ul>
       {listIsLoaded.value && !shown.length && <p class="dim side-note">{groups.value.length ? say.noMatch : say.noChats}</p>}
+      {listIsLoaded.value && !groups.value.length && (
+        <p class="side-note">
+          <button type="button" class="primary" onClick={() => (panel.value = "new")}>
+            {say.firstChat}
+          </button>
+        </p>
+      )}
     </>
   );
 }

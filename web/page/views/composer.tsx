@@ -16,7 +16,7 @@ import { typed } from "../state/typing.ts";
 import { attach, attachmentsOf, sendAlone, sendAttachments } from "../state/uploads.ts";
 import { errorText, words } from "../words/index.ts";
 import { MENTION_LIST_ID, MentionList, optionId, useMentions } from "./mention_list.tsx";
-import { RecordingBar } from "./recording_bar.tsx";
+import { RecordingBar } from "./lazy_screens.ts";
 
 /** Safari ends a composition just before the Enter that ended it. */
 const COMPOSITION_MS = 50;
@@ -32,10 +32,11 @@ interface Props {
   group: Group;
   task: ComposerTask | null;
   onTaskDone(): void;
+  onEditLast(): void;
   onSendPacket(): void;
 }
 
-export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
+export function Composer({ group, task, onTaskDone, onEditLast, onSendPacket }: Props) {
   const { value: say } = words;
   const groupId = group.group_id;
   const box = useRef<HTMLTextAreaElement>(null);
@@ -136,7 +137,14 @@ export function Composer({ group, task, onTaskDone, onSendPacket }: Props) {
     event.isComposing || event.keyCode === 229 || performance.now() - compositionEnd.current < COMPOSITION_MS;
   const onKeyDown = (event: KeyboardEvent): void => {
     if (!isComposition(event) && picker.onKeyDown(event)) return;
-    if (event.key === "Escape" && task) return finishTask();
+    if (event.key === "Escape" && task) {
+      event.preventDefault();
+      return finishTask();
+    }
+    if (event.key === "ArrowUp" && !event.altKey && !task && !box.current?.value) {
+      event.preventDefault();
+      return onEditLast();
+    }
     if (event.key !== "Enter" || event.shiftKey) return;
     if (isComposition(event) || matchMedia("(pointer: coarse)").matches) return;
     event.preventDefault();

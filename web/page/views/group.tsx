@@ -1,10 +1,11 @@
 /** A group from inside: who is in it, what I may do to them, invites, requests to join, and the ways out. */
 import { useEffect, useState } from "preact/hooks";
 import { RefusedError } from "../../client/errors.ts";
-import type { Group, JoinRequest, Member } from "../../client/protocol.gen.ts";
+import type { Group, JoinRequest, Member, Person } from "../../client/protocol.gen.ts";
 import { may } from "../../client/rights.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Dialog } from "../parts/dialog.tsx";
+import { PersonAvatar } from "../parts/person_avatar.tsx";
 import { plain } from "../parts/stranger_text.tsx";
 import { onPersonalEvent } from "../state/chats.ts";
 import { inviteLink } from "../state/invites.ts";
@@ -16,7 +17,7 @@ import { GroupSettings } from "./group_settings.tsx";
 const HOUR_MS = 3_600_000;
 const ADMIN = 2;
 
-export function GroupDialog({ group, onClose }: { group: Group; onClose(): void }) {
+export function GroupDialog({ group, onPerson, onMedia, onClose }: { group: Group; onPerson(person: Person): void; onMedia(): void; onClose(): void }) {
   const { group: say, failed } = words.value;
   const { group_id } = group;
   const [members, setMembers] = useState<Member[]>([]);
@@ -73,13 +74,15 @@ export function GroupDialog({ group, onClose }: { group: Group; onClose(): void 
         <input type="search" aria-label={say.find} placeholder={say.find} value={filter} onInput={({ currentTarget }) => setFilter(currentTarget.value)} />
         <ul class="people" aria-label={say.members}>
           {found.map((member) => (
-            <MemberLine key={member.user_id} group={group} member={member} run={run} />
+            <MemberLine onPerson={onPerson} key={member.user_id} group={group} member={member} run={run} />
           ))}
         </ul>
+        <button type="button" class="secondary" onClick={onMedia}>{words.value.media.title}</button>
         <GroupSettings group={group} invitesMade={invites} />
         {may("INVITE", group) && <button type="button" class="secondary" onClick={invite}>{say.makeInvite}</button>}
         {link && <label>{say.link}<input readOnly value={link} onFocus={({ currentTarget }) => currentTarget.select()} /></label>}
-        {may("LEAVE", group) && !may("DISSOLVE", group) && <button type="button" class="secondary" onClick={() => confirm(say.sure) && end(() => connection.change("LeaveGroup", { group_id }))}>{say.leave}</button>}
+        {link && <button type="button" class="link" onClick={run(() => navigator.clipboard.writeText(link))}>{words.value.copy}</button>}
+        {may("LEAVE", group) && !may("DISSOLVE", group) && <button type="button" class="secondary error" onClick={() => confirm(say.sure) && end(() => connection.change("LeaveGroup", { group_id }))}>{say.leave}</button>}
         {may("DISSOLVE", group) && <button type="button" class="secondary error" onClick={() => confirm(say.sure) && end(() => connection.change("DissolveGroup", { group_id }))}>{say.dissolve}</button>}
       </div>
     </Dialog>
@@ -89,10 +92,11 @@ export function GroupDialog({ group, onClose }: { group: Group; onClose(): void 
 interface LineProps {
   group: Group;
   member: Member;
+  onPerson(person: Person): void;
   run(act: () => Promise<unknown>): () => void;
 }
 
-function MemberLine({ group, member, run }: LineProps) {
+function MemberLine({ group, member, onPerson, run }: LineProps) {
   const { group: say } = words.value;
   const { group_id } = group;
   const { user_id, role } = member;
@@ -110,7 +114,7 @@ function MemberLine({ group, member, run }: LineProps) {
   const allowed = deeds.filter(([, isAllowed]) => isAllowed && user_id !== me.value?.user_id);
   return (
     <li>
-      <Avatar name={member.name} id={user_id} size="small" /> <bdi>{name}{member.nickname && <small class="dim"> {plain(member.nickname)}</small>}</bdi> {role > 1 && <small class="role">{say.roles[role - 1]}</small>}
+      <button type="button" class="sender-button" aria-label={words.value.person.about(name)} onClick={() => onPerson({ user_id, name: member.name })}><PersonAvatar name={member.name} id={user_id} size="small" /></button> <bdi>{name}{member.nickname && <small class="dim"> {plain(member.nickname)}</small>}</bdi> {role > 1 && <small class="role">{say.roles[role - 1]}</small>}
       {allowed.length > 0 && (
         <details>
           <summary aria-label={say.actions(name)}>{words.value.actions}</summary>

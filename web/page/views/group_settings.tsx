@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { ConnectionLost, RefusedError } from "../../client/errors.ts";
 import type { Ban, Group, Id, Invite } from "../../client/protocol.gen.ts";
 import { may } from "../../client/rights.ts";
-import { plain } from "../parts/stranger_text.tsx";
+import { plain, StrangerText } from "../parts/stranger_text.tsx";
 import { findPeople, namesIn, NobodyCalled } from "../state/people.ts";
 import { connection } from "../state/session.ts";
 import { uploadMedium } from "../state/uploads.ts";
@@ -54,38 +54,44 @@ export function GroupSettings({ group, invitesMade }: { group: Group; invitesMad
     connection.request("ShowGroup", { group_id }).then((shown) => setNotice(shown.notice), ignoreLoss);
   }, [group_id]);
   return (
-    <details class="settings">
-      <summary>{say.settings}</summary>
-      {notice && !may("NOTICE", group) && <p dir="auto">{plain(notice)}</p>}
-      {may("NICKNAME", group) && (
-        <SettingForm label={say.myNickname} button={save} act={(field) => connection.change("SetNickname", { group_id, nickname: field("nickname") })}>
-          <label>{say.myNickname}<input name="nickname" maxLength={32} defaultValue={group.nickname} autocomplete="off" /></label>
-        </SettingForm>
+    <>
+      {notice && (
+        <blockquote class="notice" aria-label={say.notice}>
+          <StrangerText text={notice} />
+        </blockquote>
       )}
-      {may("ADD", group) && (
-        <SettingForm label={say.add} button={say.add} act={async (field) => connection.change("AddMembers", { group_id, members: await findPeople(namesIn(field("people"))) })}>
-          <label>{people}<input name="people" required placeholder={peopleHint} autocomplete="off" autocapitalize="none" /></label>
-        </SettingForm>
-      )}
-      {may("RENAME", group) && (
-        <>
-          <SettingForm label={groupName} button={save} act={(field) => connection.change("RenameGroup", { group_id, name: field("name") })}>
-            <label>{groupName}<input name="name" required maxLength={64} defaultValue={group.name} autocomplete="off" /></label>
+      <details class="settings">
+        <summary>{say.settings}</summary>
+        {may("NICKNAME", group) && (
+          <SettingForm label={say.myNickname} button={save} act={(field) => connection.change("SetNickname", { group_id, nickname: field("nickname") })}>
+            <label>{say.myNickname}<input name="nickname" maxLength={32} defaultValue={group.nickname} autocomplete="off" /></label>
           </SettingForm>
-          <SettingForm label={say.picture} button={save} act={(_, form) => setPicture(group_id, form.get("picture"))}>
-            <label>{say.picture}<input name="picture" type="file" accept="image/*" required /></label>
+        )}
+        {may("ADD", group) && (
+          <SettingForm label={say.add} button={say.add} act={async (field) => connection.change("AddMembers", { group_id, members: await findPeople(namesIn(field("people"))) })}>
+            <label>{people}<input name="people" required placeholder={peopleHint} autocomplete="off" autocapitalize="none" /></label>
           </SettingForm>
-        </>
-      )}
-      {may("NOTICE", group) && notice !== null && (
-        <SettingForm label={say.notice} button={save} act={(field) => connection.change("SetNotice", { group_id, text: field("notice") })}>
-          <label>{say.notice}<textarea name="notice" rows={3} dir="auto" defaultValue={notice} /></label>
-        </SettingForm>
-      )}
-      {may("RULES", group) && <Rules group={group} />}
-      {may("INVITE", group) && <Invites group={group} made={invitesMade} />}
-      {may("LIFT_BAN", group) && <Bans group={group} />}
-    </details>
+        )}
+        {may("RENAME", group) && (
+          <>
+            <SettingForm label={groupName} button={save} act={(field) => connection.change("RenameGroup", { group_id, name: field("name") })}>
+              <label>{groupName}<input name="name" required maxLength={64} defaultValue={group.name} autocomplete="off" /></label>
+            </SettingForm>
+            <SettingForm label={say.picture} button={save} act={(_, form) => setPicture(group_id, form.get("picture"))}>
+              <label>{say.picture}<input name="picture" type="file" accept="image/*" required /></label>
+            </SettingForm>
+          </>
+        )}
+        {may("NOTICE", group) && notice !== null && (
+          <SettingForm label={say.notice} button={save} act={(field) => connection.change("SetNotice", { group_id, text: field("notice") })}>
+            <label>{say.notice}<textarea name="notice" rows={3} dir="auto" defaultValue={notice} /></label>
+          </SettingForm>
+        )}
+        {may("RULES", group) && <Rules group={group} />}
+        {may("INVITE", group) && <Invites group={group} made={invitesMade} />}
+        {may("LIFT_BAN", group) && <Bans group={group} />}
+      </details>
+    </>
   );
 }
 

@@ -1,5 +1,4 @@
 /** Me: the account, the wallet, the language, the look, and the way out. */
-import { lazy } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 import { ConnectionLost, RefusedError } from "../../client/errors.ts";
 import { Avatar } from "../parts/avatar.tsx";
@@ -9,17 +8,19 @@ import { plain } from "../parts/stranger_text.tsx";
 import { panel } from "../state/navigation.ts";
 import { language, look, type Language, type Look, setLanguage, setLook } from "../state/preferences.ts";
 import { notifications, switchNotifications } from "../state/notifications.ts";
-import { nickname } from "../state/profile.ts";
+import { myProfile, nickname } from "../state/profile.ts";
 import { connectionState, logOut, me } from "../state/session.ts";
 import { balance, loadBalance } from "../state/wallet.ts";
 import { moneyText, words } from "../words/index.ts";
-
-const AccountDialog = lazy(() => import("./account.tsx").then(({ AccountDialog }) => ({ default: AccountDialog })));
-const WalletDialog = lazy(() => import("./wallet.tsx").then(({ WalletDialog }) => ({ default: WalletDialog })));
+import { AccountDialog } from "./account.tsx";
+import { OwnFilesDialog } from "./own_files.tsx";
+import { PrivacyDialog } from "./privacy.tsx";
+import { PushSwitch } from "./push_switch.tsx";
+import { WalletDialog } from "./wallet.tsx";
 
 export function MePanel() {
   const { value: say } = words;
-  const [overlay, setOverlay] = useState<"account" | "wallet" | null>(null);
+  const [overlay, setOverlay] = useState<"account" | "files" | "privacy" | "wallet" | null>(null);
   const close = (): void => setOverlay(null);
   useEffect(() => {
     loadBalance().catch((error: unknown) => {
@@ -36,7 +37,7 @@ export function MePanel() {
       </header>
       <div class="form">
         <div class="me-card">
-          <Avatar name={me.value?.name ?? "?"} id={me.value?.user_id ?? ""} size="large" />
+          <Avatar name={me.value?.name ?? "?"} id={me.value?.user_id ?? ""} mediaId={myProfile.value?.profile.avatar} size="large" />
           <b>
             <bdi>{me.value?.name}</bdi>
           </b>
@@ -50,6 +51,12 @@ export function MePanel() {
         </button>
         <button type="button" class="secondary" onClick={() => setOverlay("account")}>
           {say.account.title}
+        </button>
+        <button type="button" class="secondary" onClick={() => setOverlay("privacy")}>
+          {say.privacy.title}
+        </button>
+        <button type="button" class="secondary" onClick={() => setOverlay("files")}>
+          {say.files.title}
         </button>
         <label>
           {say.language}
@@ -71,12 +78,20 @@ export function MePanel() {
           </select>
         </label>
         <Notifications />
+        <PushSwitch />
+        {me.value?.operator && (
+          <a class="link" href="/operator">
+            {say.operate}
+          </a>
+        )}
         <button type="button" class="secondary" onClick={() => void logOut()}>
           {say.logOut}
         </button>
       </div>
       <Boundary>
         {overlay === "account" && <AccountDialog onClose={close} />}
+        {overlay === "files" && <OwnFilesDialog onClose={close} />}
+        {overlay === "privacy" && <PrivacyDialog onClose={close} />}
         {overlay === "wallet" && <WalletDialog onClose={close} />}
       </Boundary>
     </section>

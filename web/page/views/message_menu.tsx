@@ -4,19 +4,19 @@ import type { Group } from "../../client/protocol.gen.ts";
 import { RefusedError } from "../../client/errors.ts";
 import { may } from "../../client/rights.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { react } from "../state/reactions.ts";
 import type { MessageRow } from "../state/rows.ts";
 import { connection, me } from "../state/session.ts";
 import { errorText, words } from "../words/index.ts";
 import type { ComposerTask } from "./composer.tsx";
 
 const EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
-const ADMIN = 2;
 
 interface Props {
   group: Group;
   row: MessageRow;
   onTask(task: ComposerTask): void;
-  onOpen(kind: "forward" | "receipts"): void;
+  onOpen(kind: "forward" | "receipts" | "report" | "versions"): void;
   onClose(): void;
 }
 
@@ -28,10 +28,6 @@ export function MessageMenu({ group, row, onTask, onOpen, onClose }: Props) {
   const attempt = (change: Promise<unknown>): void => {
     change.then(onClose, (error: unknown) => setFailure(error instanceof RefusedError ? errorText(error.code, error.message) : String(error)));
   };
-  const react = (emoji: string): void => {
-    const has = row.reactions.some((reaction) => reaction.emoji === emoji && reaction.people.some(({ id }) => id === me.value?.user_id));
-    attempt(connection.change("React", { ...place, emoji, on: !has }));
-  };
   const start = (kind: ComposerTask["kind"]): void => {
     onTask({ kind, row });
     onClose();
@@ -40,7 +36,7 @@ export function MessageMenu({ group, row, onTask, onOpen, onClose }: Props) {
     <Dialog label={say.actions} kind="menu" onClose={onClose}>
       <div class="emoji-line">
         {EMOJI.map((emoji) => (
-          <button type="button" key={emoji} aria-label={say.react(emoji)} onClick={() => react(emoji)}>
+          <button type="button" key={emoji} aria-label={say.react(emoji)} onClick={() => attempt(react(group.group_id, row, emoji))}>
             {emoji}
           </button>
         ))}
@@ -61,6 +57,11 @@ export function MessageMenu({ group, row, onTask, onOpen, onClose }: Props) {
           {say.receipts.title}
         </button>
       )}
+      {row.edited && group.rules.keep_edits && may("READ_EDITS", group) && (
+        <button type="button" onClick={() => onOpen("versions")}>
+          {say.versions.title}
+        </button>
+      )}
       {row.text && (
         <button type="button" onClick={() => attempt(navigator.clipboard.writeText(row.text))}>
           {say.copy}
@@ -71,7 +72,12 @@ export function MessageMenu({ group, row, onTask, onOpen, onClose }: Props) {
           {say.edit}
         </button>
       )}
-      {(isMine || (group.role >= ADMIN && group.kind !== 2)) && (
+      {!isMine && (
+        <button type="button" class="danger" onClick={() => onOpen("report")}>
+          {say.report.open}
+        </button>
+      )}
+      {(isMine || may("RECALL_OTHERS", group)) && (
         <button type="button" class="danger" onClick={() => attempt(connection.change("Recall", place))}>
           {say.recall}
         </button>

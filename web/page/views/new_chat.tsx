@@ -1,5 +1,4 @@
 /** A new chat: a group by names, one person, or an invite. */
-import { lazy } from "preact/compat";
 import { useState } from "preact/hooks";
 import type { Id } from "../../client/protocol.gen.ts";
 import { RefusedError } from "../../client/errors.ts";
@@ -10,8 +9,7 @@ import { panel, showChat } from "../state/navigation.ts";
 import { findPeople, namesIn, NobodyCalled } from "../state/people.ts";
 import { connection } from "../state/session.ts";
 import { errorText, words } from "../words/index.ts";
-
-const FaceToFaceDialog = lazy(() => import("./face_to_face.tsx").then(({ FaceToFaceDialog }) => ({ default: FaceToFaceDialog })));
+import { FaceToFaceDialog } from "./face_to_face.tsx";
 
 async function enter(groupId: Id): Promise<void> {
   if (!sync.groups.has(groupId)) await sync.refresh();

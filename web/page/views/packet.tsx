@@ -2,9 +2,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Id, PacketShown } from "../../client/protocol.gen.ts";
 import { RefusedError } from "../../client/errors.ts";
-import { Avatar } from "../parts/avatar.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icons.tsx";
+import { PersonAvatar } from "../parts/person_avatar.tsx";
 import { plain } from "../parts/stranger_text.tsx";
 import type { Conversation } from "../state/conversation.ts";
 import { showPacket, type Verdict, verifyPacket } from "../state/packets.ts";
@@ -77,7 +77,7 @@ export function PacketDialog({ conversation, packetId, onClose }: Props) {
     <Dialog label={say.redPacket} kind={isOpenable ? "packet sealed" : "packet"} titled={false} onClose={onClose}>
       {shown && (
         <div class="packet-top">
-          <Avatar name={shown.sender.name} id={shown.sender.user_id} />
+          <PersonAvatar name={shown.sender.name} id={shown.sender.user_id} />
           <b dir="auto">{say.packetFrom(plain(shown.sender.name))}</b>
           <p dir="auto">{plain(shown.greeting) || say.bestWishes}</p>
         </div>
@@ -143,7 +143,7 @@ function Openings({ shown }: { shown: PacketShown }) {
       <ol>
         {shown.openings.map((opening) => (
           <li key={opening.number}>
-            <Avatar name={opening.name} id={opening.user_id} size="small" />
+            <PersonAvatar name={opening.name} id={opening.user_id} size="small" />
             <span class="opening-who">
               <bdi>{plain(opening.name)}</bdi>
               <time>{timeText(opening.opened_at)}</time>

@@ -1,20 +1,18 @@
 /** Sending a red packet: total, shares, kind, greeting, and at once the average and what the wallet holds. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Group } from "../../client/protocol.gen.ts";
-import { RefusedError } from "../../client/errors.ts";
+import type { Group, Id, Member } from "../../client/protocol.gen.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { plain } from "../parts/stranger_text.tsx";
+import { fetchMembers } from "../state/members.ts";
 import { sendPacket } from "../state/packets.ts";
-import { connection } from "../state/session.ts";
-import { errorText, moneyText, words } from "../words/index.ts";
+import { connection, me } from "../state/session.ts";
+import { parseCents } from "../state/wallet.ts";
+import { failureText, moneyText, words } from "../words/index.ts";
 
 const LUCKY = 1;
 const EQUAL = 3;
-
-/** Cents of what somebody typed, or null where it is no amount. */
-export function parseCents(text: string): number | null {
-  const match = /^(\d{1,9})(?:[.,](\d{1,2}))?$/.exec(text.trim());
-  return match ? Number(match[1]) * 100 + Number((match[2] ?? "").padEnd(2, "0")) : null;
-}
+const NAMED = 4;
+const DIRECT = 2;
 
 export function SendPacketDialog({ group, onClose }: { group: Group; onClose(): void }) {
   const { value: say } = words;
@@ -22,24 +20,30 @@ export function SendPacketDialog({ group, onClose }: { group: Group; onClose(): 
   const [total, setTotal] = useState("");
   const [count, setCount] = useState("1");
   const [mode, setMode] = useState(LUCKY);
+  const [receiverId, setReceiver] = useState<Id | null>(null);
+  const [members, setMembers] = useState<readonly Member[]>([]);
   const [failure, setFailure] = useState("");
   const isSending = useRef(false);
-  const fail = (error: unknown): void => setFailure(error instanceof RefusedError ? errorText(error.code, error.message) : String(error));
+  const fail = (error: unknown): void => setFailure(failureText(error));
   useEffect(() => {
     connection.request("ShowBalance", {}).then(({ cents }) => setBalance(cents), fail);
   }, []);
 
+  const choose = (wanted: number): void => {
+    setMode(wanted);
+    if (wanted === NAMED && !members.length) fetchMembers(group.group_id).then((all) => setMembers(all.filter(({ user_id }) => user_id !== me.value?.user_id)), fail);
+  };
   const typed = parseCents(total);
-  const shares = Number(count);
+  const shares = mode === NAMED ? 1 : Number(count);
   const cents = typed === null ? null : mode === EQUAL ? typed * shares : typed;
   const problem = cents === null || !cents ? "" : balance !== null && cents > balance ? say.tooMuch : cents < shares ? say.tooLittle : "";
-  const isReady = cents !== null && cents > 0 && Number.isInteger(shares) && shares > 0 && !problem;
+  const isReady = cents !== null && cents > 0 && Number.isInteger(shares) && shares > 0 && (mode !== NAMED || receiverId !== null) && !problem;
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     if (!isReady || isSending.current) return;
     isSending.current = true;
     const greeting = String(new FormData(event.currentTarget as HTMLFormElement).get("greeting"));
-    sendPacket({ groupId: group.group_id, total: cents, count: shares, mode, greeting })
+    sendPacket({ groupId: group.group_id, total: cents, count: shares, mode, receiverId: mode === NAMED ? receiverId : null, greeting })
       .then(onClose, fail)
       .finally(() => (isSending.current = false));
   };
@@ -50,17 +54,31 @@ export function SendPacketDialog({ group, onClose }: { group: Group; onClose(): 
           {mode === EQUAL ? `${say.total} × 1` : say.total}
           <input inputMode="decimal" autocomplete="off" required value={total} onInput={(event) => setTotal(event.currentTarget.value)} />
         </label>
-        <label>
-          {say.count}
-          <input type="number" min={1} max={500} required value={count} onInput={(event) => setCount(event.currentTarget.value)} />
-        </label>
+        {mode !== NAMED && (
+          <label>
+            {say.count}
+            <input type="number" min={1} max={500} required value={count} onInput={(event) => setCount(event.currentTarget.value)} />
+          </label>
+        )}
         <label>
           {say.kind}
-          <select value={mode} onChange={(event) => setMode(Number(event.currentTarget.value))}>
+          <select value={mode} onChange={(event) => choose(Number(event.currentTarget.value))}>
             <option value={LUCKY}>{say.kindLucky}</option>
             <option value={EQUAL}>{say.kindEqual}</option>
+            {group.kind !== DIRECT && <option value={NAMED}>{say.kindNamed}</option>}
           </select>
         </label>
+        {mode === NAMED && (
+          <label>
+            {say.receiver}
+            <select required value={receiverId ?? ""} onChange={(event) => setReceiver((event.currentTarget.value || null) as Id | null)}>
+              <option value="">…</option>
+              {members.map(({ user_id, name }) => (
+                <option key={user_id} value={user_id}>{plain(name)}</option>
+              ))}
+            </select>
+          </label>
+        )}
         <label>
           {say.greeting}
           <input name="greeting" maxLength={64} placeholder={say.bestWishes} />

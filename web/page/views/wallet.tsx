@@ -1,20 +1,22 @@
 /** The wallet's statement: every transfer by day, older ones as one scrolls. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ConnectionLost, RefusedError } from "../../client/errors.ts";
+import { ConnectionLost } from "../../client/errors.ts";
 import type { Id, StatementLine } from "../../client/protocol.gen.ts";
 import { Dialog } from "../parts/dialog.tsx";
-import { balance, olderLines } from "../state/wallet.ts";
-import { dayText, errorText, moneyText, timeText, words } from "../words/index.ts";
+import { balance, olderLines, parseCents, withdraw } from "../state/wallet.ts";
+import { dayText, failureText, moneyText, timeText, words } from "../words/index.ts";
 
 /** Pixels from the end within which older transfers are fetched. */
 const SLACK = 400;
 
 export function WalletDialog({ onClose }: { onClose(): void }) {
-  const { wallet: title, walletHolds, statement: say, loading } = words.value;
+  const { wallet: title, walletHolds, tooMuch, statement: say, loading } = words.value;
   const [lines, setLines] = useState<readonly StatementLine[]>([]);
   const [isComplete, setComplete] = useState(false);
   const [note, setNote] = useState("");
+  const [done, setDone] = useState("");
   const isFetching = useRef(false);
+  const isTaking = useRef(false);
   const box = useRef<HTMLDivElement>(null);
 
   const fetchOlder = async (): Promise<void> => {
@@ -25,8 +27,7 @@ export function WalletDialog({ onClose }: { onClose(): void }) {
       setLines([...lines, ...page.lines]);
       setComplete(!page.more || !page.lines.length);
     } catch (error) {
-      if (error instanceof RefusedError) setNote(errorText(error.code, error.message));
-      else if (!(error instanceof ConnectionLost)) throw error;
+      if (!(error instanceof ConnectionLost)) setNote(failureText(error));
     } finally {
       isFetching.current = false;
     }
@@ -37,6 +38,27 @@ export function WalletDialog({ onClose }: { onClose(): void }) {
   };
   useEffect(look, [lines]);
 
+  const takeOut = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const cents = parseCents(String(new FormData(form).get("amount")));
+    setNote("");
+    setDone("");
+    if (!cents || (balance.value !== null && cents > balance.value)) return setNote(cents ? tooMuch : say.noAmount);
+    if (!confirm(say.sure(moneyText(cents))) || isTaking.current) return;
+    isTaking.current = true;
+    withdraw(cents)
+      .then(
+        () => {
+          form.reset();
+          setDone(say.taken(moneyText(cents)));
+          setComplete(false);
+          setLines([]); // the effect fetches them anew, from the latest
+        },
+        (error: unknown) => setNote(failureText(error)),
+      )
+      .finally(() => (isTaking.current = false));
+  };
   let day = "";
   const items = [];
   for (const { transfer_id, kind, cents, at } of lines) {
@@ -55,6 +77,14 @@ export function WalletDialog({ onClose }: { onClose(): void }) {
         {balance.value !== null && walletHolds(moneyText(balance.value))}
       </p>
       {note && <p class="error" role="alert">{note}</p>}
+      <form class="form" aria-label={say.withdraw} onSubmit={takeOut}>
+        <label>
+          {say.amount}
+          <input name="amount" inputMode="decimal" required autocomplete="off" />
+        </label>
+        <button class="secondary">{say.withdraw}</button>
+        {done && <small class="dim" role="status">{done}</small>}
+      </form>
       <div class="statement" ref={box} onScroll={look} tabIndex={0} role="region" aria-label={say.title}>
         <ol aria-label={say.title}>{items}</ol>
         <p class="dim" role="status">{isComplete ? say.complete(lines.length) : loading}</p>
