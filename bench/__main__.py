@@ -2,13 +2,14 @@
 
 import json
 import sys
+import time
 from typing import Any
 
 from bench import run_all
 from bench.data.dataset import apart, build
 from bench.options import Options, parser
 from bench.registry import SCENARIOS
-from bench.reporting import report
+from bench.reporting import cluster_targets, report
 from bench.reporting.machine import machine
 from bench.scenarios.conversation import Failed
 from bench.workers.control import ChildFailed, raise_file_limit
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     result: dict[str, Any] = {"scenario": options.scenario, "transport": options.transport, "machine": machine()}
     if options.label:
         result["label"] = options.label
+    began = time.monotonic()
     try:
         result |= SCENARIOS[options.scenario](options)
     except (Failed, ChildFailed, LoginFailed) as failed:
@@ -33,12 +35,19 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     if options.report:
         report.write(options.report, result)
-    print(json.dumps(result) if options.json else report.table(result))
+    print(json.dumps(result) if options.json else shown(result, time.monotonic() - began))
     return 0
 
 
+def shown(result: dict[str, Any], seconds: float) -> str:
+    """Return a table for people: of several nodes as in `all`, each figure beside its target."""
+    if result["scenario"] == "cluster":
+        return run_all.table(result["machine"], cluster_targets.rows(result), seconds, quick=False)
+    return report.table(result)
+
+
 def prepare(options: Options) -> int:
-    """A data folder, and the file that says who lives in it."""
+    """Make a data folder, and the file that says who is in it."""
     if not options.data or not options.town:
         print("prepare needs --data DIR and --town FILE", file=sys.stderr)
         return 2

@@ -8,7 +8,7 @@ Options = argparse.Namespace
 
 
 def parser(scenarios: Iterable[str]) -> argparse.ArgumentParser:
-    """The command line, for scenarios of these names."""
+    """Return the parser of the command line, for scenarios of these names."""
     made = argparse.ArgumentParser(prog="python -m bench", description="Load tests of chatsrv: see docs/performance.md")
     scenario = made.add_argument("scenario", choices=[*scenarios, "prepare", "all"])
     scenario.help = (
@@ -44,6 +44,7 @@ def parser(scenarios: Iterable[str]) -> argparse.ArgumentParser:
     load.add_argument("--hidden", type=float, help="page: seconds that a tab is hidden (600; flood 10 s if not given)")
     load.add_argument("--opens", type=int, default=10_000, help="redpack: of each round")
     load.add_argument("--scale", type=float, default=1.0, help="growth: multiplies every size")
+    load.add_argument("--rounds", type=int, help="cli: runs of each command, 15; cluster: turns of each side, 3")
     load.add_argument("--processes", type=int, default=1, help="load processes")
     load.add_argument("--quick-hashes", action="store_true", help="connect: cheap password hashes (for tests)")
     answer = made.add_argument_group("the answer")

@@ -5,13 +5,26 @@ from typing import Any
 
 from bench.data.dataset import Town
 from bench.options import Options
-from bench.scenarios import connect, fanout, growth, idle, mixed, page, redpack, slow_readers, startup, sync
+from bench.scenarios import (
+    cli,
+    cluster,
+    connect,
+    fanout,
+    growth,
+    idle,
+    mixed,
+    page,
+    redpack,
+    slow_readers,
+    startup,
+    sync,
+)
 from bench.scenarios.conversation import Talk
 from bench.workers.target import Elsewhere
 
 
 def elsewhere(options: Options) -> Elsewhere | None:
-    """The server that `--server` names."""
+    """Return the server that `--server` names."""
     if not options.server:
         return None
     if not options.town:
@@ -20,7 +33,7 @@ def elsewhere(options: Options) -> Elsewhere | None:
 
 
 def talk_of(options: Options, senders: int, window: int, size: int = 128) -> Talk:
-    """What the load does."""
+    """Return what the load sends."""
     return Talk(
         senders=senders,
         window=0 if options.rate else options.window or window,
@@ -34,7 +47,7 @@ def talk_of(options: Options, senders: int, window: int, size: int = 128) -> Tal
 
 
 def run_fanout(options: Options) -> dict[str, Any]:
-    """One group."""
+    """Run `fanout`: one group."""
     members = options.members or 500
     talk = talk_of(options, options.senders or min(50, members), 128)
     return fanout.run(
@@ -48,7 +61,7 @@ def run_fanout(options: Options) -> dict[str, Any]:
 
 
 def run_many_groups(options: Options) -> dict[str, Any]:
-    """Many small ones."""
+    """Run `many-groups`: many small groups."""
     groups = options.groups or 1000
     return fanout.run(
         talk_of(options, options.senders or groups, 200),
@@ -61,7 +74,7 @@ def run_many_groups(options: Options) -> dict[str, Any]:
 
 
 def run_idle(options: Options) -> dict[str, Any]:
-    """Memory."""
+    """Run `idle`: memory of connections."""
     return idle.run(
         options.connections or 5000,
         transport=options.transport,
@@ -72,7 +85,7 @@ def run_idle(options: Options) -> dict[str, Any]:
 
 
 def run_connect(options: Options) -> dict[str, Any]:
-    """Logins."""
+    """Run `connect`: logins."""
     return connect.run(
         options.connections or 2000,
         options.members or 100,
@@ -85,7 +98,7 @@ def run_connect(options: Options) -> dict[str, Any]:
 
 
 def run_sync(options: Options) -> dict[str, Any]:
-    """Coming back."""
+    """Run `sync`: reconnecting after a restart."""
     return sync.run(
         options.connections or 5000,
         options.groups or 10,
@@ -97,7 +110,7 @@ def run_sync(options: Options) -> dict[str, Any]:
 
 
 def run_deaf(options: Options) -> dict[str, Any]:
-    """Slow readers."""
+    """Run `deaf`: slow readers."""
     members = options.members or 250
     options.rate = options.rate or 20.0
     talk = talk_of(options, min(50, members - options.deaf), 0, 4096)
@@ -107,12 +120,12 @@ def run_deaf(options: Options) -> dict[str, Any]:
 
 
 def run_redpack(options: Options) -> dict[str, Any]:
-    """Openings."""
+    """Run `redpack`: openings."""
     return redpack.run(options.members or 500, options.connections or 50, options.opens, transport=options.transport)
 
 
 def run_mixed(options: Options) -> dict[str, Any]:
-    """A community's day."""
+    """Run `mixed`: a community's day."""
     return mixed.run(
         options.connections or 200,
         options.rate or 300.0,
@@ -123,20 +136,31 @@ def run_mixed(options: Options) -> dict[str, Any]:
 
 
 def run_startup(options: Options) -> dict[str, Any]:
-    """Many stored messages."""
+    """Run `startup`: a start with many stored messages."""
     return startup.run(options.stored or 1_000_000, transport=options.transport)
 
 
+def run_cli(options: Options) -> dict[str, Any]:
+    """Commands of the terminal."""
+    return cli.run(options.rounds or 15)
+
+
 def run_growth(options: Options) -> dict[str, Any]:
-    """How cost grows."""
+    """Run `growth`: how cost grows."""
     return growth.run(talk_of(options, options.senders or 50, 128), transport=options.transport, scale=options.scale)
 
 
 def run_page(options: Options) -> dict[str, Any]:
-    """The page in a browser."""
+    """Run `page`: the page in a browser."""
     seconds = options.seconds if options.hidden is not None else 10.0
     hidden = 600.0 if options.hidden is None else options.hidden
     return page.run(options.stored or 10_000, seconds, options.rate or 500.0, hidden)
+
+
+def run_cluster(options: Options) -> dict[str, Any]:
+    """Return several nodes."""
+    seconds = min(options.seconds, 2.5)  # of a turn
+    return cluster.run(cluster.Size(options.groups or 1000, options.members or 500, seconds, options.rounds or 3))
 
 
 SCENARIOS: dict[str, Callable[[Options], dict[str, Any]]] = {
@@ -149,6 +173,8 @@ SCENARIOS: dict[str, Callable[[Options], dict[str, Any]]] = {
     "mixed": run_mixed,
     "deaf": run_deaf,
     "startup": run_startup,
+    "cli": run_cli,
     "growth": run_growth,
     "page": run_page,
+    "cluster": run_cluster,
 }

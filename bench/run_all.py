@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from bench.reporting import target_checks, targets
+from bench.reporting import cluster_targets, results_csv, target_checks, targets
 from bench.reporting.machine import OTHER_WORK, machine
 from bench.reporting.report import described, disturbed
 from bench.reporting.targets import Row
@@ -38,7 +38,7 @@ class Step:
 
 
 def alone(rows: Callable[[Result], list[Row]]) -> Callable[[Result, Result | None], list[Row]]:
-    """Rows that need no other result."""
+    """Return the rows of a step that needs no other result."""
     return lambda result, _: rows(result)
 
 
@@ -129,6 +129,7 @@ STEPS: Final = (
         "deaf", "deaf --seconds 60", "deaf --members 8 --deaf 2 --drain-timeout 0.2", alone(target_checks.slow_readers)
     ),
     Step("startup", "startup --stored 1000000", "startup --stored 20000", alone(target_checks.start)),
+    Step("cli", "cli", "cli --rounds 1", alone(target_checks.commands)),
     Step(
         "redpack",
         "redpack --opens 20000",
@@ -143,6 +144,7 @@ STEPS: Final = (
         alone(target_checks.day),
     ),
     Step("page", "page", "page --stored 600 --rate 50 --hidden 2", alone(target_checks.page)),
+    Step("cluster", "cluster", "cluster --groups 4 --members 6 --rounds 1", alone(cluster_targets.rows)),
     Step("growth", "growth --seconds 3", "growth --scale 0.01 --window 8", alone(target_checks.growth)),
 )
 
@@ -150,7 +152,7 @@ SHORT: Final = ("--seconds", "0.5", "--warm-up", "0.1")
 
 
 def run(folder: Path | None, *, quick: bool, steps: Sequence[Step] = STEPS) -> int:
-    """All of it; prints the table, and leaves it with every scenario's own report in the folder. The exit code."""
+    """Run all steps, print the table and write it with every scenario's own report into the folder; return the exit code."""
     if folder is None:
         print("all needs --report DIR", file=sys.stderr)
         return 2
@@ -160,6 +162,7 @@ def run(folder: Path | None, *, quick: bool, steps: Sequence[Step] = STEPS) -> i
     results: dict[str, Result] = {}
     taken: dict[str, float] = {}
     rows: list[Row] = []
+    figures: list[dict[str, Any]] = []
     for number, step in enumerate(steps, 1):
         print(f"[{number}/{len(steps)}] {step.label}, after {time.monotonic() - began:.0f} s", file=sys.stderr)
         step_began = time.monotonic()
@@ -170,11 +173,13 @@ def run(folder: Path | None, *, quick: bool, steps: Sequence[Step] = STEPS) -> i
             continue
         results[step.label] = result
         rows += step.rows(result, results.get(step.beside))
+        figures += results_csv.rows_of(step.label, result, results.get(step.beside))
     text = table(facts, rows, time.monotonic() - began, quick=quick)
     busy = [label for label, result in results.items() if disturbed(result)]
     if busy:
         text += f"\nOther programs took more than {OTHER_WORK} of a core during: {', '.join(busy)}.\n"
     (folder / "all.md").write_text(text)
+    results_csv.write(folder / "all.csv", facts, figures)
     summary = {"machine": facts, "quick": quick, "seconds": taken, "rows": [attrs.asdict(row) for row in rows]}
     (folder / "all.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(text)
@@ -182,7 +187,7 @@ def run(folder: Path | None, *, quick: bool, steps: Sequence[Step] = STEPS) -> i
 
 
 def _result(step: Step, folder: Path, *, quick: bool) -> tuple[Result | None, str]:
-    """What the scenario found, or why there is nothing."""
+    """Run one scenario; return (its result, ""), or (None, why there is none)."""
     arguments = [*step.quick.split(), *SHORT] if quick else step.full.split()
     command = [sys.executable, "-m", "bench", *arguments, "--json", "--report", str(folder), "--label", step.label]
     try:
@@ -196,7 +201,7 @@ def _result(step: Step, folder: Path, *, quick: bool) -> tuple[Result | None, st
 
 
 def table(facts: dict[str, Any], rows: Sequence[Row], seconds: float, *, quick: bool) -> str:
-    """The table as Markdown."""
+    """Return the table as Markdown."""
     met = [row.met for row in rows if row.met is not None]
     lines = [
         f"{described(facts)}; {seconds / 60:.1f} minutes, {sum(met)} of {len(met)} targets met.",

@@ -55,11 +55,11 @@ class Town:
     groups: tuple[Group, ...]
 
     def only(self, groups: int) -> "Town":
-        """The same people, and only the first groups."""
+        """Return the same people, and only the first groups."""
         return Town(self.people, self.groups[:groups])
 
     def dump(self) -> str:
-        """As JSON, for `--town FILE` with a server that runs elsewhere."""
+        """Return it as JSON, for `--town FILE` with a server that runs elsewhere."""
         return json.dumps(attrs.asdict(self))
 
     @classmethod
@@ -73,12 +73,12 @@ class Town:
 
 
 def apart(count: int, size: int) -> list[tuple[int, ...]]:
-    """`count` groups of `size` people each, nobody in two."""
+    """Return `count` groups of `size` people each, nobody in two."""
     return [tuple(range(number * size, (number + 1) * size)) for number in range(count)]
 
 
 def overlapping(people: int, each: int, size: int) -> list[tuple[int, ...]]:
-    """Groups of `size`, so that each of the people is in `each` of them: every layer deals all people out anew."""
+    """Return groups of `size`, so that each of the people is in `each` of them: every layer deals all people out anew."""
     assert people % size == 0
     strides = [stride for stride in range(1, people + each + 1) if math.gcd(stride, people) == 1]
     shapes: list[tuple[int, ...]] = []
@@ -89,22 +89,27 @@ def overlapping(people: int, each: int, size: int) -> list[tuple[int, ...]]:
 
 
 def build(
-    folder: Path, people: int, shapes: Sequence[tuple[int, ...]], *, missed: int = 0, operator: bool = False,
+    place: Path | str, people: int, shapes: Sequence[tuple[int, ...]], *, missed: int = 0, operator: bool = False,
     password: PasswordHasher | None = None,
 ) -> Town:  # fmt: skip
-    """Make the town in a data folder.
+    """Make the town in a data folder, or in a database that a DSN names.
 
     `missed` messages stand in each group; the first of the people may be an operator; `password` hashes theirs.
     """
-    return trio.run(_build, folder, people, shapes, missed, operator, password or PasswordHasher(1, 8, 0))
+    return trio.run(_build, place, people, shapes, missed, operator, password or PasswordHasher(1, 8, 0))
 
 
 async def _build(
-    folder: Path, people: int, shapes: Sequence[tuple[int, ...]], missed: int, operator: bool, password: PasswordHasher
+    place: Path | str,
+    people: int,
+    shapes: Sequence[tuple[int, ...]],
+    missed: int,
+    operator: bool,
+    password: PasswordHasher,
 ) -> Town:
-    ids = Snowflake(0, 0)
     synchronous: Synchronous = "OFF"
-    async with open_storage(folder, inline=True, synchronous=synchronous) as storage:
+    async with open_storage(place, inline=True, synchronous=synchronous) as storage:
+        ids = Snowflake(0, 0) if isinstance(place, Path) else await storage.open_ids(0)
         inhabitants = await _people(storage, ids, people, await password.hash(PASSWORD))
         if operator:
             await storage.write(lambda conn: accounts.set_operator(conn, "bench", inhabitants[0].name, True, 0))
@@ -151,9 +156,9 @@ async def _group(storage: Storage, ids: Snowflake, name: str, members: tuple[int
 async def _messages(
     storage: Storage, ids: Snowflake, group: Group, people: list[Person], count: int, serials: Iterator[int]
 ) -> None:
-    """Messages of 128 characters by the members in turn.
+    """Store messages of 128 characters by the members in turn.
 
-    `serials` goes on through the whole town: several groups are filled within one millisecond, and a client id that came
+    `serials` goes on through the whole data set: several groups are filled within one millisecond, and a client id that came
     before in another of them would be answered as a retry.
     """
     for start in range(0, count, CHUNK):

@@ -1,14 +1,16 @@
 """A database filled up to the bounds of docs/limits.md by plain SQL: one crowded group, and somebody in very many others."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
+from chatsrv.commands.sync import SHORT_CATCH_UP_EVENTS, SHORT_LIST_GROUPS
 from chatsrv_storage.engine.connection import configure_writer, connect
 from chatsrv_storage.engine.migrate import load_migrations, migrate
-from chatsrv_storage.groups.group_list import MENTION_ROWS
+from chatsrv_storage.groups.group_summary import MENTION_ROWS
 from chatsrv_storage.groups.models import message_checksum
 
 ME: Final = 1
@@ -24,6 +26,9 @@ PACKET: Final = 77
 NOW: Final = 1_790_000_000_000
 VERSIONS: Final = 200
 LONG: Final = "今天大家好吗" * 900  # 16,200 bytes
+SHORT: Final = 5_000
+"""The first of the few groups of READER, where each message has all that is looked up for it."""
+READER: Final = 2
 MESSAGE: Final = 2
 """The message with everything: versions, reactions, readers."""
 
@@ -42,7 +47,7 @@ class Sizes:
 
 
 def name_of(user_id: int) -> str:
-    """A name of 32 characters."""
+    """Return a name of 32 characters."""
     return f"person{user_id:026}"
 
 
@@ -83,6 +88,7 @@ def fill(folder: Path, sizes: Sizes) -> None:
     _fill_group(conn, people, list(outside), sizes)
     _fill_wallet(conn, people, sizes)
     _fill_elsewhere(conn, strangers, sizes)
+    _fill_short(conn)
     conn.execute("commit")
     conn.execute("pragma wal_checkpoint(truncate)").fetchall()
     conn.close()
@@ -197,7 +203,7 @@ def _fill_wallet(conn: Any, people: list[int], sizes: Sizes) -> None:
 
 
 def _fill_elsewhere(conn: Any, strangers: range, sizes: Sizes) -> None:
-    """People who share no group with ME and are in as many as one can be; and calls of somebody whom ME blocks."""
+    """Insert people who share no group with ME and are in as many as possible, and mentions by somebody whom ME blocks."""
     for group_id in range(ELSEWHERE, ELSEWHERE + sizes.groups):
         _add_group(conn, group_id, [*strangers], 0)
     conn.execute("insert into block values (?, ?)", (ME, strangers[0]))
@@ -209,3 +215,26 @@ def _fill_elsewhere(conn: Any, strangers: range, sizes: Sizes) -> None:
             for seq in range(100, 100 + MENTION_ROWS)
         ],
     )
+
+
+def _fill_short(conn: Any) -> None:
+    """Insert somebody whose every message quotes, calls everybody and shows a medium: three rows to look up for each."""
+    conn.execute(
+        "insert into person (id, name, name_key, password_hash, operator, created_at, group_count) values (?, ?, ?, '', 0, 0, ?)",
+        (READER, name_of(READER), name_of(READER), SHORT_LIST_GROUPS),
+    )
+    each = -(-SHORT_CATCH_UP_EVENTS // SHORT_LIST_GROUPS)
+    for group_id in range(SHORT, SHORT + SHORT_LIST_GROUPS):
+        _add_group(conn, group_id, [READER], each)
+        for seq in range(2, each + 2):
+            medium = 80_000 + group_id * 10 + seq
+            conn.execute(
+                "insert into media (id, uploader_id, sha256, size, kind, mime, name, facts, created_at)"
+                " values (?, ?, ?, 9, 'file', 'text/plain', 'n', '{}', ?)",
+                (medium, READER, f"{medium:064}", NOW),
+            )
+            extra = json.dumps({"reply": 1, "all": True, "media": {"id": medium}})
+            conn.execute(
+                "update message set text = ?, data = ? where group_id = ? and seq = ?",
+                ("你好" * 500, extra, group_id, seq),
+            )

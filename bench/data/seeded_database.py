@@ -23,7 +23,7 @@ ENGLISH = [
 
 
 def texts(count: int, seed: int = 7) -> Iterator[str]:
-    """Short messages, half Chinese and half English; one in 1,000 says 红包, one in 1,000 says 'deadline'."""
+    """Yield short messages, half Chinese and half English; one in 1,000 says 红包, one in 1,000 says 'deadline'."""
     drawn = random.Random(seed)
     for place in range(count):
         if drawn.random() < 0.5:
@@ -71,7 +71,7 @@ def fill(path: Path, groups: int, messages: int, *, mentions: int = 0) -> None:
 
 
 def _rows(groups: int, messages: int) -> Iterator[tuple[Any, ...]]:
-    """Messages of all groups, with ids that rise with time across groups."""
+    """Yield messages of all groups, with ids that rise with time across groups."""
     said = list(texts(min(groups * messages, 200_000)))
     for group in range(groups):
         group_id = FIRST_GROUP + group
@@ -86,7 +86,7 @@ def _rows(groups: int, messages: int) -> Iterator[tuple[Any, ...]]:
 
 
 def open_filled(path: Path) -> JobConnection:
-    """A reader's connection, as the server's."""
+    """Open a reader's connection, as the server does."""
     conn = connect(path, read_only=True)
     configure_reader(conn)
     assert isinstance(conn, sqlite3.Connection)

@@ -26,7 +26,7 @@ class Latencies:
         self.highest = max(self.highest, nanoseconds)
 
     def at(self, share: float) -> float:
-        """The milliseconds that this share (0.99) of all stay under."""
+        """Return the milliseconds that this share (such as 0.99) of all samples stays under."""
         wanted = share * len(self)
         seen = 0
         for bucket in sorted(self._buckets):
@@ -42,11 +42,11 @@ class Latencies:
         self.highest = max(self.highest, dumped["highest"])
 
     def dump(self) -> dict[str, Any]:
-        """For `merge`."""
+        """Return the counts, for `merge`."""
         return {"buckets": list(self._buckets.items()), "highest": self.highest}
 
     def summary(self) -> dict[str, float]:
-        """p50, p99, p99.9 and the highest, in milliseconds, and how many there are."""
+        """Return p50, p99, p99.9 and the highest, in milliseconds, and how many there are."""
         return {
             "p50_ms": self.at(0.5),
             "p99_ms": self.at(0.99),

@@ -1,14 +1,15 @@
-"""`python -m bench.reporting.history figures.csv DIR`: how the figures that `turns --csv` kept changed over commits, as SVG.
+"""`python -m bench.reporting.history figures.csv DIR`: how the figures of a CSV file changed over commits, as SVG.
 
-A plot for each cell and figure, with a line for each of those that took turns. Beside servers stand the floors of the same
-runs: where all lines rise together, the machine was slower and not the server. Plain SVG, no other package.
+It reads what `turns --csv` and what `bench all` (all.csv) wrote. A plot for each cell and figure has a line for each of
+those that took turns; one for each scenario and measure has a line for the server and one for the floor of the same runs.
+Where all lines rise together, the machine was slower and not the server. Plain SVG, no other package.
 """
 
 import argparse
 import csv
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -23,18 +24,34 @@ Run = tuple[str, str]
 
 
 def read(path: Path) -> dict[tuple[str, str], dict[str, dict[Run, float]]]:
-    """The figures by (cell, figure), then by who, then by run; of runs at one commit and minute the last."""
+    """Return the figures by (cell or scenario, figure), then by line, then by run.
+
+    Of several rows of one line with the same date and commit the last counts. Raises KeyError for other columns.
+    """
     found: dict[tuple[str, str], dict[str, dict[Run, float]]] = {}
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
-            for figure in FIGURES:
-                lines = found.setdefault((row["cell"], figure), {})
-                lines.setdefault(row["who"], {})[row["date"], row["commit"]] = float(row[figure])
+            run = row["date"], row["commit"]
+            for (title, figure), line, value in _of_turns(row) if "who" in row else _of_run(row):
+                found.setdefault((title, figure), {}).setdefault(line, {})[run] = value
     return found
 
 
+def _of_turns(row: Mapping[str, str]) -> Iterator[tuple[tuple[str, str], str, float]]:
+    """Yield ((cell, figure), who, value) of each figure of a row of `turns`."""
+    for figure in FIGURES:
+        yield (row["cell"], figure), row["who"], float(row[figure])
+
+
+def _of_run(row: Mapping[str, str]) -> Iterator[tuple[tuple[str, str], str, float]]:
+    """Yield ((scenario, measure), line, value) of the server and of the floor beside it, where there is one."""
+    for line, column in (("server", "value"), ("floor", "floor")):
+        if row[column]:
+            yield (row["scenario"], row["measure"]), f"{line} on {row['machine']}", float(row[column])
+
+
 def plot(title: str, lines: Mapping[str, Mapping[Run, float]]) -> str:
-    """A line for each of those that took turns, over the runs in the order of their dates; the axis begins at 0."""
+    """Return a plot as SVG with each line over the runs in the order of their dates; the axis begins at 0."""
     runs = sorted({run for line in lines.values() for run in line})
     highest = max(value for line in lines.values() for value in line.values()) or 1.0
     left, top, right, bottom = 60, 60, WIDTH - 20, HEIGHT - 60
@@ -68,7 +85,7 @@ def plot(title: str, lines: Mapping[str, Mapping[Run, float]]) -> str:
 
 
 def write(source: Path, folder: Path) -> list[Path]:
-    """All plots of a CSV file; answers where they are."""
+    """Write all plots of a CSV file into a folder, which is made where it is missing; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for (cell, figure), lines in read(source).items():

@@ -18,7 +18,7 @@ OTHER_WORK: Final = 0.3
 
 
 def machine() -> dict[str, Any]:
-    """The machine and the versions that matter."""
+    """Return what tells about the machine and the versions: processor, cores, memory, kernel, versions, fsync time, load."""
     model = next(
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "unknown"
     )
@@ -45,7 +45,7 @@ def _lines(path: str) -> list[str]:
 
 
 def fsync_ms(times: int = 20) -> float:
-    """The middle time of an append with fdatasync where data folders are made."""
+    """Return the median time of an append with fdatasync where data folders are made."""
     taken: list[float] = []
     with tempfile.TemporaryFile() as file:
         for _ in range(times):
@@ -58,18 +58,18 @@ def fsync_ms(times: int = 20) -> float:
 
 
 def processor_time() -> tuple[float, float]:
-    """(busy, all) processor ticks of the machine so far, everybody included."""
+    """Return (busy, all) processor ticks of the machine so far, of all programs."""
     fields = [int(field) for field in _lines("/proc/stat")[0].split()[1:9]]
     return float(sum(fields) - fields[3] - fields[4]), float(sum(fields))
 
 
 def cores_busy(before: tuple[float, float], after: tuple[float, float]) -> float:
-    """How many cores were busy between two readings of `processor_time`, whoever with."""
+    """Return how many cores were busy between two readings of `processor_time`, with any program."""
     passed = after[1] - before[1]
     return (after[0] - before[0]) / passed * (os.cpu_count() or 1) if passed else 0.0
 
 
 def generator(cpu_seconds: Sequence[float], wall_seconds: Sequence[float]) -> dict[str, Any]:
-    """What the load processes took of a core each, and whether one of them may have been the bottleneck."""
+    """Return what the load processes took of a core each, and whether one of them may have been the bottleneck."""
     shares = [round(cpu / wall, 3) if wall else 0.0 for cpu, wall in zip(cpu_seconds, wall_seconds, strict=True)]
     return {"processes": len(shares), "cpu_share": shares, "is_bottleneck": max(shares, default=0.0) > BOTTLENECK}

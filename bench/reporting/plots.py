@@ -16,7 +16,7 @@ def _head(title: str, width: int, height: int) -> list[str]:
 
 
 def bars(title: str, values: Sequence[tuple[str, float]]) -> str:
-    """A bar chart."""
+    """Return a bar chart."""
     highest = max((value for _, value in values), default=0) or 1
     label = 8 + 7 * max((len(name) for name, _ in values), default=0)
     parts = _head(title, label + 420, 40 + 24 * len(values))
@@ -29,7 +29,7 @@ def bars(title: str, values: Sequence[tuple[str, float]]) -> str:
 
 
 def curves(title: str, across: str, series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Lines through points, both axes logarithmic; values of 0 or less are left out. Each point shows its value."""
+    """Return lines through points, both axes logarithmic; values of 0 or less are left out. Each point shows its value."""
     kept = {name: [(x, y) for x, y in points if x > 0 and y > 0] for name, points in series.items()}
     everything = [point for points in kept.values() for point in points]
     parts = _head(title, 640, 400)
@@ -58,6 +58,6 @@ def curves(title: str, across: str, series: Mapping[str, Sequence[tuple[float, f
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:
-    """The logarithms that an axis goes from and to."""
+    """Return the logarithms that an axis goes from and to."""
     low, high = math.log(min(values)), math.log(max(values))
     return (low, high) if high > low else (low - 1, high + 1)

@@ -24,11 +24,11 @@ _KINDS: Final = [
             r"try_write|send_all|flush \(chatsrv/transport/outbox",
         ),  # a plain socket's send has no frame
         ("wait for I/O (epoll)", r"get_events|epoll"),
-        ("COMMIT (with its fsync)", r"_run_alone \(chatsrv_storage/batch.py|run_batch"),
-        ("checkpoint", r"\(chatsrv_storage/connection"),
+        ("COMMIT (with its fsync)", r"_run_alone \(chatsrv_storage/engine/batch|run_batch"),
+        ("checkpoint", r"\(chatsrv_storage/engine/connection"),
         (
             "flush pass, batch trigger",
-            r"(write_pass|run) \(chatsrv/transport/outbox|\(chatsrv_storage/engine/batch_trigger",
+            r"write_pass \(chatsrv/transport/outbox|\(chatsrv_storage/engine/batch_trigger",
         ),
         ("outbox put", r"\(chatsrv/transport/outbox|put_event \(chatsrv/net"),
         ("bus", r"\(chatsrv/bus"),
@@ -39,14 +39,18 @@ _KINDS: Final = [
         ("decode", r"decode \(|chatsrv_protocol/(codec|fields|framing)"),
         ("protocol state", r"\(chatsrv_protocol/"),
         ("SQL: idempotency", r"\(chatsrv_storage/idempotency|earlier"),
-        ("SQL: rights, group, members", r"(member|members|require|__init__|load) \(chatsrv_storage/(turn|standing)"),
         (
-            "SQL: insert and the rest of the turn",
-            r"\(chatsrv_storage/(turn|posting|rows|records|snowflake|groups|rights)",
+            "SQL: rights, group, members",
+            r"(member|preload_members|require|preload) \(chatsrv_storage/groups/(transaction|unit_of_work)"
+            r"|\(chatsrv_storage/groups/group_state",
         ),
-        ("SQL: BEGIN, savepoints", r"\(chatsrv_storage/batch"),
-        ("SQL: indexing for search", r"\(chatsrv_storage/search"),
-        ("SQL: other scripts", r"\(chatsrv_storage/(sessions|accounts|history|packets|openings|ledger)"),
+        (
+            "SQL: insert and the rest of the transaction",
+            r"\(chatsrv_storage/(groups|messages/bulk_post|engine/bulk_sql|engine/snowflake|row_checksums)",
+        ),
+        ("SQL: BEGIN, savepoints", r"\(chatsrv_storage/engine/batch"),
+        ("SQL: indexing for search", r"\(chatsrv_storage/messages/search"),
+        ("SQL: other scripts", r"\(chatsrv_storage/(accounts|messages|money)"),
         ("hop to and from the database thread", r"aiosqlite|\(chatsrv_storage/"),
         ("handlers, submit, answer", r"\(chatsrv/(commands|groups|net)"),
         ("Trio's scheduler", r"\(trio/"),
@@ -55,7 +59,7 @@ _KINDS: Final = [
 
 
 def find_py_spy() -> str:
-    """The program. Raises SystemExit where it is missing."""
+    """Return the path of py-spy. Raises SystemExit where it is missing."""
     program = shutil.which("py-spy")
     if program is None:
         raise SystemExit("--profile needs py-spy on the PATH: pip install py-spy")
@@ -73,7 +77,7 @@ class Profiler:
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def result(self) -> dict[str, Any]:
-        """Shares of all samples by thread and kind, and the lines that took most."""
+        """Return the shares of all samples by thread and kind, and the lines that took most."""
         _, errors = self._process.communicate(timeout=60)
         try:
             return by_kind(self._file.read_text())
@@ -84,7 +88,7 @@ class Profiler:
 
 
 def by_kind(stacks: str) -> dict[str, Any]:
-    """Aggregate py-spy's raw format: `frame;frame;frame count` a line."""
+    """Add up py-spy's raw format (`frame;frame;frame count` a line) by kind of work."""
     kinds: Counter[str] = Counter()
     lines: Counter[str] = Counter()
     for line in stacks.splitlines():
@@ -104,7 +108,7 @@ def by_kind(stacks: str) -> dict[str, Any]:
 
 
 def kind_of_stack(frames: list[str]) -> str:
-    """The kind of the innermost frame that has one."""
+    """Return the kind of the innermost frame that has one."""
     for frame in reversed(frames):
         for kind, pattern in _KINDS:
             if pattern.search(frame):

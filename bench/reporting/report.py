@@ -13,7 +13,7 @@ _SKIPPED = ("machine", "scenario", "label", "transport", "options", "profile", *
 
 
 def described(machine: dict[str, Any]) -> str:
-    """The machine and the versions in a line."""
+    """Return the machine and the versions in a line."""
     return (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_mib'] / 1024:.0f} GiB, Linux {machine['kernel']}, "
         f"Python {machine['python']}, Trio {machine['trio']}, SQLite {machine['sqlite']}, chatsrv {machine['chatsrv']}, "
@@ -22,7 +22,7 @@ def described(machine: dict[str, Any]) -> str:
 
 
 def table(result: dict[str, Any]) -> str:
-    """What a scenario found, as Markdown."""
+    """Return what a scenario found, as Markdown."""
     sides = [side for side in _SIDES if side in result]
     lines = [
         f"## {result['scenario']} over {result['transport']}",
@@ -72,7 +72,7 @@ def disturbed(result: dict[str, Any]) -> bool:
 
 
 def flat(value: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    """The figures by their dotted names; rows of a list are named by their first column."""
+    """Return the figures by their dotted names; rows of a list are named by their first column."""
     rows: list[tuple[str, Any]] = []
     for name, item in value.items():
         if not before and name in _SKIPPED:
@@ -88,7 +88,7 @@ def flat(value: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
 
 
 def shown(value: Any) -> str:
-    """A figure as people read it."""
+    """Return a figure as people read it."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return "" if value is None else str(value)
     return f"{value:,}"
@@ -101,7 +101,7 @@ def _ratio(ours: Any, theirs: Any) -> str:
 
 
 def write(folder: Path, result: dict[str, Any]) -> None:
-    """The result as JSON, Markdown and plots in a folder, named by its label or for the scenario and its transport."""
+    """Write the result as JSON, Markdown and plots into a folder, named by its label or for the scenario and its transport."""
     folder.mkdir(parents=True, exist_ok=True)
     name = result.get("label") or f"{result['scenario']}-{result['transport']}"
     (folder / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -113,7 +113,7 @@ def write(folder: Path, result: dict[str, Any]) -> None:
 
 
 def plots_of(result: dict[str, Any]) -> dict[str, str]:
-    """Bars for what the scenario has: throughput and CPU beside the floors, latency, memory, kinds of work; or curves."""
+    """Return the plots of a scenario: throughput and CPU beside the floors, latency, memory, kinds of work; or curves."""
     plots: dict[str, str] = {}
     sides = {"server": result, **{side: result[side] for side in _SIDES if side in result}}
     for key, title in (
@@ -137,7 +137,7 @@ def plots_of(result: dict[str, Any]) -> dict[str, str]:
 
 
 def _idle(result: dict[str, Any]) -> dict[str, str]:
-    """Memory by connections, the floor's beside it."""
+    """Return memory by connections, the floor's beside it."""
     sides = {"server": result, **{side: result[side] for side in _SIDES if side in result}}
     steps = [
         (f"{side}, {row['connections']:,}", row["bytes_per_connection"] / 1024)
@@ -148,13 +148,13 @@ def _idle(result: dict[str, Any]) -> dict[str, str]:
 
 
 def _deaf(result: dict[str, Any]) -> dict[str, str]:
-    """Memory beside its bound."""
+    """Return memory beside its bound."""
     values = [(words, result[key] / 2**20) for key, words in (("memory_grown", "grown"), ("memory_bound", "bound"))]
     return {"memory": bars("MiB of memory beside the deaf", values)}
 
 
 def _startup(result: dict[str, Any]) -> dict[str, str]:
-    """Seconds until ready, and what reading costs with many messages and with few."""
+    """Return bars of the seconds until ready, and of what reading costs with many messages and with few."""
     ready = [(key, result[key]) for key in result if key.startswith("ready_seconds")]
     reading = [
         (f"{kind}, {which}", one[f"cpu_us_{which}"])
@@ -164,19 +164,24 @@ def _startup(result: dict[str, Any]) -> dict[str, str]:
     return {"ready": bars("seconds until ready", ready), "reading": bars("µs of CPU a query", reading)}
 
 
+def _cli(result: dict[str, Any]) -> dict[str, str]:
+    """CPU of each command, and of the interpreter and Trio alone."""
+    return {"cpu": bars("ms of CPU a command", list(result["cpu_ms"].items()))}
+
+
 def _redpack(result: dict[str, Any]) -> dict[str, str]:
-    """Openings a second."""
+    """Return bars of openings a second."""
     return {"opens": bars("opens a second", [(part, result[part]["opens_per_second"]) for part in ("hot", "many")])}
 
 
 def _connect(result: dict[str, Any]) -> dict[str, str]:
-    """Logins a second, by token and by password."""
+    """Return bars of logins a second, by token and by password."""
     values = [(kind, result[kind]["logins_per_second"]) for kind in ("token", "password")]
     return {"logins": bars("logins a second", values)}
 
 
 def _growth(result: dict[str, Any]) -> dict[str, str]:
-    """A curve for each of what the cost may grow with."""
+    """Return a curve for each of what the cost may grow with."""
     plots: dict[str, str] = {}
     for across in ("members", "groups", "connections"):
         points = result[across]["points"]
@@ -192,6 +197,6 @@ def _growth(result: dict[str, Any]) -> dict[str, str]:
 
 
 _PLOTS: dict[str, Callable[[dict[str, Any]], dict[str, str]]] = {
-    "connect": _connect, "deaf": _deaf, "growth": _growth, "idle": _idle, "redpack": _redpack, "startup": _startup,
+    "cli": _cli, "connect": _connect, "deaf": _deaf, "growth": _growth, "idle": _idle, "redpack": _redpack, "startup": _startup,
 }  # fmt: skip
 """What a scenario shows besides what all show."""

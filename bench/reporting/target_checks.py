@@ -4,6 +4,7 @@ from typing import Any
 
 from bench.reporting.targets import (
     BESIDE_PASSWORDS,
+    COMMAND_CPU_MS,
     LOGINS,
     OPENS,
     PAGE_CHAT_MS,
@@ -30,7 +31,7 @@ from bench.reporting.targets import (
 
 
 def logins(result: dict[str, Any]) -> list[Row]:
-    """`connect`."""
+    """Return the rows of `connect`."""
     token, talk = result["token"], result["conversation"]
     rest, beside = talk["latency_at_rest"]["p99_ms"], talk["latency_beside"]["p99_ms"]
     return [
@@ -48,7 +49,7 @@ def logins(result: dict[str, Any]) -> list[Row]:
 
 
 def coming_back(result: dict[str, Any]) -> list[Row]:
-    """`sync`. That nobody was refused is the proof's: without it there is no result."""
+    """Return the rows of `sync`. That no login was refused is part of the proof: without it there is no result."""
     options = result["options"]
     name = (
         f"`sync`, {options['clients']:,} clients, {options['groups_each']} groups, {options['missed']} missed each: s"
@@ -60,7 +61,7 @@ def coming_back(result: dict[str, Any]) -> list[Row]:
 
 
 def slow_readers(result: dict[str, Any]) -> list[Row]:
-    """`deaf`."""
+    """Return the rows of `deaf`."""
     options, latency = result["options"], result["latency"]
     name = f"`deaf`, {options['deaf']} of {options['members']} never read, {options['seconds']:g} s: p99 ms (alone)"
     alone, beside = latency["alone"]["p99_ms"], latency["beside"]["p99_ms"]
@@ -73,7 +74,7 @@ def slow_readers(result: dict[str, Any]) -> list[Row]:
 
 
 def start(result: dict[str, Any]) -> list[Row]:
-    """`startup`."""
+    """Return the rows of `startup`."""
     options, reading = result["options"], result["reading"]
     name = f"`startup`, {options['stored']:,} messages: s until ready (with nothing stored)"
     nothing = result["ready_seconds_with_nothing"]
@@ -98,8 +99,22 @@ def start(result: dict[str, Any]) -> list[Row]:
     return rows
 
 
+def commands(result: dict[str, Any]) -> list[Row]:
+    """Return `cli`."""
+    cpu = dict(result["cpu_ms"])
+    python, trio = cpu.pop("python"), cpu.pop("trio")
+    rows = [Row("`cli`: CPU ms of `python -c pass`; of `import trio`", f"{shown(python)}; {shown(trio)}")]
+    for name, took in cpu.items():
+        met = took <= COMMAND_CPU_MS
+        wanted = f"≤ {shown(COMMAND_CPU_MS)}"
+        rows.append(
+            Row(f"… `chatsrv {name}` (`import trio`)", shown(took), shown(trio), shown(took / trio), wanted, met)
+        )
+    return rows
+
+
 def packets(result: dict[str, Any]) -> list[Row]:
-    """`redpack`."""
+    """Return the rows of `redpack`."""
     rows: list[Row] = []
     for part, words in (("hot", "one hot packet after the other"), ("many", "many packets")):
         rows += [
@@ -112,7 +127,7 @@ def packets(result: dict[str, Any]) -> list[Row]:
 
 
 def day(result: dict[str, Any]) -> list[Row]:
-    """`mixed`: what a deed takes, by kind."""
+    """Return the rows of `mixed`: what a command takes, by kind."""
     name = f"`mixed` over {result['transport']}, {result['options']['people']:,} people"
     rows = [Row(f"{name}: deeds/s", shown(result["deeds_per_second"]))]
     rows.append(Row("… CPU µs a deed", shown(result["server_cpu_us_per_deed"])))
@@ -121,7 +136,7 @@ def day(result: dict[str, Any]) -> list[Row]:
 
 
 def growth(result: dict[str, Any]) -> list[Row]:
-    """`growth`: exponents, the floor's beside them."""
+    """Return the rows of `growth`: exponents, the floor's beside them."""
     rows: list[Row] = []
     for across in ("members", "groups", "connections"):
         ours, theirs = result[across]["message"], result[across].get("message_floor")
@@ -136,7 +151,7 @@ def growth(result: dict[str, Any]) -> list[Row]:
 
 
 def page(result: dict[str, Any]) -> list[Row]:
-    """`page`: every figure that the page has to reach."""
+    """Return the rows of `page`: every figure that the page has to reach."""
     size, start, scroll, flood = (result[part] for part in ("size", "start", "scroll", "flood"))
     switches, hidden = result["switches"], result["hidden"]
     messages = result["options"]["messages"]

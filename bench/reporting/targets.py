@@ -27,6 +27,8 @@ BESIDE_PASSWORDS: Final = 2.0
 SYNC_SECONDS: Final = 30.0
 READY_SECONDS: Final = 2.0
 READING: Final = 1.2
+COMMAND_CPU_MS: Final = 300.0
+"""User and system time of a command that asks the server something."""
 
 PAGE_SCRIPT_BYTES: Final = 60 * 1024
 PAGE_CHUNK_BYTES: Final = 40 * 1024
@@ -61,13 +63,13 @@ class Row:
     met: bool | None = None
 
     def cells(self) -> str:
-        """As Markdown."""
+        """Return the row as Markdown."""
         met = "" if self.met is None else "yes" if self.met else "**no**"
         return f"| {self.name} | {self.server} | {self.floor} | {self.ratio} | {self.target} | {met} |"
 
 
 def shown(value: Figure, unit: str = "") -> str:
-    """A figure with three digits, or whole."""
+    """Return a figure with three digits, or whole from 1,000 on."""
     if value is None:
         return "none"
     text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
@@ -75,13 +77,13 @@ def shown(value: Figure, unit: str = "") -> str:
 
 
 def at_most(name: str, value: Figure, limit: float, unit: str = "", then: float | None = None) -> Row:
-    """A figure with an upper bound."""
+    """Return the row of a figure with an upper bound."""
     wanted = f"≤ {shown(limit, unit)}" + (f", then {shown(then)}" if then else "")
     return Row(name, shown(value, unit), "", "", wanted, value is not None and value <= limit)
 
 
 def at_least(name: str, value: Figure, limit: float, unit: str = "") -> Row:
-    """A figure with a lower bound."""
+    """Return the row of a figure with a lower bound."""
     return Row(name, shown(value, unit), "", "", f"≥ {shown(limit, unit)}", value is not None and value >= limit)
 
 
@@ -89,7 +91,10 @@ def against(
     name: str, ours: Figure, theirs: Figure, *, low: float | None = None, high: float | None = None,
     then: float | None = None, unsure: tuple[bool, bool] = (False, False),
 ) -> Row:  # fmt: skip
-    """A figure beside the floor's, with a bound on the ratio. `unsure`: the load was the server's, the floor's bottleneck."""
+    """Return the row of a figure beside the floor's, with a bound on the ratio.
+
+    `unsure`: whether the load was the bottleneck of the server, of the floor.
+    """
     ratio = ours / theirs if ours is not None and theirs else None
     bound = f"≥ {low}" if low is not None else f"≤ {high}" if high is not None else ""
     wanted = bound + (f", then {then}" if then else "")
@@ -105,12 +110,12 @@ def _limited(result: dict[str, Any]) -> bool:
 
 
 def pace_of(options: dict[str, Any]) -> str:
-    """How a conversation was loaded, in words."""
+    """Return in words how a conversation was loaded."""
     return f"{options['rate']:g} messages/s" if options["rate"] else f"{options['window']} in flight"
 
 
 def saturated(result: dict[str, Any]) -> list[Row]:
-    """`fanout` with a window."""
+    """Return the rows of `fanout` with a window."""
     floor, members = result["floor_turn"], result["options"]["members"]
     share, then = SHARE.get(members, (None, None))
     unsure = _limited(result), _limited(floor)
@@ -122,7 +127,7 @@ def saturated(result: dict[str, Any]) -> list[Row]:
 
 
 def paced(result: dict[str, Any]) -> list[Row]:
-    """`fanout` with a rate."""
+    """Return the rows of `fanout` with a rate."""
     floor, members = result["floor_turn"], result["options"]["members"]
     ours, theirs = (each["server_cpu_us_per_delivery"] for each in (result, floor))
     p99 = [each["latency"]["delivery"]["p99_ms"] for each in (result, floor)]
@@ -136,7 +141,7 @@ def paced(result: dict[str, Any]) -> list[Row]:
 
 
 def over(result: dict[str, Any], tcp: dict[str, Any] | None) -> list[Row]:
-    """`fanout` and `many-groups` over another transport, beside the same over TCP (in the place of the floor)."""
+    """Return the rows of a scenario over another transport, beside the same over TCP in the place of the floor."""
     transport, options = result["transport"], result["options"]
     size = f"{options['groups']:,} groups of {options['members']:,}"
     name = f"`{result['scenario']}` over {transport}, {size}, {pace_of(options)}, beside TCP"
@@ -160,7 +165,7 @@ def _at(result: dict[str, Any] | None, name: str) -> Figure:
 
 
 def many_groups(result: dict[str, Any]) -> list[Row]:
-    """`many-groups`, with a window or a rate."""
+    """Return the rows of `many-groups`, with a window or a rate."""
     floor, options = result["floor_turn"], result["options"]
     cpu = [each["server_cpu_us_per_message"] for each in (result, floor)]
     p99 = [each["latency"]["delivery"]["p99_ms"] for each in (result, floor)]
@@ -185,7 +190,7 @@ def many_groups(result: dict[str, Any]) -> list[Row]:
 
 
 def memory(result: dict[str, Any]) -> list[Row]:
-    """`idle`."""
+    """Return the rows of `idle`."""
     first, *further = result["steps"]
     limit = IDLE_KIB.get(result["transport"])
     floor = result.get("floor_turn")

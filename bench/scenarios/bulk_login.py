@@ -21,7 +21,7 @@ def come(
     window: int = 0,
     processes: int = 1,
 ) -> dict[str, Any]:
-    """Everybody logs in (`window` at a time; 0: all at once) and, where they lack something, catches up.
+    """Log all people in (`window` at a time; 0: all at once) and let them catch up where they lack something.
 
     `missed` events a group; `lacking` is what each has to get altogether. Raises Failed: a refusal, a gap, a silence.
     """

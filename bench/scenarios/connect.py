@@ -34,7 +34,7 @@ def run(
     real_hash: bool = True,
     processes: int = 1,
 ) -> dict[str, Any]:
-    """Both."""
+    """Measure both kinds of login."""
     settings = (
         REAL_HASH
         if real_hash
@@ -81,7 +81,7 @@ def run(
 
 @contextmanager
 def password_logins(served: Target, at_a_time: int) -> Generator[list[float]]:
-    """Logins by password in threads, one after the other in each, while the block runs: how long each took."""
+    """Log in by password in threads, one after the other in each, while the block runs: how long each took."""
     taken: list[float] = []
     over = threading.Event()
 

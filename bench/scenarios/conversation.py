@@ -35,7 +35,7 @@ class Failed(Exception):
 
 
 def shares(total: int, parts: int) -> list[int]:
-    """A whole number in nearly equal parts."""
+    """Return a whole number in nearly equal parts."""
     return [total // parts + (part < total % parts) for part in range(parts)]
 
 
@@ -53,7 +53,7 @@ def converse(url: str, usage: Usage, town: Town, talk: Talk, *, floor: bool = Fa
         idle_rss = usage()["rss"]
         for part, window in zip(parts, windows, strict=True):
             job = {
-                "url": url, "conns": part, "window": window, "rate": talk.rate / talk.processes, "bytes": talk.bytes,
+                "urls": [url], "conns": part, "window": window, "rate": talk.rate / talk.processes, "bytes": talk.bytes,
                 "floor": floor,
             }  # fmt: skip
             loads.append(stack.enter_context(Child("bench.workers.load", job)))
@@ -91,7 +91,7 @@ def converse(url: str, usage: Usage, town: Town, talk: Talk, *, floor: bool = Fa
 
 
 def _heard(loads: Sequence[Child], timeout: float) -> list[dict[str, Any]]:
-    """The next answer of each. Raises Failed where one of them found something wrong."""
+    """Return the next answer of each. Raises Failed where one of them found something wrong."""
     answers = [load.hear(timeout) for load in loads]
     errors = [answer["error"] for answer in answers if answer["error"]]
     if errors:
@@ -100,7 +100,7 @@ def _heard(loads: Sequence[Child], timeout: float) -> list[dict[str, Any]]:
 
 
 def together(answers: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """How many messages all processes said, by group."""
+    """Return how many messages all processes said, by group."""
     totals: dict[str, int] = {}
     for answer in answers:
         for group_id, count in answer["said"].items():
@@ -148,7 +148,7 @@ def _figures(
 
 
 def proof(results: Sequence[dict[str, Any]], totals: dict[str, int]) -> dict[str, Any]:
-    """Each process proved its own members and acks; here: all agree, and no group holds more or less than was said.
+    """Check that all processes agree, and that no group holds more or less than was sent; each has proved its own members.
 
     Raises Failed.
     """

@@ -3,6 +3,9 @@
 Each command of the wire that only reads stands in `READS` with the case that costs most, or in `NOT_MEASURED` with the
 reason; a test fails for one that is in neither. The database is filled by plain SQL up to the bounds of docs/limits.md: a group
 of 500, somebody in 2,000 groups, messages of 16 KiB, 200 versions. The command runs through its handler, on one thread.
+
+With `--database DSN` (an empty PostgreSQL database) the same data is moved there, and the time is measured in place of CPU:
+most of the work is then another process's.
 """
 
 import argparse
@@ -11,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import trio
@@ -20,6 +23,7 @@ from bench.data import full_database as data
 from bench.data.full_database import FIRST, GROUP, MANY, ME, MESSAGE, PACKET
 from chatsrv.app import open_server
 from chatsrv.commands.context import Deferred, Request, Services
+from chatsrv.commands.sync import SHORT_CATCH_UP_EVENTS, SHORT_LIST_GROUPS
 from chatsrv.commands.table import HANDLERS
 from chatsrv.config import Config
 from chatsrv_protocol import (
@@ -34,19 +38,22 @@ from chatsrv_protocol import (
     media,
     operator,
     presence,
+    push,
     redpack,
+    reports,
     session,
     sync,
 )
 from chatsrv_storage.groups.models import Actor
 from chatsrv_storage.interface import SqlConnection
-from chatsrv_storage.messages import own_media
+from chatsrv_storage.messages import history, own_media
+from chatsrv_storage.postgres.move import to_database
 
 Make = Callable[[data.Sizes], Any]
 
 
 def _strangers(sizes: data.Sizes, most: int) -> tuple[int, ...]:
-    """People in as many groups as ME, none of which both are in: each is looked for in all of them."""
+    """Return people in as many groups as ME, none of which both are in: each is looked for in all of them."""
     first = FIRST + sizes.members + sizes.waiting
     return tuple(range(first, first + min(most, sizes.strangers)))
 
@@ -77,6 +84,11 @@ READS: dict[type[Any], Make] = {
     presence.WatchPresence: lambda sizes: presence.WatchPresence(_strangers(sizes, limits.MAX_PAGE)),
     presence.WhoIsHere: lambda _: presence.WhoIsHere(GROUP),
     operator.ListAllGroups: lambda _: operator.ListAllGroups(),
+    operator.ListAccounts: lambda _: operator.ListAccounts("e"),
+    operator.ListAudit: lambda _: operator.ListAudit(),
+    operator.ShowFigures: lambda _: operator.ShowFigures(),
+    push.ShowPush: lambda _: push.ShowPush(),
+    reports.ListReports: lambda _: reports.ListReports(),
 }  # fmt: skip
 """The dearest case of each read that needs the database alone."""
 
@@ -88,6 +100,8 @@ NOT_MEASURED: dict[type[Any], str] = {
     **dict.fromkeys((redpack.GrabPacket, sync.MarkRead, conversation.SetQuiet, conversation.Delivered), _NOT_A_READ),
     **dict.fromkeys((governing.OpenDirect, invitations.IgnoreInvitation, invitations.LeaveGroups), _NOT_A_READ),
     **dict.fromkeys((media.DeleteMedium, presence.SetProfile, presence.Block, presence.Typing), _NOT_A_READ),
+    **dict.fromkeys((push.SubscribePush, push.UnsubscribePush), _NOT_A_READ),
+    **dict.fromkeys((reports.ReportMessage, reports.ReportPerson, reports.CloseReport), _NOT_A_READ),
     **dict.fromkeys((operator.Backup, operator.EnableUser, operator.ResetPassword), _NOT_A_READ),
     **dict.fromkeys((operator.AppointOwner, operator.DissolveAnyGroup), _NOT_A_READ),
     **dict.fromkeys((session.Hello, session.Register, session.Login), "the limits of logins; a password's hash"),
@@ -101,8 +115,13 @@ NOT_MEASURED: dict[type[Any], str] = {
 """Every other command without a client id (those with one change something)."""
 
 
+_SHORT: Final = [(data.SHORT + n, 1) for n in range(SHORT_LIST_GROUPS)]
+
 QUERIES: dict[str, Callable[[SqlConnection], object]] = {
-    "ShowMediaUsage": lambda conn: own_media.usage(conn, ME, data.NOW, None, media.OWN_PAGE)
+    "ShowMediaUsage": lambda conn: own_media.usage(conn, ME, data.NOW, None, media.OWN_PAGE),
+    "CatchUp, short": lambda conn: history.catch_up(
+        conn, data.READER, _SHORT, SHORT_CATCH_UP_EVENTS, limits.MAX_PAGE_BYTES
+    ),
 }
 """Reads of which the query alone is measured."""
 
@@ -143,10 +162,10 @@ class Asker:
         self.sent_bytes += len(frames)
 
     def put_event(self, blob: Any) -> None:
-        """Live events are not counted."""
+        """Ignore live events, which are not counted."""
 
     def put_hint(self, blob: Any) -> bool:
-        """Hints neither."""
+        """Ignore hints, which are not counted."""
         return bool(blob)
 
     def end(self, reason: str) -> None:
@@ -158,40 +177,44 @@ async def ask(services: Services, asker: Asker, command: Any) -> int:
     """Run a command through its handler; return the bytes of its answer."""
     asker.sent_bytes = 0
     body = encode(command)[limits.LENGTH_BYTES :]
-    reply = await HANDLERS[type(command)](Request(services, asker, 1, body), command)
+    handler = HANDLERS[type(command)].bind(services)
+    reply = await handler(Request(services, asker, 1, body), command)
     assert not isinstance(reply, Deferred)
     asker.answer(1, reply)
     return asker.sent_bytes
 
 
-async def measure(path: Path, sizes: data.Sizes, rounds: int) -> dict[str, tuple[float, float, int]]:
-    """(median and worst CPU milliseconds, bytes of the answer) of each read, by its name."""
+async def measure(
+    path: Path, sizes: data.Sizes, rounds: int, database: str = ""
+) -> dict[str, tuple[float, float, int]]:
+    """Return (median and worst milliseconds, bytes of the answer) of each read, by its name: of CPU, or of time with a database."""
     figures: dict[str, tuple[float, float, int]] = {}
-    async with open_server(Config(data=path, durability="off")) as server:
+    clock = time.perf_counter if database else time.process_time
+    async with open_server(Config(data=path, database=database, durability="off")) as server:
         asker = Asker(Actor(ME, data.name_of(ME)))
         server.services.bus.register(asker)
         server.services.bus.attach(asker, {}, 0)
         for cls, make in READS.items():
             command, times, size = make(sizes), list[float](), 0
             for _ in range(rounds):
-                began = time.process_time()
+                began = clock()
                 size = await ask(server.services, asker, command)
-                times.append((time.process_time() - began) * 1000)
+                times.append((clock() - began) * 1000)
             figures[cls.__name__] = statistics.median(times), max(times), size
         for name, query in QUERIES.items():
             times = list[float]()
             for _ in range(rounds):
-                began = time.process_time()
+                began = clock()
                 await server.services.storage.read(query, ME)
-                times.append((time.process_time() - began) * 1000)
+                times.append((clock() - began) * 1000)
             figures[name] = statistics.median(times), max(times), 0
         server.services.bus.unregister(asker)
     return figures
 
 
-def table(figures: dict[str, tuple[float, float, int]]) -> str:
-    """A Markdown table, the dearest first."""
-    lines = ["| read | CPU, median | worst | answer |", "| --- | --- | --- | --- |"]
+def table(figures: dict[str, tuple[float, float, int]], measured: str = "CPU") -> str:
+    """Return a Markdown table, the dearest first."""
+    lines = [f"| read | {measured}, median | worst | answer |", "| --- | --- | --- | --- |"]
     for name, (median, worst, size) in sorted(figures.items(), key=lambda item: -item[1][0]):
         lines.append(f"| `{name}` | {median:.1f} ms | {worst:.1f} ms | {size / 1024:.1f} KiB |")
     return "\n".join(lines)
@@ -201,12 +224,17 @@ def main() -> int:
     """Fill a database, measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--database", metavar="DSN", default="", help="an empty PostgreSQL database to measure on")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data"
         sizes = data.Sizes()
         data.fill(path, sizes)
-        print(table(trio.run(measure, path, sizes, options.rounds)))
+        if options.database:
+            to_database(path, options.database, ())
+            path = Path(folder) / "beside"  # what a server on PostgreSQL keeps in files
+        figures = trio.run(measure, path, sizes, options.rounds, options.database)
+        print(table(figures, "time" if options.database else "CPU"))
     return 0
 
 

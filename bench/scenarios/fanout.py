@@ -22,7 +22,7 @@ def run(
     floors: Sequence[str] = (),
     elsewhere: Elsewhere | None = None,
 ) -> dict[str, Any]:
-    """The server, and the floors in the same run with the same senders and window."""
+    """Return the server, and the floors in the same run with the same senders and window."""
     shapes = apart(groups, members)
     with target.server(groups * members, shapes, transport=transport, elsewhere=elsewhere) as served:
         figures = converse(served.url, served.usage, served.town, talk)

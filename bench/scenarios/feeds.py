@@ -94,11 +94,11 @@ class Ear:
             self._node.note_told(group, seq)
 
     def put_hint(self, blob: SharedFrames) -> bool:
-        """Nothing here may be lost."""
+        """Fail: nothing here may be lost."""
         raise NotImplementedError
 
     def end(self, reason: str) -> None:
-        """Nobody is logged out here."""
+        """Do nothing: no session ends here."""
         raise NotImplementedError
 
 
@@ -168,7 +168,7 @@ class Node:
                     raise Broken(f"group {group}: {last} of {head} were told")
 
     def note_told(self, group: int, seq: int) -> None:
-        """An event reached a connection."""
+        """Note that an event reached a connection."""
         at = self.committed[group][seq - 1]
         away = 10.0 <= at < 10.0 + self._plan.away
         (self.late if away else self.latencies).append(self.now - at)
@@ -215,7 +215,7 @@ class Node:
                 self._note_gap(group)
         self.at(LOOK_SECONDS, self._look)
 
-    def _note_gap(self, group: int) -> None:
+    def _note_gap(self, group: int, _is_own: bool = False) -> None:
         self._wanted[group] = None
         if not self._repairing:
             self._repairing = True
@@ -261,7 +261,7 @@ def _one_event(group: int, seq: int) -> Parcel:
 
 
 def costs(groups: int = 10_000, events: int = 100_000) -> dict[str, float]:
-    """What a feed costs: µs of CPU for an event that is heard, for one that nobody here hears, and bytes."""
+    """Return what a feed costs: µs of CPU for an event that is heard, for one that nobody here hears, and bytes."""
     silent, bus = Silent(), LocalBus()
     bus.register(silent)
     tracemalloc.start()
@@ -280,7 +280,7 @@ def costs(groups: int = 10_000, events: int = 100_000) -> dict[str, float]:
 
 
 def quantile(values: "array[float]", part: float) -> float:
-    """The value below which this part of them is, in ms."""
+    """Return the value below which this part of them is, in ms."""
     ordered = sorted(values)
     return round(ordered[min(len(ordered) - 1, int(part * len(ordered)))] * 1000, 1) if ordered else 0.0
 

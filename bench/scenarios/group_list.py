@@ -25,7 +25,7 @@ TARGET_MS = 5.0
 
 
 def answer(conn: SqlConnection) -> bytes:
-    """What the handler of ListGroups does, without the socket."""
+    """Do what the handler of ListGroups does, without the socket."""
     views, version, _ = group_list.listed(conn, ME, 0, 0, limits.MAX_PAGE + 1)
     page = within([group_of(view) for view in views[: limits.MAX_PAGE]], lambda group: (group.name,))
     return encode(Groups(page, len(views) > len(page), version, reset=False), 1)

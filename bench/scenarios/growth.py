@@ -24,7 +24,7 @@ GROUP: Final = 10
 
 
 def run(talk: Talk, *, transport: str = "tcp", scale: float = 1.0) -> dict[str, Any]:
-    """All three, with the window of `talk`; `scale` multiplies every size. A load that was the bottleneck is told."""
+    """Measure all three, with the window of `talk`; `scale` multiplies every size. A load that was the bottleneck is reported."""
     members = scaled(MEMBERS, scale, 2)
     groups = scaled(GROUPS, scale, 1)
     connections = scaled(CONNECTIONS, scale, 4)
@@ -62,7 +62,7 @@ def run(talk: Talk, *, transport: str = "tcp", scale: float = 1.0) -> dict[str, 
 
 
 def scaled(sizes: Sequence[int], scale: float, least: int) -> list[int]:
-    """The sizes times the scale, each at least `least` and each once; at least three."""
+    """Return the sizes times the scale, each at least `least` and each once; at least three."""
     found = sorted({max(least, round(size * scale)) for size in sizes})
     return found if len(found) > 2 else [found[0], 2 * found[0], 4 * found[0]]
 
@@ -82,7 +82,7 @@ def _groups(talk: Talk, groups: int, transport: str) -> dict[str, Any]:
 
 
 def _beside_floor(name: str, size: int, found: dict[str, Any]) -> dict[str, Any]:
-    """One point of a curve."""
+    """Return one point of a curve."""
     floor = found["floor_turn"]
     return {
         name: size,
@@ -98,7 +98,7 @@ def _beside_floor(name: str, size: int, found: dict[str, Any]) -> dict[str, Any]
 
 
 def _connections(talk: Talk, connections: int, transport: str, size: int) -> dict[str, Any]:
-    """A conversation beside so many that all connections together are `connections`."""
+    """Measure a conversation beside so many silent connections that all together are `connections`."""
     people = -(-connections // size) * size
     alike = attrs.evolve(talk, senders=min(talk.senders, size))
     with target.server(people, apart(people // size, size), transport=transport) as served:

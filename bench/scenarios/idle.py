@@ -26,7 +26,7 @@ def run(
     floors: Sequence[str] = (),
     elsewhere: Elsewhere | None = None,
 ) -> dict[str, Any]:
-    """Everybody is in one group of 500 (the last may be smaller); memory after each step, CPU while all are silent.
+    """Put all people into groups of 500; measure memory after each step, and CPU while all are silent.
 
     A floor is bare Trio with one task a connection, over TCP.
     """

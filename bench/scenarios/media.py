@@ -102,7 +102,7 @@ async def _measure(url: str, pid: int, options: argparse.Namespace) -> dict[str,
 
 
 def bob_id(client: Client) -> int:
-    """Who a client is."""
+    """Return who a client is."""
     me = client.me
     assert me is not None
     return me.user_id
@@ -120,14 +120,14 @@ class _Peak:
 
 
 def memory_of(pid: int) -> int:
-    """What a process holds in memory: bytes."""
+    """Return what a process holds in memory: bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 async def _talk(
     ann: Client, bob: Client, group_id: int, seconds: float, *, until: trio.Process | None = None
 ) -> dict[str, float]:
-    """Messages at a steady rate, timed from the moment they were due: a wait of the sender counts too."""
+    """Send messages at a steady rate, timed from the moment they were due: a wait of the sender counts too."""
     due: dict[str, float] = {}
     taken: list[float] = []
     over = trio.Event()
@@ -169,7 +169,7 @@ async def _talk(
 
 
 def photo(number: int) -> bytes:
-    """A picture of 12 megapixels, as a telephone makes them."""
+    """Return a picture of 12 megapixels, as a telephone makes them."""
     noise: Any = Image.effect_noise((500, 375), 60)
     image: Image.Image = noise.convert("RGB").resize((4000, 3000))
     image.paste((number * 10 % 256, 100, 200), (0, 0, 300, 300))
@@ -197,7 +197,7 @@ class Zeros:
 
 
 async def load(url: str, count: int, megabytes: int) -> dict[str, Any]:
-    """The uploads: as many files and as many photos, all at once, two by each user."""
+    """Upload as many files and as many photos as said, all at once, two by each user."""
     failed = 0
     photos = [photo(number) for number in range(count)]
     thumbnails: list[float] = []

@@ -20,7 +20,7 @@ PHOTOGRAPHERS: Final = 10
 
 
 def run(people: int, rate: float, seconds: float, *, transport: str = "tcp", profile: bool = False) -> dict[str, Any]:
-    """Everybody is connected and in five groups of twenty; `rate` deeds a second are due at fixed times."""
+    """Connect all people, each in five groups of twenty; `rate` commands a second are due at fixed times."""
     people = -(-people // SIZE) * SIZE
     settings = {"http": "127.0.0.1:0"}
     shapes = overlapping(people, EACH, SIZE)
@@ -81,7 +81,7 @@ def run(people: int, rate: float, seconds: float, *, transport: str = "tcp", pro
 
 
 def _photographers(town: Town) -> list[tuple[str, str, int]]:
-    """Owners of groups: (their token, that of one who looks, the group)."""
+    """Return owners of groups: (their token, that of another member, the group)."""
     return [
         (town.people[group.members[0]].token, town.people[group.members[1]].token, group.group_id)
         for group in town.groups[:: max(1, len(town.groups) // PHOTOGRAPHERS)]

@@ -22,7 +22,7 @@ from bench.scenarios import page_scripts
 from bench.scenarios.conversation import Failed
 from bench.workers.browser import FLAGS, PASSWORD, devtools, fresh_context, log_in, memory, open_browser, serve
 from bench.workers.hidden_tab import keep_hidden
-from chatsrv.client import open_client
+from chatsrv.client import Client, open_client
 from chatsrv.http.page_app import FOLDER
 
 READER: Final = "reader"
@@ -44,7 +44,7 @@ TRIES: Final = 5
 
 
 def run(messages: int, seconds: float, rate: float, hidden_seconds: float) -> dict[str, Any]:
-    """All figures. `messages`: in the long chat; `rate` a second for `seconds`: the flood. Raises Failed."""
+    """Measure all figures. `messages`: in the long chat; `rate` a second for `seconds`: the flood. Raises Failed."""
     with tempfile.TemporaryDirectory(prefix="chatsrv-bench-") as name, serve(Path(name) / "data") as urls:
         with open_browser() as browser:
             reader = log_in(browser, urls["http"], READER, register=True)
@@ -74,7 +74,7 @@ def run(messages: int, seconds: float, rate: float, hidden_seconds: float) -> di
 
 
 def sizes() -> dict[str, int]:
-    """Bytes by gzip of what is loaded at first (the script with what it imports), of the largest later one, and the style."""
+    """Return the gzip bytes of the script that is loaded at first with its imports, of the largest later one, and of the style."""
     packed = {path.name: len(gzip.compress(path.read_bytes(), 9)) for path in FOLDER.glob("*-*.*")}
     scripts = {name: size for name, size in packed.items() if name.endswith(".js")}
     first = {name for name in scripts if name.startswith("app-")}
@@ -90,7 +90,7 @@ def sizes() -> dict[str, int]:
 
 
 async def _fill(url: str, messages: int) -> int:
-    """The chats; answers the long one's id."""
+    """Make the chats; return the long one's id."""
     from PIL import Image
 
     picture = io.BytesIO()
@@ -121,7 +121,7 @@ async def _fill(url: str, messages: int) -> int:
 
 @contextmanager
 def writing(url: str, group_id: int, rate: float, count: int | None, text: str) -> Generator[Callable[[], int]]:
-    """Somebody writes beside: `rate` a second, `count` messages or until the end; answers how many are stored."""
+    """Send messages beside: `rate` a second, `count` or until the end; yield a function that returns how many are stored."""
     stopped, done = threading.Event(), [0]
 
     async def write() -> None:
@@ -134,8 +134,8 @@ def writing(url: str, group_id: int, rate: float, count: int | None, text: str) 
                     nursery.start_soon(say, writer, number)
                     number += 1
 
-    async def say(writer: Any, number: int) -> None:
-        await writer.send(group_id, f"{text} {number}")
+    async def say(writer: Client, number: int) -> None:
+        await writer.group(group_id).send(f"{text} {number}")
         done[0] += 1
 
     thread = threading.Thread(target=trio.run, args=(write,))
@@ -148,7 +148,7 @@ def writing(url: str, group_id: int, rate: float, count: int | None, text: str) 
 
 
 def _cold_start(browser: Browser, reader: Page, url: str, *, slow: bool) -> float:
-    """From navigation to the list of chats with an empty cache: the median of some."""
+    """Return the time from navigation to the list of chats with an empty cache: the median of some."""
     taken: list[float] = []
     for _ in range(TRIES):
         context = fresh_context(browser, reader)
@@ -168,7 +168,7 @@ def _cold_start(browser: Browser, reader: Page, url: str, *, slow: bool) -> floa
 
 
 def _open_chat(reader: Page) -> float:
-    """From the click until the long chat is drawn: the median of some, each after another chat."""
+    """Return the time from the click until the long chat is drawn: the median of some, each after another chat."""
     taken: list[float] = []
     for number in range(TRIES):
         reader.evaluate(page_scripts.OPEN_CHAT, f"Chat {number}")
@@ -177,11 +177,11 @@ def _open_chat(reader: Page) -> float:
 
 
 def _said_to_seen(browser: Browser, reader: Page, url: str) -> float:
-    """From Enter in one page until the other shows it, with the driver between: the median of some."""
+    """Return the time from Enter in one page until the other shows it, with the driver between: the median of some."""
     other = log_in(browser, url, WRITER)
-    other.get_by_role("list", name="Chats").get_by_role("button", name=LONG).click()
-    box = other.get_by_role("textbox", name="Message")
-    reader.get_by_role("log", name=LONG).wait_for()
+    other.get_by_role("list", name="Chats", exact=True).get_by_role("button", name=re.compile(f"^{LONG}")).click()
+    box = other.get_by_role("textbox", name="Message", exact=True)
+    reader.get_by_role("log", name=LONG, exact=True).wait_for()
     to_end = reader.locator(".to-end")
     if to_end.count():
         to_end.click()
@@ -197,7 +197,7 @@ def _said_to_seen(browser: Browser, reader: Page, url: str) -> float:
 
 
 def _scroll(reader: Page, url: str, group_id: int, messages: int) -> dict[str, Any]:
-    """To the first row and back to the end, while somebody writes ten messages a second."""
+    """Scroll to the first row and back to the end, while ten messages a second come in."""
     tools = devtools(reader)
     with writing(url, group_id, 10, None, "meanwhile"):
         up = reader.evaluate(page_scripts.SCROLL, -900)
@@ -214,7 +214,7 @@ def _scroll(reader: Page, url: str, group_id: int, messages: int) -> dict[str, A
 
 
 def _flood(reader: Page, url: str, group_id: int, seconds: float, rate: float) -> dict[str, Any]:
-    """So many messages a second at the end of the chat."""
+    """Send so many messages a second at the end of the chat."""
     count = round(seconds * rate)
     reader.evaluate(page_scripts.WATCH_FRAMES, "flood")
     with writing(url, group_id, rate, count, "flood") as stored:
@@ -228,7 +228,7 @@ def _flood(reader: Page, url: str, group_id: int, seconds: float, rate: float) -
 
 
 def _switch(reader: Page) -> dict[str, Any]:
-    """A hundred switches between chats, after a round through all of them."""
+    """Switch between chats a hundred times, after a round through all of them."""
     tools = devtools(reader)
     names = [f"Chat {number}" for number in range(CHATS)]
     for name in names * 2:

@@ -31,7 +31,7 @@ WARM_UP: Final = 20
 
 
 def sizes(conn: SqlConnection) -> tuple[int, int, int, int]:
-    """Bytes of `message` with its index, of `idempotency`, of the database, and of all WAL until now."""
+    """Return bytes of `message` with its index, of `idempotency`, of the database, and of all WAL until now."""
     row = conn.execute(
         "select pg_total_relation_size('message'), pg_total_relation_size('idempotency'),"
         " pg_database_size(current_database()), cast(pg_current_wal_lsn() - '0/0'::pg_lsn as bigint)"

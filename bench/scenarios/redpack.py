@@ -31,7 +31,7 @@ class Purse:
         return self._link.await_frame(reply)
 
     def packet(self, shares: int) -> int:
-        """A packet of ten cents a share, in the group."""
+        """Send a packet of ten cents a share to the group; return its id."""
         prepared = self._ask(PreparePacket(client_id(self._count), self._group_id, shares * 10, shares), 0x0640)
         seed = os.urandom(32)
         self._ask(SendPacket(client_id(self._count), self._group_id, prepared[2], seed, "bench"), 0x0647)
@@ -43,12 +43,12 @@ class Purse:
 
 
 def client_id(count: int) -> bytes:
-    """A UUIDv7 of now."""
+    """Return a UUIDv7 of now."""
     return (time.time_ns() // 1_000_000).to_bytes(6, "big") + b"\x7a\x00" + (1 << 63 | count).to_bytes(8, "big")
 
 
 def run(members: int, connections: int, opens: int, *, transport: str = "tcp") -> dict[str, Any]:
-    """All three rounds on one server."""
+    """Run all three rounds on one server."""
     with target.server(members + 1, apart(1, members + 1), transport=transport, operator=True) as served:
         town = served.town
         link = open_links(served.url, [town.people[0].token])[0]
@@ -71,7 +71,7 @@ def run(members: int, connections: int, opens: int, *, transport: str = "tcp") -
 
 
 def measure(served: Target, connections: int, opens: list[tuple[int, int]], window: int) -> dict[str, Any]:
-    """One round: who opens which packet, so many at a time."""
+    """Run one round: who opens which packet, so many at a time."""
     town: Town = served.town
     group_id = town.groups[0].group_id
     seen: dict[tuple[int, int], None] = dict.fromkeys(opens)

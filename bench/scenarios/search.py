@@ -34,7 +34,7 @@ TARGET_P99_MS = 2.0
 
 
 def progress(what: str) -> None:
-    """One line for who waits."""
+    """Print one line of progress."""
     print(what, file=sys.stderr, flush=True)
 
 
@@ -57,7 +57,7 @@ def index_all(path: Path) -> float:
 
 
 def query_times(path: Path, rounds: int) -> dict[str, Any]:
-    """Per query, in one group and in all: how many were found, and the milliseconds it took."""
+    """Return per query, in one group and in all, how many were found and the milliseconds it took."""
     conn = open_filled(path)
     figures: dict[str, Any] = {}
     for name, query in QUERIES.items():
@@ -90,7 +90,7 @@ class _Sender:
         self._count = 0
 
     async def send(self, times: list[float], on_change: Any) -> None:
-        """One message, as a channel would."""
+        """Send one message, as a channel does."""
         self._count += 1
         now_ms = time.time_ns() // 1_000_000
         user_id = OTHERS[self._count % len(OTHERS)]
@@ -103,7 +103,7 @@ class _Sender:
         on_change(group_id)
 
     async def paced(self, rate: float, seconds: float, on_change: Any) -> list[float]:
-        """Messages at `rate` a second; the sorted milliseconds of their commits."""
+        """Send messages at `rate` a second; return the sorted milliseconds of their commits."""
         times: list[float] = []
         async with trio.open_nursery() as nursery:
             start = trio.current_time()
@@ -114,11 +114,11 @@ class _Sender:
 
 
 def _nobody(_group_id: int) -> None:
-    """Without indexing nobody takes note of a change."""
+    """Do nothing: without indexing a change is not noted."""
 
 
 async def beside(folder: Path, rate: float, seconds: float, pairs: int) -> dict[str, Any]:
-    """The commits' p50 and p99 without indexing and with it at full tilt beside them, in pairs, one after the other."""
+    """Return the commits' p50 and p99 without indexing and with it at full tilt beside them, in pairs, one after the other."""
     figures: dict[str, Any] = {"rate": rate, "jobs_of": INDEX_BATCH_ROWS, "pause_s": PAUSE, "pairs": []}
     async with open_storage(folder) as storage:
         sender = _Sender(storage)
@@ -144,7 +144,7 @@ def _percentiles(times: list[float]) -> dict[str, float]:
 
 
 def job_times(path: Path, jobs: int) -> dict[str, Any]:
-    """What the p99 is made of: the CPU of indexing jobs of the server's size, which a commit behind one waits for."""
+    """Return what the p99 is made of: the CPU of indexing jobs of the server's size, which a commit behind one waits for."""
     conn = connect(path)
     configure_writer(conn, "OFF")
     left, cpu = search.behind(conn), [0.0]

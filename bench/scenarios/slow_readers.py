@@ -27,7 +27,7 @@ GRACE = 5.0
 
 
 def bound(connections: int, deaf: int, outbox_budget: int) -> int:
-    """Bytes that these connections may take, as docs/limits.md computes it for those that never read.
+    """Return bytes that these connections may take, as docs/limits.md computes it for those that never read.
 
     An outbox holds at most MAX_OUTBOX_BYTES, and all of them at most the budget.
     """
@@ -35,7 +35,7 @@ def bound(connections: int, deaf: int, outbox_budget: int) -> int:
 
 
 def run(members: int, deaf: int, talk: Talk, *, drain_timeout: float, transport: str = "tcp") -> dict[str, Any]:
-    """The healthy alone, then beside the deaf; the deaf have small receive buffers, so that the kernel hides little."""
+    """Measure the healthy alone, then beside the slow readers, whose receive buffers are small so that the kernel hides little."""
     settings = {"drain_timeout": drain_timeout}
     with target.server(members, apart(1, members), transport=transport, settings=settings) as served:
         group = served.town.groups[0]
@@ -77,7 +77,7 @@ def run(members: int, deaf: int, talk: Talk, *, drain_timeout: float, transport:
 
 
 def _left(served: Target, deadline: float) -> int:
-    """How many connections are left when the deadline has passed; the healthy have said goodbye."""
+    """Return how many connections are left when the deadline has passed; the healthy have said goodbye."""
     while (left := int(served.usage()["connections"])) and time.monotonic() < deadline:
         time.sleep(0.1)
     return left

@@ -62,7 +62,7 @@ def run(stored: int, *, transport: str = "tcp", few: int = SMALL_DATASET_MESSAGE
 
 
 def _filled(folder: Path, count: int) -> int:
-    """A data folder with so many messages; answers how many stand in each group."""
+    """Make a data folder with so many messages; return how many are in each group."""
     (folder / "data").mkdir(parents=True)
     path = folder / "data/chat.sqlite3"
     each = max(PAGE, count // GROUPS)
@@ -81,7 +81,7 @@ def _filled(folder: Path, count: int) -> int:
 
 
 def _start(folder: Path, transport: str, each: int) -> tuple[float, dict[str, Any]]:
-    """(seconds from the process's start until it listens, what it used by then); it ends by a kill."""
+    """Return (seconds from the process's start until it listens, what it used by then); it ends by a kill."""
     began = time.monotonic()
     with target.start(folder, transport) as child:
         url = child.hear(600)["urls"][0]
@@ -100,7 +100,7 @@ def _start(folder: Path, transport: str, each: int) -> tuple[float, dict[str, An
 
 
 def compare(large: Path, small: Path) -> dict[str, Any]:
-    """Per kind of query: CPU µs on both, and the ratio, each the median over all rounds."""
+    """Return per kind of query the CPU µs on both, and the ratio, each the median over all rounds."""
     conns = {"large": open_filled(large), "small": open_filled(small)}
     found: dict[str, Any] = {}
     for kind in ("newest", "middle", "catch_up", "list_groups"):
@@ -124,7 +124,7 @@ def compare(large: Path, small: Path) -> dict[str, Any]:
 
 
 def _query(conn: JobConnection, kind: str, drawn: random.Random) -> None:
-    """One question, about groups drawn at random; each answers as many events on either history."""
+    """Ask one query, about groups drawn at random; each returns as many events on either history."""
     group_id = FIRST_GROUP + drawn.randrange(GROUPS)
     place = drawn.random()
     if kind == "list_groups":

@@ -15,9 +15,9 @@ GROUP = 50
 def run(
     clients: int, groups_each: int, missed: int, *, transport: str = "tcp", stored: int = 0, processes: int = 1
 ) -> dict[str, Any]:
-    """`clients` people in `groups_each` groups of 50, each group with `missed` messages that they lack.
+    """Let `clients` people in `groups_each` groups of 50 come back, each group with `missed` messages that they lack.
 
-    `stored` more messages a group stand before those.
+    `stored` more messages a group are there before those.
     """
     size = min(GROUP, clients)
     people = -(-clients // size) * size

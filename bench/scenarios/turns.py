@@ -9,13 +9,14 @@ WHO is a kind and options, as in `server,checkout=/tmp/before,pings=667`:
   server     this version, or that of another checkout of the project (checkout=DIR)
   floor      Trio without storage, over TCP or TLS (bench/workers/baseline.py)
   durable    the same with one INSERT and COMMIT a turn in a thread
+  redis      Redis pub/sub, which stores nothing: a channel a group (needs redis-server)
 and transport=tcp|ws|tls|wss, pings=N a second, delivered=spread|burst (each member once a second, evenly or all at once, as
-clients do who heard the same message), name=… for the table. Those that differ in pings and delivered alone share a server.
+clients do who heard the same message), every=N seconds instead (our own clients: 3 while messages keep coming), name=… for the
+table. Those that differ in pings and delivered alone share a server.
 """
 
 import argparse
 import csv
-import datetime
 import json
 import statistics
 import subprocess
@@ -30,6 +31,7 @@ from typing import Any, Final
 import attrs
 
 from bench.data.dataset import Town
+from bench.reporting import results_csv
 from bench.reporting.machine import fsync_ms, machine
 from bench.scenarios.conversation import Failed
 from bench.workers.control import ROOT, Child, environment, raise_file_limit
@@ -52,25 +54,27 @@ class Who:
     transport: str
     pings: float
     delivered: str
+    every: float
 
     @classmethod
     def read(cls, text: str) -> "Who":
-        """From the command line. Raises SystemExit."""
+        """Parse the command line. Raises SystemExit."""
         kind, *given = text.split(",")
         options: dict[str, str] = {}
         for option in given:
             key, _, value = option.partition("=")
             options[key] = value
-        unknown = options.keys() - {"name", "checkout", "transport", "pings", "delivered"}
-        if kind not in ("server", "floor", "durable") or unknown:
+        unknown = options.keys() - {"name", "checkout", "transport", "pings", "delivered", "every"}
+        if kind not in ("server", "floor", "durable", "redis") or unknown:
             raise SystemExit(f"what is {text!r}? see --help")
         return cls(
             options.get("name", text.replace("checkout=", "")),
             kind,
             Path(options.get("checkout", ROOT)).resolve(),
-            options.get("transport", "tcp"),
+            options.get("transport", "redis" if kind == "redis" else "tcp"),
             float(options.get("pings", 0)),
             options.get("delivered", ""),
+            float(options.get("every", 1)),
         )
 
     @property
@@ -109,6 +113,8 @@ class Side:
             if who.transport in ("tls", "wss"):
                 settings |= certificate(folder)
             self.child = stack.enter_context(Child("bench.workers.server", settings, who.checkout))
+        elif who.kind == "redis":
+            self.child = stack.enter_context(Child("bench.workers.redis_server", {}))
         else:
             job: dict[str, Any] = {"each": False, "durable": who.kind == "durable"}
             if who.transport == "tls":
@@ -121,7 +127,7 @@ class Side:
             Child(
                 "bench.workers.phased_load",
                 {
-                    "url": urls[who.transport],
+                    "urls": [urls[who.transport]],
                     "conns": [(*conn, conn[0] in spread) for conn in conns],
                     "window": cell.window,
                     "rate": cell.rate,
@@ -134,7 +140,7 @@ class Side:
 
 
 def _town(folder: Path, checkout: Path, cell: Cell) -> Town:
-    """A data folder made by the version that will use it."""
+    """Make a data folder by the version that will use it."""
     folder.mkdir()
     command = [
         sys.executable, "-m", "bench", "prepare", "--data", str(folder / "data"), "--town", str(folder / "town"),
@@ -145,7 +151,7 @@ def _town(folder: Path, checkout: Path, cell: Cell) -> Town:
 
 
 def run(everybody: Sequence[Who], cell: Cell) -> dict[str, Any]:
-    """All rounds; the figures of each turn by name, and the fsync time before each round. Raises Failed."""
+    """Run all rounds; return the figures of each turn by name, and the fsync time before each round. Raises Failed."""
     turns: dict[str, list[dict[str, float]]] = {who.name: [] for who in everybody}
     fsyncs: list[float] = []
     with tempfile.TemporaryDirectory(prefix="chatsrv-bench-") as name, ExitStack() as stack:
@@ -165,7 +171,7 @@ def run(everybody: Sequence[Who], cell: Cell) -> dict[str, Any]:
 
 
 def _turn(side: Side, who: Who, cell: Cell) -> dict[str, float]:
-    """One turn: what was said and what it cost, everything that follows from it within the settling time included."""
+    """Run one turn; return what it cost, with everything that follows from it within the settling time."""
     before = side.child.ask({})
     order = {
         "window": cell.window,
@@ -173,6 +179,7 @@ def _turn(side: Side, who: Who, cell: Cell) -> dict[str, float]:
         "seconds": cell.seconds,
         "pings": who.pings,
         "delivered": who.delivered,
+        "every": who.every,
     }
     result = _heard(side.load, order)
     time.sleep(SETTLE_SECONDS)
@@ -188,7 +195,7 @@ def _turn(side: Side, who: Who, cell: Cell) -> dict[str, float]:
 
 
 def _heard(load: Child, order: dict[str, Any]) -> dict[str, Any]:
-    """The answer of a load process. Raises Failed where it found something wrong."""
+    """Return the answer of a load process. Raises Failed where it found something wrong."""
     answer = load.ask(order, 180)
     if answer["error"]:
         raise Failed(answer["error"])
@@ -196,7 +203,7 @@ def _heard(load: Child, order: dict[str, Any]) -> dict[str, Any]:
 
 
 def summary(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each: the medians of its figures, and of their ratios to the first one's in the same round."""
+    """Return a row for each: the medians of its figures, and of their ratios to the first one's in the same round."""
     turns: dict[str, list[dict[str, float]]] = result["turns"]
     first = next(iter(turns.values()))
     rows: list[dict[str, Any]] = []
@@ -211,7 +218,7 @@ def summary(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def table(result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as Markdown, each figure with its ratio to the first row's."""
+    """Return the rows as Markdown, each figure with its ratio to the first row's."""
     fsyncs = sorted(result["fsync_ms"])
     lines = [
         f"{result['cell']}; {len(fsyncs) - 1} rounds; fsync {statistics.median(fsyncs):.3g} ms, at most {fsyncs[-1]:.3g}",
@@ -227,9 +234,7 @@ def table(result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
 
 def keep(path: Path, result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
     """Append the rows to a CSV file, each with the date, the commit and the machine's own figures."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
+    date, commit = results_csv.revision()
     facts = machine()
     new = not path.exists()
     fields = ["date", "commit", "cell", "rounds", "cpu", "kernel", "python", "sqlite", "fsync_ms", *rows[0]]
@@ -241,8 +246,8 @@ def keep(path: Path, result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> 
             given = {name: f"{value:.5g}" if isinstance(value, float) else value for name, value in row.items()}
             writer.writerow(
                 {
-                    "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M"),
-                    "commit": commit or "unknown",
+                    "date": date,
+                    "commit": commit,
                     "cell": result["cell"],
                     "rounds": len(result["fsync_ms"]) - 1,
                     **{name: facts[name] for name in ("cpu", "kernel", "python", "sqlite")},

@@ -11,7 +11,6 @@ import os
 import queue
 import sqlite3
 import ssl
-import struct
 import sys
 import tempfile
 import threading
@@ -21,11 +20,8 @@ from pathlib import Path
 import trio
 
 from bench.workers.control import hear_line, raise_file_limit, say, usage
+from bench.workers.floor_frames import ack, event_head
 from bench.workers.wire import SEND_HEAD
-
-_EVENT = struct.Struct(">I5scQcIcQcIcQ10scQc")
-_ACK = struct.Struct(">I4scIcQcIcQcIcQ")
-NAME = b"\xa9user00000"
 
 
 class Member:
@@ -38,7 +34,7 @@ class Member:
         self.socket = socket
 
     async def write(self, data: bytes) -> None:
-        """One write, and more only where the socket is full."""
+        """Write once, and more only where the socket is full."""
         if self.socket is not None:
             await write(self.socket, data)
             return
@@ -119,23 +115,15 @@ class Floor:
             self.groups.get(group_id, {}).pop(member, None)
 
     def take(self, member: Member, group_id: int, frame: bytes) -> None:
-        """A message: its event and its ack wait for the next turn."""
+        """Take a message: its event and its ack wait for the next turn."""
         text = frame[SEND_HEAD:]
         seq = self.seqs[group_id] = self.seqs.get(group_id, 0) + 1
         now = time.time_ns() // 1_000_000
-        event = _EVENT.pack(
-            _EVENT.size - 4 + len(text), b"\x9b\xcd\x03\x80\x00", b"\xcf", group_id, b"\xce", seq, b"\xcf",
-            seq, b"\xce", seq, b"\xcf", 1 << 62, NAME, b"\xcf", now, b"\x01",
-        )  # fmt: skip
-        self.acking.setdefault(member, []).append(
-            _ACK.pack(
-                _ACK.size - 4, b"\x97\xcd\x03\x40", b"\xce", int.from_bytes(frame[9:13], "big"), b"\xcf", group_id,
-                b"\xce", seq, b"\xcf", seq, b"\xce", seq, b"\xcf", now,
-            )
-        )  # fmt: skip
+        event = event_head(group_id, seq, len(text), now) + text
+        self.acking.setdefault(member, []).append(ack(int.from_bytes(frame[9:13], "big"), group_id, seq, now))
         if not self.pending:
             self.parked.unpark()
-        self.pending.setdefault(group_id, []).append(event + text)
+        self.pending.setdefault(group_id, []).append(event)
 
     async def broadcast(self) -> None:
         """Write what the last turn brought, forever."""
@@ -158,7 +146,7 @@ class Floor:
 
 
 async def write(socket: trio.socket.SocketType, data: bytes) -> None:
-    """One write, and more only where the socket is full."""
+    """Write once, and more only where the socket is full."""
     try:
         done = os.write(socket.fileno(), data)
     except BlockingIOError:

@@ -29,7 +29,7 @@ HASHES: Final = ("--password-time", "1", "--password-memory", "8", "--log-level"
 
 @contextmanager
 def serve(data: Path) -> Generator[dict[str, str]]:
-    """A server process; answers its addresses by scheme. Raises Failed where it does not start."""
+    """Start a server process; yield its addresses by scheme. Raises Failed where it does not start."""
     command = [sys.executable, "-m", "chatsrv", "serve", "--data", str(data), *SERVER, *HASHES]
     command += ["--http", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -52,7 +52,7 @@ def serve(data: Path) -> Generator[dict[str, str]]:
 
 @contextmanager
 def open_browser() -> Generator[Browser]:
-    """Headless Chromium. Raises Failed where there is none."""
+    """Start headless Chromium. Raises Failed where there is none."""
     chromium = shutil.which("chromium")
     if chromium is None:
         raise Failed("page needs Debian's chromium")
@@ -65,14 +65,14 @@ def open_browser() -> Generator[Browser]:
 
 
 def log_in(browser: Browser, url: str, name: str, *, register: bool = False) -> Page:
-    """A page in a context of its own, with the list of chats."""
+    """Open a page in a context of its own, with the list of chats."""
     page = browser.new_context().new_page()
     page.set_default_timeout(WAIT_MS)
     page.goto(url)
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Register" if register else "Log in", exact=True).click()
-    page.get_by_role("list", name="Chats").wait_for(state="attached")
+    page.get_by_role("list", name="Chats", exact=True).wait_for(state="attached")
     return page
 
 
@@ -85,19 +85,19 @@ class Tools(Protocol):
 
 
 def devtools(page: Page) -> Tools:
-    """The developer tools of a page."""
+    """Return the developer tools of a page."""
     tools = cast("Tools", page.context.new_cdp_session(page))
     tools.send("Performance.enable")
     return tools
 
 
 def memory(tools: Tools) -> dict[str, float]:
-    """Bytes of the heap and nodes of the document, after a collection of garbage."""
+    """Return bytes of the heap and nodes of the document, after a collection of garbage."""
     tools.send("HeapProfiler.collectGarbage")
     found = {each["name"]: each["value"] for each in tools.send("Performance.getMetrics")["metrics"]}
     return {"heap_bytes": found["JSHeapUsedSize"], "nodes": found["Nodes"]}
 
 
 def fresh_context(browser: Browser, page: Page) -> BrowserContext:
-    """A context with the cookies and the storage of a page, and an empty cache."""
+    """Return a context with the cookies and the storage of a page, and an empty cache."""
     return browser.new_context(storage_state=page.context.storage_state())

@@ -19,7 +19,7 @@ PACKAGES = ("src", "storage", "protocol", "redpack")
 
 
 def environment(checkout: Path) -> dict[str, str]:
-    """The environment of a program that imports the packages of this checkout, whichever is installed."""
+    """Return the environment of a program that imports the packages of this checkout, whichever is installed."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(str(checkout / name) for name in PACKAGES)}
 
 
@@ -81,7 +81,7 @@ class Child:
             raise ChildFailed(f"{self.module} is gone") from None
 
     def hear(self, timeout: float = 120.0) -> dict[str, Any]:
-        """The next answer. Raises ChildFailed."""
+        """Return the next answer. Raises ChildFailed."""
         assert self._process.stdout is not None
         deadline = time.monotonic() + timeout
         with selectors.DefaultSelector() as selector:
@@ -104,7 +104,7 @@ class Child:
 
 
 def usage() -> dict[str, Any]:
-    """What this process used so far: CPU seconds (all, in the kernel, by thread), memory, and the time of asking."""
+    """Return what this process used so far: CPU seconds (all, in the kernel, by thread), memory, and the time of asking."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     threads: dict[str, float] = {}
     for task in Path("/proc/self/task").iterdir():
@@ -124,7 +124,7 @@ def usage() -> dict[str, Any]:
 
 
 def usage_of(pid: int) -> dict[str, Any]:
-    """The same for another process of this machine, in ticks of 10 ms: for a server that the harness did not start."""
+    """Return `usage` of another process of this machine, in ticks of 10 ms: for a server that the harness did not start."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     tick = os.sysconf("SC_CLK_TCK")
     user, system = int(fields[11]) / tick, int(fields[12]) / tick
@@ -134,24 +134,24 @@ def usage_of(pid: int) -> dict[str, Any]:
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory that a process holds."""
+    """Return bytes of memory that a process holds."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def raise_file_limit() -> int:
-    """As many open files as the system lets us have; answers how many."""
+    """Raise the limit of open files as far as the system allows; return it."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
 
 
 def say(message: Mapping[str, Any]) -> None:
-    """A child's answer."""
+    """Send a child's answer."""
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 def hear_line() -> dict[str, Any] | None:
-    """What a child is told next; None at the end."""
+    """Return what a child is told next; None at the end."""
     line = sys.stdin.readline()
     return json.loads(line) if line else None

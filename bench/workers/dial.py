@@ -28,7 +28,10 @@ class Dial(ClientSocket):
             raise self._refused(error)
 
     def go_on(self) -> int:
-        """What to poll for before the next call (EPOLLIN or EPOLLOUT); 0: it is open. Raises LoginFailed."""
+        """Do the next step; return what to poll for before the next call (EPOLLIN or EPOLLOUT), 0 once it is open.
+
+        Raises LoginFailed.
+        """
         if not self._connected:
             error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if error:
@@ -74,7 +77,7 @@ class Dial(ClientSocket):
 
 @cache
 def _parts(url: str) -> tuple[str, int, bool, bool]:
-    """(host, port, whether by WebSocket, whether encrypted)."""
+    """Return (host, port, whether by WebSocket, whether encrypted)."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None

@@ -57,7 +57,7 @@ class Devtools:
                 await self._next()
 
     async def evaluate(self, session: str, code: str) -> Any:
-        """The value of an expression in a page."""
+        """Return the value of an expression in a page."""
         result = await self.send("Runtime.evaluate", session, expression=code, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in result:
             raise Failed(f"in the page: {result['exceptionDetails']}")
@@ -71,7 +71,7 @@ class Devtools:
 
 @asynccontextmanager
 async def open_devtools(flags: tuple[str, ...]) -> AsyncGenerator[Devtools]:
-    """A Chromium of its own. Raises Failed."""
+    """Start a Chromium. Raises Failed."""
     chromium = shutil.which("chromium")
     if chromium is None:
         raise Failed("page needs Debian's chromium")

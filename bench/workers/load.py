@@ -10,11 +10,13 @@ import select
 import struct
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from bench.reporting.histogram import Latencies
 from bench.workers.control import hear_line, raise_file_limit, say, usage
-from bench.workers.sockets import open_floor_links, open_links
+from bench.workers.redis_link import open_redis_links
+from bench.workers.sockets import ClientSocket, open_floor_links, open_links
 from bench.workers.streams import GroupStream, Member, WrongStream
 from bench.workers.wire import SENT, SendMaker
 
@@ -44,12 +46,16 @@ class Load:
     """The members of this process, and its part of the talking."""
 
     def __init__(self, job: dict[str, Any]) -> None:
-        url: str = job["url"]
+        url: str
+        url, *more = job["urls"]
         websocket = url.startswith("ws")
         conns: list[tuple[int, str, int, bool]] = job["conns"]
         self.streams = {group_id: GroupStream(group_id, websocket=websocket) for _, _, group_id, _ in conns}
         tokens, group_ids = [conn[1] for conn in conns], [conn[2] for conn in conns]
-        links = open_floor_links(url, group_ids) if job["floor"] else open_links(url, tokens)
+        if url.startswith("redis:"):
+            links: Sequence[ClientSocket] = open_redis_links(url, group_ids)
+        else:
+            links = open_floor_links(url, group_ids) if job["floor"] else open_links(url, tokens, *more)
         self.members = [
             Member(link, place, self.streams[group_id], sender=sends)
             for link, (place, _, group_id, sends) in zip(links, conns, strict=True)
@@ -96,7 +102,7 @@ class Load:
                 self.dirty[member] = None
 
     def replied(self, member: Member, reply: list[Any], now: int) -> None:
-        """An answer: a message less in flight."""
+        """Take an answer: one message less is in flight."""
         if reply[0] != SENT:
             raise WrongStream(f"a message was refused: {reply[2:]}")
         number, due = member.requests.pop(reply[1])
@@ -105,7 +111,7 @@ class Load:
         self.ack_times.append((due, now))
 
     def poller(self, alarm: Alarm) -> select.epoll:
-        """What wakes this process: its members' sockets and the alarm."""
+        """Return what wakes this process: its members' sockets and the alarm."""
         poller = select.epoll()
         poller.register(alarm.fd, select.EPOLLIN | select.EPOLLET)
         for fd in self.by_fd:
@@ -140,7 +146,7 @@ class Load:
             member.arrivals.append(member.at)
 
     def run(self, start_ns: int, warm_up: float, seconds: float) -> dict[str, Any]:
-        """Talk from `start_ns` on, measure after the warm-up, stop, and wait until everything arrived."""
+        """Send from `start_ns` on, measure after the warm-up, stop, and wait until everything arrived."""
         clock = time.monotonic_ns
         alarm = Alarm()
         poller = self.poller(alarm)
@@ -180,11 +186,11 @@ class Load:
         return self.result(marks, begin_ns, end_ns)
 
     def deliveries(self) -> int:
-        """Events that members have whole."""
+        """Return how many events members have whole."""
         return sum(member.stream.delivered(member.at) for member in self.members)
 
     def all_there(self, totals: dict[int, int]) -> bool:
-        """Every member has exactly what all processes together said in its group. Raises WrongStream for more."""
+        """Return whether every member has exactly what all processes together sent in its group. Raises WrongStream for more."""
         for group_id, stream in self.streams.items():
             if stream.events > totals[group_id]:
                 raise WrongStream(f"group {group_id}: {stream.events} events of {totals[group_id]} messages")
@@ -193,14 +199,14 @@ class Load:
         return all(member.at == len(member.stream.kept) and not member.leftover for member in self.members)
 
     def missing(self) -> str:
-        """Who lacks what, at the end of our patience."""
+        """Return in words which members lack what, at the deadline."""
         behind = [member for member in self.members if member.at != len(member.stream.kept) or member.leftover]
         return (
             f"{self.in_flight} messages were not acked and {len(behind)} members lack events after {SETTLE_SECONDS} s"
         )
 
     def result(self, marks: list[tuple[int, int, dict[str, Any]]], begin_ns: int, end_ns: int) -> dict[str, Any]:
-        """The figures, and what the proof needs from this process."""
+        """Return the figures, and what the proof needs from this process."""
         began, before, used_before = marks[0]
         ended, after, used_after = marks[1]
         acked = Latencies()
@@ -265,7 +271,7 @@ def agreed(said: dict[int, int]) -> dict[int, int]:
 
 
 def _latencies(arrivals: list[int], dues: list[tuple[int, int]], begin: int, end: int, into: Latencies) -> None:
-    """For each message: the first arrival that brought the member to its end."""
+    """Add for each message the time until the first arrival that brought the member to its end."""
     at = 0
     for place, due in dues:
         while at < len(arrivals) and arrivals[at + 1] < place:

@@ -44,7 +44,7 @@ class Inhabitant:
         self.seqs = self.standing()
 
     def standing(self) -> dict[int, int]:
-        """Where each group stands now, by the list of groups."""
+        """Return where each group stands now, by the list of groups."""
         self.link.block()
         self.link.say(encode(ListGroups(), 3))
         listed = self.link.await_frame(GROUPS)
@@ -72,7 +72,7 @@ class Community:
         self.waiting = 0
 
     def grant(self, names: list[str]) -> None:
-        """The operator, who is the first of all, gives the owners what they put into packets."""
+        """Let the operator, who is the first of all, give the owners what they put into packets."""
         link = self.people[0].link
         link.block()
         for number, name in enumerate(names):
@@ -91,13 +91,13 @@ class Community:
         self.waiting += 1
 
     def ask(self, person: Inhabitant, kind: str, due: int, group_id: int, command: Any) -> None:
-        """One request."""
+        """Send one request."""
         person.asked[self.count] = kind, due, group_id
         person.out += person.link.say_later(encode(command, self.count))
         person.out = person.out[person.link.send(person.out) :]
 
     def take(self, person: Inhabitant, data: bytes, now: int) -> None:
-        """What a connection received."""
+        """Take what a connection received."""
         data = person.buffer + data if person.buffer else data
         end = 0
         while True:
@@ -110,7 +110,7 @@ class Community:
         person.buffer = data[end:]
 
     def frame(self, person: Inhabitant, fields: list[Any], now: int) -> None:
-        """An event or an answer."""
+        """Take an event or an answer."""
         number, request_id = fields[0], fields[1]
         place = number & 0xFF
         if 0x80 <= place < 0xC0:
@@ -124,7 +124,7 @@ class Community:
             person.seqs.pop(fields[2], None)
 
     def live(self, person: Inhabitant, group_id: int, seq: int) -> None:
-        """An event of a group: the number after the one before."""
+        """Take an event of a group, which must have the number after the one before."""
         last = person.seqs.get(group_id)
         if last is None:
             raise WrongStream(f"member {person.place} heard of group {group_id} without being in it")
@@ -134,7 +134,7 @@ class Community:
         self.events += 1
 
     def answered(self, person: Inhabitant, fields: list[Any], now: int) -> None:
-        """A reply: what follows from it. Raises WrongStream for a refusal that has no reason."""
+        """Take a reply and do what follows from it. Raises WrongStream for a refusal that has no reason."""
         number = fields[0]
         kind, due, group_id = person.asked.pop(fields[1])
         if number == PREPARED:  # a packet is one deed in two requests
@@ -158,7 +158,7 @@ class Community:
             self.deeds.opened(fields[2], fields[3])
 
     def settled(self) -> bool:
-        """All who are in a group stand at the same number, and no message that was acked is beyond it."""
+        """Return whether all members of each group stand at the same number, and no acked message is beyond it."""
         for group_id, _ in self.deeds.groups:
             stands = {self.people[place].seqs.get(group_id, 0) for place in self.deeds.present(group_id)}
             if len(stands) > 1 or min(stands) < self.acked.get(group_id, 0):
@@ -166,7 +166,7 @@ class Community:
         return True
 
     def run(self, rate: float, seconds: float) -> dict[str, Any]:
-        """Deeds at their times, then the last answers and events."""
+        """Send commands at their times, then wait for the last answers and events."""
         clock = time.monotonic_ns
         by_fd = {person.link.fileno(): person for person in self.people}
         poller = select.epoll()

@@ -2,7 +2,7 @@
 
 Between the phases everything that was said has arrived and been acked, and the connections stay. In a phase some
 members may say more than messages: Pings, as many a second as heartbeats would bring, and `Delivered`, each member
-once a second.
+once a second or after so many seconds.
 """
 
 import gc
@@ -35,7 +35,7 @@ class PhasedLoad(Load):
         self.epoll = self.poller(self.alarm)
 
     def replied(self, member: Member, reply: list[Any], now: int) -> None:
-        """An answer, of a message or of a hint."""
+        """Take an answer, of a message or of a hint."""
         if reply[1] >= FIRST_HINT:
             self.hints_open -= 1
             return
@@ -44,7 +44,7 @@ class PhasedLoad(Load):
             self.seqs[reply[2]] = reply[3]
 
     def hint(self, *, delivered: bool) -> None:
-        """The next member says Ping, or what it has."""
+        """Let the next member send a Ping, or Delivered."""
         member = self.members[self.hints % len(self.members)]
         request_id = FIRST_HINT + self.hints
         self.hints += 1
@@ -60,14 +60,17 @@ class PhasedLoad(Load):
         self.dirty[member] = None
 
     def hints_due(self, since: int, now: int, order: dict[str, Any]) -> int:
-        """How many hints have to be out by now: Pings and `Delivered` evenly over time, or everybody's at once each second."""
+        """Return how many hints have to be out by now:
+
+        Pings and `Delivered` evenly over time, or everybody's at once, every so many seconds.
+        """
         passed = (now - since) / 1e9
         if order["delivered"] == "burst":
-            return int(passed + 0.5) * len(self.members)
-        return int(passed * (len(self.members) if order["delivered"] else order["pings"]))
+            return int(passed / order["every"] + 0.5) * len(self.members)
+        return int(passed * (len(self.members) / order["every"] if order["delivered"] else order["pings"]))
 
     def phase(self, order: dict[str, Any], poller: select.epoll) -> dict[str, Any]:
-        """Talk for a while and wait until all of it arrived: how much it was, and the latencies of its acks."""
+        """Send for a while and wait until all of it arrived; return how much it was, and the latencies of its acks."""
         clock = time.monotonic_ns
         self.window = order["window"]
         interval = int(1e9 / order["rate"]) if order["rate"] else 0

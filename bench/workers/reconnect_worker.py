@@ -72,7 +72,7 @@ class Client:
         return answer
 
     def event(self, fields: list[Any]) -> None:
-        """The next of a group."""
+        """Take the next event of a group."""
         group_id, seq = fields[2], fields[3]
         if seq != self.after[group_id] + 1:
             raise WrongStream(f"group {group_id}: after {self.after[group_id]} came {seq}")
@@ -80,7 +80,7 @@ class Client:
         self.events += 1
 
     def reply(self, fields: list[Any], now: int) -> bytes:
-        """What to ask next."""
+        """Return what to ask next."""
         if fields[0] == LOGGED_IN:
             self.logged_in_at = now
             if self.catches_up:
@@ -115,7 +115,7 @@ class Crowd:
         self.begun = self.done = 0
 
     def come_back(self) -> dict[str, Any]:
-        """Until everybody is done; the connections stay open. Raises WrongStream, LoginFailed."""
+        """Run until all clients are done; the connections stay open. Raises WrongStream, LoginFailed."""
         clock = time.monotonic_ns
         before, began = usage(), clock()
         heard = began
@@ -131,14 +131,14 @@ class Crowd:
         return self.figures(began, before, usage())
 
     def begin(self, client: Client, now: int) -> None:
-        """The next one dials."""
+        """Let the next client dial."""
         fd = client.dial(self.url, now).fileno()
         self.begun += 1
         self.by_fd[fd] = self.opening[fd] = client
         self.poller.register(fd, select.EPOLLOUT)
 
     def go_on(self, fd: int, now: int) -> None:
-        """Something happened on a connection."""
+        """Handle what happened on a connection."""
         client = self.by_fd[fd]
         link = client.link
         assert link is not None
@@ -166,13 +166,13 @@ class Crowd:
             self.done += 1
 
     def send(self, link: Dial, frames: bytes) -> None:
-        """Requests are small, and the socket is empty: it takes all of it."""
+        """Send requests, which are small: the socket is empty and takes all of it."""
         data = link.say_later(frames)
         if link.send(data) != len(data):
             raise WrongStream("a socket did not take a request")
 
     def figures(self, began: int, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-        """What is told to the parent."""
+        """Return what is told to the parent."""
         logged_in, caught_up = Latencies(), Latencies()
         for client in self.clients:
             logged_in.add(client.logged_in_at - client.began)

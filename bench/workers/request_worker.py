@@ -85,7 +85,7 @@ class Asks:
         }
 
     def all_there(self) -> bool:
-        """Every connection has all events that any has."""
+        """Return whether every connection has all events that any has."""
         return all(member.at == len(self.stream.kept) and not member.leftover for member in self.members)
 
 

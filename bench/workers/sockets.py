@@ -41,11 +41,11 @@ class ClientSocket:
         self.received = b""
 
     def fileno(self) -> int:
-        """For epoll."""
+        """Return the file number, for epoll."""
         return self._socket.fileno()
 
     def recv(self) -> bytes:
-        """What is there; empty at the end. Raises BlockingIOError where nothing is."""
+        """Return what is there; empty at the end. Raises BlockingIOError where nothing is."""
         if not self.tls:
             return self._socket.recv(RECEIVE)
         pieces: list[bytes] = []
@@ -58,22 +58,22 @@ class ClientSocket:
         return b"".join(pieces)
 
     def send(self, data: bytes) -> int:
-        """What was taken."""
+        """Return what was taken."""
         try:
             return self._socket.send(data)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return 0
 
     def say_later(self, frames: bytes) -> bytes:
-        """Whole frames as this connection's bytes, for `send`."""
+        """Return whole frames as this connection's bytes, for `send`."""
         return masked(frames) if self.websocket else frames
 
     def ask_upgrade(self) -> None:
-        """First half of a WebSocket's opening."""
+        """Send the first half of a WebSocket's opening."""
         self._socket.sendall(UPGRADE)
 
     def await_upgrade(self) -> None:
-        """Second half."""
+        """Wait for the second half of a WebSocket's opening."""
         while b"\r\n\r\n" not in self.received:
             self._more()
         if not self.received.startswith(b"HTTP/1.1 101"):
@@ -107,7 +107,7 @@ class ClientSocket:
         self.received = self.received[count:]
 
     def ready(self) -> None:
-        """From here on nothing blocks."""
+        """Make the socket non-blocking."""
         self._socket.setblocking(False)
 
     def block(self) -> None:
@@ -129,18 +129,19 @@ class ClientSocket:
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """A client's side, one for all, which takes any certificate: the harness made the server's itself."""
+    """Return a client's side, one for all, which takes any certificate: the harness made the server's itself."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 
 
-def open_links(url: str, tokens: Sequence[str]) -> list[ClientSocket]:
-    """Logged-in connections in the order of the tokens, a crowd at a time."""
+def open_links(url: str, tokens: Sequence[str], *more: str) -> list[ClientSocket]:
+    """Logged-in connections in the order of the tokens, a crowd at a time; dealt out to several servers if there are `more`."""
     links: list[ClientSocket] = []
+    urls = (url, *more)
     for start in range(0, len(tokens), CROWD):
-        crowd = [ClientSocket(url) for _ in tokens[start : start + CROWD]]
+        crowd = [ClientSocket(urls[place % len(urls)]) for place in range(start, min(start + CROWD, len(tokens)))]
         if crowd[0].websocket:
             for link in crowd:
                 link.ask_upgrade()
@@ -156,7 +157,7 @@ def open_links(url: str, tokens: Sequence[str]) -> list[ClientSocket]:
 
 
 def open_floor_links(url: str, group_ids: Sequence[int]) -> list[ClientSocket]:
-    """Connections to a floor: each names its group."""
+    """Open connections to a floor: each names its group."""
     links: list[ClientSocket] = []
     for start in range(0, len(group_ids), CROWD):
         crowd = [ClientSocket(url) for _ in group_ids[start : start + CROWD]]

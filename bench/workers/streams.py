@@ -46,7 +46,7 @@ class GroupStream:
         self.last_at = -1
 
     def accept(self, at: int, data: bytes) -> int:
-        """Bytes that a member received at a place of its stream: the place after them. Raises WrongStream."""
+        """Return bytes that a member received at a place of its stream: the place after them. Raises WrongStream."""
         if at == self.last_at and data == self.last:
             return at + len(data)
         kept = self.kept
@@ -79,7 +79,7 @@ class GroupStream:
             at = end
 
     def delivered(self, at: int) -> int:
-        """How many whole events end at or before this place."""
+        """Return how many whole events end at or before this place."""
         return self.totals[bisect_right(self.bounds, at) - 1]
 
     @property
@@ -94,7 +94,7 @@ class GroupStream:
         return f"group {self.group_id}: at byte {at + differs} a member has {data[around]!r}, others {kept[around]!r}"
 
     def messages(self) -> Iterator[tuple[int, int, Said]]:
-        """(end of the unit it came in, its sequence number, what it says) of every message. Raises WrongStream."""
+        """Yield (end of the unit it came in, its sequence number, what it says) of every message. Raises WrongStream."""
         expected = 0
         for begin, end in zip(self.bounds, self.bounds[1:], strict=False):
             start, _ = self.cut(self.kept, begin)
@@ -108,7 +108,7 @@ class GroupStream:
                 yield end, fields[3], said(fields[10])
 
     def digest(self) -> str:
-        """Of the whole stream, to compare what several processes received."""
+        """Return the digest of the whole stream, to compare what several processes received."""
         return hashlib.sha256(self.kept).hexdigest()
 
 
@@ -133,7 +133,7 @@ class Member:
         self.arrivals: list[int] = []
 
     def take(self, data: bytes) -> list[list[Any]]:
-        """What a sender received: events go to the stream, the replies between them are answered."""
+        """Return what a sender received: events go to the stream, the replies between them are answered."""
         if self.leftover:
             data = self.leftover + data
             self.leftover = b""

@@ -43,7 +43,7 @@ class Target:
 
 
 def nothing_known() -> dict[str, Any]:
-    """The usage of a server on another machine."""
+    """Return the usage of a server on another machine."""
     return {"pid": 0, "at": 0.0, "cpu": 0.0, "system": 0.0, "threads": {}, "rss": 0, "peak": 0}
 
 
@@ -58,7 +58,7 @@ def server(
     operator: bool = False,
     elsewhere: "Elsewhere | None" = None,
 ) -> Generator[Target]:
-    """A server in a child process, durable, on a data folder of its own; or the one named, with its own town."""
+    """Open a server in a child process, durable, on a data folder of its own; or the one named, with its own town."""
     if elsewhere is not None:
         pid = elsewhere.pid
         yield Target(elsewhere.url, nothing_known if pid is None else lambda: usage_of(pid), elsewhere.town)
@@ -74,7 +74,7 @@ def server(
 
 
 def start(folder: Path, transport: str, settings: dict[str, Any] | None = None) -> Child:
-    """The server's process on the data in a folder; hear its URLs next."""
+    """Return the server's process on the data in a folder; hear its URLs next."""
     wanted: dict[str, Any] = {**SETTINGS, **(settings or {}), "data": str(folder / "data"), transport: "127.0.0.1:0"}
     if transport in ("tls", "wss"):
         wanted |= certificate(folder)
@@ -83,7 +83,7 @@ def start(folder: Path, transport: str, settings: dict[str, Any] | None = None) 
 
 @contextmanager
 def floor(town: Town, *, each: bool) -> Generator[Target]:
-    """A floor in a child process."""
+    """Open a floor in a child process."""
     with Child("bench.workers.baseline", {"each": each}) as child:
         yield Target(child.hear()["urls"][0], lambda: child.ask({}), town)
 
@@ -98,7 +98,7 @@ class Elsewhere:
 
 
 def certificate(folder: Path) -> dict[str, str]:
-    """A self-signed certificate; the load does not check it."""
+    """Return a self-signed certificate; the load does not check it."""
     import trustme
 
     leaf = trustme.CA().issue_cert("127.0.0.1")

@@ -26,7 +26,7 @@ PICTURES: Final = 16
 
 
 def picture(number: int) -> bytes:
-    """A photo of VGA size, about 60 KB."""
+    """Return a photo of VGA size, about 60 KB."""
     noise: Any = Image.effect_noise((160, 120), 60)
     image: Image.Image = noise.convert("RGB").resize((640, 480))
     image.paste((number * 15 % 256, 100, 200), (0, 0, 100, 100))
@@ -59,7 +59,7 @@ class Uploading:
         self.latency = {"picture": Latencies(), "look": Latencies()}
 
     def answer(self, method: str, path: str, token: str, body: bytes | None = None) -> bytes:
-        """One request. Raises WrongStream unless it succeeded."""
+        """Return one request. Raises WrongStream unless it succeeded."""
         self.http.request(method, path, body, {"Authorization": f"Bearer {token}"})
         response = self.http.getresponse()
         data = response.read()
@@ -81,7 +81,7 @@ class Uploading:
         self.latency["look"].add(time.monotonic_ns() - sent)
 
     def run(self, rate: float, seconds: float) -> dict[str, Any]:
-        """Pictures at their times."""
+        """Upload pictures at their times."""
         before, began = usage(), time.monotonic_ns()
         number = 0
         while (due := began + int(number / rate * 1e9)) < began + int(seconds * 1e9):

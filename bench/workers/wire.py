@@ -31,7 +31,7 @@ SEND_HEAD: Final = _SEND.size
 
 
 def text_header(size: int) -> bytes:
-    """The msgpack header of a string of this many bytes."""
+    """Return the msgpack header of a string of this many bytes."""
     if size < 256:
         return bytes((0xD9, size))
     return b"\xda" + size.to_bytes(2, "big")
@@ -50,7 +50,7 @@ class SendMaker:
         self._length = SEND_HEAD - 4 + len(self._head) + text_bytes
 
     def make(self, request_id: int, count: int, sender: int, number: int, due_ns: int) -> bytes:
-        """The frame; `count` makes the client id unique within this process."""
+        """Return the frame; `count` makes the client id unique within this process."""
         now = time.time_ns() // 1_000_000
         return b"".join(
             (
@@ -79,7 +79,7 @@ def said(text: str) -> Said:
 
 
 def kind_of(data: bytes | bytearray, at: int) -> int:
-    """The place byte of the type number of a frame body that starts at `at`: below 0x80 a reply, then events."""
+    """Return the place byte of the type number of a frame body that starts at `at`: below 0x80 a reply, then events."""
     first = data[at + 1]
     if first == 0xCD:
         return data[at + 3]
@@ -87,7 +87,7 @@ def kind_of(data: bytes | bytearray, at: int) -> int:
 
 
 def cut_tcp(data: bytes | bytearray, at: int) -> tuple[int, int]:
-    """(start of the frames, end) of the unit at `at`; (0, 0) where not enough of it is there to tell its kind."""
+    """Return (start of the frames, end) of the unit at `at`; (0, 0) where not enough of it is there to tell its kind."""
     there = len(data) - at
     if there < 4:
         return 0, 0
@@ -96,7 +96,7 @@ def cut_tcp(data: bytes | bytearray, at: int) -> tuple[int, int]:
 
 
 def cut_websocket(data: bytes | bytearray, at: int) -> tuple[int, int]:
-    """The same for a WebSocket message of a server."""
+    """Return the same for a WebSocket message of a server."""
     there = len(data) - at
     if there < 2:
         return 0, 0
@@ -110,7 +110,7 @@ def cut_websocket(data: bytes | bytearray, at: int) -> tuple[int, int]:
 
 
 def frames_of(data: bytes | bytearray, start: int, end: int) -> list[bytes]:
-    """The frame bodies between two places."""
+    """Return the frame bodies between two places."""
     bodies: list[bytes] = []
     while start < end:
         length = int.from_bytes(data[start : start + 4], "big")
@@ -120,7 +120,7 @@ def frames_of(data: bytes | bytearray, start: int, end: int) -> list[bytes]:
 
 
 def count_frames(data: bytes | bytearray, start: int, end: int) -> int:
-    """How many frames stand between two places."""
+    """Return how many frames stand between two places."""
     count = 0
     while start < end:
         start += 4 + int.from_bytes(data[start : start + 4], "big")
@@ -129,7 +129,7 @@ def count_frames(data: bytes | bytearray, start: int, end: int) -> int:
 
 
 def masked(frames: bytes) -> bytes:
-    """A client's WebSocket message; the masking key is zero, so that the bytes stay as they are."""
+    """Return a client's WebSocket message; the masking key is zero, so that the bytes stay as they are."""
     length = len(frames)
     if length < 126:
         return bytes((0x82, 0x80 | length)) + bytes(4) + frames
@@ -139,7 +139,7 @@ def masked(frames: bytes) -> bytes:
 
 
 def greeting(token: bytes) -> bytes:
-    """Hello and Resume at once; the server takes the second after it answered the first."""
+    """Return Hello and Resume at once; the server takes the second after it answered the first."""
     return encode(Hello((limits.VERSION,), "bench"), 1) + encode(Resume(token), 2)
 
 

@@ -60,7 +60,7 @@ class Deeds:
         self.random = random.Random(seed)
 
     def next(self, count: int) -> Deed:
-        """Who does what; `count` makes the client id unique."""
+        """Return who does what; `count` makes the client id unique."""
         kind = self.random.choices(list(DEEDS), list(DEEDS.values()))[0]
         group_id, members = self.random.choices(self.groups, self.weights)[0]
         present = self.present(group_id)
@@ -90,12 +90,12 @@ class Deeds:
         return self.talk(place, group_id, count)
 
     def talk(self, place: int, group_id: int, count: int) -> Deed:
-        """A message; most are short."""
+        """Return a message; most are short."""
         size = min(2000, int(self.random.paretovariate(1.2) * 20))
         return place, "send", group_id, Send(client_id(count), group_id, "m" * size)
 
     def money(self, kind: str, group_id: int, count: int) -> Deed:
-        """Somebody opens a packet that has something for them; where there is none, an owner makes one."""
+        """Open a packet that has a share left; where there is none, let an owner make one."""
         if kind == "open":
             for packet_id, packet in self.packets.items():
                 able = [place for place in self.present(packet.group_id) if place not in packet.had]
@@ -111,23 +111,23 @@ class Deeds:
         return owner, "packet", group_id, PreparePacket(client_id(count), group_id, SHARES * 10, SHARES)
 
     def prepared(self, group_id: int, packet_id: int, count: int) -> SendPacket:
-        """What follows on a packet that is prepared."""
+        """Return what follows on a packet that is prepared."""
         return SendPacket(client_id(count), group_id, packet_id, os.urandom(32), "for all")
 
     def packet_sent(self, owner: int, group_id: int, packet_id: int) -> None:
-        """From now on it can be opened."""
+        """Note that a packet can be opened."""
         self.preparing[owner] -= 1
         self.packets[packet_id] = Packet(group_id, SHARES * 10)
 
     def opened(self, packet_id: int, cents: int) -> None:
-        """Somebody had a share. Raises WrongStream for more than there was."""
+        """Note that a share was drawn. Raises WrongStream for more than there was."""
         packet = self.packets[packet_id]
         packet.cents -= cents
         if packet.cents < packet.left:
             raise WrongStream(f"packet {packet_id}: {packet.cents} cents are left for {packet.left} shares")
 
     def check_money(self) -> int:
-        """How many packets were opened whole, to the cent. Raises WrongStream for one that has cents left over."""
+        """Return how many packets were opened whole, to the cent. Raises WrongStream for one that has cents left over."""
         whole = [(packet_id, packet) for packet_id, packet in self.packets.items() if not packet.left]
         for packet_id, packet in whole:
             if packet.cents:
@@ -135,6 +135,6 @@ class Deeds:
         return len(whole)
 
     def present(self, group_id: int) -> list[int]:
-        """The places of who is in a group, or is being added to it."""
+        """Return the places of who is in a group, or is being added to it."""
         gone = {place for group, place in self.away if group == group_id}
         return [place for place in self.members[group_id] if place not in gone]

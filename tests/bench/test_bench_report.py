@@ -58,6 +58,7 @@ def test_rows_of_steps_are_named_by_their_first_column() -> None:
         ("redpack", {"hot": {"opens_per_second": 1}, "many": {"opens_per_second": 2}}, {"opens"}),
         ("connect", {"token": {"logins_per_second": 1}, "password": {"logins_per_second": 2}}, {"logins"}),
         ("idle", {"steps": [{"connections": 5, "bytes_per_connection": 1024}]}, {"memory"}),
+        ("cli", {"cpu_ms": {"trio": 120.0, "send": 200.0}}, {"cpu"}),
         (
             "startup",
             {"ready_seconds": 1, "reading": {"a": {"cpu_us_large": 1, "cpu_us_small": 1}}},

@@ -121,6 +121,13 @@ def test_startup(capsys: pytest.CaptureFixture[str]):
     assert result["proof"]["messages_stored"] == 8000
 
 
+def test_cli(capsys: pytest.CaptureFixture[str]):
+    result = run(capsys, "cli", "--rounds", "1")
+    assert {"python", "trio", "send", "history"} <= result["cpu_ms"].keys()
+    assert 0 < result["cpu_ms"]["python"] < result["cpu_ms"]["send"]
+    assert result["proof"]["commands_that_succeeded"] == 5
+
+
 def test_growth_with_a_report(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     result = run(capsys, "growth", "--scale", "0.005", "--window", "8", "--report", str(tmp_path))
     assert len(result["members"]["points"]) >= 3

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from support.redis_kit import require_redis
 
 from bench.scenarios.turns import Cell, Who, keep, run, summary, table
 
@@ -13,7 +14,7 @@ CELL = Cell(groups=2, members=3, senders=2, window=4, rate=0.0, seconds=0.2, rou
 def test_a_server_takes_turns_with_both_floors(tmp_path: Path) -> None:
     everybody = [
         Who.read(text)
-        for text in ("server", "server,delivered=burst,name=d", "server,pings=50,name=p", "floor", "durable")
+        for text in ("server", "server,delivered=burst,every=0.1,name=d", "server,pings=50,name=p", "floor", "durable")
     ]
     result = run(everybody, CELL)
     rows = summary(result)
@@ -47,7 +48,14 @@ def test_a_floor_speaks_tls() -> None:
     assert all(row["cpu_us_per_message"] > 0 for row in rows)
 
 
-@pytest.mark.parametrize("text", ["redis", "server,speed=high"])
+def test_redis_takes_turns_with_the_same_proof() -> None:
+    require_redis()
+    rows = summary(run([Who.read("server"), Who.read("redis")], CELL))
+    assert [row["who"] for row in rows] == ["server", "redis"]
+    assert all(row["cpu_us_per_message"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("text", ["memcached", "server,speed=high"])
 def test_nobody_unknown_takes_part(text: str) -> None:
     with pytest.raises(SystemExit, match="what is"):
         Who.read(text)
