@@ -4,10 +4,9 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import typer
-
+from chatsrv.cli.declare import Argument, Option, described, walk
 from chatsrv.cli.root import build_app
 
 TARGET = Path(__file__).parent / "cli.md"
@@ -49,14 +48,9 @@ numbers (`‹202E›`), and as `\\u` escapes in JSON.
 
 def commands() -> Iterator[tuple[str, Callable[..., Any]]]:
     """All commands in the order of the help, with their words."""
-    for info in build_app(with_settings=True).registered_commands:
-        assert info.callback is not None
-        yield f"chatsrv {info.name or info.callback.__name__}", info.callback
-    for group in build_app(with_settings=True).registered_groups:
-        assert group.typer_instance is not None
-        for info in group.typer_instance.registered_commands:
-            assert info.callback is not None
-            yield f"chatsrv {group.name} {info.name or info.callback.__name__}", info.callback
+    for words, command in walk(build_app()):
+        command.prepare()
+        yield " ".join(("chatsrv", *words)), command.declared
 
 
 def render() -> str:
@@ -76,9 +70,9 @@ def _summary(callback: Callable[..., Any]) -> str:
 
 def _section(words: str, callback: Callable[..., Any]) -> str:
     parameters = [one for one in inspect.signature(callback).parameters.values() if one.name not in SHARED]
-    described = [(one, _info(one)) for one in parameters]
-    arguments = [(one, info) for one, info in described if isinstance(info, typer.models.ArgumentInfo)]
-    options = [(one, info) for one, info in described if isinstance(info, typer.models.OptionInfo)]
+    found = [(one, described(one)) for one in parameters]
+    arguments = [(one, info) for one, info in found if isinstance(info, Argument)]
+    options = [(one, info) for one, info in found if isinstance(info, Option)]
     usage = " ".join([words, *(_argument(one, info) for one, info in arguments)])
     lines = [f"## {words}", "", f"    {usage}{' [OPTIONS]' if options else ''}", "", inspect.getdoc(callback) or ""]
     rows = [f"- `{_argument(one, info)}`: {_help(info.help)}" for one, info in arguments if info.help]
@@ -86,7 +80,7 @@ def _section(words: str, callback: Callable[..., Any]) -> str:
     return "\n".join([*lines, *([""] if rows else []), *rows])
 
 
-def _argument(parameter: inspect.Parameter, info: Any) -> str:
+def _argument(parameter: inspect.Parameter, info: Argument) -> str:
     """An argument as a usage line has it: in brackets if it may be left out."""
     name = str(info.metavar or parameter.name.upper())
     if parameter.default is inspect.Parameter.empty:
@@ -94,19 +88,8 @@ def _argument(parameter: inspect.Parameter, info: Any) -> str:
     return f"[{name}...]" if "list[" in str(parameter.annotation) else f"[{name}]"
 
 
-def _info(parameter: inspect.Parameter) -> Any:
-    """What typer knows of a parameter, in its annotation or as its default."""
-    found = [
-        one for one in (*get_args(parameter.annotation), parameter.default)
-        if isinstance(one, typer.models.ParameterInfo)
-    ]  # fmt: skip
-    assert found, f"{parameter} has no help"
-    return found[0]
-
-
-def _flag(parameter: inspect.Parameter, info: Any) -> str:
-    names = [name for name in (info.default, *(info.param_decls or ())) if isinstance(name, str)]
-    flag = ", ".join(names) or f"--{parameter.name.replace('_', '-')}"
+def _flag(parameter: inspect.Parameter, info: Option) -> str:
+    flag = ", ".join(info.flags) or f"--{parameter.name.replace('_', '-')}"
     return f"{flag} {info.metavar}" if info.metavar else flag
 
 

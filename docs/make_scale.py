@@ -3,8 +3,8 @@
 python docs/make_scale.py            write them
 python docs/make_scale.py --check    exit code 1 where the page has other figures
 
-Measured costs come from docs/performance.md, docs/cluster.md and the scenarios `feeds` and `postgres_bytes` of bench/; what is
-assumed is a field of `People` or has "assumed" beside it.
+Measured costs come from docs/performance.md, docs/cluster.md and the scenarios `feeds`, `looks` and `postgres_bytes` of bench/;
+what is assumed is a field of `People` or has "assumed" beside it.
 """
 
 import sys
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import attrs
+from markdown_tables import table, with_tables
 
 from chatsrv_protocol import encode
 from chatsrv_protocol.messages import TEXT_KIND, Message
@@ -42,12 +43,16 @@ HINT_IN_ALONE: Final = 47.0
 HERE: Final = 0.4
 """One user in the list of those connected to another node, which each node tells all others every 5 s."""
 
-APPLIED: Final = 0.4
-"""One group in the look at the heads, on the node."""
+APPLIED: Final = 1.9
+CHANGE_APPLIED: Final = 1.5
+"""One group in the look at each head, and one that changed, on the node."""
 
 # The database, µs of CPU and bytes
 STORED: Final = 46.0
-HEAD: Final = 1.3
+HEAD: Final = 1.7
+CHANGE: Final = 0.54
+"""One group in the look at each head, and one that changed."""
+
 LOGIN_READ: Final = 1_000.0
 """Assumed: the reads of a login and a list of groups."""
 
@@ -64,7 +69,7 @@ MESSAGE_OUT: Final = 1.0
 FEED_BYTES: Final = 578
 CONNECTION_BYTES: Final = 8.6 * 1024
 
-LOOK_SECONDS: Final = 2.0
+WHOLE_LOOK_SECONDS: Final = 60.0
 HERE_SECONDS: Final = 5.0
 HEADER_BYTES: Final = 52
 """TCP and IP of a packet with time stamps; an acknowledgement is as much again."""
@@ -91,6 +96,8 @@ class People:
     """A second, of one PostgreSQL: assumed; 9,000 to 12,000 were measured on two cores shared with the load."""
     routed: bool = False
     """An event goes to the nodes that hear its group, and not to all; presence goes to who asked."""
+    by_change: bool = True
+    """Each node is told of all groups that changed since its last look; else it asks for its groups once a minute alone."""
 
 
 @attrs.frozen
@@ -132,7 +139,7 @@ class Needs:
             "telling other nodes": self.messages * HINT_OUT / nodes,
             "hearing other nodes": self.hints_in * (HINT_IN_ALONE if people.routed else HINT_IN),
             "who is online elsewhere": 0.0 if people.routed else people.online / HERE_SECONDS * HERE,
-            "looks at the heads": self.heard / LOOK_SECONDS * APPLIED,
+            "looks at the heads": self.looked_up * APPLIED + self.looked_through * CHANGE_APPLIED,
         }
         return {name: microseconds / 1e6 for name, microseconds in own.items()}
 
@@ -142,9 +149,19 @@ class Needs:
         return (self.messages * STORED + self.people.online / self.people.login_seconds * LOGIN_READ) / 1e6
 
     @property
+    def looked_up(self) -> float:
+        """Heads that a node asks for one by one, a second."""
+        return self.heard / WHOLE_LOOK_SECONDS
+
+    @property
+    def looked_through(self) -> float:
+        """Changes that a node is told of by its looks, a second: a message each at most."""
+        return self.messages if self.people.by_change else 0.0
+
+    @property
     def looked(self) -> float:
-        """Cores of all PostgreSQL together for looks at all heads every two seconds."""
-        return self.nodes * self.heard / LOOK_SECONDS * HEAD / 1e6
+        """Cores of all PostgreSQL together for looks."""
+        return self.nodes * (self.looked_up * HEAD + self.looked_through * CHANGE) / 1e6
 
     @property
     def shards(self) -> int:
@@ -196,14 +213,8 @@ def size(value: float) -> str:
     return f"{value:.2g}" if value < 10 else f"{value:.0f}"
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """In Markdown."""
-    lines = [list(head), ["---"] * len(list(head)), *map(list, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 MILLION: Final = People(1_000_000)
-MANY: Final = People(100_000_000, routed=True)
+MANY: Final = People(100_000_000, routed=True, by_change=False)
 
 
 def tables() -> dict[str, str]:
@@ -227,7 +238,7 @@ def tables() -> dict[str, str]:
         row("memory of a node for connections and feeds", (
             each.people.online / each.nodes * CONNECTION_BYTES + each.heard * FEED_BYTES for each in found), "B"),
         row("PostgreSQL, all: cores for messages and logins", (each.stored for each in found)),
-        row("… cores for looks at all heads every 2 s", (each.looked for each in found)),
+        row("… cores for looks", (each.looked for each in found)),
         row("… databases (20,000 messages/s each)", (each.shards for each in found)),
         row("… WAL, of each standby as well", (each.messages * WAL_BYTES for each in found), "B/s"),
         row("… grown in a day, without keys", (each.messages * day * ROW_BYTES for each in found), "B"),
@@ -255,6 +266,9 @@ def tables() -> dict[str, str]:
             ["an event from the bus costs", f"{HINT_IN:.0f} µs, alone {HINT_IN_ALONE:.0f}", "prototype, three nodes"],
             ["a login with its list costs a node", f"{LOGIN / 1000:.1f} ms", "`connect`, `group_list`"],
             ["… and the database", f"{LOGIN_READ / 1000:.0f} ms", "assumed"],
+            ["a look costs a node for each group that changed", f"{CHANGE_APPLIED:.1f} µs", "`bench.scenarios.looks`"],
+            ["… and the database", f"{CHANGE:.2f} µs", "`bench.scenarios.looks`"],
+            ["… once a minute for each group that it hears", f"{APPLIED:.1f} and {HEAD:.1f} µs", "`bench.scenarios.looks`"],
             ["a feed takes", f"{FEED_BYTES} bytes", "`bench.scenarios.feeds`"],
         ],
     )  # fmt: skip
@@ -264,15 +278,7 @@ def tables() -> dict[str, str]:
 
 def files() -> dict[Path, str]:
     """The page with these tables in it."""
-    text = PAGE.read_text("utf-8")
-    for name, made in tables().items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-        before, there, rest = text.partition(begin)
-        _, ends, after = rest.partition(end)
-        if not there or not ends:
-            raise SystemExit(f"{PAGE} has no place for '{name}'")
-        text = f"{before}{begin}\n{made}\n\n{end}{after}"
-    return {PAGE: text}
+    return {PAGE: with_tables(PAGE, tables())}
 
 
 if __name__ == "__main__":

@@ -25,10 +25,11 @@ def _row(setting: Setting) -> str:
     return f"| `{setting.name}` | `{setting.variable}` | {flag} | {value} | {default} | {setting.help} |\n"
 
 
-def render() -> str:
-    """The page."""
-    return INTRODUCTION + "".join(map(_row, SETTINGS.values()))
+def files() -> dict[Path, str]:
+    """Return the page."""
+    return {TARGET: INTRODUCTION + "".join(map(_row, SETTINGS.values()))}
 
 
 if __name__ == "__main__":
-    TARGET.write_text(render(), encoding="utf-8")
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")

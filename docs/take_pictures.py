@@ -69,9 +69,11 @@ def take_page(browser: Browser, demo: Demo, name: str, width: int, height: int, 
     page.get_by_label("Name", exact=True).fill(PERSON)
     page.get_by_label("Password", exact=True).fill(demo.password)
     page.get_by_role("button", name="Log in", exact=True).click()
-    page.get_by_role("list", name="Chats").get_by_role("button", name=GROUP).click()
-    log = page.get_by_role("log", name=GROUP)
-    log.get_by_role("button", name="Red packet").last.evaluate("card => card.scrollIntoView({ block: 'start' })")
+    page.get_by_role("list", name="Chats", exact=True).get_by_role("button", name=re.compile(f"^{GROUP}")).click()
+    log = page.get_by_role("log", name=GROUP, exact=True)
+    log.get_by_role("button", name=re.compile("^Red packet: ")).last.evaluate(
+        "card => card.scrollIntoView({ block: 'start' })"
+    )
     page.wait_for_load_state("networkidle")
     image = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
     path = FIGURES / f"{name}.webp"

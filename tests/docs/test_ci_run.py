@@ -25,7 +25,7 @@ def run_ci(tmp_path: Path, body: str) -> "subprocess.CompletedProcess[str]":
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTEST_FLAGS"):  # of the make that runs this test
         env.pop(name, None)
     env["PATH"] = f"{_tool(tmp_path, 'apt-get')}:{env['PATH']}"
-    return subprocess.run(["bash", ".ci/run"], cwd=copy, env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(["bash", ".ci/run"], cwd=copy, env=env, capture_output=True, text=True, timeout=300)
 
 
 def _tool(tmp_path: Path, name: str) -> Path:
