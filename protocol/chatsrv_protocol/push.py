@@ -42,9 +42,10 @@ class SubscribePush:
     wrote and the beginning of what they wrote; without, only the group's name and how many messages are unread. All of it is
     encrypted for the device (RFC 8291); the body is JSON:
 
-        {"group": "250811800877006848", "name": "home", "count": 3, "mentions": 1, "by": "bob", "text": "Soup at one"}
+        {"group": "250811800877006848", "seq": 7, "name": "home", "count": 3, "mentions": 1, "by": "bob", "text": "Soup at one"}
 
-    `by` and `text` are absent without `show_text`; `text` is empty where the message has none. A session has one subscription:
+    `seq` is that of the latest message by somebody else: once the person has read it, the notification is of no use. `by`
+    and `text` are absent without `show_text`; `text` is empty where the message has none. A session has one subscription:
     another one takes its place, and an endpoint is one session's alone. It ends with the session, or when the push service
     says that the device is gone. A user has at most 10; the oldest gives way.
     """

@@ -93,6 +93,34 @@ def test_two_hidden_tabs_show_one_notification_that_opens_its_chat_and_goes_when
     wait_for(second, f"{SHOWN}.then(all => all.length === 0)")
 
 
+SHOW_AT = """async ([title, seq, group]) => {
+    await registration.showNotification(title, { tag: `chat-${group}`, data: { group, seq } });
+}"""
+
+
+def test_a_notification_stays_until_its_own_message_was_read(town: Town):
+    """Another tab, or the service worker, may know of a message that this tab's list does not count yet."""
+    ann, bob = permitted(town, "rann"), town.person("rbob")
+    town.group(bob, "Other", ann)
+    town.group(bob, "News", ann)
+    chat_in(ann.page, "News").wait_for()
+    places: dict[str, tuple[int, int]] = {}
+
+    async def look(client: Client) -> None:
+        for group in await client.groups.list():
+            places[group.name] = group.group_id, group.seq
+
+    town.program("rann", look)
+    worker = worker_of(ann.page)
+    for name in ("Other", "News"):
+        group_id, seq = places[name]
+        worker.evaluate(SHOW_AT, [name, seq + 1, str(group_id)])
+    bob.open("News")
+    bob.say("one")
+    ann.open("News")
+    wait_for(ann.page, f"{SHOWN}.then(all => all.length === 1 && all[0][0] === 'Other')")
+
+
 def test_a_quiet_chat_notifies_only_of_what_calls_me_and_nobody_of_their_own(town: Town):
     ann, bob = permitted(town, "qann"), town.person("qbob")
     town.group(bob, "Quiet", ann)

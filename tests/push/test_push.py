@@ -61,11 +61,11 @@ def told(server: TestServer, device: Device) -> list[dict[str, object]]:
 async def test_a_message_is_told_by_group_and_count_and_never_by_its_text(autojump_clock: object) -> None:
     async with open_test_server(PATIENT) as server:
         _, bob, group_id, device = await table(server)
-        for text in (SECRET, SECRET, SECRET):
-            await bob.say(group_id, text)
+        seqs = [(await bob.say(group_id, text)).seq for text in (SECRET, SECRET, SECRET)]
         await settle()
         ((endpoint, headers, body),) = server.pushes.posts
-        assert device.told(body) == {"group": str(group_id), "name": "home", "count": 3, "mentions": 0}
+        expected = {"group": str(group_id), "seq": seqs[-1], "name": "home", "count": 3, "mentions": 0}
+        assert device.told(body) == expected
         assert SECRET.encode() not in device.decrypt(body)
         assert endpoint.url == device.endpoint
         assert headers["Content-Encoding"] == "aes128gcm"

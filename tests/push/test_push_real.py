@@ -35,12 +35,12 @@ async def test_a_message_arrives_at_a_device_and_410_ends_the_subscription(
             await ann.ask(device.subscription())
             await ann.stream.aclose()
             await _gone(server, ann)
-            await bob.say(group_id, "the soup is at one")
+            seq = (await bob.say(group_id, "the soup is at one")).seq
             path, headers, body = await service.next()
             assert path == "/wpush/device-1"
             assert headers["content-encoding"] == "aes128gcm"
             assert headers["authorization"].startswith("vapid t=")
-            assert device.told(body) == {"group": str(group_id), "name": "home", "count": 1, "mentions": 0}
+            assert device.told(body) == {"group": str(group_id), "seq": seq, "name": "home", "count": 1, "mentions": 0}
             assert b"soup" not in device.decrypt(body)
 
             service.status = 410

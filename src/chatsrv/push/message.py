@@ -15,6 +15,7 @@ def text_of(notice: PushNotice) -> bytes:
     """Return the JSON that the device decrypts; SubscribePush in the wire specification describes it."""
     fields: dict[str, object] = {
         "group": str(notice.group_id),
+        "seq": notice.seq,
         "name": notice.name,
         "count": notice.count,
         "mentions": notice.mentions,

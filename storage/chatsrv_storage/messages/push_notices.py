@@ -68,6 +68,8 @@ class PushNotice:
 
     subscription: PushSubscription
     group_id: int
+    seq: int
+    """Of the latest message by somebody else: who has read it needs the notice no more."""
     name: str
     count: int
     mentions: int
@@ -156,14 +158,14 @@ def notice(conn: SqlConnection, session_id: int, group_id: int) -> PushNotice | 
     if last is None:
         return None
     subscription = PushSubscription(*row[:5], show_text=bool(row[5]))
-    by, text = last if subscription.show_text else ("", "")
-    return PushNotice(subscription, group_id, name, count, mentions, kind == DIRECT, by, text[:MAX_EXCERPT])
+    seq, by, text = last if subscription.show_text else (last[0], "", "")
+    return PushNotice(subscription, group_id, seq, name, count, mentions, kind == DIRECT, by, text[:MAX_EXCERPT])
 
 
 def _last_by_others(
     conn: SqlConnection, group_id: int, user_id: int, after: int, last_seq: int
-) -> tuple[str, str] | None:
-    """(who, text) of the latest message that somebody else wrote whom the user does not block; None where there is none."""
+) -> tuple[int, str, str] | None:
+    """(seq, who, text) of the latest message that somebody else wrote whom the user does not block; None where there is none."""
     rows = conn.execute(
         "select e.seq, e.ordinal, e.sender_id, s.name, e.text, e.data from message e join person s on s.id = e.sender_id"
         " where e.group_id = ? and e.seq <= ? order by e.seq desc limit ?",
@@ -179,5 +181,5 @@ def _last_by_others(
         if seq <= after:
             return None
         if ordinal > ordinal_before and sender_id in wanted and data != '{"recalled":true}':
-            return sender, text
+            return seq, sender, text
     return None

@@ -1,11 +1,11 @@
 /** Notifications of messages while no tab of the page is looked at: one for each chat, closed when it was read anywhere. */
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { Frame } from "../../client/codec.ts";
 import type { Id, Message } from "../../client/protocol.gen.ts";
-import { groups, sync, unreadOf, unreadOutside } from "./chats.ts";
+import { groups, listIsLoaded, sync, unreadOutside } from "./chats.ts";
 import { openWhenKnown } from "./navigation.ts";
 import { serviceWorker } from "./service_worker.ts";
-import { hooks, me } from "./session.ts";
+import { connectionState, hooks, me } from "./session.ts";
 import { storage } from "./storage.ts";
 
 const WANTED_KEY = "chatsrv.notifications";
@@ -38,9 +38,6 @@ if ("locks" in navigator) {
   });
 }
 
-const shown = new Set<Id>();
-const tagOf = (groupId: Id): string => `chat-${groupId}`;
-
 /** Whether somebody wants to hear of a message: not of one's own, and of a quiet chat only where it calls them. */
 function isWanted({ group_id, sender_id, extra }: Message): boolean {
   const mine = me.peek()?.user_id;
@@ -59,24 +56,32 @@ function take(frames: readonly Frame[]): void {
     const text = Array.from(message.text).slice(0, MAX_BODY).join("");
     const title = group.kind === 2 ? message.sender : group.name;
     const body = group.kind === 2 ? text : `${message.sender}: ${text}`;
-    shown.add(message.group_id);
-    void serviceWorker().then((found) => found?.active?.postMessage({ kind: "notify", tag: tagOf(message.group_id), group: message.group_id, title, body }));
+    const told = { kind: "notify", group: message.group_id, seq: message.seq, title, body };
+    void serviceWorker().then((found) => found?.active?.postMessage(told));
   }
 }
 
-/** What was read, here or on another device, needs no notification any more. */
-async function closeRead(wasRead: readonly Id[]): Promise<void> {
-  const registration = await serviceWorker();
-  for (const groupId of wasRead) {
-    for (const notification of (await registration?.getNotifications({ tag: tagOf(groupId) })) ?? []) notification.close();
+/** Close the notifications, by this page or by a push service, of what `isOver` says it of by group and place. */
+async function close(isOver: (groupId: Id, seq: number) => boolean): Promise<void> {
+  const registration = await (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker?.getRegistration();
+  for (const notification of (await registration?.getNotifications()) ?? []) {
+    const { group, seq } = (notification.data ?? {}) as { group?: Id; seq?: number };
+    if (!group || isOver(group, seq ?? 0)) notification.close();
   }
 }
 
+/** By places, not by counts: the service worker, or another tab, may know of a message that the list here does not count yet. */
+function wasRead(groupId: Id, seq: number): boolean {
+  const group = sync.groups.get(groupId);
+  return !group || group.read_seq >= seq;
+}
+
+/** Another text whenever something was read, here or on another device, or a group is gone. */
+const places = computed(() => `${groups.value.length} ${groups.value.reduce((sum, group) => sum + group.read_seq, 0)}`);
 effect(() => {
-  const wasRead = groups.value.filter((group) => shown.has(group.group_id) && unreadOf(group) === 0).map(({ group_id }) => group_id);
-  if (!wasRead.length) return;
-  for (const groupId of wasRead) shown.delete(groupId);
-  void closeRead(wasRead);
+  void places.value;
+  const isPermitted = "Notification" in globalThis && Notification.permission === "granted";
+  if (isPermitted && listIsLoaded.value && connectionState.value === "online") void close(wasRead);
 });
 
 interface Badged {
@@ -92,8 +97,7 @@ effect(() => {
 
 hooks.frames.push(take);
 hooks.forget.push(() => {
-  void closeRead([...shown]);
-  shown.clear();
+  void close(() => true);
 });
 (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker?.addEventListener("message", ({ data }: MessageEvent<{ open?: Id }>) => {
   if (data.open) openWhenKnown(data.open);

@@ -1,11 +1,9 @@
 /** Notifications by the browser's push service, while no page is open: switched on for one device, by a button only. */
-import { effect, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { ConnectionLost, RefusedError } from "../../client/errors.ts";
-import type { Id } from "../../client/protocol.gen.ts";
-import { groups, listIsLoaded, sync, unreadOf } from "./chats.ts";
 import { forgetHere, PUSH_KEY } from "./push_start.ts";
 import { serviceWorker } from "./service_worker.ts";
-import { connection, connectionState, hooks } from "./session.ts";
+import { connection, hooks } from "./session.ts";
 import { storage } from "./storage.ts";
 
 /** Where the service worker finds the words of the language that was chosen here. */
@@ -94,26 +92,11 @@ export async function switchPush(on: boolean, withText: boolean): Promise<void> 
   }
 }
 
-/** Close what the service worker showed while no page was open, and was read on another device since. */
-async function closeWhatWasRead(): Promise<void> {
-  const registration = await navigator.serviceWorker.getRegistration();
-  for (const notification of (await registration?.getNotifications()) ?? []) {
-    const group = sync.groups.get(notification.tag.replace(/^chat-/, "") as Id);
-    if (!group || unreadOf(group) === 0) notification.close();
-  }
-}
-
 /** Keep what the service worker says, in the language that was chosen here. */
 export async function keepPushWords(said: object): Promise<void> {
   await (await caches.open(WORDS)).put("/push-words", new Response(JSON.stringify(said)));
 }
 
-if (isSupported) {
-  effect(() => {
-    void groups.value;
-    if (listIsLoaded.value && connectionState.value === "online") void closeWhatWasRead();
-  });
-  hooks.forget.push(() => {
-    push.value = "asking";
-  });
-}
+hooks.forget.push(() => {
+  push.value = "asking";
+});

@@ -42,10 +42,10 @@ addEventListener("fetch", (event) => {
 });
 
 /** One notification for each chat, unless somebody looks at the page. */
-async function notify({ tag, group, title, body }) {
+async function notify({ group, seq, title, body }) {
   const open = await clients.matchAll({ type: "window", includeUncontrolled: true });
   if (open.some((client) => client.visibilityState === "visible")) return;
-  await registration.showNotification(title, { tag, body, data: { group }, icon: "/icon.svg" });
+  await registration.showNotification(title, { tag: `chat-${group}`, body, data: { group, seq }, icon: "/icon.svg" });
 }
 
 addEventListener("notificationclick", (event) => {
@@ -77,10 +77,10 @@ async function showPush(data) {
   } catch {
     // of another version of the server, or nothing: browsers want something shown
   }
-  const { group = "", name = "chatsrv", count = 1, mentions = 0, by, text } = told;
+  const { group = "", seq = 0, name = "chatsrv", count = 1, mentions = 0, by, text } = told;
   const unread = count === 1 ? say.one : say.many.replace("{count}", count);
   const body = text ? `${by}: ${text}` : [by, mentions ? say.called : "", unread].filter(Boolean).join(" · ");
-  await notify({ tag: `chat-${group}`, group, title: name, body });
+  await notify({ group, seq, title: name, body });
 }
 
 // The page brings the server the new subscription when it is opened; one without a server is of no use until then.
