@@ -128,8 +128,16 @@ def test_figures(town: Town):
 
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
 def test_axe_finds_nothing_on_a_phone(town: Town, locale: str):
-    name = f"axann{locale[:2]}"
-    town.program(name, lambda client: client.groups.create("Nettles", []))
+    name, rude = f"axann{locale[:2]}", f"axbob{locale[:2]}"
+    town.program(rude, nothing)
+
+    async def fill(client: Client) -> None:
+        """Something on each screen."""
+        await client.groups.create("Nettles", [])
+        (found,) = await client.people.find([rude])
+        await client.people.report(found.user_id, "rude")
+
+    town.program(name, fill)
     person = operate(town, name, viewport={"width": 390, "height": 844})
     page = person.page
     if locale == "zh-CN":
