@@ -56,6 +56,9 @@ BY_NAME = frozenset(
 )
 """Methods of playwright that find what is on a page; a string is a part of the name for them, in small or large letters."""
 
+OF_PEOPLE = frozenset({"person", "appoint", "grant", "program", "meanwhile"})
+"""Methods of a page test's town whose first argument is somebody's name."""
+
 PATTERNS = frozenset({"re.compile", "begins"})
 """What says that a part of a name is meant."""
 
@@ -251,3 +254,34 @@ def test_what_is_on_a_page_is_found_by_its_whole_name() -> None:
     ]
     found = [f"{path.relative_to(ROOT)}:{node.lineno}" for path, node in calls if _is_found_by_any_part(node)]
     assert found == [], "\n".join(found)
+
+
+def _people_of(test: ast.FunctionDef) -> set[str]:
+    """The names of the people of a test of the page, as they stand there."""
+    found: set[str] = set()
+    for call in ast.walk(test):
+        if not isinstance(call, ast.Call):
+            continue
+        if isinstance(call.func, ast.Attribute):
+            given = call.args if call.func.attr in OF_PEOPLE else []
+        else:
+            given = call.args[1:] if call.args and ast.unparse(call.args[0]) == "town" else []
+        name = given[0] if given else None
+        if isinstance(name, ast.JoinedStr) or (isinstance(name, ast.Constant) and isinstance(name.value, str)):
+            found.add(ast.unparse(name))
+    return found
+
+
+def test_nobody_is_in_two_tests_of_the_page_that_share_a_server() -> None:
+    """Which of them fails is up to the run: the second that registers the name in one process, or both in turn."""
+    tests: defaultdict[str, list[str]] = defaultdict(list)
+    for path in _files("tests/page"):
+        functions = [node for node in _tree(path).body if isinstance(node, ast.FunctionDef)]
+        if path.name != "conftest.py" and any(each.name == "server" for each in functions):
+            continue
+        for test in functions:
+            if test.name.startswith("test_") and "open_town" not in ast.unparse(test):
+                for name in _people_of(test):
+                    tests[name].append(f"{path.name}::{test.name}")
+    assert len(tests) > 150
+    assert {name: where for name, where in tests.items() if len(where) > 1} == {}

@@ -100,7 +100,7 @@ SHOW_AT = """async ([title, seq, group]) => {
 
 def test_a_notification_stays_until_its_own_message_was_read(town: Town):
     """Another tab, or the service worker, may know of a message that this tab's list does not count yet."""
-    ann, bob = permitted(town, "rann"), town.person("rbob")
+    ann, bob = permitted(town, "stayann"), town.person("staybob")
     town.group(bob, "Other", ann)
     town.group(bob, "News", ann)
     chat_in(ann.page, "News").wait_for()
@@ -110,7 +110,7 @@ def test_a_notification_stays_until_its_own_message_was_read(town: Town):
         for group in await client.groups.list():
             places[group.name] = group.group_id, group.seq
 
-    town.program("rann", look)
+    town.program("stayann", look)
     worker = worker_of(ann.page)
     for name in ("Other", "News"):
         group_id, seq = places[name]
