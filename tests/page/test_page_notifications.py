@@ -121,6 +121,22 @@ def test_a_notification_stays_until_its_own_message_was_read(town: Town):
     wait_for(ann.page, f"{SHOWN}.then(all => all.length === 1 && all[0][0] === 'Other')")
 
 
+def test_the_first_message_of_a_new_chat_notifies(town: Town):
+    """A hidden tab learns of the chat a moment before, and puts it into its list a moment later."""
+    ann = permitted(town, "firstann")
+    worker_of(ann.page)
+    ann.page.evaluate(HIDDEN)
+
+    async def write(client: Client) -> None:
+        [person] = await client.people.find(["firstann"])
+        group = await client.groups.create("Brand new", [person.user_id])
+        await client.group(group.group_id).send("hello")
+
+    town.program("firstbob", write)
+    wait_for(ann.page, f"{SHOWN}.then(all => all.length === 1)")
+    assert ann.page.evaluate(SHOWN) == [["Brand new", "firstbob: hello"]]
+
+
 def test_a_quiet_chat_notifies_only_of_what_calls_me_and_nobody_of_their_own(town: Town):
     ann, bob = permitted(town, "qann"), town.person("qbob")
     town.group(bob, "Quiet", ann)

@@ -30,6 +30,8 @@ export type State = "connecting" | "online" | "waiting" | "logged_out";
 
 export interface Listener {
   stateChanged(state: State): void;
+  /** Whether what is shown and waits here is somebody else's: it is forgotten then, and the login made anew. */
+  isOther(me: LoggedIn): boolean;
   /** A new token by a password: the page gives it to the server for a cookie. Awaited before anything else. */
   gotToken(token: Uint8Array): Promise<Credentials>;
   /** Logged in, at first or again. */
@@ -71,6 +73,8 @@ export class Connection {
   /** When something was said first since something was heard; 0: nothing was. */
   private awaitingSince = 0;
   private failures = 0;
+  /** Counts logins by `start`: what began under one must not go on under the next, which may be somebody else's. */
+  private logins = 0;
   private retryTimer = 0;
   private beatTimer = 0;
   private whenOnline: { resolve(): void; reject(error: Error): void }[] = [];
@@ -93,6 +97,7 @@ export class Connection {
   /** Log out here: close, and fail everything that waits. */
   stop(): void {
     this.credentials = null;
+    this.logins++;
     this.options.timers.cancel(this.retryTimer);
     this.close();
     this.me = null;
@@ -133,8 +138,10 @@ export class Connection {
   /** Make a change exactly once, over as many connections as it takes. Throws RefusedError for good, or LoggedOut. */
   async change<N extends Change>(name: N, body: Omit<Commands[N]["send"], "client_id">, clientId = makeClientId(this.now())): Promise<Reply<N>> {
     const whole = { client_id: clientId, ...body } as unknown as Commands[N]["send"];
+    const { logins } = this;
     for (;;) {
       await this.untilOnline();
+      if (this.logins !== logins) throw new LoggedOut("somebody logged out meanwhile");
       try {
         return await this.request(name, whole);
       } catch (error) {
@@ -198,10 +205,13 @@ export class Connection {
   }
 
   private async logIn(): Promise<void> {
+    const { socket } = this;
     const welcome = await this.request("Hello", { versions: [1], agent: this.options.agent });
     this.welcome = welcome;
     this.clockOffset = welcome.now - Date.now();
     const me = await this.sendCredentials();
+    if (this.socket !== socket) throw new ConnectionLost("the connection was lost"); // while the answer was used
+    if (this.options.listener.isOther(me)) return this.startAgain();
     this.me = me;
     this.failures = 0;
     this.mismatch = null;
@@ -217,10 +227,18 @@ export class Connection {
     if (who.kind === "cookie") return this.request("ResumeHere", {});
     if (who.kind === "token") return this.request("Resume", { token: who.token });
     const body = { name: who.name, password: who.password, device: this.options.device };
+    const { logins } = this;
     const me = await this.request(who.register ? "Register" : "Login", body);
-    this.credentials = await this.options.listener.gotToken(me.token);
+    const credentials = await this.options.listener.gotToken(me.token);
+    if (this.logins === logins) this.credentials = credentials;
     me.token = new Uint8Array();
     return me;
+  }
+
+  private startAgain(): void {
+    const { credentials } = this;
+    this.stop();
+    if (credentials) this.start(credentials);
   }
 
   private loginFailed(error: unknown, isCurrent: boolean): void {

@@ -1,7 +1,7 @@
 /** The groups of one person, and the events of those that are followed: in order, without gaps, once. */
 import { type Event, type Frame, isSequenceEvent, type UnknownEvent } from "./codec.ts";
 import type { Connection } from "./connection.ts";
-import { ConnectionLost, RefusedError } from "./errors.ts";
+import { ConnectionLost, isTransient, RefusedError } from "./errors.ts";
 import type { Group, Id, Message } from "./protocol.gen.ts";
 import { ReadMarks } from "./read_marks.ts";
 import { OwnTimers, type Timers } from "./timers.ts";
@@ -26,6 +26,8 @@ const MAX_GAP = 1000;
 const MAX_HELD = 500;
 const PAGE = 200;
 const PREVIEW_CHARACTERS = 60;
+/** The least pause before what a busy server refused is asked again. */
+const RETRY_MS = 1000;
 
 interface Follower {
   last: number;
@@ -42,7 +44,7 @@ export class Sync {
   constructor(
     private connection: Connection,
     private sink: Sink,
-    timers: Timers = new OwnTimers(),
+    private timers: Timers = new OwnTimers(),
   ) {
     this.readMarks = new ReadMarks(connection, timers);
   }
@@ -69,10 +71,12 @@ export class Sync {
         after = reply.groups.at(-1)?.group_id ?? after;
         if (!reply.more) break;
       }
+      const before = this.groups;
       this.groups = groups;
+      // The server may not have what was read here yet: its mark is on its way, or was lost with a connection.
+      for (const { group_id, read_seq } of before.values()) this.moveRead(group_id, read_seq);
     } catch (error) {
-      if (error instanceof ConnectionLost || error instanceof RefusedError) return; // the next login does it again
-      throw error;
+      return this.tryLater(error, () => void this.refresh());
     }
     this.sink.groupsChanged(this.groups);
     for (const groupId of [...this.followers.keys()]) {
@@ -100,11 +104,22 @@ export class Sync {
 
   /** Move the cursor: here at once, and on the server soon. */
   markRead(groupId: Id, seq: number): void {
+    if (this.moveRead(groupId, seq)) this.sink.groupsChanged(this.groups);
+  }
+
+  /** Answers whether the cursor moved. */
+  private moveRead(groupId: Id, seq: number): boolean {
     const group = this.groups.get(groupId);
-    if (!group || group.read_seq >= seq) return;
+    if (!group || group.read_seq >= seq) return false;
     this.replace(groupId, { read_seq: seq, read_ordinal: seq >= group.seq ? group.ordinal : group.read_ordinal, own_above: seq >= group.seq ? 0 : group.own_above, mentions: 0 });
-    this.sink.groupsChanged(this.groups);
     this.readMarks.note(groupId, seq);
+    return true;
+  }
+
+  /** After a loss the next login asks again; what a busy server refused is asked again after a pause. */
+  private tryLater(error: unknown, run: () => void): void {
+    if (isTransient(error)) this.timers.after(Math.max(RETRY_MS, error.retryAfter), run);
+    else if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error;
   }
 
   private replace(groupId: Id, change: Partial<Group>): void {
@@ -221,7 +236,7 @@ export class Sync {
         this.sink.eventsArrived(groupId, [...missed, ...this.release(follower)]);
       }
     } catch (error) {
-      if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error; // the next login fills it
+      this.tryLater(error, () => void this.fill(groupId));
     } finally {
       follower.filling = false;
     }

@@ -93,7 +93,7 @@ export async function settle(): Promise<void> {
 const TOKEN: Credentials = { kind: "token", token: new Uint8Array(32) };
 
 export function connect(server: FakeServer, timers: ManualTimers, listener: Partial<Listener> = {}): Connection {
-  const whole: Listener = { stateChanged() {}, gotToken: () => Promise.resolve(TOKEN), online() {}, received() {}, ...listener };
+  const whole: Listener = { stateChanged() {}, isOther: () => false, gotToken: () => Promise.resolve(TOKEN), online() {}, received() {}, ...listener };
   const connection = new Connection({ dial: server.dial, timers, listener: whole, agent: "test", device: "test" });
   connection.start(TOKEN);
   return connection;

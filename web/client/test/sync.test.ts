@@ -62,6 +62,42 @@ test("reading moves the cursor here before the server answers", async () => {
   assert.equal(server.count("MarkRead"), 1);
 });
 
+test("what was read without a connection stays read, and is told to the server after the next login", async () => {
+  const { server, timers, sync } = start(4);
+  const marked: unknown[] = [];
+  server.handlers["MarkRead"] = (body) => {
+    marked.push(body["seq"]);
+    return ["Done", {}];
+  };
+  await settle();
+  server.socket.cut();
+  sync.markRead(GROUP, 3);
+  await timers.advance(1000);
+  await settle();
+  assert.equal(sync.groups.get(GROUP)!.read_seq, 3);
+  assert.deepEqual(marked, [3]);
+});
+
+test("what a busy server refuses to tell is asked again", async () => {
+  const { server, timers, sync, seen, store } = start(2);
+  const { ListGroups, History } = server.handlers;
+  const busy = (): [string, Record<string, unknown>] => ["Refused", { code: "server_busy", message: "no", at: null, retry_after: 0 }];
+  server.handlers["ListGroups"] = busy;
+  await settle();
+  assert.equal(sync.groups.size, 0);
+  server.handlers["ListGroups"] = ListGroups!;
+  await timers.advance(1000);
+  assert.equal(sync.groups.size, 1);
+  sync.follow(GROUP, 2);
+  server.handlers["History"] = busy;
+  store(4);
+  server.socket.deliver("Message", 0, message(4));
+  await settle();
+  server.handlers["History"] = History!;
+  await timers.advance(1000);
+  assert.deepEqual(seen, [3, 4]);
+});
+
 test("a flood that is read as it comes is marked at once, and then by the latest place only", async () => {
   const { server, timers, sync } = start(50);
   const marked: unknown[] = [];

@@ -1,6 +1,6 @@
 /** A modal dialog: the browser's own, so focus goes in and comes back, and Esc closes it. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { words } from "../words/index.ts";
 import { Icon } from "./icons.tsx";
 
@@ -15,7 +15,7 @@ interface Props {
 
 export function Dialog({ label, kind = "", titled = true, onClose, children }: Props) {
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const opener = document.activeElement;
     element.current?.showModal();
     return () => {

@@ -72,9 +72,7 @@ export const sync = new Sync(connection, {
     if (groupId === openGroupId.value) announce(events);
   },
   fellBehind: (groupId) => {
-    const conversation = conversations.get(groupId);
-    const group = sync.groups.get(groupId);
-    if (conversation && group) void conversation.loadNewest(group);
+    conversations.get(groupId)?.fallBehind();
   },
   personalEvent: (event) => {
     for (const listener of [...personalListeners]) listener(event);
@@ -89,7 +87,9 @@ function flushFrames(): void {
   scheduled = false;
   const frames = queue;
   queue = [];
-  if (frames.length) batch(() => sync.take(frames));
+  if (!frames.length) return;
+  batch(() => sync.take(frames));
+  for (const hook of hooks.taken) hook(frames);
 }
 
 function schedule(): void {

@@ -62,7 +62,8 @@ export class Conversation {
 
   leave(): void {
     this.dividerAfter.value = 0;
-    if (this.model.trim(MAX_ROWS)) {
+    // Rows that are on their way go before those that are first now.
+    if (!this.loading && this.model.trim(MAX_ROWS)) {
       this.first = this.model.rows[0]!.seq;
       this.isComplete.value = false;
     }
@@ -84,6 +85,13 @@ export class Conversation {
       this.rows.value = this.model.rows;
       this.isLoaded.value = true;
     });
+  }
+
+  /** Too much was missed to go on from here: load it anew, now or after what is being fetched, or with the next login. */
+  fallBehind(): void {
+    this.isOld = true;
+    const group = this.sync.groups.get(this.groupId);
+    if (group) void this.loadNewest(group);
   }
 
   /** Load the newest page, and what is unread before it; then follow what comes. */
@@ -134,6 +142,7 @@ export class Conversation {
       return false;
     } finally {
       this.loading = false;
+      if (this.isOld) this.fallBehind();
     }
   }
 

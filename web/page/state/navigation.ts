@@ -1,7 +1,7 @@
 /** Which screen is shown. On a phone a chat is a history entry, so that Back leaves it. */
 import { effect, signal } from "@preact/signals";
 import type { Id } from "../../client/protocol.gen.ts";
-import { groups, openChat, openGroupId } from "./chats.ts";
+import { groups, openChat, openGroupId, sync } from "./chats.ts";
 import { hooks } from "./session.ts";
 
 export type Panel = "chats" | "me" | "new";
@@ -19,10 +19,21 @@ interface Entry {
   chat: Id | null;
 }
 
-export function showChat(groupId: Id): void {
+/** Whether we go back from a chat's entry: the browser tells of it later, when another chat may be open. */
+let isGoingBack = false;
+
+function isAtChat(): boolean {
+  return Boolean((history.state as Entry | null)?.chat);
+}
+
+function keepEntry(groupId: Id): void {
   const entry: Entry = { chat: groupId };
-  if (openGroupId.value) history.replaceState(entry, "");
+  if (isAtChat()) history.replaceState(entry, "");
   else history.pushState(entry, "");
+}
+
+export function showChat(groupId: Id): void {
+  if (!isGoingBack) keepEntry(groupId);
   openChat(groupId);
 }
 
@@ -56,11 +67,21 @@ effect(() => {
 });
 
 export function leaveChat(): void {
-  if ((history.state as Entry | null)?.chat) history.back();
-  else openChat(null);
+  openChat(null);
+  if (isGoingBack || !isAtChat()) return;
+  isGoingBack = true;
+  history.back();
 }
 
-addEventListener("popstate", ({ state }: PopStateEvent) => openChat((state as Entry | null)?.chat ?? null));
+addEventListener("popstate", ({ state }: PopStateEvent) => {
+  if (isGoingBack) {
+    isGoingBack = false;
+    if (openGroupId.value) keepEntry(openGroupId.value);
+    return;
+  }
+  const groupId = (state as Entry | null)?.chat;
+  openChat(groupId && sync.groups.has(groupId) ? groupId : null);
+});
 hooks.forget.push(() => {
   panel.value = "chats";
   awaited.value = null;

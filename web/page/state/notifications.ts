@@ -52,7 +52,7 @@ function take(frames: readonly Frame[]): void {
     if (frame.name !== "Message") continue;
     const message = frame.body as unknown as Message;
     const group = sync.groups.get(message.group_id);
-    if (!group || !isWanted(message)) continue;
+    if (!group || group.read_seq >= message.seq || !isWanted(message)) continue;
     const text = Array.from(message.text).slice(0, MAX_BODY).join("");
     const title = group.kind === 2 ? message.sender : group.name;
     const body = group.kind === 2 ? text : `${message.sender}: ${text}`;
@@ -70,18 +70,19 @@ async function close(isOver: (groupId: Id, seq: number) => boolean): Promise<voi
   }
 }
 
-/** By places, not by counts: the service worker, or another tab, may know of a message that the list here does not count yet. */
-function wasRead(groupId: Id, seq: number): boolean {
-  const group = sync.groups.get(groupId);
-  return !group || group.read_seq >= seq;
-}
+/** Groups that the list has had since it was loaded; one that it never had may be about to come. */
+const listed = new Set<Id>();
 
 /** Another text whenever something was read, here or on another device, or a group is gone. */
 const places = computed(() => `${groups.value.length} ${groups.value.reduce((sum, group) => sum + group.read_seq, 0)}`);
 effect(() => {
   void places.value;
   const isPermitted = "Notification" in globalThis && Notification.permission === "granted";
-  if (isPermitted && listIsLoaded.value && connectionState.value === "online") void close(wasRead);
+  if (!isPermitted || !listIsLoaded.value || connectionState.value !== "online") return;
+  const isFirst = !listed.size;
+  for (const { group_id } of groups.peek()) listed.add(group_id);
+  // By places, not by counts: the service worker, or another tab, may know of a message that the list does not count yet.
+  void close((groupId, seq) => (sync.groups.get(groupId)?.read_seq ?? (isFirst || listed.has(groupId) ? Infinity : 0)) >= seq);
 });
 
 interface Badged {
@@ -95,8 +96,9 @@ effect(() => {
   told?.catch(() => undefined); // the title says it too
 });
 
-hooks.frames.push(take);
+hooks.taken.push(take);
 hooks.forget.push(() => {
+  listed.clear();
   void close(() => true);
 });
 (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker?.addEventListener("message", ({ data }: MessageEvent<{ open?: Id }>) => {

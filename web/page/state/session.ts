@@ -28,7 +28,14 @@ export const isMismatched = signal(false);
 export const registrationOpen = signal(true);
 
 /** What the parts of the state do when somebody is logged in, when frames come, and when all is to be forgotten. */
-export const hooks = { online: [] as ((me: LoggedIn) => void)[], frames: [] as ((frames: Frame[]) => void)[], forget: [] as (() => void)[] };
+export const hooks = {
+  online: [] as ((me: LoggedIn) => void)[],
+  /** As they arrive: the list of chats does not know of them yet. */
+  frames: [] as ((frames: Frame[]) => void)[],
+  /** Once the list of chats knows of them. */
+  taken: [] as ((frames: readonly Frame[]) => void)[],
+  forget: [] as (() => void)[],
+};
 
 function dial(events: SocketEvents): Socket {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -98,6 +105,7 @@ export const connection = new Connection({
       if (state === "logged_out") endHere();
       connectionState.value = state;
     },
+    isOther: ({ user_id }) => me.peek() !== null && me.peek()?.user_id !== user_id, // another tab logged out, and in
     gotToken: tradeToken,
     online: (who) => {
       me.value = who;

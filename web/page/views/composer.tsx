@@ -1,5 +1,5 @@
 /** Where one writes: the draft, attachments, and what Enter does. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Group, Id } from "../../client/protocol.gen.ts";
 import { RefusedError } from "../../client/errors.ts";
 import { Icon } from "../parts/icons.tsx";
@@ -44,6 +44,7 @@ export function Composer({ group, task, onTaskDone, onEditLast, onSendPacket }: 
   const compositionEnd = useRef(-Infinity);
   const [failure, setFailure] = useState("");
   const [recording, setRecording] = useState<Recording | null>(null);
+  const isGone = useRef(false);
   const files = attachmentsOf(groupId);
 
   const fit = (): void => {
@@ -69,11 +70,13 @@ export function Composer({ group, task, onTaskDone, onEditLast, onSendPacket }: 
       keep();
     },
   );
-  useEffect(() => {
+  // Before anybody can type: what one writes must not be replaced by a draft, or by the message to edit.
+  useLayoutEffect(() => {
     setText(draftOf(groupId));
     if (matchMedia("(hover: hover)").matches) box.current?.focus();
   }, [groupId]);
-  useEffect(() => {
+  useLayoutEffect(() => () => void (isGone.current = true), []);
+  useLayoutEffect(() => {
     if (task?.kind === "edit") {
       setText(task.row.text);
       void learnMembers(group); // so that its mentions are found again
@@ -119,7 +122,8 @@ export function Composer({ group, task, onTaskDone, onEditLast, onSendPacket }: 
 
   const startRecording = (): void => {
     setFailure("");
-    record().then(setRecording, (error: unknown) => {
+    const started = (made: Recording): void => (isGone.current ? made.discard() : setRecording(made)); // it may have been asked for long
+    record().then(started, (error: unknown) => {
       if (error instanceof NoMicrophone) setFailure(error.isDenied ? say.micDenied : say.micMissing);
       else showFailure(error);
     });

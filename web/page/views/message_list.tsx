@@ -35,7 +35,7 @@ function isJoined(row: Neighbour, before: Neighbour | null): boolean {
 export function MessageList({ group, conversation, actions, target }: Props) {
   const rows = conversation.rows.value;
   const divider = conversation.dividerAfter.value;
-  const pending = outboxEntries.value.filter((entry) => entry.groupId === group.group_id && !conversation.hidden.value.has(entry.key));
+  const pending = outboxEntries.value.filter((entry) => entry.groupId === group.group_id && (entry.refusal || !conversation.hidden.value.has(entry.key)));
   const settling = conversation.settling.value;
   const waitingCount = pending.length + settling.length;
   const endSeen = (): void => {

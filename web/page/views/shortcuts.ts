@@ -1,5 +1,5 @@
 /** Keys: those that work everywhere in the chats, and those of the chat that is open. */
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { groups, openGroupId, unreadOf } from "../state/chats.ts";
 import { keysAreShown, panel, showChat } from "../state/navigation.ts";
 
@@ -32,7 +32,7 @@ function isTyping({ target }: KeyboardEvent): boolean {
 function useKeys(onKey: (event: KeyboardEvent) => void): void {
   const latest = useRef(onKey);
   latest.current = onKey;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const heard = (event: KeyboardEvent): void => {
       if (!event.isComposing && !event.defaultPrevented && !document.querySelector("dialog[open]")) latest.current(event);
     };
