@@ -46,6 +46,11 @@ class Storage(Protocol):
         """Whether changes are refused since the disk is full, by the start or the latest change that wrote something."""
         ...
 
+    @property
+    def unfit_reason(self) -> str:
+        """Why clients had better go to another server though this one answers; "" where nothing is wrong."""
+        ...
+
     async def write(self, job: Job[T], /) -> T:
         """Run a job in the next transaction, together with whatever else waits; return its value after the COMMIT.
 

@@ -2,10 +2,12 @@
 
 import attrs
 import httpx
+import pytest
 from support.http_kit import open_http, quick, url_of
 
 from chatsrv.app import open_server
 from chatsrv.config import Address
+from chatsrv_storage.engine.job_queue import QueuedStorage
 
 
 async def test_health_and_metrics() -> None:
@@ -36,6 +38,15 @@ async def test_health_and_metrics() -> None:
             assert (await ops.get("/media/1")).status_code == 404
             server.services.stopping.set()
             assert (await ops.get("/readyz")).status_code == 503
+
+
+async def test_a_server_whose_storage_is_unfit_takes_nobody_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_server(attrs.evolve(quick(), ops=Address("127.0.0.1", 0))) as server:
+        base = url_of(server, "ops").replace("ops://", "http://")
+        monkeypatch.setattr(QueuedStorage, "unfit_reason", "nothing watches it")
+        async with httpx.AsyncClient(base_url=base) as ops:
+            ready = await ops.get("/readyz")
+            assert (ready.status_code, ready.text) == (503, "nothing watches it\n")
 
 
 async def test_several_servers_count_apart() -> None:

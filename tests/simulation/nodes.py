@@ -90,6 +90,10 @@ class NodeStorage:
     def is_full(self) -> bool:
         return self._storage.is_full
 
+    @property
+    def unfit_reason(self) -> str:
+        return self._storage.unfit_reason
+
     async def write(self, job: Job[T], /) -> T:
         node, world = self._node, self._node.world
         await self._reach()

@@ -14,9 +14,10 @@ from support.postgres_kit import require_postgres
 from chatsrv_storage.engine.jobs import SqlConnection
 from chatsrv_storage.errors import DatabaseUnusable
 from chatsrv_storage.groups.transaction import Accepted, Post
-from chatsrv_storage.postgres import nodes, storage
+from chatsrv_storage.postgres import batch, nodes, storage
+from chatsrv_storage.postgres.lane import Lane
 from chatsrv_storage.postgres.nodes import living_nodes
-from chatsrv_storage.postgres.storage import open_postgres
+from chatsrv_storage.postgres.storage import PostgresStorage, open_postgres
 
 ANN, BOB = PEOPLE[:2]
 
@@ -143,6 +144,43 @@ async def test_what_is_sent_together_and_hangs_is_cut_and_the_watch_goes_on(
                 other.rollback()
         assert len(pids) == 2
         assert await node.storage.read(lambda conn: conn.execute("select count(*) from message").fetchone()) == (2,)
+        assert [each.is_alive() for each in threading.enumerate() if each.name == "chatsrv watch"] == [True]
+
+
+async def test_a_look_that_fails_is_told_once_and_repeated(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of whatever kind ends neither the watch nor another lane's looks; a node that has it for long is unfit."""
+    monkeypatch.setattr(storage, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(storage, "BATCH_SECONDS", 0.05)
+    monkeypatch.setattr(storage, "UNWATCHED_SECONDS", 1.0)
+    monkeypatch.setattr(batch, "REFUSE_SECONDS", 60.0)
+    cut, broken, failed, told = Lane.cut, [False], [0], list[tuple[str, str]]()
+
+    def cut_or_fail(lane: Lane) -> None:
+        if broken[0]:
+            failed[0] += 1
+            raise KeyError("planted")
+        cut(lane)
+
+    monkeypatch.setattr(Lane, "cut", cut_or_fail)
+    async with open_nodes(dsn, 0, inline=False) as (node,):
+        assert isinstance(node.storage, PostgresStorage)
+        node.storage.report_to(lambda sentence, error: told.append((sentence, repr(error))))
+        await node.storage.write(register)
+        await make_group(node, 10)
+        assert node.storage.unfit_reason == ""
+        broken[0] = True
+        with psycopg.connect(dsn) as other, trio.fail_after(30):
+            other.execute("lock table message in exclusive mode")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(node.say, 10, ANN)
+                while not node.storage.unfit_reason:
+                    await trio.sleep(0.01)
+                broken[0] = False
+                while node.storage.unfit_reason:
+                    await trio.sleep(0.01)
+                other.rollback()
+        assert set(told) == {("a look at a lane's transaction failed, and is repeated", "KeyError('planted')")}
+        assert len(told) < failed[0], "once for all that fail in a row"
         assert [each.is_alive() for each in threading.enumerate() if each.name == "chatsrv watch"] == [True]
 
 

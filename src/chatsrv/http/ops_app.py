@@ -23,9 +23,9 @@ def ops_app(
 ) -> Starlette:
     """Return the ASGI application of the operator's port.
 
-    `/healthz`: the process lives. `/readyz`: it takes connections and reads its database. `/metrics`: Prometheus. `is_full`
-    tells whether changes are refused for want of room, `is_deaf` whether this node does not hear the others: then clients
-    had better go to one that does.
+    `/healthz`: the process lives. `/readyz`: it takes connections, reads its database, and has a storage that is fit. `/metrics`:
+    Prometheus. `is_full` tells whether changes are refused for want of room, `is_deaf` whether this node does not hear the
+    others: then clients had better go to one that does.
     """
 
     async def healthz(request: Request) -> Response:
@@ -39,6 +39,8 @@ def ops_app(
                 await storage.read(lambda conn: conn.execute("select 1").fetchone())
         except (Refusal, StorageFailed, trio.TooSlowError, trio.ClosedResourceError):
             return PlainTextResponse("the database does not answer\n", 503)
+        if reason := storage.unfit_reason:
+            return PlainTextResponse(f"{reason}\n", 503)
         if is_deaf():
             return PlainTextResponse("the other nodes are not heard\n", 503)
         return PlainTextResponse(READ_ONLY if is_full() else "ok\n")

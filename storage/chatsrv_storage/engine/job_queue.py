@@ -186,3 +186,8 @@ class QueuedStorage:
     def failure(self) -> StorageFailed | None:
         """The first fatal error."""
         return self._waiting.failure
+
+    @property
+    def unfit_reason(self) -> str:
+        """See interface.Storage: "" here, for a storage that has no threads but those that run its jobs."""
+        return ""

@@ -1,5 +1,6 @@
 """The storage port on PostgreSQL: lanes that write, readers, and a watch over transactions that hang."""
 
+import math
 import threading
 import time
 from collections.abc import AsyncGenerator
@@ -49,6 +50,9 @@ CLOCK_SECONDS: Final = 30.0
 WATCH_SECONDS: Final = 1.0
 """Between two looks at it."""
 
+UNWATCHED_SECONDS: Final = 10.0
+"""So long may such looks fail, or not come, before clients had better go to another server."""
+
 
 class PostgresStorage(QueuedStorage):
     """See interface.Storage. Made and closed by `open_postgres`."""
@@ -65,6 +69,8 @@ class PostgresStorage(QueuedStorage):
         self._lanes = lanes
         self._runners = [LaneRunner() for _ in lanes]
         self._beating = [False] * len(lanes)
+        self._fault_reported = [False] * len(lanes)
+        self._watched_at = math.inf  # by time.monotonic; nobody watches what runs in the calling thread
         self._workers = [*readers, searcher]
         self._closing = threading.Event()
         self._writer = GroupCommitWriter(lanes, self._waiting, self._runners, trigger)
@@ -114,21 +120,53 @@ class PostgresStorage(QueuedStorage):
         """How many seconds this machine's clock was ahead of the database's at the latest heartbeat."""
         return self._lanes[0].owned.clock_offset
 
-    def watch(self) -> None:
-        """Cut the connections of transactions that hang, and have idle lanes say that they live; in a thread of its own."""
+    @property
+    def unfit_reason(self) -> str:
+        """See interface.Storage."""
+        if time.monotonic() - self._watched_at <= UNWATCHED_SECONDS:
+            return ""
+        return "nothing cuts transactions that hang, or says that this node lives: see the log, and start it again"
+
+    def start_watch(self) -> None:
+        """Watch the lanes in a thread of its own, until the storage closes."""
+        self._watched_at = time.monotonic()
+        threading.Thread(target=self._watch, name="chatsrv watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        """Cut the connections of transactions that hang, and have idle lanes say that they live."""
         while not self._closing.wait(WATCH_SECONDS):
-            now = time.monotonic()
-            for place, (lane, runner) in enumerate(zip(self._lanes, self._runners, strict=True)):
-                since = runner.busy_since
-                if since is not None and now - since > BATCH_SECONDS:
-                    lane.owned.cut()
-                elif self._beating[place]:
-                    continue
-                elif (since is None and now - lane.owned.counted_at > BEAT_SECONDS) or (
-                    now - lane.owned.compared_at > CLOCK_SECONDS
-                ):
-                    self._beating[place] = True
-                    lane.submit(runner.beat, partial(self._has_beaten, place))
+            looks = [self._look_safely(place) for place in range(len(self._lanes))]
+            if all(looks):
+                self._watched_at = time.monotonic()
+
+    def _look_safely(self, place: int) -> bool:
+        """Look at a lane; False where that failed, which is told once until it succeeds again."""
+        try:
+            self._look_at(place)
+        except Exception as error:  # noqa: BLE001  (whatever it was: the next look may succeed, and other lanes need theirs)
+            if not self._fault_reported[place]:
+                self._fault_reported[place] = True
+                self._runners[place].report("a look at a lane's transaction failed, and is repeated", error)
+            return False
+        self._fault_reported[place] = False
+        return True
+
+    def _look_at(self, place: int) -> None:
+        lane, runner, now = self._lanes[place], self._runners[place], time.monotonic()
+        since = runner.busy_since
+        if since is not None and now - since > BATCH_SECONDS:
+            lane.owned.cut()
+        elif self._beating[place]:
+            return
+        elif (since is None and now - lane.owned.counted_at > BEAT_SECONDS) or (
+            now - lane.owned.compared_at > CLOCK_SECONDS
+        ):
+            self._beating[place] = True
+            try:
+                lane.submit(runner.beat, partial(self._has_beaten, place))
+            except BaseException:
+                self._beating[place] = False
+                raise
 
     def _has_beaten(self, place: int, result: outcome.Outcome[None]) -> None:
         self._beating[place] = False
@@ -211,7 +249,7 @@ async def open_postgres(
         except psycopg.Error as error:
             raise unusable(dsn, error) from error
         if not inline:
-            threading.Thread(target=storage.watch, name="chatsrv watch", daemon=True).start()
+            storage.start_watch()
         yield storage
     finally:
         with trio.CancelScope(shield=True):
