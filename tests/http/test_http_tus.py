@@ -2,9 +2,11 @@
 
 import base64
 import hashlib
+import random
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urljoin
 
 import httpx
@@ -16,6 +18,8 @@ from support.media_kit import files_in
 
 from chatsrv.app import Server, open_server
 from chatsrv.clock import VirtualClock
+from chatsrv_storage.errors import StorageUnavailable
+from chatsrv_storage.messages import media
 
 TUS = {"tus-resumable": "1.0.0"}
 PATCH = {**TUS, "content-type": "application/offset+octet-stream"}
@@ -303,6 +307,22 @@ async def test_a_cut_connection(tmp_path: Path) -> None:
                 await trio.sleep(0.02)
         done = await patch(ann, path, at, data[at:])
         assert (await ann.get(f"/media/{done.headers['upload-media']}")).content == data
+
+
+@pytest.mark.parametrize("job", ["extend_upload", "add"])
+async def test_a_database_that_is_away_loses_nothing(job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = random.Random(1).randbytes(300_000)
+    stop = 1000 if job == "extend_upload" else len(data)
+    async with open_http("ann", data=tmp_path) as (_, ann):
+        path = (await create(ann, len(data))).headers["location"]
+        with monkeypatch.context() as patched:
+            patched.setattr(media, job, Mock(side_effect=StorageUnavailable))
+            refused = await patch(ann, path, 0, data[:stop])
+        assert (refused.status_code, error_of(refused), refused.headers["retry-after"]) == (503, "storage_busy", "2")
+        assert await offset_of(ann, path) == stop
+        answer = await patch(ann, path, stop, data[stop:])
+        assert (answer.status_code, "upload-media" in answer.headers) == (204, True)
+        assert files_in(tmp_path / "media" / "partial") == []
 
 
 async def test_a_refused_upload_of_a_slow_sender_leaves_no_task(tmp_path: Path) -> None:

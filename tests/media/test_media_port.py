@@ -1,8 +1,10 @@
 """`chatsrv.media.store.interface`: what every store of bytes must do; run against both twins, S3 being moto's server."""
 
+import errno
 import importlib.util
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -128,6 +130,37 @@ async def test_an_upload_goes_on_after_a_pause(store):
         assert (await writer.commit()).sha256 == digest(data)
     assert await get(store, digest(data)) == data
     assert await refusal(store.resume(writer.upload_id, max_bytes=1)) is MediaCode.UPLOAD_NOT_FOUND
+
+
+@pytest.mark.parametrize("links", [True, False])
+async def test_what_is_kept_after_a_commit_may_be_committed_again(store, links, monkeypatch):
+    if not links:  # a file system without hard links: what is served is there, but the upload is over
+        if store.kind == "s3":
+            return
+        monkeypatch.setattr(Path, "hardlink_to", _no_links)
+    data = random.Random(5).randbytes(MEBI)
+    writer = await store.begin(max_bytes=len(data))
+    await writer.write(data)
+    for _ in range(2):
+        stored = await writer.commit(keep=True)
+        assert stored == Stored(digest(data), len(data))
+        assert await get(store, stored.sha256) == data
+        await writer.suspend()
+        store.spool._hashers.clear()
+        if not links:
+            assert await refusal(store.resume(writer.upload_id, max_bytes=len(data))) is MediaCode.UPLOAD_NOT_FOUND
+            return
+        assert len(files_in(store.folder / "partial")) == 1
+        writer = await store.resume(writer.upload_id, max_bytes=len(data))
+        assert writer.offset == len(data)
+    assert await refusal(writer.write(b"more")) is MediaCode.TOO_LARGE
+    assert not files_in(store.folder / "partial")
+    assert await refusal(store.resume(writer.upload_id, max_bytes=len(data))) is MediaCode.UPLOAD_NOT_FOUND
+    assert await get(store, digest(data)) == data, "what the writer does later is no business of the blob's"
+
+
+def _no_links(self, target):
+    raise OSError(errno.EOPNOTSUPP, "no hard links")
 
 
 async def test_a_cut_connection_keeps_what_came(store):

@@ -36,7 +36,8 @@ VERSION: Final = "1.0.0"
 ALGORITHMS: Final = ("sha256", "sha1", "md5")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,100}", re.ASCII)
 _COSTS: Final = {"PATCH": Cost.MESSAGE, "HEAD": Cost.MESSAGE}
-"""An upload of many pieces is no more than one of few. HEAD writes nothing, but may read all that is there."""
+"""An upload of many pieces is no more than one of few. HEAD may read all that is there, and store what a failure
+left on this node."""
 
 _NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
 

@@ -112,7 +112,7 @@ class Ingest:
                 await self.write_stream(writer, blocks, declared, expected)
 
     async def finish(self, writer: UploadWriter, upload: StoredUpload) -> Medium:
-        """Look at whole bytes, commit them, and only then write the row."""
+        """Look at whole bytes, commit them, and only then write the row. After an error the writer has them still."""
         declared = Kind(upload.kind) if upload.kind else None
         await writer.flush()
         try:
@@ -127,7 +127,7 @@ class Ingest:
         if kept and self._limits.strip_metadata:
             stored = await self._commit_pieces(writer, kept)
         else:
-            stored = await writer.commit()
+            stored = await writer.commit(keep=True)
         now_ms = self._clock.now_ms()
         medium = Medium(
             random_id(self._randomness),

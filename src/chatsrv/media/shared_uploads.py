@@ -39,13 +39,27 @@ class SharedUploads:
         self._log = log
 
     async def offset(self, upload: StoredUpload) -> int:
-        """Return how many bytes of an upload arrived, and are where every node finds them."""
-        return _end_of(await self.pieces_of(upload.user_id, upload.id))
+        """Return how many bytes of an upload arrived, and are where every node finds them.
+
+        What this node has and no piece does is stored first, unless a request brings more of it at this moment.
+        """
+        end = _end_of(await self.pieces_of(upload.user_id, upload.id))
+        if await self._pieces.partial_bytes(upload.store_id) <= end:
+            return end
+        try:
+            writer = await self.resume(upload)
+        except MediaError as error:
+            if error.code is not MediaCode.UPLOAD_BUSY:
+                self._log.warning("an upload's last bytes are to be sent again", reason=str(error))
+            return end
+        offset = writer.offset
+        await writer.suspend()
+        return offset
 
     async def resume(self, upload: StoredUpload) -> UploadWriter:
         """Go on with an upload on this node: its writer has just what the pieces hold. Suspend or end it.
 
-        What this node has and no piece does (its last request ended by a crash) is stored first.
+        What this node has and no piece does (a crash ended its last request, or the database was away) is stored first.
         """
         writer = await self._pieces.resume_or_begin(upload.store_id, max_bytes=upload.size)
         try:

@@ -30,6 +30,7 @@ RESUMABLE_MS: Final = media.UNUSED_MS
 # After these an upload can go on; after any other refusal it is over, and nothing of it stays.
 _PASSING: Final = frozenset(
     {
+        "storage_busy",  # the database is not there, or has too much to do
         MediaCode.OFFSET_MISMATCH,
         MediaCode.UPLOAD_STALLED,
         MediaCode.UPLOAD_CUT,
@@ -41,7 +42,8 @@ _PASSING: Final = frozenset(
     }
 )
 
-# After these the bytes that arrived are good. (After a failure of the bucket they are stored before the next ones.)
+# After these the bytes that arrived are good. (After a failure of the bucket or the database they are stored before the
+# next ones.)
 _WORTH_SHARING: Final = frozenset({MediaCode.UPLOAD_STALLED, MediaCode.UPLOAD_CUT, MediaCode.PROBE_UNAVAILABLE})
 
 

@@ -45,7 +45,7 @@ class UploadWriter(Protocol):
 
     After commit, suspend or abort it is closed, and using it raises UPLOAD_CLOSED. A write, flush or suspend that
     raised a MediaError has removed the partial bytes already, and so has DIGEST_MISMATCH. A commit that failed while
-    it published leaves them whole for another commit, until the context ends.
+    it published, or was told to `keep` them, leaves them whole for another commit, until the context ends.
     """
 
     @property
@@ -85,11 +85,13 @@ class UploadWriter(Protocol):
         """
         ...
 
-    async def commit(self, sha256: str | None = None) -> Stored:
+    async def commit(self, sha256: str | None = None, *, keep: bool = False) -> Stored:
         """Make the bytes durable under their digest, then close.
 
-        With `sha256` given and different: DIGEST_MISMATCH, and nothing is kept. Once this returns, the bytes survive
-        a power cut; until it returns they are never served. A cancel leaves either the blob or nothing.
+        With `keep` it stays open, and the upload may be suspended, resumed and committed again: for whoever has more to
+        do before the client may forget the bytes. With `sha256` given and different: DIGEST_MISMATCH, and nothing is
+        kept. Once this returns, the bytes survive a power cut; until it returns they are never served. A cancel leaves
+        either the blob or nothing.
         """
         ...
 
@@ -139,6 +141,10 @@ class PieceStore(Protocol):
 
     async def resume_or_begin(self, upload_id: str, *, max_bytes: int) -> UploadWriter:
         """Go on with an upload as `MediaStore.resume` does; where this node has nothing of it, begin it under this id."""
+        ...
+
+    async def partial_bytes(self, upload_id: str) -> int:
+        """Return how many bytes of an upload are on this node's disk; 0 where there is nothing of it."""
         ...
 
     async def put_piece(self, name: str, path: Path, start: int, stop: int) -> None:

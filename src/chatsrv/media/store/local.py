@@ -3,11 +3,13 @@
     <root>/partial/<upload id>.part      on their way in; never served
     <root>/blobs/ab/<64 hex digits>      whole, synced, immutable
 
-A blob appears by one rename of a synced file, so its name is there with all of its bytes or not at all. Its
+A blob appears by one rename of a synced file, so its name is there with all of its bytes or not at all. What is renamed is
+a second name (a hard link) of the partial file, which stays until it is discarded: nothing more is written to it. Its
 modification time is the time of its last commit: `sweep` and `delete` go by it, under a lock per fan-out folder, so
 that equal content committed at this moment is not taken away from who is about to refer to it.
 """
 
+import errno
 import os
 import stat
 import time
@@ -27,6 +29,8 @@ from chatsrv_storage.messages.media import UNUSED_MS
 
 # Disk work of all uploads and downloads together: more threads only make the disk's queue longer than the chat's.
 DISK_THREADS: Final = 4
+# What a file system without hard links says.
+_NO_LINKS: Final = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK))
 # How long a suspended upload may be resumed, in seconds: the day after which unreferenced uploads go as well.
 PARTIAL_AGE: Final = UNUSED_MS / 1000
 
@@ -119,7 +123,20 @@ def _publish(part: Path, blob: Path, at: float) -> None:
         make_folder(blob.parent)
         sync_folder(blob.parent.parent)
     os.utime(part, (at, at))
-    part.replace(blob)  # over equal content, if it is there: that heals a damaged copy and renews its age
+    # Named like a partial upload, which a sweep removes should a crash leave it.
+    second = part.with_name(blob.name[: len(part.stem)] + part.suffix)
+    try:
+        second.unlink(missing_ok=True)
+        second.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        second = part
+    try:
+        second.replace(blob)  # over equal content, if it is there: that heals a damaged copy and renews its age
+    finally:
+        if second != part:
+            second.unlink(missing_ok=True)  # where both are the same file a rename does nothing
     sync_folder(blob.parent)
 
 

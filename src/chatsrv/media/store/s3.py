@@ -135,6 +135,9 @@ class S3Store:
         bound = min(max_bytes, PART_BYTES * MAX_PARTS)
         return await self.spool.resume_or_begin(upload_id, max_bytes=bound, publish=self._publish)
 
+    async def partial_bytes(self, upload_id: str) -> int:
+        return await self.spool.partial_bytes(upload_id)
+
     async def discard(self, upload_id: str) -> None:
         await self.spool.discard(upload_id)
 

@@ -125,8 +125,11 @@ def _lock(path: Path) -> int:
         raise MediaError(MediaCode.UPLOAD_NOT_FOUND) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(fd).st_nlink == 0:  # removed between our open and our lock
+        if not os.path.samestat(os.fstat(fd), path.lstat()):
             raise MediaError(MediaCode.UPLOAD_NOT_FOUND)
+    except FileNotFoundError as error:  # removed between our open and our lock
+        os.close(fd)
+        raise MediaError(MediaCode.UPLOAD_NOT_FOUND) from error
     except BlockingIOError as error:
         os.close(fd)
         raise MediaError(MediaCode.UPLOAD_BUSY) from error
@@ -197,7 +200,7 @@ class SpoolWriter:
             self._spool.keep_hasher(self.upload_id, self._part.size, self._part.hasher)
             await self._close()
 
-    async def commit(self, sha256: str | None = None) -> Stored:
+    async def commit(self, sha256: str | None = None, *, keep: bool = False) -> Stored:
         with self._exclusive():
             await self._drain()
             stored = Stored(self._part.hasher.hexdigest(), self._part.size)
@@ -206,8 +209,9 @@ class SpoolWriter:
                 raise MediaError(MediaCode.DIGEST_MISMATCH)
             await self._or_discard(self._part.sync)
             await self._publish(self.path, stored)
-            with trio.CancelScope(shield=True):
-                await self._discard()  # the partial itself is elsewhere now, or copied
+            if not keep:
+                with trio.CancelScope(shield=True):
+                    await self._discard()
             return stored
 
     async def abort(self) -> None:
@@ -324,6 +328,15 @@ class Spool:
             part.close()
             raise
         return SpoolWriter(self, upload_id, part, max_bytes, publish)
+
+    async def partial_bytes(self, upload_id: str) -> int:
+        """Return how many bytes of an upload are on the disk, 0 where there is none."""
+        try:
+            return (await in_thread(self.limiter, self.path_of(upload_id).lstat)).st_size
+        except MediaError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return 0
+            raise
 
     async def discard(self, upload_id: str) -> None:
         self._hashers.pop(upload_id, None)
