@@ -1,88 +1,30 @@
 """Uploads over a network that breaks, files under their own names, and films with their posters."""
 
 import re
-import socket
-import threading
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Route, expect
 from support.media_files import film
 from support.page_kit import WAIT_MS, Town, begins, wait_for
+from support.relay import Relay, address_of, relaying
 
 SIZE = 24 * 1024 * 1024
 PIECE = 4 * 1024 * 1024
 CUTS = (SIZE // 4, SIZE * 2 // 3)
 
 
-class Relay:
-    """A network between a browser and a server: it breaks, with every connection, whenever so many bytes went up."""
-
-    def __init__(self, host: str, port: int, cuts: tuple[int, ...]) -> None:
-        self.sent = 0
-        """Bytes that went up so far."""
-        self.breaks = 0
-        """How often the network broke."""
-        self._target = (host, port)
-        self._cuts = list(cuts)
-        self._lock = threading.Lock()
-        self._open = set[socket.socket]()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(self._target)
-                with self._lock:
-                    self._open |= {near, far}
-                for source, target, counts in ((near, far, True), (far, near, False)):
-                    threading.Thread(target=self._copy, args=(source, target, counts), daemon=True).start()
-
-    def _copy(self, source: socket.socket, target: socket.socket, counts: bool) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                if counts and self._is_cut(len(data)):
-                    return
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-
-    def _is_cut(self, count: int) -> bool:
-        with self._lock:
-            self.sent += count
-            if not self._cuts or self.sent < self._cuts[0]:
-                return False
-            del self._cuts[0]
-            self.breaks += 1
-            broken, self._open = self._open, set()
-        for one in broken:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        return True
-
-    def close(self) -> None:
-        """End the listener and every connection."""
-        self._listener.close()
-        with self._lock:
-            for one in self._open:
-                one.close()
-
-
 @contextmanager
 def breaking_network(town: Town, *cuts: int) -> Generator[Relay]:
     """A relay before the town's server, which is the town's address meanwhile."""
-    host, _, port = town.url.removeprefix("http://").rstrip("/").partition(":")
-    relay, home = Relay(host, int(port), cuts), town.url
-    town.url = f"http://127.0.0.1:{relay.port}/"
-    try:
-        yield relay
-    finally:
-        town.url = home
-        relay.close()
+    home = town.url
+    with relaying(address_of(home), cuts) as relay:
+        town.url = f"http://127.0.0.1:{relay.port}/"
+        try:
+            yield relay
+        finally:
+            town.url = home
 
 
 def test_an_upload_goes_on_where_it_was_when_the_network_breaks_twice(town: Town, tmp_path: Path):
