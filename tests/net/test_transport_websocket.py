@@ -332,6 +332,7 @@ async def test_nothing_follows_a_close() -> None:
         outbox = Outbox(transport, flusher, nursery.start_soon, pytest.fail, 30)
         transport.use(outbox)
         nursery.start_soon(trigger.run, flusher)
+        nursery.start_soon(transport.read)
         written.clear()
         outbox.put(b"before")
         await client_end.send_all(b"\x88\x82\0\0\0\0\x03\xe8")  # Close, 1000

@@ -36,9 +36,10 @@ class BadHead(Exception):
 
 @attrs.frozen(slots=True)
 class Head:
-    """All bytes that were read, the head's end among them; and its header lines, names in lower case."""
+    """All bytes that were read, of which the first `size` are the head; and its header lines, names in lower case."""
 
     received: bytes
+    size: int
     headers: tuple[tuple[bytes, bytes], ...]
 
     @property
@@ -50,7 +51,7 @@ class Head:
         )
 
 
-async def read_head(stream: trio.abc.ReceiveStream) -> Head:
+async def read_head(stream: trio.abc.ReceiveStream | DirectStream) -> Head:
     """Read until a head is whole. Raises BadHead, and trio's stream errors. The caller sets a deadline."""
     received = bytearray()
     searched = 0
@@ -66,7 +67,7 @@ async def read_head(stream: trio.abc.ReceiveStream) -> Head:
         received += data
     if end.end() > HEAD_LIMIT:
         raise BadHead(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-    return Head(bytes(received), tuple(_lines(bytes(received[: end.start()]))))
+    return Head(bytes(received), end.end(), tuple(_lines(bytes(received[: end.start()]))))
 
 
 def _lines(head: bytes) -> list[tuple[bytes, bytes]]:

@@ -1,8 +1,10 @@
 """Frames in WebSocket messages: trio-websocket owns the protocol, the outbox owns the order of what is written.
 
-The library reads and answers (handshake, pings, closing) over a stream of ours, whose writes go into the outbox like
-everything else; so its frames and ours, encoded once for all members, never interleave. Never `serve_websocket`: one
-request with a non-ASCII Host header ends the whole server.
+The library answers (handshake, pings, closing) over a stream of ours, whose writes go into the outbox like everything
+else; so its frames and ours, encoded once for all members, never interleave. Whole binary messages the connection's
+task reads itself, as over TCP: through the library, which has a task of its own, each costs some 70 µs more. The first
+frame of another kind goes to the library, which reads everything from there on. Never `serve_websocket`: one request
+with a non-ASCII Host header ends the whole server.
 """
 
 from collections.abc import Callable, Collection
@@ -17,9 +19,10 @@ from chatsrv.auth.addresses import client_of, header_lines
 from chatsrv.auth.sites import Sites, browser_of, cookie_token
 from chatsrv.bus import SharedFrames
 from chatsrv.bus.interface import websocket_header
-from chatsrv.transport.head import Head
+from chatsrv.transport.head import BadHead, Head, read_head, refuse
 from chatsrv.transport.interface import DirectStream, FrameSink
 from chatsrv.transport.tcp import READ_BYTES, close_at_once
+from chatsrv.transport.websocket_frames import take_messages
 from chatsrv_protocol import limits
 
 QUEUED_MESSAGES = 0
@@ -47,24 +50,25 @@ class HandshakeRefused(Exception):
 
 
 class _OutboxStream(trio.abc.Stream):
-    """The library's view of the connection: it reads the stream, and writes into the outbox once there is one.
+    """The library's view of the connection: it writes into the outbox once there is one, and reads what is left to it.
 
-    `received` was read of the stream before, and comes first.
+    Its first read returns the handshake's head, the next waits for `hand_over`.
     """
 
-    def __init__(self, raw: DirectStream, received: bytes) -> None:
+    def __init__(self, raw: DirectStream, head: Head) -> None:
         self.raw = raw
-        self._received = received
+        self._head = head.received[: head.size]
+        self._early = head.received[head.size :]
+        self._rest = b""
         self._outbox: FrameSink | None = None
-        self._opened = False
         self._unfinished = 0
+        self._is_direct = True
+        self._reading = False
+        self._handed_over = trio.Event()
         self.heard_at = trio.current_time()
 
     def use(self, outbox: FrameSink) -> None:
         self._outbox = outbox
-
-    def handshake_done(self) -> None:
-        self._opened = True
 
     def message_taken(self) -> None:
         self._unfinished = 0
@@ -73,6 +77,36 @@ class _OutboxStream(trio.abc.Stream):
         """Write a frame of the library's kind, in order; nothing before there is an outbox."""
         if self._outbox is not None:
             self._outbox.put_raw(data)
+
+    async def read_messages(self) -> bytes:
+        """Return what whole messages hold that came; empty once the library reads: from the first frame that is none."""
+        while self._is_direct:
+            data = self._early or await self._read()
+            self._early = b""
+            came = take_messages(self._rest + data)
+            self._rest = came.rest
+            if not (data and came.is_ordinary and self._is_direct):
+                self.hand_over()
+            if came.payload:
+                return came.payload
+        return b""
+
+    async def _read(self) -> bytes:
+        self._reading = True
+        try:
+            data = await self.raw.receive_some(READ_BYTES)
+        finally:
+            self._reading = False
+        self.heard_at = trio.current_time()
+        return data
+
+    def hand_over(self) -> None:
+        """Let the library read from here on; if the connection's task is reading, from the end of that read on."""
+        self._is_direct = False
+        if not self._reading:
+            self._rest += self._early
+            self._early = b""
+            self._handed_over.set()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if self._outbox is None:
@@ -89,11 +123,12 @@ class _OutboxStream(trio.abc.Stream):
         await self.raw.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        data, self._received = self._received, b""
+        data, self._head = self._head, b""
+        if not data:
+            await self._handed_over.wait()
+            data, self._rest = self._rest, b""
         if not data:
             data = await self.raw.receive_some(max_bytes)
-        if not data and not self._opened:
-            raise HandshakeRefused("closed in the middle of it")  # the library would wait for the rest
         self.heard_at = trio.current_time()
         self._unfinished += len(data)
         if self._unfinished > MAX_UNFINISHED_BYTES:
@@ -137,7 +172,10 @@ class WebSocketTransport:
         self._stream.put_raw(PING)
 
     async def read(self) -> bytes:
-        """Return the frames of the next message; empty when the peer closes. A text message breaks the connection."""
+        """Return the frames of the next messages; empty when the peer closes. A text message breaks the connection."""
+        frames = await self._stream.read_messages()
+        if frames:
+            return frames
         while True:
             try:
                 message = await self._websocket.get_message()
@@ -159,6 +197,7 @@ class WebSocketTransport:
 
     async def say_goodbye(self) -> None:
         """Do the closing handshake. It waits for the peer: the caller bounds it."""
+        self._stream.hand_over()
         await self._websocket.aclose(1001)
 
     async def aclose(self) -> None:
@@ -179,12 +218,19 @@ async def accept_websocket(
 ) -> WebSocketTransport:
     """Do the opening handshake on a connected stream; the library's reader runs in `nursery`, which the caller cancels.
 
-    `head` was read of the stream before. Where `sites` are given, the server's own page is on this port and may connect too;
-    only that page's cookie logs a browser in.
+    `head`, where it is given, was read of the stream before. Where `sites` are given, the server's own page is on this port and
+    may connect too; only that page's cookie logs a browser in.
 
-    Raises HandshakeRefused after answering 400, 403 or 421, and trio's stream errors. The caller sets a deadline.
+    Raises HandshakeRefused after answering 400, 403, 421 or 431, and trio's stream errors. The caller sets a deadline.
     """
-    stream = _OutboxStream(raw, b"" if head is None else head.received)
+    if head is None:
+        try:
+            head = await read_head(raw)
+        except BadHead as bad:
+            if bad.status is not None:
+                await refuse(raw, bad.status)
+            raise HandshakeRefused(str(bad)) from None
+    stream = _OutboxStream(raw, head)
     request = await trio_websocket.wrap_server_stream(
         nursery,
         stream,
@@ -200,7 +246,7 @@ async def accept_websocket(
         raise HandshakeRefused("several Origin lines")
     token = b""
     if origin_lines and origin_lines[0] not in origins:
-        browser = browser_of(head.headers, "https" if encrypted else "http") if head is not None else None
+        browser = browser_of(head.headers, "https" if encrypted else "http")
         if sites is None or browser is None or not browser.is_own_origin:
             await request.reject(403, body=b"pages of this origin may not connect: the operator sets `origins`\n")
             raise HandshakeRefused(f"origin {origin_lines[0]!r}")
@@ -212,5 +258,4 @@ async def accept_websocket(
         await request.reject(400, body=f"ask for the subprotocol {limits.SUBPROTOCOL}\n".encode())
         raise HandshakeRefused("no common subprotocol")
     websocket = await request.accept(subprotocol=limits.SUBPROTOCOL)
-    stream.handshake_done()
     return WebSocketTransport(stream, websocket, client.host, secure=encrypted or client.secure, token=token)
