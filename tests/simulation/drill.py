@@ -57,7 +57,7 @@ async def _round(world: World, people: Sequence[Person], kind: str, names: list[
     chance = world.chance
     await world.all_up()
     world.note(f"{len(names)} at once, and then {kind}")
-    world.network.latency = LATENCY
+    world.network.latency, world.wanted = LATENCY, frozenset(wanted)
     over = trio.Event()
     async with trio.open_nursery() as nursery:
         for name in names:

@@ -299,6 +299,11 @@ class ClusterWorld(World):
         """The connections to a node."""
         return [each for each in self.network.streams if each.machine is node]
 
+    def _under_way(self, node: Node) -> tuple[int, int]:
+        """How much goes on at a node: kinds of what the drill wants, and commands in all."""
+        commands = [command for stream in self.streams_of(node) for command in stream.under_way()]
+        return len(self.wanted.intersection(commands)), len(commands)
+
     def hits(self, kind: str, node: Node) -> bool:
         """Whether a fault that lies in wait meets what this node does now; deaths do so once."""
         if self._lying_in_wait != kind or node.server is None:
@@ -319,7 +324,7 @@ class ClusterWorld(World):
         self.note(f"{kind} {node.name}")
         chance, trouble = self.chance, self.hub.trouble
         if kind in ("kill", "stop", "restart"):
-            node = max(self.nodes, key=lambda each: sum(len(list(s.under_way())) for s in self.streams_of(each)))
+            node = max(self.nodes, key=self._under_way)
             self._meets(kind, self.streams_of(node))
         elif kind not in NODE_AIMED:
             self._meets(kind, self.network.streams)

@@ -77,6 +77,8 @@ class World:
     lives: int = 0
     met: Counter[tuple[str, str]] = attrs.field(factory=Counter)
     """(kind of fault, command) → how often the fault came while the command was sent and not answered."""
+    wanted: frozenset[str] = frozenset()
+    """What the drill's next fault is to meet."""
     uses: dict[str, set[str]] = attrs.field(factory=lambda: defaultdict(set))
     """Operation → the commands that it was seen to send."""
     names: dict[int, str] = attrs.field(factory=dict)
@@ -295,7 +297,7 @@ class World:
     def calm(self) -> None:
         """No more faults: what follows has to come right."""
         self.network.trouble = self.network.latency = 0.0
-        self.network.aim = frozenset()
+        self.network.aim = self.wanted = frozenset()
         self.disk.heal()
         self._aim = ""
 
