@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 
 import pytest
-from support.cli_kit import Shell, lines_of, serving, serving_here, stop
+from support.cli_kit import DEADLINE, Shell, lines_of, serving, serving_here, stop
+from support.ports import free_address
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
@@ -356,8 +357,8 @@ def test_a_red_packet_is_opened_with_one_key(
 
 
 def test_reconnecting_is_in_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = tmp_path / "data"
-    with serving(data) as (server, (url,)):
+    data, address = tmp_path / "data", free_address()
+    with serving(data, tcp=address) as (server, (url,)):
         cat = Shell(tmp_path, url).register("cat")
         cat.call("group", "create", "over")
 
@@ -370,7 +371,7 @@ def test_reconnecting_is_in_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             await until(lambda: "◷ written while away" in said(app), pilot)
             await pilot.press("ctrl+q")
             await until(lambda: "a line is not sent yet" in said(app), pilot)
-            with serving(data, tcp=url.removeprefix("tcp://")):
+            with serving(data, tcp=address):
                 await until(lambda: "cat: written while away" in said(app), pilot)
                 assert not status.has_class("lost")
 
@@ -489,7 +490,7 @@ def test_line_by_line_and_live(ann: Shell, bob: Shell) -> None:
     assert chat.stdin is not None
     chat.stdin.write("/quit\n")
     chat.stdin.flush()
-    assert chat.wait(15) == 0
+    assert chat.wait(DEADLINE) == 0
     stop(chat)
     chat = bob.start("chat", "cable")
     lines_of(chat, 1)
@@ -517,7 +518,7 @@ def test_face_to_face_inside_a_chat(ann: Shell, bob: Shell) -> None:
     until_line("you are in 'ann, bob'")
     bob.call("f2f", "2468", "--enter")
     chat.stdin.close()
-    assert chat.wait(15) == 0
+    assert chat.wait(DEADLINE) == 0
     stop(chat)
     stop(other)
 

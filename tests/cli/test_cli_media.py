@@ -8,7 +8,7 @@ import httpx
 import pytest
 import support.media_files
 from PIL import Image
-from support.cli_kit import Shell, serving_here
+from support.cli_kit import DEADLINE, Shell, serving_here
 
 from chatsrv.cli.commands.media import half_blocks, progress_bar
 from chatsrv.cli.events import size_of
@@ -63,8 +63,8 @@ def test_urls_for_a_browser(ann: Shell, tmp_path: Path) -> None:
         ann.call("send", "home", "--file", str(tmp_path / name))
     text, picture = (record["media"]["id"] for record in ann.call("media", "list", "home", "--json").records)
     told = ann.call("media", "url", picture, "--json").record
-    assert httpx.get(told["url"]).content == support.media_files.picture()
-    assert httpx.get(told["thumbnail_url"]).headers["content-type"] == "image/webp"
+    assert httpx.get(told["url"], timeout=DEADLINE).content == support.media_files.picture()
+    assert httpx.get(told["thumbnail_url"], timeout=DEADLINE).headers["content-type"] == "image/webp"
     assert ann.call("media", "url", picture).out.count("http://127.0.0.1:") == 2
     assert ann.call("media", "url", text, "--json").record["thumbnail_url"] is None
     assert "no such medium" in ann.call("media", "url", "123", code=1).err

@@ -9,7 +9,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from support.cli_kit import Shell, lines_of, serving, serving_here, stop
+from support.cli_kit import DEADLINE, Shell, lines_of, serving, serving_here, stop
+from support.ports import free_address
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ def test_a_reader_who_has_enough(ann: Shell) -> None:
     lines_of(history, 1)
     assert history.stdout is not None
     history.stdout.close()
-    assert history.wait(20) in (1, -signal.SIGPIPE)
+    assert history.wait(DEADLINE) in (1, -signal.SIGPIPE)
     assert history.stderr is not None
     assert history.stderr.read() == ""
     stop(history)
@@ -150,8 +151,8 @@ def until_note(process: "subprocess.Popen[str]", words: str) -> None:
 
 
 def test_tail_goes_on_over_a_restart_of_the_server(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with serving(data) as (_, (url,)):
+    data, address = tmp_path / "data", free_address()
+    with serving(data, tcp=address) as (_, (url,)):
         cat = Shell(tmp_path, url).register("cat")
         dan = Shell(tmp_path, url).register("dan")
         cat.call("group", "create", "over", "dan")
@@ -164,21 +165,21 @@ def test_tail_goes_on_over_a_restart_of_the_server(tmp_path: Path) -> None:
         cat.call("send", "over", "live")
         assert json.loads(*lines_of(everything, 1))["text"] == "live"
         assert lines_of(from_now, 1)[0].endswith("[over] cat: live")
-    with serving(data, tcp=url.removeprefix("tcp://")):
+    with serving(data, tcp=address):
         cat.call("send", "over", "after")
         assert json.loads(*lines_of(everything, 1))["text"] == "after"
         assert lines_of(from_now, 1)[0].endswith("cat: after")
         until_note(everything, "connected again")
         cat.call("group", "remove", "over", "dan")
-        assert everything.wait(20) == 1
+        assert everything.wait(DEADLINE) == 1
         until_note(from_now, "you are not in 'over' any more")
         assert stop(from_now, signal.SIGINT) == 130
     stop(everything)
 
 
 def test_sending_waits_for_a_server_that_restarts(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with serving(data) as (server, (url,)):
+    data, address = tmp_path / "data", free_address()
+    with serving(data, tcp=address) as (server, (url,)):
         cat = Shell(tmp_path, url).register("cat")
         cat.call("group", "create", "over")
         sending = cat.start("send", "over", "-", "--json")
@@ -191,9 +192,9 @@ def test_sending_waits_for_a_server_that_restarts(tmp_path: Path) -> None:
         sending.stdin.write("two\nthree\n")
         sending.stdin.close()
         sending.stdin = None
-    with serving(data, tcp=url.removeprefix("tcp://")):
+    with serving(data, tcp=address):
         assert [json.loads(line)["seq"] for line in lines_of(sending, 2)] == [3, 4]
-        assert sending.wait(20) == 0
+        assert sending.wait(DEADLINE) == 0
     stop(sending)
 
 
@@ -209,6 +210,6 @@ def test_lines_appear_at_once(ann: Shell) -> None:
     until_note(tail, "following")
     ann.call("send", "at-once", "now")
     assert tail.stdout is not None
-    assert select.select([tail.stdout], [], [], 10)[0]
+    assert select.select([tail.stdout], [], [], DEADLINE)[0]
     assert os.read(tail.stdout.fileno(), 1000).endswith(b"ann: now\n")
     assert stop(tail, signal.SIGINT) == 130

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from support.cli_kit import PASSWORD, Shell, serving, stop
+from support.cli_kit import DEADLINE, PASSWORD, Shell, serving, stop
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_f2f_and_who(shell: Shell) -> None:
         entered = shell.call("f2f", "0417", *place, "--enter", "--json").records[-1]
         assert entered["group_id"] == lines[1]["group_id"]
         last = [json.loads(line) for line in waiting.stdout][-1]
-        assert (last["group_id"], waiting.wait(10)) == (entered["group_id"], 0)
+        assert (last["group_id"], waiting.wait(DEADLINE)) == (entered["group_id"], 0)
     finally:
         stop(waiting)
     assert [one["name"] for one in shell.call("who", "ann, bob", "--json").records] == ["ann"]
@@ -101,7 +101,7 @@ def test_f2f_leaves_at_control_c(shell: Shell) -> None:
         assert waiting.stdout is not None
         waiting.stdout.readline()
         waiting.send_signal(signal.SIGINT)
-        assert waiting.wait(10) == 130
+        assert waiting.wait(DEADLINE) == 130
     finally:
         stop(waiting)
     lines = shell.as_user("bob").call("f2f", "9999", "--enter", "--json").records

@@ -63,7 +63,7 @@ async def test_a_picture_from_one_to_the_other(tmp_path: Path) -> None:
         assert [message.seq for message in listed] == [sent.seq]
         assert not more
         urls = await bob.media.urls(media_id)
-        async with httpx.AsyncClient() as browser:
+        async with httpx.AsyncClient(timeout=60) as browser:
             assert (await browser.get(urls.url)).content == picture
         wav = await bob.media.upload(io.BytesIO(support.media_files.wav()), name="v.wav", kind="audio")
         await bob.group(group_id).send_media(wav, reply_to=sent.seq)

@@ -85,7 +85,7 @@ async def blocks() -> AsyncGenerator[bytes]:
 
 
 async def test_a_cancelled_body() -> None:
-    async with open_peer() as peer, httpx.AsyncClient() as http:
+    async with open_peer() as peer, httpx.AsyncClient(timeout=60) as http:
         headers = {"content-length": str(MUCH)}
         for content in (blocks(), bytes(MUCH)):
             peer.reached = trio.Event()
@@ -113,7 +113,7 @@ async def test_a_cancelled_upload_to_s3(tmp_path: Path, monkeypatch: pytest.Monk
 
 async def test_a_cancelled_payout() -> None:
     payout = Payout(90, 7, "n" * MUCH, 1250, 0, 1_790_000_000_000)
-    async with open_peer() as peer, httpx.AsyncClient() as http:
+    async with open_peer() as peer, httpx.AsyncClient(timeout=60) as http:
         provider = WebhookProvider(http, peer.url, "secret", SystemClock(), quiet_log())
         await assert_clean_when_cancelled(peer, lambda: provider.pay(payout))
 
@@ -131,7 +131,7 @@ async def test_a_body_that_is_cut_or_refused_in_the_middle() -> None:
     headers = {"content-length": str(2**40)}
     for talk in (cut, refuse):
         with nothing_left():
-            async with open_peer(talk) as peer, httpx.AsyncClient() as http:
+            async with open_peer(talk) as peer, httpx.AsyncClient(timeout=60) as http:
                 with suppress(httpx.TransportError):  # a refusal may be lost with what was not read
                     answer = await call(http, "PUT", peer.url, headers=headers, content=blocks())
                     assert answer.status == 413
@@ -182,7 +182,7 @@ async def test_an_answer_is_read_whole_and_no_further_than_allowed() -> None:
         while await stream.receive_some():
             await stream.send_all(ANSWER)
 
-    async with open_peer(talk) as peer, httpx.AsyncClient() as http:
+    async with open_peer(talk) as peer, httpx.AsyncClient(timeout=60) as http:
         answer = await call(http, "GET", peer.url, most=10)
         assert (answer.status, answer.headers["content-length"], answer.body) == (200, "10", b"0123456789")
         with nothing_left(), pytest.raises(AnswerTooLong):
@@ -196,7 +196,7 @@ async def test_an_answer_left_in_the_middle() -> None:
         while True:
             await stream.send_all(b"5\r\n12345\r\n")
 
-    async with open_peer(endless) as peer, httpx.AsyncClient() as http:
+    async with open_peer(endless) as peer, httpx.AsyncClient(timeout=60) as http:
         with nothing_left():
             response = await begin(http, "GET", peer.url)
             chunks: AsyncIterator[bytes] = response.aiter_raw()

@@ -133,7 +133,7 @@ async def test_a_second_head_over_its_bound_is_closed() -> None:
 
 
 async def test_a_head_byte_by_byte_and_one_without_an_end() -> None:
-    async with open_server(quick(handshake_timeout=0.5)) as server, await dial(server) as slow:
+    async with open_server(quick(handshake_timeout=3)) as server, await dial(server) as slow:
         async with await dial(server) as stream:
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for byte in GET:

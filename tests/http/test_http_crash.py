@@ -99,7 +99,7 @@ async def test_kill_at_random_moments(tmp_path: Path) -> None:
         await server.services.library.sweep()
         left = {path.name for path in files_in(data / "media")}
         assert left == digests, "what messages refer to, and nothing else"
-        async with httpx.AsyncClient(base_url=url_of(server, "http")) as http:
+        async with httpx.AsyncClient(base_url=url_of(server, "http"), timeout=60) as http:
             gone = await http.get(f"/media/{extra}", headers={"authorization": f"Bearer {token.hex()}"})
             assert gone.status_code == 404
 
@@ -163,7 +163,7 @@ async def test_media_in_s3_are_fetched_from_there(endpoint: str, tmp_path: Path)
             media_id = await ann.media.upload(io.BytesIO(picture), name="p.png")
             urls = await ann.media.urls(media_id)
             assert urls.url.startswith(endpoint)
-            async with httpx.AsyncClient() as browser:
+            async with httpx.AsyncClient(timeout=60) as browser:
                 got = await browser.get(urls.url)
                 assert got.content == picture
                 assert got.headers["content-type"] == "image/png"
@@ -172,7 +172,7 @@ async def test_media_in_s3_are_fetched_from_there(endpoint: str, tmp_path: Path)
             await ann.media.download(media_id, pieces.append)
             assert b"".join(pieces) == picture
             access = await ann.http_access()
-            async with httpx.AsyncClient(base_url=access.base) as http:
+            async with httpx.AsyncClient(base_url=access.base, timeout=60) as http:
                 answer = await http.get(f"/media/{media_id}", headers={"authorization": f"Bearer {access.token.hex()}"})
                 assert answer.status_code == 307
                 assert answer.headers["location"].startswith(endpoint)

@@ -13,7 +13,7 @@ from chatsrv_storage.engine.job_queue import QueuedStorage
 async def test_health_and_metrics() -> None:
     async with open_server(attrs.evolve(quick(), ops=Address("127.0.0.1", 0))) as server:
         base = url_of(server, "ops").replace("ops://", "http://")
-        async with open_http("ann", server=server) as (_, ann), httpx.AsyncClient(base_url=base) as ops:
+        async with open_http("ann", server=server) as (_, ann), httpx.AsyncClient(base_url=base, timeout=60) as ops:
             group_id = await ann.chat.make_group("g")
             await ann.chat.say(group_id, "hello")
             await ann.medium(b"x" * 1000)

@@ -18,8 +18,11 @@ from support.media_kit import files_in
 
 from chatsrv.app import Server, open_server
 from chatsrv.clock import VirtualClock
+from chatsrv.media.store.interface import UploadWriter
+from chatsrv.media.uploads import Uploads
 from chatsrv_storage.errors import StorageUnavailable
 from chatsrv_storage.messages import media
+from chatsrv_storage.messages.media import StoredUpload
 
 TUS = {"tus-resumable": "1.0.0"}
 PATCH = {**TUS, "content-type": "application/offset+octet-stream"}
@@ -208,6 +211,19 @@ async def raw_upload(server: Server, person: Person, head: str, body: bytes) -> 
     return stream
 
 
+def watch_resume(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> trio.Event:
+    """Set once an upload is gone on with, under its lock: until then who asks for its offset would be in its way."""
+    resumed, resume = trio.Event(), uploads._resume
+
+    async def watched(upload: StoredUpload) -> UploadWriter:
+        writer = await resume(upload)
+        resumed.set()
+        return writer
+
+    monkeypatch.setattr(uploads, "_resume", watched)
+    return resumed
+
+
 async def test_a_stalled_upload_is_cut_and_can_go_on(tmp_path: Path) -> None:
     async with open_http("ann", data=tmp_path / "d", media_stall_timeout=1.0) as (server, ann):
         stream = await raw_upload(server, ann, "POST /media HTTP/1.1", bytes(5000))
@@ -241,7 +257,7 @@ async def test_a_stalled_upload_is_cut_and_can_go_on(tmp_path: Path) -> None:
         assert (await ann.get(f"/media/{done.headers['upload-media']}")).content == data
 
 
-async def test_uploads_that_were_left_give_way(tmp_path: Path) -> None:
+async def test_uploads_that_were_left_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = VirtualClock()
     async with (
         open_server(quick(data=tmp_path / "d", media_uploads_per_user=3), clock=clock) as server,
@@ -263,6 +279,7 @@ async def test_uploads_that_were_left_give_way(tmp_path: Path) -> None:
         there = [(await ann.http.head(path, headers={**ann.auth, **TUS})).status_code for path in left]
         assert there == [200, 404, 200] or there == [200, 200, 404]
         clock.jump_ms += 61_000
+        goes_on = watch_resume(uploads, monkeypatch)
         stream = await raw_upload(
             server,
             ann,
@@ -270,8 +287,7 @@ async def test_uploads_that_were_left_give_way(tmp_path: Path) -> None:
             b"1",
         )
         with trio.fail_after(60):
-            while not uploads._busy:  # its bytes are arriving
-                await trio.sleep(0.02)
+            await goes_on.wait()  # from here on its bytes are arriving
         for _ in range(4):
             await create(ann, 100)
         assert uploads._busy, "what arrives does not give way"
@@ -282,7 +298,7 @@ async def test_uploads_that_were_left_give_way(tmp_path: Path) -> None:
         assert response.headers["upload-offset"] == "61"
 
 
-async def test_a_cut_connection(tmp_path: Path) -> None:
+async def test_a_cut_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_http("ann", data=tmp_path / "d") as (server, ann):
         stream = await raw_upload(server, ann, "POST /media HTTP/1.1", bytes(50_000))
         await stream.aclose()
@@ -292,10 +308,10 @@ async def test_a_cut_connection(tmp_path: Path) -> None:
             f"PATCH {path} HTTP/1.1\r\nUpload-Offset: 0\r\nTus-Resumable: 1.0.0\r\nContent-Type: "
             + PATCH["content-type"]
         )
+        goes_on = watch_resume(server.services.library.uploads, monkeypatch)
         stream = await raw_upload(server, ann, head, data[:70_000])
         with trio.fail_after(60):
-            while not server.services.library.uploads._busy:  # its bytes are arriving
-                await trio.sleep(0.02)
+            await goes_on.wait()
         await stream.aclose()
         with trio.fail_after(60):
             while (response := await ann.http.head(path, headers={**ann.auth, **TUS})).status_code == 423:

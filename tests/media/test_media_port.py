@@ -32,7 +32,7 @@ async def store(request, tmp_path):
     if request.param == "s3":
         url = request.getfixturevalue("endpoint")
         bucket = f"b{random.randrange(10**12)}"
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             (await http.put(f"{url}/{bucket}")).raise_for_status()
     async with open_twin(request.param, tmp_path, url, bucket, clock) as twin:
         handle: Any = twin
@@ -256,7 +256,7 @@ async def test_presigned_urls(store):
     if store.kind == "local":
         assert url is None
         return
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         answer = await http.get(url, headers={"range": "bytes=1-6"})
     assert (answer.status_code, answer.content) == (206, b"script")
     assert answer.headers["content-disposition"].startswith("attachment;")
@@ -266,7 +266,7 @@ async def test_presigned_urls(store):
 @needs_moto
 async def test_big_files_go_in_parts_and_abandoned_parts_are_swept(endpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(s3, "PART_BYTES", 5 * MEBI)
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         (await http.put(f"{endpoint}/parts")).raise_for_status()
     clock = Clock(time.time())
     data = random.Random(1).randbytes(11 * MEBI)

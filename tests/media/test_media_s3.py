@@ -86,7 +86,7 @@ def test_bounds_and_secrets():
 )
 def test_where_a_bucket_is(endpoint, virtual, begins):
     where = S3Settings(endpoint, "b", S3Credentials("a", "b"), prefix="p/", virtual_host=virtual)
-    client = S3Client(where, httpx.AsyncClient(), lambda: 0.0)
+    client = S3Client(where, httpx.AsyncClient(timeout=60), lambda: 0.0)
     url = client.url("GET", "blobs/x")
     assert url.startswith(begins)
     assert client.url("GET", "").partition("?")[0] == begins.removesuffix("p/blobs/").removesuffix("/") + (

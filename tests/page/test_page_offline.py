@@ -6,6 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 from support.page_kit import Person, Town, login_form, open_town, wait_for
+from support.ports import free_address
 
 KEPT = "caches.open('chatsrv-shell').then(cache => cache.keys()).then(kept => kept.length)"
 SNAPSHOT = """indexedDB.databases().then(all => all.length === 0 ? "" : new Promise(resolve => {
@@ -32,7 +33,8 @@ def forget_network(person: Person) -> None:
 def test_without_a_server_the_last_chats_are_shown_as_old_and_what_is_written_is_sent_later(
     browser: Browser, tmp_path: Path
 ):
-    with open_town(browser, tmp_path / "data") as town:
+    address = free_address()
+    with open_town(browser, tmp_path / "data", http=address) as town:
         ann, bob = town.person("ann"), town.person("bob")
         town.group(bob, "Garden", ann)
         ann.open("Garden")
@@ -40,7 +42,6 @@ def test_without_a_server_the_last_chats_are_shown_as_old_and_what_is_written_is
         ann.sees("the last thing")
         shell_is_kept(ann.page)
         wait_for(ann.page, f"{SNAPSHOT}.then(kept => kept.includes('the last thing'))")
-        address = town.url.removeprefix("http://").rstrip("/")
         people = list(town.people)
         town.people.clear()  # they stay
     ann.page.reload()

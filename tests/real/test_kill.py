@@ -15,6 +15,7 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
+from support.real_kit import DEADLINE
 from support.server_kit import Client, RefusedError, client_id, dialled
 
 from chatsrv_protocol.groups import GroupCreated, MakeGroup
@@ -134,7 +135,7 @@ async def verify(folder: Path, talkers: list[Talker]) -> None:
                 assert again == len(talker.waiting)
             events = await client.history(talkers[0].group_id)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE) == 0
     assert isinstance(events[0], GroupCreated)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     ids = [event.id for event in events]
@@ -211,7 +212,7 @@ async def test_a_full_disk_refuses_writes_serves_reads_and_recovers(small_disk: 
             events = await ann.history(group_id)
             assert [event.seq for event in events[1:]] == [sent.seq for sent in acked]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE) == 0
     assert check_folder(small_disk / "data", [history.check, audit_log.check]) == []
 
 
@@ -230,7 +231,7 @@ async def test_a_file_size_limit_refuses_writes_and_serves_reads(tmp_path: Path)
             assert len(await ann.texts(group_id)) == len(acked)
             await ann.ask(refused)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE) == 0
     assert check_folder(tmp_path / "data", [history.check, audit_log.check]) == []
 
 

@@ -83,7 +83,7 @@ async def open_balanced(folder: Path) -> AsyncGenerator[Balanced]:
     """Two nodes with a bucket, behind a balancer."""
     web, *ports = free_port_numbers(3)
     with moto_server() as endpoint:
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             (await http.put(f"{endpoint}/bucket")).raise_for_status()
         settings = folder / "chatsrv.toml"
         settings.write_text(SETTINGS.format(endpoint=endpoint))

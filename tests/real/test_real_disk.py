@@ -168,7 +168,10 @@ async def test_a_start_on_a_full_disk_after_a_crash_serves_reads_and_recovers(tm
         fill_disk(ballast)
         async with real_server(data, "--ops", "127.0.0.1:0") as server:
             ops = server.urls[-1]
-            async with dialled(server.url) as ann, httpx.AsyncClient(base_url=ops.replace("ops", "http")) as health:
+            async with (
+                dialled(server.url) as ann,
+                httpx.AsyncClient(base_url=ops.replace("ops", "http"), timeout=60) as health,
+            ):
                 await ann.resume(token)
                 assert await ann.texts(group_id) == ["before"]
                 assert await ann.refused(Send(ann.new_id(), group_id, "while full")) == "storage_full"

@@ -61,7 +61,7 @@ async def open_http(*names: str, server: Server | None = None, **settings: Any) 
     async with AsyncExitStack() as stack:
         if server is None:
             server = await stack.enter_async_context(open_server(quick(**settings)))
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url_of(server, "http"), timeout=30))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url_of(server, "http"), timeout=60))
         people: list[Person] = []
         for name in names:
             chat = await stack.enter_async_context(dialled(url_of(server, "tcp")))
@@ -83,9 +83,9 @@ def stdlib_request(
     """One request with the standard library's client: (status, headers, body). Blocks: call it in a thread."""
     host, _, port = url.partition("://")[2].rpartition(":")
     connection = (
-        http.client.HTTPConnection(host, int(port), timeout=30)
+        http.client.HTTPConnection(host, int(port), timeout=60)
         if tls is None
-        else http.client.HTTPSConnection(host, int(port), timeout=30, context=tls)
+        else http.client.HTTPSConnection(host, int(port), timeout=60, context=tls)
     )
     try:
         connection.request(method, path, body, headers or {})

@@ -15,11 +15,10 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ import psycopg
 import pytest
 import trio
 
+from support.ports import free_port_numbers
 from support.postgres_kit import programs, require_postgres
 
 NODES: Final = (1, 2, 3)
@@ -98,23 +98,15 @@ def _server_programs() -> Path:
     return (folder / "initdb").resolve().parent
 
 
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 @attrs.define
 class PatroniCluster:
     """The processes and where they are."""
 
     folder: Path
-    rest: list[int] = attrs.field(factory=lambda: _free_ports(3))
-    ports: list[int] = attrs.field(factory=lambda: _free_ports(3))
-    client: list[int] = attrs.field(factory=lambda: _free_ports(3))
-    peer: list[int] = attrs.field(factory=lambda: _free_ports(3))
+    rest: list[int] = attrs.field(factory=lambda: free_port_numbers(3))
+    ports: list[int] = attrs.field(factory=lambda: free_port_numbers(3))
+    client: list[int] = attrs.field(factory=lambda: free_port_numbers(3))
+    peer: list[int] = attrs.field(factory=lambda: free_port_numbers(3))
     etcds: "list[subprocess.Popen[Any]]" = attrs.field(factory=list)
     patronis: "dict[int, subprocess.Popen[Any]]" = attrs.field(factory=dict)
 
