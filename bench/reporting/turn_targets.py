@@ -39,4 +39,5 @@ TURN_TARGETS: Final = (
     TurnTarget("1 x 500, 20/s", "delivered-spread", "server", 1.08),
     TurnTarget("1 x 500, 20/s", "delivered-burst-3s", "server", 1.08),
     TurnTarget("1 x 500, 20/s", "delivered-spread-3s", "server", 1.08),
+    TurnTarget("1 x 500, 20/s", "delivered-heard-3s", "server", 1.08),
 )

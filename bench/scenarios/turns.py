@@ -10,9 +10,9 @@ WHO is a kind and options, as in `server,checkout=/tmp/before,pings=667`:
   floor      Trio without storage, over TCP or TLS (bench/workers/baseline.py)
   durable    the same with one INSERT and COMMIT a turn in a thread
   redis      Redis pub/sub, which stores nothing: a channel a group (needs redis-server)
-and transport=tcp|ws|tls|wss, pings=N a second, delivered=spread|burst (each member once a second, evenly or all at once, as
-clients do who heard the same message), every=N seconds instead (our own clients: 3 while messages keep coming), name=… for the
-table. Those that differ in pings and delivered alone share a server.
+and transport=tcp|ws|tls|wss, pings=N a second, delivered=spread|burst|heard (each member once a second: evenly, all at once,
+or evenly but with the next event, as our own clients do), every=N seconds instead (our own clients: 3 while messages keep
+coming), name=… for the table. Those that differ in pings and delivered alone share a server.
 """
 
 import argparse

@@ -30,6 +30,7 @@ class PhasedLoad(Load):
         super().__init__(job)
         self.hints = 0
         self.hints_open = 0
+        self.heard = 0
         self.seqs: dict[int, int] = {}  # the last that was acked, by group
         self.alarm = Alarm()
         self.epoll = self.poller(self.alarm)
@@ -59,10 +60,16 @@ class PhasedLoad(Load):
         member.queue.append(encode(command, request_id))
         self.dirty[member] = None
 
+    def has_heard(self) -> bool:
+        """Return whether events came since the last call."""
+        before, self.heard = self.heard, sum(stream.events for stream in self.streams.values())
+        return self.heard != before
+
     def hints_due(self, since: int, now: int, order: dict[str, Any]) -> int:
         """Return how many hints have to be out by now:
 
-        Pings and `Delivered` evenly over time, or everybody's at once, every so many seconds.
+        Pings and `Delivered` evenly over time, or everybody's at once, every so many seconds. What is due goes with
+        the next event where it is `heard`.
         """
         passed = (now - since) / 1e9
         if order["delivered"] == "burst":
@@ -84,7 +91,8 @@ class PhasedLoad(Load):
         while True:
             now = clock()
             if now < end:
-                while hinting and self.hints - first_hint < self.hints_due(start, now, order):
+                may_hint = hinting and (order["delivered"] != "heard" or self.has_heard())
+                while may_hint and self.hints - first_hint < self.hints_due(start, now, order):
                     self.hint(delivered=bool(order["delivered"]))
                 if interval:
                     while due <= now:

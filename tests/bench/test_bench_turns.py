@@ -14,20 +14,23 @@ CELL = Cell(groups=2, members=3, senders=2, window=4, rate=0.0, seconds=0.2, rou
 def test_a_server_takes_turns_with_both_floors(tmp_path: Path) -> None:
     everybody = [
         Who.read(text)
-        for text in ("server", "server,delivered=burst,every=0.1,name=d", "server,pings=50,name=p", "floor", "durable")
-    ]
+        for text in (
+            "server", "server,delivered=burst,every=0.1,name=d", "server,delivered=heard,every=0.1,name=h",
+            "server,pings=50,name=p", "floor", "durable",
+        )
+    ]  # fmt: skip
     result = run(everybody, CELL)
     rows = summary(result)
-    assert [row["who"] for row in rows] == ["server", "d", "p", "floor", "durable"]
+    assert [row["who"] for row in rows] == ["server", "d", "h", "p", "floor", "durable"]
     assert all(row["cpu_us_per_message"] > 0 and row["p99_ms"] >= row["p50_ms"] > 0 for row in rows)
     assert rows[0]["cpu_us_per_message_ratio"] == 1.0
     assert len(result["deliveries"]) == 3  # a process each for the server and the two floors
-    assert table(result, rows).count("\n| ") == 6
+    assert table(result, rows).count("\n| ") == 7
     for _ in range(2):
         keep(tmp_path / "figures.csv", result, rows)
     with (tmp_path / "figures.csv").open(newline="") as file:
         kept = list(csv.DictReader(file))
-    assert len(kept) == 10
+    assert len(kept) == 12
     assert kept[0]["who"] == "server"
     assert kept[0]["commit"]
     assert float(kept[0]["fsync_ms"]) > 0

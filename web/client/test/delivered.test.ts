@@ -20,15 +20,28 @@ function start(isBroken = () => false) {
   return { asked, timers, marks: new DeliveredMarks(connection, timers) };
 }
 
-test("a flood is told at once and then every three seconds, with the newest place of each group", async () => {
+test("a flood is told at once and then after three seconds, with the newest place of each group", async () => {
   const { asked, timers, marks } = start();
   for (let seq = 1; seq <= 50; seq++) marks.note([group("1", seq), group("2", 7)]);
   assert.deepEqual(asked, ["Delivered 1:1 2:7"]);
   await timers.advance(2999);
   assert.equal(asked.length, 1);
   await timers.advance(3000);
+  assert.equal(asked.length, 1);
+  await timers.advance(500);
   assert.deepEqual(asked, ["Delivered 1:1 2:7", "Delivered 1:50"]);
-  await timers.advance(9000);
+  for (let turn = 0; turn < 3; turn++) await timers.advance(9000);
+  assert.equal(asked.length, 2);
+});
+
+test("what is due goes with the next event", async () => {
+  const { asked, timers, marks } = start();
+  for (let seq = 1; seq <= 2; seq++) marks.note([group("1", seq)]);
+  await timers.advance(3000);
+  marks.note([group("1", 3)]);
+  assert.deepEqual(asked, ["Delivered 1:1", "Delivered 1:3"]);
+  marks.note([group("1", 4)]);
+  await timers.advance(500);
   assert.equal(asked.length, 2);
 });
 
@@ -46,6 +59,6 @@ test("what was lost is told again, and 200 groups at a time", async () => {
   await settle();
   isBroken = false;
   marks.note(all);
-  for (let turn = 0; turn < 3; turn++) await timers.advance(3000);
+  for (let turn = 0; turn < 6; turn++) await timers.advance(3000);
   assert.deepEqual(asked.map((line) => line.split(" ").length - 1), [200, 200, 50]);
 });
