@@ -351,6 +351,22 @@ async def test_it_says_what_it_has_after_a_second_and_then_every_three(autojump_
         assert len(fake.asked(Delivered)) == len(reports), "nothing is said again"
 
 
+async def test_a_report_goes_with_the_next_event_or_half_a_second_later(autojump_clock: Any, fake: FakeServer) -> None:
+    fake.join(5)
+    async with open_client(fake.dial, token=TOKEN):
+        fake.say(5)
+        await trio.sleep(1.2)
+        assert fake.asked(Delivered) == []
+        fake.say(5)
+        await trio.sleep(0.1)
+        assert [report.marks for report in fake.asked(Delivered)] == [(Range(5, 3),)]
+        fake.say(5)
+        await trio.sleep(3.3)  # due after 2.9
+        assert len(fake.asked(Delivered)) == 1
+        await trio.sleep(0.2)
+        assert fake.asked(Delivered)[-1].marks == (Range(5, 4),)
+
+
 async def test_what_a_lost_connection_did_not_report_the_next_one_does(autojump_clock: Any, fake: FakeServer) -> None:
     fake.join(5)
     async with open_client(fake.dial, token=TOKEN) as client:
