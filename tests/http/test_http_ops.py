@@ -44,7 +44,7 @@ async def test_a_server_whose_storage_is_unfit_takes_nobody_new(monkeypatch: pyt
     async with open_server(attrs.evolve(quick(), ops=Address("127.0.0.1", 0))) as server:
         base = url_of(server, "ops").replace("ops://", "http://")
         monkeypatch.setattr(QueuedStorage, "unfit_reason", "nothing watches it")
-        async with httpx.AsyncClient(base_url=base) as ops:
+        async with httpx.AsyncClient(base_url=base, timeout=60) as ops:
             ready = await ops.get("/readyz")
             assert (ready.status_code, ready.text) == (503, "nothing watches it\n")
 
