@@ -117,7 +117,7 @@ class Storage(Protocol):
     def report_to(self, report: Report) -> None:
         """Send what goes wrong without anybody being refused to `report` from now on, in place of `logging`.
 
-        It is called in the writer's thread, with a sentence and the error.
+        It is called in the thread that runs the batch, with a sentence and the error.
         """
         ...
 

@@ -19,11 +19,13 @@ from chatsrv_protocol.messages import Send, Sent
 from chatsrv_storage.engine.batch import BatchResult
 from chatsrv_storage.engine.job_queue import Entry
 from chatsrv_storage.engine.jobs import Driver
+from chatsrv_storage.engine.loop_commits import MAX_COMMANDS
 from chatsrv_storage.engine.writer import BatchRunner
 from chatsrv_storage.messages.bulk_post import GroupJob
 from tests.support.server_kit import Client, until
 
-SENDERS = 8
+SENDERS = 16
+assert SENDERS // 2 > MAX_COMMANDS, "the writer must be in its thread, or nobody could speak meanwhile"
 ROUNDS = 12
 
 

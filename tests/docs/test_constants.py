@@ -43,6 +43,7 @@ APART = {
     "MAX_TRIES": "of a command, and of a piece of a file",
     "PROGRESS_STEPS": "how often a backup and a query look whether they are cancelled",
     "READ_BYTES": "how much is read at a time, by whoever reads",
+    "REST_FACTOR": "for how long slow look-ups, and slow commits, keep the next ones out of the event loop's thread",
     "TRIES": "of a command, and of a piece of a file",
 }
 """Names with equal values in several places by chance, and what each means."""

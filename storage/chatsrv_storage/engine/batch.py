@@ -36,7 +36,7 @@ AnyOutcome: TypeAlias = Outcome[object]
 """What became of one job of a batch."""
 
 Report: TypeAlias = Callable[[str, BaseException], None]
-"""Takes what went wrong without anybody being refused, in a sentence, with the error. Called in the writer's thread."""
+"""Takes what went wrong without anybody being refused, in a sentence, with the error. Called in the thread of the batch."""
 
 
 def report_to_logging(sentence: str, error: BaseException) -> None:

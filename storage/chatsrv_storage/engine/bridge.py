@@ -19,6 +19,7 @@ Together with a `sqlite3.Connection` whose `executescript` also takes a function
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -139,25 +140,46 @@ class BridgedConnection:
     def __init__(self, loop: _FutureLoop, connection: aiosqlite.Connection) -> None:
         self._loop = loop
         self._connection = connection
+        self._under_way = 0
+
+    @property
+    def idle_connection(self) -> JobConnection:
+        """The connection itself, for a call from Trio's thread; only if opened for it, and while nothing is under way."""
+        assert not self._under_way, "the connection is used by its own thread"
+        return cast("JobConnection", self._connection._conn)
 
     def submit(self, function: Callable[[JobConnection], T], done: Callable[[Outcome[T]], None]) -> None:
         """Have the thread call `function`, then call `done` with its outcome in the Trio thread, never at once.
 
         `done` runs where an exception would end the whole Trio run, so it must not raise.
         """
-        _Call(self._loop, _hop(self._connection, function), done).step()
+        self._under_way += 1
+        _Call(self._loop, _hop(self._connection, function), partial(self._returned, done)).step()
 
     async def run(self, function: Callable[[JobConnection], T]) -> T:
         """Have the thread call `function` and answer its result or raise its error; cannot be cancelled."""
-        return await _finish(self._loop, _hop(self._connection, function))
+        self._under_way += 1
+        try:
+            return await _finish(self._loop, _hop(self._connection, function))
+        finally:
+            self._under_way -= 1
 
     async def aclose(self) -> None:
         """Close the connection after what was submitted, and end its thread; cannot be cancelled."""
+        self._under_way += 1
         await _finish(self._loop, self._connection.close())
 
+    def _returned(self, done: Callable[[Outcome[T]], None], result: Outcome[T]) -> None:
+        self._under_way -= 1
+        done(result)
 
-async def open_bridged(path: Path, *, read_only: bool, factory: type[JobConnection]) -> BridgedConnection:
+
+async def open_bridged(
+    path: Path, *, read_only: bool, factory: type[JobConnection], used_by_caller: bool = False
+) -> BridgedConnection:
     """Open an existing database file in a new thread.
+
+    used_by_caller: let Trio's thread use it too, while nothing is under way (`idle_connection`).
 
     Raises sqlite3.OperationalError when it cannot be opened. The caller closes what it gets. Cannot be cancelled.
     """
@@ -165,7 +187,11 @@ async def open_bridged(path: Path, *, read_only: bool, factory: type[JobConnecti
 
     async def connect() -> aiosqlite.Connection:
         return await aiosqlite.connect(
-            database_uri(path, read_only=read_only), uri=True, factory=factory, **CONNECT_OPTIONS
+            database_uri(path, read_only=read_only),
+            uri=True,
+            factory=factory,
+            check_same_thread=not used_by_caller,
+            **CONNECT_OPTIONS,
         )
 
     return BridgedConnection(loop, await _finish(loop, connect()))

@@ -19,7 +19,7 @@ Synchronous = Literal["FULL", "NORMAL", "OFF"]
 # Transactions are ours alone (isolation_level=None); 128 cached statements are too few for all subjects.
 CONNECT_OPTIONS: Final[dict[str, Any]] = {"isolation_level": None, "cached_statements": 512}
 
-_BUSY_TIMEOUT_MS = 5_000  # for a `sqlite3` shell of the operator; among ourselves nobody waits for a lock
+BUSY_TIMEOUT_MS: Final = 5_000  # for a `sqlite3` shell of the operator; among ourselves nobody waits for a lock
 _WRITER_CACHE_KIB = 32 * 1024
 _READER_CACHE_KIB = 8 * 1024
 _WAL_LIMIT = f"journal_size_limit = {64 * 1024 * 1024}"  # to which a WAL shrinks that grew under a long backup
@@ -38,6 +38,10 @@ class JobConnection(sqlite3.Connection):
             return super().executescript(sql_script)
         sql_script(self)
         return cast("sqlite3.Cursor", None)  # aiosqlite merely wraps what it gets
+
+    def set_busy_timeout(self, timeout_ms: int) -> None:
+        """Set for how long a statement waits for the locks of other connections before it raises SQLITE_BUSY."""
+        super().executescript(f"PRAGMA busy_timeout = {timeout_ms}")  # as a script: no prepared statement is kept of it
 
 
 def database_uri(path: Path, *, read_only: bool) -> str:
@@ -89,7 +93,7 @@ def configure_reader(connection: Driver) -> None:
 
 def _configure(connection: Driver, cache_kib: int) -> None:
     for pragma in (
-        f"busy_timeout = {_BUSY_TIMEOUT_MS}",
+        f"busy_timeout = {BUSY_TIMEOUT_MS}",
         "foreign_keys = ON",
         "trusted_schema = OFF",
         "temp_store = MEMORY",  # so that a full disk does not fail a read

@@ -62,12 +62,14 @@ class BatchJob:
     Where others write too, the group, which need not exist yet, is locked before the batch's jobs run.
     """
 
-    __slots__ = ("group_id", "run_together")
+    __slots__ = ("cheap_commands", "group_id", "run_together")
 
     def __init__(self, group_id: int) -> None:
         self.group_id = group_id
         self.run_together: BulkRunner | None = None
         """What runs it with its neighbours, if they have the same."""
+        self.cheap_commands = 0
+        """How many commands it runs, where each takes a few rows by their keys; 0 for others. Known once the batch starts."""
 
     def on_batch_start(self) -> None:
         """Decide what to do: called in the Trio thread when the transaction is about to start. Must not raise.

@@ -1,4 +1,8 @@
-"""The storage of a real server: one writer and a few readers, each a connection in a thread of its own."""
+"""The storage of a real server: one writer and a few readers, each a connection in a thread of its own.
+
+Trio's thread has a reader of its own for short queries (key_reader.py), and uses the writer's connection for small batches
+while its thread is idle (loop_commits.py).
+"""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -19,6 +23,7 @@ from chatsrv_storage.engine.folder import DataFolder, explained, hold_folder, pr
 from chatsrv_storage.engine.job_queue import QueuedStorage
 from chatsrv_storage.engine.jobs import Driver, Job
 from chatsrv_storage.engine.key_reader import KeyReader
+from chatsrv_storage.engine.loop_commits import LoopCommits
 from chatsrv_storage.engine.migrate import Migration, migrate
 from chatsrv_storage.engine.reader_pool import (
     SEARCH_SECONDS,
@@ -51,7 +56,8 @@ class ThreadedStorage(QueuedStorage):
         self._writer_connection = writer
         self._reader_connections = [reader.connection for reader in (*readers, searcher)]
         self._runner = BatchRunner(folder.is_full)
-        self._writer = GroupCommitWriter([writer], self._waiting, [self._runner], trigger)
+        self._loop_commits = LoopCommits(lambda: writer.idle_connection, self._runner)
+        self._writer = GroupCommitWriter([writer], self._waiting, [self._runner], trigger, self._loop_commits.run)
         explain = partial(query_error, disk_is_full=folder.is_full)
         self._readers = ReaderPool(readers, explain)
         self._searcher = ReaderPool([searcher], explain, SEARCH_WAIT_SECONDS)
@@ -108,6 +114,7 @@ class ThreadedStorage(QueuedStorage):
             self._by_key.close()
         failure = None
         if self.failure is None:
+            self._loop_commits.wait_for_locks()
             failure = await self._writer_connection.run(lambda driver: self._runner.checkpoint(driver, truncate=True))
             if failure is not None:
                 self._waiting.fail(failure)
@@ -147,7 +154,9 @@ async def open_threaded(
         by_key: JobConnection | None = None
         try:
             with explained(folder.database):
-                opened.append(await open_bridged(folder.database, read_only=False, factory=factory))
+                opened.append(
+                    await open_bridged(folder.database, read_only=False, factory=factory, used_by_caller=True)
+                )
                 await opened[0].run(set_up)
                 pool: list[Reader] = []
                 for place in range(readers + 1):

@@ -5,7 +5,8 @@ does not hurt its neighbours. Batching comes from back-pressure alone: no timer 
 while a batch is at work is the next batch. (group_commit.py measured 29–48 thousand durable rows/s at 100 writers.)
 
 There is no writer task. The caller that finds a worker idle asks for a batch, and so does the callback that ends one
-after it told its callers: a lone job costs one hop to the database thread, and a wake-up if a task waits for it.
+after it told its callers: a lone job costs one hop to the database thread, and a wake-up if a task waits for it. A few
+plain messages do without the hop (loop_commits.py).
 
 A batch does not start as soon as it could: a BatchTrigger says when (batch_trigger.py).
 """
@@ -109,6 +110,8 @@ class GroupCommitWriter(Generic[ConnectionT]):
     """Runs jobs on the connections of one worker or several. Made and closed by the storage that owns the workers.
 
     With several a batch may start while the one before it waits for its COMMIT. Two batches have no job of the same caller.
+
+    run_here: runs a batch at once, in Trio's thread and instead of the idle worker that was to run it, or answers None.
     """
 
     def __init__(
@@ -117,9 +120,11 @@ class GroupCommitWriter(Generic[ConnectionT]):
         waiting: WaitingJobs,
         runners: Sequence[Runner[ConnectionT]],
         trigger: BatchTrigger | None = None,
+        run_here: Callable[[list[Entry]], BatchResult | None] | None = None,
     ) -> None:
         self._waiting = waiting
         self._trigger = trigger or BatchTrigger()
+        self._run_here = run_here
         self._requested = False
         self._free = list(zip(workers, runners, strict=True))
         self._lanes = len(self._free)
@@ -161,14 +166,21 @@ class GroupCommitWriter(Generic[ConnectionT]):
         elif len(self._free) == self._lanes:
             self._idle.set()
 
+    @trio.lowlevel.enable_ki_protection  # control-C in the middle would leave callers without their outcomes
     def _start(self) -> None:
         self._requested = False
         batch = self._waiting.take()
         if batch:
-            lane = self._free.pop(0)
-            worker, runner = lane
-            worker.submit(lambda connection: runner.run(connection, batch), partial(self._finished, lane, batch))
+            self._run(self._free.pop(0), batch)
         self._soon()
+
+    def _run(self, lane: tuple[Worker[ConnectionT], Runner[ConnectionT]], batch: list[Entry]) -> None:
+        worker, runner = lane
+        result = None if self._run_here is None else self._run_here(batch)
+        if result is None:
+            worker.submit(lambda connection: runner.run(connection, batch), partial(self._finished, lane, batch))
+        else:
+            self._finished(lane, batch, outcome.Value(result))
 
     def _finished(
         self,

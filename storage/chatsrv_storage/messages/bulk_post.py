@@ -49,6 +49,7 @@ class GroupJob(BatchJob):
         self.now_ms, self.commands = self._bind()
         posts_alone = bool(self.commands) and all(type(each) is Post for each in self.commands)
         self.run_together = post_together if posts_alone else None
+        self.cheap_commands = len(self.commands) if posts_alone else 0
 
     def __call__(self, conn: SqlConnection) -> list[Outcome]:
         """Run it alone: posts by the way of many, so that there is one way."""
