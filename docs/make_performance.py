@@ -80,16 +80,6 @@ def runs_table(data: Sequence[Row], rows: Iterable[Shown]) -> str:
     return table(head, lines)
 
 
-def redis_factor(cell: str) -> float:
-    """Return what Redis takes beside the Trio floor in a cell, CPU a delivery, as an outside load generator measured it."""
-    found = {
-        row["who"]: float(row["value"])
-        for row in read("outside.csv")
-        if (row["cell"], row["measure"]) == (cell, "cpu_us_per_delivery")
-    }
-    return found["redis"] / found["trio_floor"]
-
-
 def turn_line(data: Sequence[Row], target: TurnTarget) -> list[str]:
     """Return the line of one target of those that take turns, from the latest run that has both."""
     runs = [[*same] for _, same in groupby(data, key=lambda row: (row["date"], row["cell"]))]
@@ -115,10 +105,6 @@ def turn_line(data: Sequence[Row], target: TurnTarget) -> list[str]:
         if target.is_difference:
             reached = value - float(other[target.figure])
             ratio, words = f"+{number(reached)}", f"≤ +{number(limit)}"
-        elif target.times_redis:
-            factor = redis_factor(target.cell)
-            limit *= factor
-            words = f"≤ {number(target.at_most)} × Redis' {factor:.2f} = {limit:.2f}"
     figure = target.figure.replace("cpu_us_per_message", "CPU µs a message").replace("_ms", " ms")
     met = "yes" if reached <= limit else "no"
     return [

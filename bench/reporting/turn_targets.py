@@ -16,14 +16,12 @@ class TurnTarget:
     at_most: float
     figure: str = "cpu_us_per_message"
     is_difference: bool = False
-    times_redis: bool = False
-    """Whether `at_most` is a multiple of what Redis takes beside the same floor (bench/results/outside.csv)."""
 
 
 TURN_TARGETS: Final = (
     TurnTarget("1 x 500, 20/s", "server", "durable", 1.4),
-    TurnTarget("1 x 500, 32 in flight", "server", "floor", 1.15, times_redis=True),
-    TurnTarget("1 x 500, 128 in flight", "server", "floor", 0.8, times_redis=True),
+    TurnTarget("1 x 500, 32 in flight", "server", "redis", 1.15),
+    TurnTarget("1 x 500, 128 in flight", "server", "redis", 0.8),
     TurnTarget("1 x 100, 100/s", "server", "durable", 1.4),
     TurnTarget("1 x 100, 32 in flight", "server", "floor", 3.0),
     TurnTarget("1 x 100, 128 in flight", "server", "floor", 5.0),
