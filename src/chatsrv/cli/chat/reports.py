@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final, TypeAlias
 
 import trio
@@ -15,6 +16,8 @@ TYPING_INTERVAL_SECONDS: Final = 3.0
 READ_INTERVAL_SECONDS: Final = 0.5
 """Between two notes to the server of how far one has read."""
 
+LAST_READ_SECONDS: Final = 1.0
+"""For the last of them, when the user leaves: the connection may be away."""
 
 Guard: TypeAlias = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
 """Runs a job, and says what it was refused for."""
@@ -40,27 +43,38 @@ class TypingReport:
 
 
 class ReadReport:
-    """Moves the user's read cursor on the server."""
+    """Moves the user's read cursors on the server."""
 
     def __init__(self) -> None:
         self._changed = trio.Event()
+        self._waiting: dict[int, Room] = {}
 
-    def note(self) -> None:
-        """Note that something more was read."""
+    def note(self, room: Room) -> None:
+        """Note that something more of a group was read."""
+        self._waiting[room.group_id] = room
         self._changed.set()
 
-    async def run(
-        self,
-        client: Client,
-        current: Callable[[], Room | None],
-        guarded: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
-    ) -> None:
-        """Report what is read of the group on the screen, forever; `guarded` says what a refusal says."""
-        while True:
-            await self._changed.wait()
-            self._changed = trio.Event()
-            room = current()
-            if room is not None and room.marked < room.read_seq:
-                room.marked = room.read_seq
-                await guarded(lambda room=room: client.group(room.group_id).mark_read(room.read_seq))
-            await trio.sleep(READ_INTERVAL_SECONDS)
+    async def run(self, client: Client, guarded: Guard) -> None:
+        """Report what is read, forever; `guarded` says what a refusal says. Cancelled, it reports the rest, within a second."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed = trio.Event()
+                await guarded(partial(self._report, client))
+                await trio.sleep(READ_INTERVAL_SECONDS)
+        finally:
+            with trio.move_on_after(LAST_READ_SECONDS, shield=True), suppress(ClientError):
+                await self._report(client)
+
+    async def _report(self, client: Client) -> None:
+        for room in [*self._waiting.values()]:
+            seq = room.read_seq
+            if room.marked < seq:
+                try:
+                    await client.group(room.group_id).mark_read(seq)
+                except ClientError:
+                    del self._waiting[room.group_id]
+                    raise
+                room.marked = seq
+            if room.read_seq == seq:
+                del self._waiting[room.group_id]

@@ -60,8 +60,7 @@ class Talk:
         self._scope = trio.CancelScope()
         self._reading = ReadReport()
         self._sent = 0
-        self._loading = False
-        self._warned = False
+        self._loading = self._warned = False
         self._typing = TypingReport()
         self._failure: Exception | None = None
 
@@ -188,8 +187,9 @@ class Talk:
                 for group in await client.groups.list():
                     self._add(group)
                 async with trio.open_nursery() as self._nursery:
+                    self._scope = self._nursery.cancel_scope  # who leaves keeps the connection for what was read last
                     self._nursery.start_soon(self._listen, self._nursery)
-                    self._nursery.start_soon(self._reading.run, client, lambda: self.current, self._guarded)
+                    self._nursery.start_soon(self._reading.run, client, self._guarded)
                     await self._begin()
                     async for line in self._lines:
                         if line.text:
@@ -296,7 +296,7 @@ class Talk:
         """Mark as read what is on the screen."""
         room.read_all()
         self._screen.show_rooms(list(self.rooms.values()), self.current)
-        self._reading.note()
+        self._reading.note(room)
 
     async def _recount(self) -> None:
         """Ask how much is unread, where another device has read and the mentions that are left are unknown."""
