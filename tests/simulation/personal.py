@@ -63,7 +63,8 @@ async def _end_session(device: Device, client: Client) -> None:
     del client
     async with _as_guest(device) as (_, other):
         found = [each.session_id for each in await other.account.sessions()]
-        await other.account.end_session(device.chance.choice(found))
+        if found:  # another operation may have ended them all
+            await other.account.end_session(device.chance.choice(found))
 
 
 async def _change_password(device: Device, client: Client) -> None:

@@ -14,6 +14,7 @@ from chatsrv.cluster.outgoing import Outgoing
 from chatsrv.cluster.peers import Peers
 from chatsrv.cluster.port import NodeBus
 from chatsrv.log import Log
+from chatsrv_storage.errors import Refusal
 
 SNAPSHOT_SECONDS: Final = 5.0
 """How often a node says who is connected to it, all of them: between that it says who came and went."""
@@ -193,8 +194,12 @@ class Cluster:
             if not self.is_deaf:
                 self.peers.bury(trio.current_time())
             if self._load_lobbies is not None and self.lobby_node() is None:
-                load, self._load_lobbies = self._load_lobbies, None
-                await load()
+                try:
+                    await self._load_lobbies()
+                except Refusal:
+                    pass  # the database is away: the next look tries again
+                else:
+                    self._load_lobbies = None
             await trio.sleep(WATCH_SECONDS)
 
     def _forget(self, name: str) -> None:

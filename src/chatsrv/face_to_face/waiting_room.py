@@ -59,13 +59,22 @@ class WaitingRoom:
         return round(trio.current_time() * 1000)
 
     async def load(self) -> None:
-        """Take up the codes that outlived a restart. A clock that was set back prolongs none beyond its three minutes."""
+        """Take up the codes that outlived a restart. A clock that was set back prolongs none beyond its three minutes.
+
+        Raises Refusal where the storage does; then nothing was taken up.
+        """
         wall = self._clock.now_ms()
-        for code in await self._storage.read(lambda conn: face_to_face.active_codes(conn, wall)):
+        codes = await self._storage.read(lambda conn: face_to_face.active_codes(conn, wall))
+        inside = {
+            code.group_id: await self._storage.read(
+                lambda conn, group=code.group_id: face_to_face.participants(conn, group)
+            )
+            for code in codes
+        }
+        for code in codes:
             ends_at = self.now + min(code.expires_at - wall, TTL)
             lobby = self.lobbies.restore(code.code, from_text(code.place), code.group_id, ends_at, code.expires_at)
-            inside = await self._storage.read(lambda conn, group=code.group_id: face_to_face.participants(conn, group))
-            for one in inside:
+            for one in inside[code.group_id]:
                 lobby.guests[one.user_id] = Guest(one.user_id, "", one.name, one.nickname, one.avatar, entered=True)
 
     def place_of(self, peer: str, position: wire.Position | None) -> Place:
