@@ -18,7 +18,7 @@ from chatsrv_protocol.groups import RemoveMember
 from chatsrv_protocol.messages import Send
 from chatsrv_protocol.presence import Here, Presence, SetProfile, Typing, TypingNow, WatchPresence, WhoIsHere
 from chatsrv_protocol.session import Logout, SessionOver
-from chatsrv_storage.errors import Refusal
+from chatsrv_storage.errors import Refusal, StorageUnavailable
 
 PATIENT = attrs.evolve(QUICK, heartbeat=100_000.0)
 
@@ -189,6 +189,32 @@ async def test_a_dead_nodes_lobbies_are_entered_again(autojump_clock):
         assert await bob.refused(EnterCode("4711", None)) == "server_busy"
         await trio.sleep(8)
         assert len((await bob.ask(EnterCode("4711", None))).people) == 1
+
+
+async def test_codes_of_a_dead_node_are_taken_up_when_the_database_is_back(autojump_clock, monkeypatch):
+    """While it is away, everything that a node does by itself meets that, and none of it may end the node."""
+    async with open_nodes(2, config=PATIENT) as nodes:
+        ann, bob, cat = [(await enter(nodes[1], name))[0] for name in ("ann", "bob", "cat")]
+        for client in (ann, bob):
+            await client.ask(EnterCode("4711", None))
+        group = (await ann.ask(EnterGroup(client_id()))).group_id
+        await bob.ask(EnterGroup(client_id()))
+        reads = 0
+
+        async def away(*_):
+            nonlocal reads
+            await trio.lowlevel.checkpoint()
+            reads += 1
+            raise StorageUnavailable
+
+        with monkeypatch.context() as patched:
+            patched.setattr(nodes.storage, "read", away)
+            nodes.kill(0)
+            await trio.sleep(60)
+            assert reads > 10, "it was tried again and again"
+        await trio.sleep(2)
+        assert len((await cat.ask(EnterCode("4711", None))).people) == 3
+        assert (await cat.ask(EnterGroup(client_id()))).group_id == group
 
 
 async def test_a_node_runs_nothing_for_another_but_what_is_about_codes(autojump_clock):
