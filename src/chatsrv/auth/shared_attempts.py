@@ -25,11 +25,6 @@ class SharedAttempts:
         self._storage = storage
         self._attempts = attempts_per_minute
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether there are other nodes."""
-        return self._storage is not None
-
     def of_login(self, user: str, address: str, *, known: bool) -> list[AttemptLimit]:
         """Return the limits of a login: of the address, of the pair, and of the user from addresses that are not theirs."""
         of_all = AttemptLimit(f"a {address}", self._attempts * TIMES_PER_ADDRESS, WINDOW_MS)
