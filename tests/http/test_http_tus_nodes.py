@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -23,11 +24,12 @@ from support.server_kit import dialled
 from chatsrv.app import Server, open_server
 from chatsrv.clock import SystemClock
 from chatsrv.media.store.interface import PIECE_BYTES
-from chatsrv.media.store.s3 import S3Store
+from chatsrv.media.store.s3_client import S3Client
+from chatsrv.media.store.spool import SpoolWriter
 from chatsrv.media.uploads import RESUMABLE_MS
 from chatsrv_storage.errors import StorageUnavailable
 from chatsrv_storage.interface import open_memory_storage
-from chatsrv_storage.messages import media
+from chatsrv_storage.messages import media, media_claims
 
 TUS: Final = {"tus-resumable": "1.0.0"}
 PATCH: Final = {**TUS, "content-type": "application/offset+octet-stream"}
@@ -327,30 +329,63 @@ async def test_one_node_sweeps_what_all_share(endpoint: str, tmp_path: Path) -> 
         assert (await nodes.patch(1, path, 1000, bytes(2000))).status_code == 204
 
 
-async def test_bytes_that_a_sweep_elsewhere_took_are_not_answered_for(
+async def test_a_sweep_elsewhere_spares_bytes_whose_row_is_not_there_yet(
     endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What nothing referred to is uploaded again, and the sweep of another node takes it between its bytes and its row."""
-    data, real, swept = b"once more", media.add, list[int]()
-
+    """Bytes that nothing refers to are uploaded again and another node sweeps; then the database may go away at any moment."""
+    data, commit, sweeps = b"once more", SpoolWriter.commit, list[int]()
     async with open_two(endpoint, tmp_path) as nodes:
-        digest = hashlib.sha256(data).hexdigest()
         other = nodes.servers[1].services.library
         assert other is not None
-        assert isinstance(other.store, S3Store)
-        deletes = other.store._client.url("DELETE", f"blobs/{digest[:2]}/{digest}")
 
-        def add(*arguments: Any) -> Any:
-            if not swept:
-                swept.append(httpx.delete(deletes).status_code)
-            return real(*arguments)
+        async def commit_and_sweep(writer: SpoolWriter, *arguments: Any, **options: Any) -> Any:
+            stored = await commit(writer, *arguments, **options)
+            sweeps.append((await other.sweep(older_than=-TWO_DAYS_MS / 1000)).blobs)
+            return stored
 
-        monkeypatch.setattr(media, "add", add)
+        monkeypatch.setattr(SpoolWriter, "commit", commit_and_sweep)
+        monkeypatch.setattr(media, "remove_unused", Mock(side_effect=StorageUnavailable))
         path = await nodes.create(0, len(data))
-        refused = await nodes.patch(0, path, 0, data)
-        assert (refused.status_code, error_of(refused), swept) == (502, "media_storage_failed", [204])
-        path = await nodes.create(0, len(data))
-        answer = await nodes.patch(0, path, 0, data)
+        first = await nodes.patch(0, path, 0, data)
+        again = await nodes.patch(0, path, len(data), b"")
+        media_id = again.headers["upload-media"]
+        assert await nodes.content(1, media_id) == data
+        assert (first.headers.get("upload-media"), sweeps) == (media_id, [0])
+
+
+async def test_bytes_that_a_sweep_elsewhere_removes_are_stored_after_it(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request to the bucket to remove them is under way while they are uploaded again."""
+    data, delete, claim = b"once more", S3Client.delete, media_claims.claim
+    about, refused = trio.Event(), trio.Event()
+    async with open_two(endpoint, tmp_path) as nodes:
+        digest = hashlib.sha256(data).hexdigest()
+        async with httpx.AsyncClient(timeout=60) as http:
+            blob = f"{nodes.bucket}/blobs/{digest[:2]}/{digest}"
+            (await http.put(blob, content=data)).raise_for_status()
+
+        async def delete_late(client: S3Client, key: str) -> None:
+            if key.startswith("blobs/"):
+                about.set()
+                await refused.wait()
+            await delete(client, key)
+
+        def claim_or_note(*arguments: Any) -> bool:
+            claimed = claim(*arguments)
+            if not claimed:
+                refused.set()
+            return claimed
+
+        monkeypatch.setattr(S3Client, "delete", delete_late)
+        monkeypatch.setattr(media_claims, "claim", claim_or_note)
+        other = nodes.servers[1].services.library
+        assert other is not None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(other.sweep, older_than=-TWO_DAYS_MS / 1000))
+            await about.wait()
+            answer = await nodes.patch(0, await nodes.create(0, len(data)), 0, data)
+        assert refused.is_set()
         assert await nodes.content(1, answer.headers["upload-media"]) == data
 
 

@@ -4,6 +4,7 @@ import errno
 import importlib.util
 import random
 import time
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -234,20 +235,24 @@ async def test_sweep_takes_what_nothing_refers_to(store):
     assert (await live.commit()).size == 10
 
 
-async def test_a_sweep_takes_nothing_that_was_stored_again_meanwhile(store):
+async def test_a_sweep_removes_what_it_may_claim(store):
     if store.kind == "local":
-        return  # one process has a folder, and its lock keeps the two apart
-    name = await put(store, b"again")
+        return  # one process has a folder, and its lock keeps uploads and sweeps apart
+    claimed, stored_again = [await put(store, name) for name in (b"claimed", b"stored again")]
     store.clock.at += 2 * 86400
     asked = []
 
     async def referenced(names):
-        asked.append(list(names))
-        return names if len(asked) > 1 else []
+        del names
+        return []
 
-    assert (await store.sweep(older_than=86400, referenced=referenced)).blobs == 0
-    assert asked == [[name], [name]]
-    assert await store.exists(name)
+    @asynccontextmanager
+    async def claim(name):
+        yield name == claimed
+        asked.append((name, await store.exists(name)))
+
+    assert (await store.sweep(older_than=86400, referenced=referenced, claim=claim)).blobs == 1
+    assert sorted(asked) == sorted([(claimed, False), (stored_again, True)]), "the claim lasts until it is gone"
 
 
 async def test_presigned_urls(store):

@@ -51,6 +51,7 @@ from chatsrv_storage.messages import (
     edits,
     history,
     media,
+    media_claims,
     own_media,
     paused_uploads,
     push_notices,
@@ -618,6 +619,39 @@ async def race_sweep_of_media(world: World) -> None:
 
 
 @a_race
+async def race_claims_on_bytes(world: World) -> None:
+    """A sweep removes no bytes that an upload stores or has stored, and an upload stores none that a sweep removes."""
+    sha256 = picture(1).sha256
+
+    def claim(number: int) -> Any:
+        return job(lambda conn: media_claims.claim(conn, sha256, number, NOW))
+
+    def sweep(now_ms: int = NOW) -> Any:
+        return job(lambda conn: media_claims.claim_for_sweep(conn, sha256, now_ms))
+
+    def conclude(conn: Any, number: int) -> str:
+        concluded = media_claims.conclude(conn, sha256, number)
+        media.add(conn, attrs.evolve(picture(number), sha256=sha256), None, upload(f"u{number}"), 999, NOW)
+        return f"concluded {concluded}"
+
+    both = await world.race(claim(1), sweep())
+    assert (both.first, both.second) == (True, False)
+    both = await world.race(job(lambda conn: conclude(conn, 1)), sweep())
+    assert (both.first, both.second) == ("concluded True", False)
+    await world.write(lambda conn: media.remove_unused(conn, [1]) and None)
+    both = await world.race(sweep(), claim(2))
+    assert (both.first, both.second) == (True, False)
+    both = await world.race(sweep(), sweep())
+    assert (both.first, both.second) == (False, False), "one sweep at a time"
+    await world.write(lambda conn: media_claims.end_sweep(conn, sha256))
+    both = await world.race(claim(2), claim(3))
+    assert (both.first, both.second) == (True, True)
+    both = await world.race(claim(4), sweep(NOW + media_claims.UPLOAD_CLAIM_MS))
+    assert (both.first, both.second) == (True, True), "an upload is given up after a day"
+    assert await world.write(lambda conn: conclude(conn, 4)) == "concluded False"
+
+
+@a_race
 async def race_deletion_of_media(world: World) -> None:
     """A picture that is deleted is nobody's from then on."""
     await world.write(lambda conn: media.add(conn, picture(1), None, upload("u"), 999, NOW))
@@ -755,6 +789,10 @@ ANSWERS: Final[dict[str, tuple[str, ...]]] = {
     "messages/media.py:note_use": ("race_sweep_of_media",),
     "messages/media.py:remove_unused": ("race_sweep_of_media",),
     "messages/media.py:set_avatar": ("race_sweep_of_media", "race_deletion_of_media"),
+    "messages/media_claims.py:_delete": ("race_claims_on_bytes",),
+    "messages/media_claims.py:_insert": ("race_claims_on_bytes",),
+    "messages/media_claims.py:claim_for_sweep": ("race_claims_on_bytes",),
+    "messages/media_claims.py:drop_expired": ("race_claims_on_bytes",),
     "messages/message_content.py:rewrite": GROUP,
     "messages/paused_uploads.py:give_way": ("race_paused_uploads", "race_upload_that_arrives"),
     "messages/paused_uploads.py:note_arriving": ("race_upload_that_arrives",),

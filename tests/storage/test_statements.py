@@ -77,6 +77,7 @@ WHOLE: Mapping[str, str] = {
     "accounts.push_subscriptions": "one row",
     "accounts.sessions": "once an hour, those that nobody used for long",
     "groups.face_to_face": "codes that are open now",
+    "messages.media_claims": "uploads under way; once an hour",
     "money.packets": "packets prepared in the last minutes",
     "name_looks": "one row of the version; all names when it changed",
 }

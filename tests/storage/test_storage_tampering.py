@@ -26,6 +26,7 @@ NOT_COVERED = {
     "push_subscription": {"*"},
     "push_sent": {"*"},
     "media_upload_piece": {"*"},
+    "media_claim": {"*"},
     "push_key": {"*"},
     "report": {"*"},
     "chat_group": {

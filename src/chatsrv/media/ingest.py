@@ -3,7 +3,8 @@
     bytes ──> spool (bounds, digest) ──> sniffed ──> probed ──> metadata left out ──> committed to the store ──> row
 
 A medium exists from its row on, and the row is written last: so no message can refer to bytes that are not there,
-wherever a crash comes. What a crash leaves (partial files, blobs without a row) goes with a sweep.
+wherever a crash comes. What a crash leaves (partial files, blobs without a row) goes with a sweep. Where another server may
+sweep the store, the bytes are claimed before they are committed (storage/messages/media_claims.py).
 """
 
 import hashlib
@@ -26,8 +27,8 @@ from chatsrv.media.store.spool import BLOCK
 from chatsrv.media.upload_limits import UploadLimits, as_json
 from chatsrv.metrics import Metrics
 from chatsrv_protocol.limits import MAX_ID
-from chatsrv_storage.interface import Storage
-from chatsrv_storage.messages import media
+from chatsrv_storage.interface import SqlConnection, Storage
+from chatsrv_storage.messages import media, media_claims
 from chatsrv_storage.messages.media import Medium, StoredUpload
 
 Chunks = AsyncIterator[bytes]
@@ -35,6 +36,11 @@ Chunks = AsyncIterator[bytes]
 
 
 _GOES_AS_FILE: Final = REFUSALS | {MediaCode.TOO_LARGE}
+
+CLAIM_SECONDS: Final = 10.0
+"""How long an upload waits for a sweep that removes the same bytes."""
+
+_CLAIM_AGAIN_SECONDS: Final = 0.1
 
 
 def random_id(randomness: Randomness) -> int:
@@ -124,13 +130,15 @@ class Ingest:
             raise MediaError(MediaCode.TOO_LARGE)
         # A repetition brings the bytes as they were sent, so their digest is kept, whatever becomes of them here.
         sent = attrs.evolve(upload, sha256=writer.sha256)
+        media_id = random_id(self._randomness)
         if kept and self._limits.strip_metadata:
-            stored = await self._commit_pieces(writer, kept)
+            stored = await self._commit_pieces(writer, kept, media_id)
         else:
+            await self._claim(writer, media_id)
             stored = await writer.commit(keep=True)
         now_ms = self._clock.now_ms()
         medium = Medium(
-            random_id(self._randomness),
+            media_id,
             upload.user_id,
             stored.sha256,
             stored.size,
@@ -141,16 +149,34 @@ class Ingest:
             now_ms,
         )
         webp = None if facts is None or isinstance(facts, AudioFacts) else facts.preview.webp
-        quota = self._limits.quota
-        added = await self._storage.write(lambda conn: media.add(conn, medium, webp, sent, quota, now_ms))
-        if self._swept_elsewhere and not await self._store.exists(added.sha256):
-            # A sweep that had found these bytes unused took them before the row was there; from now on it is seen.
-            await self._storage.write(lambda conn: media.remove_unused(conn, [added.id]))
-            raise MediaError(MediaCode.STORAGE_FAILED)
+        quota, claimed = self._limits.quota, self._swept_elsewhere
+
+        def add(conn: SqlConnection) -> Medium | None:
+            if claimed and not media_claims.conclude(conn, medium.sha256, medium.id):
+                return None
+            return media.add(conn, medium, webp, sent, quota, now_ms)
+
+        added = await self._storage.write(add)
+        if added is None:  # it took longer than a claim lasts
+            raise MediaError(MediaCode.STORAGE_TIMEOUT)
         await writer.abort()
         return added
 
-    async def _commit_pieces(self, writer: UploadWriter, pieces: tuple[Piece, ...]) -> Stored:
+    async def _claim(self, writer: UploadWriter, media_id: int) -> None:
+        """Keep sweeps of other servers from removing these bytes until the medium's row is there."""
+        if not self._swept_elsewhere:
+            return
+        await writer.flush()
+        sha256 = writer.sha256
+        with trio.move_on_after(CLAIM_SECONDS):
+            while not await self._storage.write(
+                lambda conn: media_claims.claim(conn, sha256, media_id, self._clock.now_ms())
+            ):
+                await trio.sleep(_CLAIM_AGAIN_SECONDS)
+            return
+        raise MediaError(MediaCode.STORAGE_TIMEOUT)
+
+    async def _commit_pieces(self, writer: UploadWriter, pieces: tuple[Piece, ...], media_id: int) -> Stored:
         """Store these pieces of a picture, which `writer` has; it stays for another attempt, should this one fail."""
         size = sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces)
         async with await self._store.begin(max_bytes=size) as clean:
@@ -163,6 +189,7 @@ class Ingest:
                         await clean.write(block)
             if clean.offset != size:
                 raise MediaError(MediaCode.BROKEN)
+            await self._claim(clean, media_id)
             return await clean.commit()
 
     async def _looked_at(

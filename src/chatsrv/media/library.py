@@ -1,7 +1,10 @@
 """The library: what is there, for those who may fetch it; uploads on their way in; and the sweep. No HTTP in here."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
+
+import trio
 
 from chatsrv.clock import Clock, Randomness
 from chatsrv.log import Log
@@ -16,10 +19,14 @@ from chatsrv.media.upload_limits import UploadLimits
 from chatsrv.media.uploads import Uploads
 from chatsrv.metrics import Metrics
 from chatsrv_storage.interface import Storage
-from chatsrv_storage.messages import media
+from chatsrv_storage.messages import media, media_claims
 from chatsrv_storage.messages.media import Medium
 
 _SWEEP_BATCH: Final = 50
+
+REMOVAL_SECONDS: Final = 60.0
+"""How long the removal of a blob may take under its claim, with all attempts."""
+assert REMOVAL_SECONDS * 1000 < media_claims.SWEEP_CLAIM_MS / 2
 
 
 class Library:
@@ -105,9 +112,27 @@ class Library:
             except MediaError as error:
                 if error.code is not MediaCode.UPLOAD_BUSY:
                     raise
-        if self._shared is not None:
-            await self._shared.sweep(older_than)
-        return await self.store.sweep(older_than=older_than, referenced=self._still_used)
+        if self._shared is None:
+            return await self.store.sweep(older_than=older_than, referenced=self._still_used)
+        await self._storage.write(lambda conn: media_claims.drop_expired(conn, now_ms))
+        await self._shared.sweep(older_than)
+        return await self.store.sweep(older_than=older_than, referenced=self._still_used, claim=self._claim)
+
+    @asynccontextmanager
+    async def _claim(self, sha256: str) -> AsyncGenerator[bool]:
+        """Keep other servers from storing bytes that this one removes. STORAGE_TIMEOUT where that takes too long, as in a
+        process that is stopped and wakes: the claim may count no more.
+        """
+        with trio.move_on_after(REMOVAL_SECONDS):
+            now_ms = self._clock.now_ms()
+            claimed = await self._storage.write(lambda conn: media_claims.claim_for_sweep(conn, sha256, now_ms))
+            yield claimed
+            if (
+                claimed
+            ):  # after an error it is unknown whether the bytes are gone, so that the claim stays until its end
+                await self._storage.write(lambda conn: media_claims.end_sweep(conn, sha256))
+            return
+        raise MediaError(MediaCode.STORAGE_TIMEOUT)
 
     async def _still_used(self, digests: Sequence[str]) -> list[str]:
         return await self._storage.read(lambda conn: media.still_used(conn, digests))

@@ -19,6 +19,8 @@ import attrs
 
 # Which of these digests are still referred to? At most `REFERENCE_BATCH` a call; the answer may hold others too.
 Referenced = Callable[[Sequence[str]], Awaitable[Collection[str]]]
+# May this blob be removed? While the context lasts nobody stores it again.
+Claim = Callable[[str], AbstractAsyncContextManager[bool]]
 REFERENCE_BATCH: Final = 500
 PIECE_BYTES: Final = 8 * 1024 * 1024
 """The largest piece of an upload that is shared between nodes: S3 takes it in one request."""
@@ -220,10 +222,13 @@ class MediaStore(Protocol):
         """
         ...
 
-    async def sweep(self, *, older_than: float, referenced: Referenced, own_only: bool = False) -> Swept:
+    async def sweep(
+        self, *, older_than: float, referenced: Referenced, own_only: bool = False, claim: Claim | None = None
+    ) -> Swept:
         """Remove partial uploads untouched for `older_than` seconds, and blobs committed longer ago than that which
         `referenced` does not name. Uploads being written stay. May be cancelled between any two files.
 
-        `own_only`: leave out what several servers share (a bucket), which another one sweeps.
+        `own_only`: leave out what several servers share (a bucket), which another one sweeps. Where others store in it,
+        `claim` is entered for each blob that is removed.
         """
         ...

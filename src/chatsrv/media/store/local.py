@@ -22,7 +22,7 @@ from typing import Final, Self
 import trio
 
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.store.interface import REFERENCE_BATCH, Referenced, Stored, Swept
+from chatsrv.media.store.interface import REFERENCE_BATCH, Claim, Referenced, Stored, Swept
 from chatsrv.media.store.names import checked_digest
 from chatsrv.media.store.spool import BLOCK, Spool, SpoolWriter, in_thread, make_folder, sync_folder
 from chatsrv_storage.messages.media import UNUSED_MS
@@ -209,8 +209,10 @@ class LocalStore:
     ) -> str | None:
         return None
 
-    async def sweep(self, *, older_than: float, referenced: Referenced, own_only: bool = False) -> Swept:
-        del own_only  # one server has a folder
+    async def sweep(
+        self, *, older_than: float, referenced: Referenced, own_only: bool = False, claim: Claim | None = None
+    ) -> Swept:
+        del own_only, claim  # one server has a folder
         partials = await self.spool.sweep(older_than=older_than)
         blobs = 0
         folders = await in_thread(self._limiter, lambda: sorted(self._blobs.iterdir()))

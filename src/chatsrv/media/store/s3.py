@@ -8,15 +8,14 @@ So an object appears whole or not at all, no half of one ever exists, and memory
     <prefix>pieces/<32 hex digits>     with several nodes: what arrived of an upload that pauses (media/shared_uploads.py)
 
 S3 has no 'delete unless newer', so `delete` and `sweep` look at an object's age and then delete it under a lock of
-this process. Of several servers one sweeps the bucket at a time (app/http_side.py); so that it takes nothing that another
-stores again at that moment, it asks for references once more before it deletes, and whoever stores looks whether the bytes
-are still there once their row is (media/ingest.py).
+this process. Of several servers one sweeps the bucket at a time (app/http_side.py), and each object only under a claim in the
+database, which no upload of the same bytes to another server has then (storage/messages/media_claims.py).
 """
 
 import base64
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -28,7 +27,7 @@ import trio
 
 from chatsrv.http_calls import CLOSE_SECONDS, end_response
 from chatsrv.media.errors import MediaCode, MediaError
-from chatsrv.media.store.interface import REFERENCE_BATCH, Referenced, Stored, Swept
+from chatsrv.media.store.interface import REFERENCE_BATCH, Claim, Referenced, Stored, Swept
 from chatsrv.media.store.local import DISK_THREADS, PARTIAL_AGE, checked_range
 from chatsrv.media.store.names import checked_digest, checked_upload_id, content_disposition
 from chatsrv.media.store.s3_client import S3Body, S3Client, S3RequestError, S3Settings
@@ -169,19 +168,19 @@ class S3Store:
         return await self.size(sha256) is not None
 
     async def delete(self, sha256: str, *, older_than: float = 0.0) -> bool:
-        return await self._delete(sha256, older_than, _nothing)
+        return await self._delete(sha256, older_than, _free)
 
-    async def _delete(self, sha256: str, older_than: float, referenced: Referenced) -> bool:
+    async def _delete(self, sha256: str, older_than: float, claim: Claim) -> bool:
         key = _key(sha256)
         async with self._lock(sha256):
             found = [entry for entry in await self._client.objects(key, "") if entry.key == key]
             # S3 keeps whole seconds, and rounds down: with 0 anything goes
             if not found or (older_than and found[0].at > self._now() - older_than):
                 return False
-            if sha256 in await referenced([sha256]):
-                return False
-            await self._client.delete(key)
-            return True
+            async with claim(sha256) as claimed:
+                if claimed:
+                    await self._client.delete(key)
+            return claimed
 
     @asynccontextmanager
     async def as_file(self, sha256: str) -> AsyncGenerator[Path]:
@@ -205,7 +204,9 @@ class S3Store:
         seconds = min(max(1, int(expires)), MAX_EXPIRES)
         return self._client.url("GET", _key(sha256), query=query, expires=seconds)
 
-    async def sweep(self, *, older_than: float, referenced: Referenced, own_only: bool = False) -> Swept:
+    async def sweep(
+        self, *, older_than: float, referenced: Referenced, own_only: bool = False, claim: Claim | None = None
+    ) -> Swept:
         before = self._now() - older_than
         partials = await self.spool.sweep(older_than=older_than)
         if own_only:
@@ -217,7 +218,7 @@ class S3Store:
         blobs = 0
         async with aclosing(self._unreferenced("blobs/", before, referenced)) as digests:
             async for sha256 in digests:
-                blobs += await self._delete(sha256, older_than, referenced)
+                blobs += await self._delete(sha256, older_than, claim or _free)
         return Swept(partials, blobs)
 
     async def _unreferenced(self, prefix: str, before: float, referenced: Referenced) -> AsyncGenerator[str]:
@@ -295,11 +296,12 @@ class S3Store:
         return self._locks.setdefault(sha256[:2], trio.Lock())
 
 
-async def _nothing(digests: Sequence[str]) -> Collection[str]:
-    """Name no digest: nothing refers to any of them."""
-    del digests
+@asynccontextmanager
+async def _free(sha256: str) -> AsyncGenerator[bool]:
+    """Let a blob be removed: no other server stores it."""
+    del sha256
     await trio.lowlevel.checkpoint()
-    return ()
+    yield True
 
 
 def _key(sha256: str) -> str:
