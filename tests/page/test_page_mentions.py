@@ -5,6 +5,8 @@ import re
 from playwright.sync_api import Locator, expect
 from support.page_kit import Person, Town, faults
 
+from chatsrv.client import Client
+
 
 def options(person: Person) -> Locator:
     """The names that are offered, from the top."""
@@ -105,3 +107,22 @@ def test_who_was_chosen_is_mentioned_after_a_reload_and_stays_so_over_an_edit(to
     ann.box.press("Enter")
     bob.sees("@rbob come at eight")
     expect(bob.page.get_by_role("log").get_by_role("img", name="You were mentioned", exact=True)).to_be_visible()
+
+
+async def settle_in(client: Client) -> None:
+    """Take a nickname in the group, and say so."""
+    [group] = await client.groups.list()
+    await client.group(group.group_id).set_nickname("the gardener")
+    await client.group(group.group_id).send("I have a name here")
+
+
+def test_who_took_another_nickname_is_offered_by_it(town: Town):
+    ann, bob = town.person("nickann"), town.person("nickbob")
+    town.group(ann, "Nicknames", bob)
+    ann.box.press_sequentially("@nickb")
+    assert offered(ann, 1) == ["nickbob"]
+    ann.box.fill("")
+    town.program("nickbob", settle_in)
+    ann.sees("I have a name here")
+    ann.box.press_sequentially("@garden")
+    assert offered(ann, 1) == ["nickbob"]

@@ -35,3 +35,7 @@ def test_the_statement_is_complete_in_order_and_sums_to_the_balance(town: Town):
     expect(form.get_by_role("status")).to_have_text("¥0.60 was taken out.")
     expect(dialog).to_contain_text(f"¥{(total - 60) / 100:.2f}")
     expect(box.get_by_role("list").get_by_role("listitem").locator("b").first).to_have_text("−¥0.60")
+    town.grant("rich", 7)
+    first = box.get_by_role("list").get_by_role("listitem").locator("b").first
+    expect(first).to_have_text("+¥0.07")
+    expect(box).to_contain_text(f"{TRANSFERS + 2} transfers")

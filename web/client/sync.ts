@@ -28,6 +28,8 @@ const PAGE = 200;
 const PREVIEW_CHARACTERS = 60;
 /** The least pause before what a busy server refused is asked again. */
 const RETRY_MS = 1000;
+/** Events kept while the list of groups is fetched; beyond, it is fetched once more. */
+const MAX_MEANWHILE = 5000;
 
 interface Follower {
   last: number;
@@ -40,6 +42,8 @@ export class Sync {
   /** What the server is told of `markRead`. */
   readonly readMarks: ReadMarks;
   private followers = new Map<Id, Follower>();
+  /** The events that came since each fetch of the list under way began: its pages may be older than they are. */
+  private meanwhile = new Set<Event[]>();
 
   constructor(
     private connection: Connection,
@@ -62,6 +66,8 @@ export class Sync {
 
   /** Fetch the list of groups, then what followed groups lack: after each login and each Lagging. */
   async refresh(): Promise<void> {
+    const meanwhile: Event[] = [];
+    this.meanwhile.add(meanwhile);
     try {
       const groups = new Map<Id, Group>();
       let after = "0" as Id;
@@ -71,12 +77,16 @@ export class Sync {
         after = reply.groups.at(-1)?.group_id ?? after;
         if (!reply.more) break;
       }
+      if (meanwhile.length > MAX_MEANWHILE) return void this.timers.after(RETRY_MS, () => void this.refresh());
       const before = this.groups;
       this.groups = groups;
+      for (const event of meanwhile) this.changeList(event);
       // The server may not have what was read here yet: its mark is on its way, or was lost with a connection.
       for (const { group_id, read_seq } of before.values()) this.moveRead(group_id, read_seq);
     } catch (error) {
       return this.tryLater(error, () => void this.refresh());
+    } finally {
+      this.meanwhile.delete(meanwhile);
     }
     this.sink.groupsChanged(this.groups);
     for (const groupId of [...this.followers.keys()]) {
@@ -91,12 +101,13 @@ export class Sync {
     const arrived = new Map<Id, AnyEvent[]>();
     for (const frame of frames) {
       const event = frame as unknown as AnyEvent;
+      listChanged = this.changeList(event) || listChanged;
+      for (const events of this.meanwhile) if (events.length <= MAX_MEANWHILE) events.push(event as Event);
       if (isSequenceEvent(frame.number)) {
         const { group_id } = (event as UnknownEvent).body;
-        listChanged = this.advance(event as SequenceEvent) || listChanged;
         const next = this.inOrder(group_id, event);
         if (next.length) arrived.set(group_id, [...(arrived.get(group_id) ?? []), ...next]);
-      } else if (frame.name) listChanged = this.takePersonal(event as Event) || listChanged;
+      } else if (frame.name) this.tell(event as Event);
     }
     if (listChanged) this.sink.groupsChanged(this.groups);
     for (const [groupId, events] of arrived) this.sink.eventsArrived(groupId, events);
@@ -161,34 +172,38 @@ export class Sync {
     return !!extra && (extra.mention_all || extra.mentions.includes(this.connection.me?.user_id ?? ("" as Id)));
   }
 
-  private takePersonal(event: Event): boolean {
+  /** Do to the list what an event does; answers whether it changed. An event that the list holds already changes nothing. */
+  private changeList(event: AnyEvent): boolean {
+    if (isSequenceEvent(event.number)) return this.advance(event as SequenceEvent);
     switch (event.name) {
-      case "Lagging":
-        void this.refresh();
-        return false;
-      case "Added":
-        this.groups.set(event.body.group.group_id, event.body.group);
+      case "Added": {
+        const { group } = event.body;
+        if ((this.groups.get(group.group_id)?.seq ?? 0) > group.seq) return false;
+        this.groups.set(group.group_id, group);
         return true;
+      }
       case "Removed":
-        this.groups.delete(event.body.group_id);
-        this.unfollow(event.body.group_id);
-        this.sink.personalEvent(event);
-        return true;
+        return this.groups.delete(event.body.group_id);
       case "ReadMoved": {
         const { group_id, read_seq, read_ordinal, own_above } = event.body;
         const group = this.groups.get(group_id);
         if (!group || read_seq < group.read_seq) return false;
         this.replace(group_id, { read_seq, read_ordinal, own_above, mentions: read_seq >= group.seq ? 0 : group.mentions });
-        this.sink.personalEvent(event);
         return true;
       }
       case "QuietSet":
         this.replace(event.body.group_id, { quiet: event.body.quiet });
         return true;
       default:
-        this.sink.personalEvent(event);
         return false;
     }
+  }
+
+  /** Let others know of an event outside every sequence. */
+  private tell(event: Event): void {
+    if (event.name === "Lagging") void this.refresh();
+    else if (event.name === "Removed") this.unfollow(event.body.group_id);
+    this.sink.personalEvent(event);
   }
 
   /** The events of a group that are next in its sequence, now that this one came. */

@@ -98,6 +98,28 @@ test("what a busy server refuses to tell is asked again", async () => {
   assert.deepEqual(seen, [3, 4]);
 });
 
+test("what comes while the list is fetched is not undone by pages that are older", async () => {
+  const { server, sync } = start(2);
+  const left = "8" as Id;
+  const joined = "9" as Id;
+  server.handlers["ListGroups"] = (body, socket) => {
+    if (body["after"] === "0") return ["Groups", { groups: [group(2), { ...group(2), group_id: left }], more: true, user_version: 1, reset: false }];
+    socket.deliver("Message", 0, message(3));
+    socket.deliver("Removed", 0, { group_id: left, seq: 3, user_version: 2, reason: 1 });
+    socket.deliver("Added", 0, { group: { ...group(5), group_id: joined }, user_version: 3 });
+    socket.deliver("QuietSet", 0, { group_id: GROUP, quiet: true, user_version: 4 });
+    socket.deliver("Message", 0, { ...message(6), group_id: joined });
+    return ["Groups", { groups: [{ ...group(6), group_id: joined }], more: false, user_version: 1, reset: false }];
+  };
+  await settle();
+  await settle();
+  assert.deepEqual([...sync.groups.keys()], [GROUP, joined]);
+  assert.equal(sync.groups.get(GROUP)!.ordinal, 3);
+  assert.equal(sync.groups.get(GROUP)!.last?.text, "m3");
+  assert.equal(sync.groups.get(GROUP)!.quiet, true);
+  assert.equal(sync.groups.get(joined)!.ordinal, 6);
+});
+
 test("a flood that is read as it comes is marked at once, and then by the latest place only", async () => {
   const { server, timers, sync } = start(50);
   const marked: unknown[] = [];

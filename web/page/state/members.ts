@@ -6,19 +6,33 @@ import { connection, hooks } from "./session.ts";
 
 /** Members that the list of names to mention goes through. */
 const MAX_MENTIONABLE = 2000;
+/** Fetches in a row of members who keep changing; what changes after the last is fetched when they are asked for again. */
+const MAX_TRIES = 3;
 /** Groups whose members are kept. */
 const MAX_GROUPS = 20;
 
 interface Known {
   members: readonly Member[];
-  /** What the group said when they were fetched: another count or place means that they may have changed. */
+  /** What the group said when they were fetched: another count means that they changed, though no event said so. */
   count: number;
 }
 
 const known = signal<ReadonlyMap<Id, Known>>(new Map());
 const fetching = new Set<Id>();
+/** Groups whose members changed since they were fetched, or while. */
+const changed = new Set<Id>();
+const CHANGES = new Set(["MembersAdded", "MemberRemoved", "UserBanned", "NicknameChanged", "RoleChanged", "OwnerChanged"]);
 
-hooks.forget.push(() => (known.value = new Map()));
+hooks.taken.push((frames) => {
+  for (const { name, body } of frames) {
+    const groupId = body["group_id"] as Id;
+    if (CHANGES.has(name) && (known.peek().has(groupId) || fetching.has(groupId))) changed.add(groupId);
+  }
+});
+hooks.forget.push(() => {
+  known.value = new Map();
+  changed.clear();
+});
 
 /** All members of a group, by user id, up to `most`. Throws RefusedError and ConnectionLost. */
 export async function fetchMembers(group_id: Id, most = Infinity): Promise<Member[]> {
@@ -39,10 +53,14 @@ export function mentionable(groupId: Id): readonly Member[] {
 /** Fetch those whom a message can mention, unless they are here. A loss of the connection is no failure: it is asked again. */
 export async function learnMembers(group: Group): Promise<void> {
   const { group_id, members: count } = group;
-  if (known.value.get(group_id)?.count === count || fetching.has(group_id)) return;
+  if ((known.value.get(group_id)?.count === count && !changed.has(group_id)) || fetching.has(group_id)) return;
   fetching.add(group_id);
   try {
-    const members = await fetchMembers(group_id, MAX_MENTIONABLE);
+    let members: Member[] = [];
+    for (let tries = 0; !tries || (changed.has(group_id) && tries < MAX_TRIES); tries++) {
+      changed.delete(group_id);
+      members = await fetchMembers(group_id, MAX_MENTIONABLE);
+    }
     const others = [...known.value].filter(([id]) => id !== group_id).slice(1 - MAX_GROUPS);
     known.value = new Map([...others, [group_id, { members, count }]]);
   } catch (error) {

@@ -1,6 +1,7 @@
 /** The wallet: what it holds, told by the server at each change, and its transfers page by page. */
 import { signal } from "@preact/signals";
-import type { Id, StatementLine } from "../../client/protocol.gen.ts";
+import type { Id } from "../../client/protocol.gen.ts";
+import type { StatementPage } from "../../client/statement.ts";
 import { personalListeners } from "./chats.ts";
 import { connection, hooks } from "./session.ts";
 
@@ -13,11 +14,11 @@ export async function loadBalance(): Promise<void> {
   balance.value = (await connection.request("ShowBalance", {})).cents;
 }
 
-/** Transfers older than one, the latest first; whether there are others before them. */
-export async function olderLines(before: Id): Promise<{ lines: StatementLine[]; more: boolean }> {
+/** Transfers older than one, the latest first. */
+export async function statementPage(before: Id): Promise<StatementPage> {
   const { lines, more, cents } = await connection.request("ShowStatement", { before, limit: PAGE });
   balance.value = cents;
-  return { lines, more };
+  return { before, lines, more };
 }
 
 /** Cents of what somebody typed, or null where it is no amount. */

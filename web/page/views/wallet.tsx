@@ -1,9 +1,10 @@
 /** The wallet's statement: every transfer by day, older ones as one scrolls. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ConnectionLost } from "../../client/errors.ts";
-import type { Id, StatementLine } from "../../client/protocol.gen.ts";
+import type { Id } from "../../client/protocol.gen.ts";
+import { type Statement, withPage } from "../../client/statement.ts";
 import { Dialog } from "../parts/dialog.tsx";
-import { balance, olderLines, parseCents, withdraw } from "../state/wallet.ts";
+import { balance, parseCents, statementPage, withdraw } from "../state/wallet.ts";
 import { dayText, failureText, moneyText, timeText, words } from "../words/index.ts";
 
 /** Pixels from the end within which older transfers are fetched. */
@@ -11,32 +12,35 @@ const SLACK = 400;
 
 export function WalletDialog({ onClose }: { onClose(): void }) {
   const { wallet: title, walletHolds, tooMuch, statement: say, loading } = words.value;
-  const [lines, setLines] = useState<readonly StatementLine[]>([]);
-  const [isComplete, setComplete] = useState(false);
+  const [{ lines, isComplete }, setStatement] = useState<Statement>({ lines: [], isComplete: false });
   const [note, setNote] = useState("");
   const [done, setDone] = useState("");
   const isFetching = useRef(false);
   const isTaking = useRef(false);
   const box = useRef<HTMLDivElement>(null);
 
-  const fetchOlder = async (): Promise<void> => {
-    if (isFetching.current || isComplete) return;
-    isFetching.current = true;
+  const fetchPage = async (before: Id): Promise<void> => {
     try {
-      const page = await olderLines(lines.at(-1)?.transfer_id ?? ("0" as Id));
-      setLines([...lines, ...page.lines]);
-      setComplete(!page.more || !page.lines.length);
+      const page = await statementPage(before);
+      setStatement((now) => withPage(now, page));
     } catch (error) {
       if (!(error instanceof ConnectionLost)) setNote(failureText(error));
-    } finally {
-      isFetching.current = false;
     }
   };
   const look = (): void => {
     const element = box.current;
-    if (element && element.scrollHeight - element.scrollTop - element.clientHeight < SLACK) void fetchOlder();
+    if (isComplete || isFetching.current || !element) return;
+    if (element.scrollHeight - element.scrollTop - element.clientHeight >= SLACK) return;
+    isFetching.current = true;
+    void fetchPage(lines.at(-1)?.transfer_id ?? ("0" as Id)).finally(() => (isFetching.current = false));
   };
   useEffect(look, [lines]);
+  const held = balance.value;
+  const heldBefore = useRef(held);
+  useEffect(() => {
+    if (held !== heldBefore.current) void fetchPage("0" as Id); // money came or went
+    heldBefore.current = held;
+  }, [held]);
 
   const takeOut = (event: SubmitEvent): void => {
     event.preventDefault();
@@ -52,8 +56,7 @@ export function WalletDialog({ onClose }: { onClose(): void }) {
         () => {
           form.reset();
           setDone(say.taken(moneyText(cents)));
-          setComplete(false);
-          setLines([]); // the effect fetches them anew, from the latest
+          void fetchPage("0" as Id);
         },
         (error: unknown) => setNote(failureText(error)),
       )
