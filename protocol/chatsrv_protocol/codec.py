@@ -6,7 +6,7 @@ on a machine whose speed varied by half: 2.0 to 3.3 µs to build a text message 
 all checks), 2.1 to 2.7 to encode and 3.4 to 5.6 to decode it, construction included.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
@@ -226,11 +226,36 @@ _ARRAY_BYTES = {0xDC: 3, 0xDD: 5}
 """Of the head of an array with more than 15 elements, by its first byte."""
 
 
+def _place_of_request_id(data: bytes, at: int) -> tuple[int, int]:
+    """Return where the request id begins and ends in a body that begins `at`."""
+    start = at + _ARRAY_BYTES.get(data[at], 1)
+    start += _INTEGER_BYTES.get(data[start], 1)
+    return start, start + _INTEGER_BYTES.get(data[start], 1)
+
+
 def without_request_id(body: bytes) -> bytes:
     """Return what makes two commands the same: a body that was decoded, but for its request id."""
-    start = _ARRAY_BYTES.get(body[0], 1)
-    start += _INTEGER_BYTES.get(body[start], 1)
-    return body[:start] + body[start + _INTEGER_BYTES.get(body[start], 1) :]
+    start, end = _place_of_request_id(body, 0)
+    return body[:start] + body[end:]
+
+
+def encode_request_id(request_id: int) -> bytes:
+    """Return a request id as it stands in a frame."""
+    return _pack(request_id)
+
+
+def between_request_ids(frames: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return what the frames of an answer hold before, between and after their request ids.
+
+    Joined by another request id that takes as many bytes (`encode_request_id`) it is the same answer to that request.
+    """
+    pieces: list[bytes] = []
+    before = b""
+    for frame in frames:
+        start, end = _place_of_request_id(frame, limits.LENGTH_BYTES)
+        pieces.append(before + frame[:start])
+        before = frame[end:]
+    return (*pieces, before)
 
 
 def _unknown(number: int, request_id: int, values: list[Any]) -> UnknownEvent:

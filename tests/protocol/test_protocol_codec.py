@@ -24,7 +24,7 @@ from chatsrv_protocol import (
     encode,
     limits,
 )
-from chatsrv_protocol.codec import _Plan, frame_of, without_request_id
+from chatsrv_protocol.codec import _Plan, between_request_ids, encode_request_id, frame_of, without_request_id
 from chatsrv_protocol.common import Ping, Refused
 from chatsrv_protocol.fields import FLAG, ListOf, Optional, Struct, field
 from chatsrv_protocol.messages import Send
@@ -42,6 +42,17 @@ def test_without_its_request_id_a_body_is_the_same_under_any(sent: tuple[int, An
     assert without_request_id(first) == without_request_id(second)
     number, _, *fields = unpack(first)
     assert [*unpack(without_request_id(first) + pack(one))] == [number, *fields, one]
+
+
+@given(st.lists(messages, max_size=4), st.integers(0, limits.MAX_REQUEST_ID), st.integers(0, limits.MAX_REQUEST_ID))
+def test_an_answer_becomes_one_to_another_request_whose_id_takes_as_many_bytes(
+    sent: list[tuple[int, Any]], one: int, other: int
+) -> None:
+    pieces = between_request_ids([encode(message, one) for _, message in sent])
+    for request_id in (one, other):
+        encoded_id = encode_request_id(request_id)
+        if sent and len(encoded_id) == len(encode_request_id(one)):
+            assert encoded_id.join(pieces) == b"".join(encode(message, request_id) for _, message in sent)
 
 
 def outcome(body) -> Any:

@@ -1,5 +1,6 @@
 """The check of the sequences finds what was damaged: a flipped body, a gap, a wrong count, a wrong head."""
 
+import attrs
 import pytest
 from storage.test_storage_search import CountingConnection
 from storage.test_storage_transaction import ANN, BOB, GROUP, Desk
@@ -67,16 +68,53 @@ async def test_pages_have_a_bound_in_bytes_and_at_least_one_event(desk: Desk) ->
     await desk.read(look)
 
 
+@attrs.frozen
+class KeptEvents:
+    """What a caller kept of a range."""
+
+    count: int
+    size: int
+
+
+def caught_up(
+    conn: SqlConnection, ranges: list[tuple[int, int]], limit: int, max_bytes: int
+) -> tuple[list[int], list[history.GroupProgress]]:
+    """Return the seqs of the events that ann gets, and how far they bring her."""
+    parts, progress = history.catch_up(conn, ANN.user_id, ranges, limit, max_bytes, history.nothing_kept)
+    return [record.seq for part in parts for record in part.records], progress
+
+
 async def test_catching_up_stops_at_its_bounds_and_says_how_far_it_went(desk: Desk) -> None:
     def look(conn: SqlConnection) -> None:
-        records, progress = history.catch_up(conn, ANN.user_id, [(GROUP, 1), (99, 0), (GROUP, 4)], 7, 1_000_000)
-        assert [record.seq for record in records] == [2, 3, 4, 5, 6, 5, 6]
+        seqs, progress = caught_up(conn, [(GROUP, 1), (99, 0), (GROUP, 4)], 7, 1_000_000)
+        assert seqs == [2, 3, 4, 5, 6, 5, 6]
         assert progress == [(GROUP, 6, 6), (GROUP, 6, 6)]
-        records, progress = history.catch_up(conn, ANN.user_id, [(GROUP, 0)], 2, 1_000_000)
+        seqs, progress = caught_up(conn, [(GROUP, 0)], 2, 1_000_000)
         assert progress == [(GROUP, 2, 6)]
-        records, progress = history.catch_up(conn, ANN.user_id, [(GROUP, 2), (GROUP, 3)], 100, 1)
-        assert [record.seq for record in records] == [3]
+        seqs, progress = caught_up(conn, [(GROUP, 2), (GROUP, 3)], 100, 1)
+        assert seqs == [3]
         assert progress == [(GROUP, 3, 6), (GROUP, 3, 6)]
+
+    await desk.read(look)
+
+
+async def test_catching_up_does_not_read_again_what_was_kept_and_counts_it_as_if_it_had(desk: Desk) -> None:
+    def look(conn: SqlConnection) -> None:
+        (found,), _ = history.catch_up(conn, ANN.user_id, [(GROUP, 2)], 9, 1_000_000, history.nothing_kept)
+        assert found.whole == (GROUP, 2, 6)
+        kept = KeptEvents(len(found.records), found.size)
+
+        def find(wanted: history.EventRange) -> KeptEvents | None:
+            return kept if wanted == found.whole else None
+
+        counting = CountingConnection(conn)
+        parts, progress = history.catch_up(counting, ANN.user_id, [(GROUP, 2)], 4, found.size, find)
+        assert (parts, progress, counting.statements) == ([kept], [(GROUP, 6, 6)], 1)
+        for limit, max_bytes in ((3, found.size), (4, found.size - 1)):  # then it is read, as far as there is room
+            (part,), progress = history.catch_up(conn, ANN.user_id, [(GROUP, 2)], limit, max_bytes, find)
+            assert isinstance(part, history.FoundRange)
+        parts, progress = history.catch_up(conn, ANN.user_id, [(GROUP, 2), (GROUP, 5)], 4, 1_000_000, find)
+        assert (parts, progress) == ([kept], [(GROUP, 6, 6), (GROUP, 5, 6)])
 
     await desk.read(look)
 
@@ -91,11 +129,9 @@ async def test_reads_about_many_take_as_many_statements_as_about_one(desk: Desk)
         assert accounts.find(counting, []) == []
         assert counting.statements == 2
         counting = CountingConnection(conn)
-        _, progress = history.catch_up(
-            counting, ANN.user_id, [(GROUP, 6), *((n, 0) for n in range(1_000, 1_200))], 9, 1_000
-        )
+        _, progress = caught_up(counting, [(GROUP, 6), *((n, 0) for n in range(1_000, 1_200))], 9, 1_000)
         assert progress == [(GROUP, 6, 6)]
-        assert history.catch_up(counting, ANN.user_id, [], 9, 1_000) == ([], [])
+        assert caught_up(counting, [], 9, 1_000) == ([], [])
         assert counting.statements == 2
 
     await desk.read(look)

@@ -21,6 +21,7 @@ from chatsrv.config import Config
 from chatsrv.face_to_face.waiting_room import WaitingRoom
 from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
+from chatsrv.groups.missed_events import MissedEvents
 from chatsrv.log import Log
 from chatsrv.media.library import Library
 from chatsrv.presence.typing_notices import TypingNotices
@@ -70,6 +71,7 @@ class Services:
     stopping: trio.Event
     searching: set[int] = attrs.field(factory=set[int])
     """Users whose search is under way."""
+    missed_events: MissedEvents = attrs.field(factory=MissedEvents)
     cluster: Cluster | None = None
     """The other nodes; None where there is one."""
     library: Library | None = None
@@ -236,10 +238,13 @@ class Request:
 
     def stream_events(self, events: Iterable[object]) -> None:
         """Send events as part of the answer, under the request's id, in pieces that a WebSocket message holds."""
+        self.stream_frames(encode(event, self.request_id) for event in events)
+
+    def stream_frames(self, encoded: Iterable[bytes]) -> None:
+        """Send encoded events as `stream_events` does: each item is a frame, or several that a WebSocket message holds."""
         frames: list[bytes] = []
         size = 0
-        for event in events:
-            frame = encode(event, self.request_id)
+        for frame in encoded:
             if size + len(frame) > limits.MAX_WEBSOCKET_MESSAGE:
                 self.caller.stream(b"".join(frames))
                 frames, size = [], 0

@@ -9,6 +9,7 @@ from chatsrv.commands.paging import before_or_end, within
 from chatsrv.commands.registry import handles
 from chatsrv.groups import Channels
 from chatsrv.groups.by_name import by_name
+from chatsrv.groups.missed_events import MissedEvents
 from chatsrv.groups.wire import event_of, group_of
 from chatsrv_protocol import limits
 from chatsrv_protocol import sync as wire
@@ -67,16 +68,19 @@ async def read_history(request: Request, command: wire.History) -> wire.Page:
 
 
 @handles
-async def catch_up(request: Request, command: wire.CatchUp, *, bus: LocalBus) -> wire.CaughtUp:
+async def catch_up(
+    request: Request, command: wire.CatchUp, *, bus: LocalBus, missed_events: MissedEvents
+) -> wire.CaughtUp:
     """Return ranges of several groups' events."""
     user_id = request.caller.actor.user_id
     ranges = [(wanted.group_id, wanted.after) for wanted in command.ranges]
     # As a short list: most of those who come back after a restart have missed little.
     is_short = len(ranges) <= SHORT_LIST_GROUPS and _missed(bus, ranges) <= SHORT_CATCH_UP_EVENTS
-    records, progress = await (request.look_up if is_short else request.read)(
-        lambda conn: history.catch_up(conn, user_id, ranges, limits.MAX_PAGE, limits.MAX_PAGE_BYTES)
+    kept = missed_events.finder(request.request_id)
+    parts, progress = await (request.look_up if is_short else request.read)(
+        lambda conn: history.catch_up(conn, user_id, ranges, limits.MAX_PAGE, limits.MAX_PAGE_BYTES, kept)
     )
-    request.stream_events([event_of(record) for record in records])
+    request.stream_frames(missed_events.frames(parts, request.request_id))
     return wire.CaughtUp(tuple(map(_progress_of, progress)))
 
 

@@ -1,8 +1,10 @@
 """Reading a group's sequence: ranges of events for those who may see them, and the cursor that says how far one read."""
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+import attrs
 
 from chatsrv_storage.columns import select_list
 from chatsrv_storage.engine.bulk_sql import marks
@@ -11,7 +13,7 @@ from chatsrv_storage.groups.models import Actor, EventRecord, VariedRecord, chec
 from chatsrv_storage.groups.permissions import Operation, require_reader
 from chatsrv_storage.groups.transaction import GroupTransaction, Script
 from chatsrv_storage.interface import SqlConnection
-from chatsrv_storage.messages.message_content import EXCERPT, as_told, resolve_references
+from chatsrv_storage.messages.message_content import EXCERPT, as_told, refers, resolve_references
 from chatsrv_storage.replies import NoReply
 
 SELECT: Final = (
@@ -48,7 +50,7 @@ def page(
     At most `limit` events whose texts have about `max_bytes` together; always at least one if there is one.
     """
     group, member = require_reader(conn, user_id, group_id)
-    records, more = _events(
+    records, more, _ = _events(
         conn, user_id, group_id, member.visible_from, after, before, limit, max_bytes, newest=newest
     )
     return records, more, group.seq
@@ -65,20 +67,25 @@ def _events(
     max_bytes: int,
     *,
     newest: bool,
-) -> tuple[list[EventRecord], bool]:
-    """`page` for a reader who is known to be one, and to whom events up to `visible_from` are not visible."""
+) -> tuple[list[EventRecord], bool, bool]:
+    """`page` for a reader who is known to be one, and to whom events up to `visible_from` are not visible.
+
+    Without the head, and with whether none of the events refers to anything (message_content.refers).
+    """
     rows = conn.execute(
         SELECT + (" desc limit ?" if newest else " limit ?"),
         (group_id, max(after, visible_from), before, limit + 1),
     )
     records: list[EventRecord] = []
-    size, more = 0, False
+    size, more, plain = 0, False, True
     for row in rows:
         record = record_of(row)
         stored_length = len(record.text)
         size += 128 + stored_length * 3
         if record.data is not None:
-            record = resolve_references(conn, record, visible_from, user_id)
+            if refers(record):
+                plain = False
+                record = resolve_references(conn, record, visible_from, user_id)
             size += len(row[-1]) * 3 + (len(record.text) - stored_length + EXCERPT) * 3
         if len(records) == limit or (records and size > max_bytes):
             more = True
@@ -86,7 +93,7 @@ def _events(
         records.append(record)
     if newest:
         records.reverse()
-    return records, more
+    return records, more, plain
 
 
 class GroupProgress(NamedTuple):
@@ -97,14 +104,55 @@ class GroupProgress(NamedTuple):
     seq: int
 
 
+class EventRange(NamedTuple):
+    """The events of a group after one of them, up to its head.
+
+    An event that refers to nothing (message_content.refers) stays the same while the head does: an edit and a recall
+    rewrite a message in the transaction that appends their own event.
+    """
+
+    group_id: int
+    after: int
+    head: int
+
+
+class KeptRange(Protocol):
+    """Events that the caller of `catch_up` kept: their number, and their bytes as `catch_up` counts them."""
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
+
+K = TypeVar("K", bound=KeptRange)
+
+
+@attrs.frozen(slots=True)
+class FoundRange:
+    """Events that `catch_up` read, and their bytes as it counts them."""
+
+    records: list[EventRecord]
+    size: int
+    whole: EventRange | None
+    """Where these are all events of a range and the same for every reader: that range."""
+
+
 def catch_up(
-    conn: SqlConnection, user_id: int, ranges: Sequence[tuple[int, int]], limit: int, max_bytes: int
-) -> tuple[list[EventRecord], list[GroupProgress]]:
+    conn: SqlConnection,
+    user_id: int,
+    ranges: Sequence[tuple[int, int]],
+    limit: int,
+    max_bytes: int,
+    kept: Callable[[EventRange], K | None],
+) -> tuple[list[K | FoundRange], list[GroupProgress]]:
     """Return what was missed in several groups, group by group: at most `limit` events, about `max_bytes` altogether.
 
-    With it how far this brings one in each group; groups the user may not read are left out.
+    With it how far this brings one in each group; groups the user may not read are left out. `kept` returns what the
+    caller kept of a FoundRange that was whole: it is not read again. It is called in the thread of the query.
     """
-    records: list[EventRecord] = []
+    parts: list[K | FoundRange] = []
     progress: list[GroupProgress] = []
     heads = _heads(conn, user_id, [group_id for group_id, _ in ranges])
     for group_id, after in ranges:
@@ -112,17 +160,28 @@ def catch_up(
             continue
         visible_from, head = heads[group_id]
         last = max(after, visible_from)
-        if last < head and limit > len(records) and max_bytes > 0:
-            found, more = _events(
-                conn, user_id, group_id, visible_from, last, head + 1, limit - len(records), max_bytes, newest=False
-            )
-            max_bytes -= sum(
-                128 + len(record.text) * 3 + (0 if record.data is None else EXCERPT * 3) for record in found
-            )
-            records += found
-            last = found[-1].seq if more else head
+        if last < head and limit > 0 and max_bytes > 0:
+            whole = EventRange(group_id, last, head)
+            part: K | FoundRange | None = kept(whole)
+            if part is not None and part.count <= limit and part.size <= max_bytes:
+                limit -= part.count
+                last = head
+            else:
+                found, more, plain = _events(
+                    conn, user_id, group_id, visible_from, last, head + 1, limit, max_bytes, newest=False
+                )
+                size = sum(128 + len(record.text) * 3 + (0 if record.data is None else EXCERPT * 3) for record in found)
+                part = FoundRange(found, size, whole if plain and not more else None)
+                limit -= len(found)
+                last = found[-1].seq if more else head
+            max_bytes -= part.size
+            parts.append(part)
         progress.append(GroupProgress(group_id, min(last, head), head))
-    return records, progress
+    return parts, progress
+
+
+def nothing_kept(_range: EventRange) -> None:
+    """Return None: a `kept` for a caller of `catch_up` who keeps nothing."""
 
 
 def _heads(conn: SqlConnection, user_id: int, group_ids: Sequence[int]) -> dict[int, tuple[int, int]]:

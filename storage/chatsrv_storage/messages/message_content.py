@@ -112,8 +112,19 @@ def is_there(conn: SqlConnection, media_id: int) -> bool:
     return conn.execute("select 1 from media where id = ? and deleted_at = 0", (media_id,)).fetchone() is not None
 
 
+def refers(record: EventRecord) -> bool:
+    """Whether what an event says follows from more than its own row: from another one, or from who reads it."""
+    data = record.data
+    return data is not None and (record.kind in _REFERRING_KINDS or not _REFERRING_KEYS.isdisjoint(data))
+
+
+_REFERRING_KINDS: Final = frozenset({"edited", "reacted"})
+_REFERRING_KEYS: Final = frozenset({"media", "all", "reply"})
+
+
 def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: int, reader_id: int) -> EventRecord:
     """Return a record with what it points to: the excerpt of a message that it answers, the text that an edit gave.
+    One that does not refer to anything is returned as it is.
 
     Of a message that is not visible to who reads (up to `visible_from`), an edit, a reaction and a quote bring nothing but
     its seq: the emoji is empty. If the author of a quote chose to keep the excerpt for everybody, it stays until the message
@@ -121,7 +132,7 @@ def resolve_references(conn: SqlConnection, record: EventRecord, visible_from: i
     anybody) such a call is none.
     """
     data = record.data
-    if data is None:
+    if data is None or not refers(record):
         return record
     if "media" in data and not is_there(conn, data["media"]["id"]):
         data = {key: value for key, value in data.items() if key != "media"}
