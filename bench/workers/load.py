@@ -26,6 +26,11 @@ SETTLE_SECONDS: Final = 15
 MAX_SAMPLES: Final = 400_000
 """Delivery latencies that are evaluated; of more, those of evenly chosen members."""
 
+READS_PER_TURN: Final = 32
+"""Connections that are read before the senders among them answer. With all that are ready (up to 500 at once), those who
+were acked first answered after milliseconds, and a server that writes to senders first made batches without them.
+"""
+
 _TICK = 1_000_000_000
 
 
@@ -182,7 +187,7 @@ class Load:
                     break
             if self.dirty:
                 self.flush()
-            self.receive(poller.poll(0.01 if self.dirty or now >= end_ns else 0.2, 1024))
+            self.receive(poller.poll(0.01 if self.dirty or now >= end_ns else 0.2, READS_PER_TURN))
         return self.result(marks, begin_ns, end_ns)
 
     def deliveries(self) -> int:

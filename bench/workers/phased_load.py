@@ -12,7 +12,7 @@ import time
 from typing import Any, Final
 
 from bench.workers.control import hear_line, raise_file_limit, say
-from bench.workers.load import SETTLE_SECONDS, Alarm, Load
+from bench.workers.load import READS_PER_TURN, SETTLE_SECONDS, Alarm, Load
 from bench.workers.streams import Member, WrongStream
 from bench.workers.wire import SENT
 from chatsrv_protocol import encode
@@ -108,7 +108,7 @@ class PhasedLoad(Load):
                 raise WrongStream(self.missing())
             if self.dirty:
                 self.flush()
-            self.receive(poller.poll(0.002 if hinting or self.dirty or now >= end else 0.2, 1024))
+            self.receive(poller.poll(0.002 if hinting or self.dirty or now >= end else 0.2, READS_PER_TURN))
         took = sorted(at - due for due, at in self.ack_times[first_ack:])
         return {
             "seconds": (clock() - start) / 1e9,

@@ -5,7 +5,7 @@ import ssl
 import struct
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bench.workers.wire import LOGGED_IN, UPGRADE, cut_tcp, cut_websocket, frames_of, greeting, masked, unpack
@@ -13,7 +13,13 @@ from bench.workers.wire import LOGGED_IN, UPGRADE, cut_tcp, cut_websocket, frame
 CROWD = 100
 """Connections in the handshake at a time."""
 
-RECEIVE = 256 * 1024
+RECEIVE: Final = 256 * 1024
+
+_scratch: Final = memoryview(bytearray(RECEIVE))
+"""All connections of the one thread that reads them receive into it. `socket.recv` makes its bytes as large as they may
+become and shrinks them: of 256 KiB that maps and unmaps memory for each read, which took the load over WebSocket half
+its CPU (where malloc does without for one load, it may not for the next).
+"""
 
 
 class LoginFailed(Exception):
@@ -47,11 +53,11 @@ class ClientSocket:
     def recv(self) -> bytes:
         """Return what is there; empty at the end. Raises BlockingIOError where nothing is."""
         if not self.tls:
-            return self._socket.recv(RECEIVE)
+            return bytes(_scratch[: self._socket.recv_into(_scratch)])
         pieces: list[bytes] = []
         try:  # a record that is decrypted already does not make the socket readable
-            while data := self._socket.recv(RECEIVE):
-                pieces.append(data)
+            while size := self._socket.recv_into(_scratch):
+                pieces.append(bytes(_scratch[:size]))
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             if not pieces:
                 raise BlockingIOError from None
