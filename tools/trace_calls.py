@@ -51,7 +51,7 @@ class Calls:
         at = max(path.rfind("/" + package) for package in PACKAGES)
         if at < 0 or any(each in path for each in NOT_THE_SERVER):
             return
-        self.encodings += code.co_name == "encode" and path.endswith("chatsrv_protocol/codec.py")
+        self.encodings += code.co_name == "encode_values" and path.endswith("chatsrv_protocol/codec.py")
         self.seen.setdefault(f"{path[at + 1 :]}: {code.co_qualname}")
 
     def show(self, what: str, *, counts_alone: bool) -> None:

@@ -157,6 +157,10 @@ class Asker:
         """Count a reply."""
         self.sent_bytes += len(encode(message, request_id))
 
+    def answer_encoded(self, request_id: int, frame: bytes) -> None:
+        """Count a reply that was encoded already."""
+        self.sent_bytes += len(frame)
+
     def stream(self, frames: bytes) -> None:
         """Count events of an answer."""
         self.sent_bytes += len(frames)

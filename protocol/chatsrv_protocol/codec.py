@@ -6,7 +6,7 @@ on a machine whose speed varied by half: 2.0 to 3.3 µs to build a text message 
 all checks), 2.1 to 2.7 to encode and 3.4 to 5.6 to decode it, construction included.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
@@ -142,7 +142,16 @@ def _converters(of: object) -> tuple[_Convert, _Convert] | None:
 def encode(message: object, request_id: int = 0) -> bytes:
     """Return a whole frame, length included. Raises ProtocolError (frame_too_large) when it exceeds MAX_FRAME."""
     kind: type[object] = message.__class__
-    body = _pack((NUMBER_OF[kind], request_id, *_plans[kind].values(message)))
+    return encode_values(kind, request_id, _plans[kind].values(message))
+
+
+def encode_values(kind: type[object], request_id: int, values: Iterable[object]) -> bytes:
+    """Return the frame of a message of this class with these fields, as they travel, without making and checking it.
+
+    For what was checked where it came from: a text message and its answer take a third of the time. Fields at the end
+    that hold their default must be left out. Raises ProtocolError as `encode` does.
+    """
+    body = _pack((NUMBER_OF[kind], request_id, *values))
     if len(body) > limits.MAX_FRAME:
         sentence = f"{kind.__name__} takes {len(body)} bytes, and a frame holds at most {limits.MAX_FRAME}"
         raise ProtocolError(ErrorCode.FRAME_TOO_LARGE, sentence)

@@ -16,7 +16,7 @@ from chatsrv.commands.registry import RegisteredHandler
 from chatsrv.commands.table import HANDLERS
 from chatsrv.net.connection import CLOSE_GRACE_SECONDS, COMMANDS_PER_TURN, MAX_BAD_FRAMES, MAX_LATENESS
 from chatsrv.testing import QUICK, TestServer, open_test_server
-from chatsrv_protocol import limits
+from chatsrv_protocol import encode, limits
 from chatsrv_protocol.common import Draining, Lagging, Ping, Pong, Refused
 from chatsrv_protocol.groups import Added, AddMembers, GroupRenamed, MemberRemoved, Removed, RemoveMember, RenameGroup
 from chatsrv_protocol.messages import Message, Send, SendExtra, Sent
@@ -125,10 +125,10 @@ async def test_a_reply_that_cannot_be_encoded_is_our_fault(
 
 
 async def test_so_is_one_of_a_channel(monkeypatch: pytest.MonkeyPatch, autojump_clock: object) -> None:
-    def broken(_stored: Any) -> Sent:
-        return Sent(0, 0, 0, 0, 0)
+    def broken(request_id: int, _stored: Any) -> bytes:
+        return encode(Sent(0, 0, 0, 0, 0), request_id)
 
-    monkeypatch.setattr(messages, "sent_of", broken)
+    monkeypatch.setattr(messages, "encode_sent", broken)
     with structlog.testing.capture_logs() as logged:
         async with open_test_server(log=structlog.get_logger()) as server:
             (ann,) = await enter(server, "ann")

@@ -110,6 +110,10 @@ class Person:
         self._answers[request_id] = message
         self._waiting[request_id].set()
 
+    def answer_encoded(self, request_id: int, frame: bytes) -> None:
+        (message,) = _read(frame)
+        self.answer(request_id, message)
+
     def stream(self, frames: bytes) -> None:
         self.streamed += _read(frames)
 

@@ -132,6 +132,10 @@ class Caller(Protocol):
         """Send the reply; the request is answered."""
         ...
 
+    def answer_encoded(self, request_id: int, frame: bytes) -> None:
+        """Send the reply, encoded already and no Refusal; the request is answered."""
+        ...
+
     def stream(self, frames: bytes) -> None:
         """Send encoded events of an answer that a reply will close."""
         ...
@@ -158,34 +162,36 @@ class DeferredReply(Deferred[R], Generic[S, R]):
     It keeps no more of the request than it needs: the bytes of commands under way are bounded (docs/limits.md).
     """
 
-    __slots__ = ("_caller", "_command", "_make", "_request_id", "_stored", "log")
+    __slots__ = ("_caller", "_command", "_encoder", "_request_id", "_stored", "log")
 
-    def __init__(self, request: "Request", command: object, stored: type[S], make: Callable[[S], R]) -> None:
-        """Answer `request` with what `make` makes of the outcome's reply, which is a `stored`."""
+    def __init__(
+        self, request: "Request", command: object, stored: type[S], encoder: Callable[[int, S], bytes]
+    ) -> None:
+        """Answer `request` with the frame that `encoder` makes of its id and the outcome's reply, which is a `stored`."""
         self._caller = request.caller
         self._request_id = request.request_id
         self.log = request.services.log
         self._command = type(command).__name__
         self._stored = stored
-        self._make = make
+        self._encoder = encoder
 
     def __call__(self, outcome: Outcome) -> None:
         """Answer with the reply made of the outcome's, or with the refusal."""
-        answer = self._caller.answer
+        caller, request_id = self._caller, self._request_id
         try:
             if isinstance(outcome, Refusal):
-                answer(self._request_id, outcome)
+                caller.answer(request_id, outcome)
                 return
             assert isinstance(outcome.reply, self._stored)
-            answer(self._request_id, self._make(outcome.reply))
+            caller.answer_encoded(request_id, self._encoder(request_id, outcome.reply))
         except Exception:
             self.log.exception("a reply cannot be made", command=self._command)
-            answer(self._request_id, server_fault())
+            caller.answer(request_id, server_fault())
 
 
-@attrs.frozen(slots=True)
+@attrs.define(slots=True, eq=False)
 class Request:
-    """One command while its handler runs."""
+    """One command while its handler runs. Nobody changes it (frozen, it would take several times as long to make)."""
 
     services: Services
     caller: Caller

@@ -98,5 +98,9 @@ class _Elsewhere:
             raise message
         self.frames.append(encode(message))
 
+    def answer_encoded(self, request_id: int, frame: bytes) -> None:
+        del request_id
+        self.frames.append(frame)
+
     def stream(self, frames: bytes) -> None:
         self.frames.append(frames)

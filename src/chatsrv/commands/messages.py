@@ -3,7 +3,7 @@
 from chatsrv.commands.context import Deferred, DeferredReply, Request
 from chatsrv.commands.registry import handles
 from chatsrv.groups import Channels, Submission
-from chatsrv.groups.wire_conversation import sent_of
+from chatsrv.groups.wire_conversation import encode_sent
 from chatsrv_protocol import messages as wire
 from chatsrv_storage.groups.transaction import Command, Post
 from chatsrv_storage.messages.edits import say
@@ -17,7 +17,7 @@ EVENT_OVERHEAD = 96
 async def send(request: Request, command: wire.Send, *, channels: Channels) -> Deferred[wire.Sent]:
     """Queue a message. The reply comes from the channel."""
     caller = request.caller
-    done = DeferredReply(request, command, StoredMessage, sent_of)
+    done: DeferredReply[StoredMessage, wire.Sent] = DeferredReply(request, command, StoredMessage, encode_sent)
     extra = command.extra
     post: Post | Command[StoredMessage] = Post(caller.actor, request.once(command), command.text)
     if extra is not None:

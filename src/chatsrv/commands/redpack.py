@@ -93,13 +93,17 @@ _share_of = by_name(PaidShare, wire.PacketShare)
 _line_of = by_name(ledger.WalletTransfer, wire.StatementLine)
 
 
+def _encode_share(request_id: int, share: PaidShare) -> bytes:
+    return encode(_share_of(share), request_id)
+
+
 @handles
 async def open_packet(
     request: Request, command: wire.OpenPacket, *, config: Config, channels: Channels
 ) -> Deferred[wire.PacketShare]:
     """Queue an opening. The reply comes from the channel."""
     caller = request.caller
-    done = DeferredReply(request, command, PaidShare, _share_of)
+    done: DeferredReply[PaidShare, wire.PacketShare] = DeferredReply(request, command, PaidShare, _encode_share)
     opening = Open(caller.actor, request.once(command), command.packet_id, config.redpack_show_amounts)
     await channels.submit(command.group_id, Submission(opening, OPENING_SIZE, done))
     return done

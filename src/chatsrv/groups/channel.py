@@ -9,6 +9,7 @@ and was slower in all six cells on two cores.
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
 import attrs
@@ -48,13 +49,19 @@ WriteOutcome = outcome.Outcome[list[Outcome]]
 """What became of a batch."""
 
 
-@attrs.frozen(slots=True)
+@attrs.define(slots=True, eq=False)
 class Submission:
-    """A command on its way: about how many bytes its event will take, and who hears the outcome (after the commit)."""
+    """A command on its way: about how many bytes its event will take, and who hears the outcome (after the commit).
+
+    Nobody changes it (frozen, it would take several times as long to make).
+    """
 
     command: GroupCommand
     size: int
     done: OnOutcome
+
+
+_SIZE: Final[Callable[[Submission], int]] = attrgetter("size")
 
 
 class _Channel:
@@ -163,13 +170,19 @@ class _Channel:
             self._settled.set()
 
     def _take(self) -> list[Submission]:
-        batch: list[Submission] = []
+        queue = self._queue
+        batch: list[Submission]
+        if len(queue) <= limits.MAX_BATCH_COMMANDS and sum(map(_SIZE, queue)) <= limits.MAX_BATCH_BYTES // 2:
+            batch = list(queue)
+            queue.clear()
+            return batch
+        batch = []
         size = 0
-        while self._queue and len(batch) < limits.MAX_BATCH_COMMANDS:
-            size += self._queue[0].size
+        while queue and len(batch) < limits.MAX_BATCH_COMMANDS:
+            size += queue[0].size
             if batch and size > limits.MAX_BATCH_BYTES // 2:
                 break
-            batch.append(self._queue.popleft())
+            batch.append(queue.popleft())
         return batch
 
     def _bind(self, batch: list[Submission] | None = None) -> tuple[int, list[GroupCommand]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from chatsrv.bus.parcels import EventFrame, Item, Joined, Left, Parcel, PersonalFrame, VariedFrame
-from chatsrv.groups.wire import event_of, personal_event_of
+from chatsrv.groups.wire import encode_event, encode_new_event, encode_personal_event
 from chatsrv.log import Log
 from chatsrv_protocol import encode
 from chatsrv_protocol.common import Lagging
@@ -31,17 +31,17 @@ class ParcelMaker:
         for effect in effects:
             if isinstance(effect, EventRecord):
                 last = effect.seq
-                items.append(EventFrame(last, self._encoded(event_of, effect)))
+                items.append(EventFrame(last, self._encoded(encode_new_event, effect)))
             elif isinstance(effect, VariedRecord):
                 last = effect.record.seq
                 items.append(self._varied(effect))
             elif isinstance(effect, MemberJoined):
-                frame = self._encoded(personal_event_of, effect)
+                frame = self._encoded(encode_personal_event, effect)
                 items.append(Joined(effect.view.seq, effect.user_id, effect.version, frame))
             elif isinstance(effect, MemberLeft):
-                items.append(Left(effect.seq, effect.user_id, self._encoded(personal_event_of, effect)))
+                items.append(Left(effect.seq, effect.user_id, self._encoded(encode_personal_event, effect)))
             else:
-                items.append(PersonalFrame(effect.user_id, self._encoded(personal_event_of, effect)))
+                items.append(PersonalFrame(effect.user_id, self._encoded(encode_personal_event, effect)))
             first = first or last
         return Parcel(group_id, first, last, items)
 
@@ -56,7 +56,7 @@ class ParcelMaker:
             if isinstance(record, VariedRecord):
                 items.append(self._varied(record))
                 continue
-            told = EventFrame(record.seq, self._encoded(event_of, record))
+            told = EventFrame(record.seq, self._encoded(encode_event, record))
             if record.kind == "dissolved":
                 items += [told, *(Left(record.seq, user_id, _ASK) for user_id in here)]
                 continue
@@ -66,15 +66,15 @@ class ParcelMaker:
         return Parcel(group_id, items[0].seq, items[-1].seq, items)
 
     def _varied(self, effect: VariedRecord) -> VariedFrame | EventFrame:
-        seq, frame = effect.record.seq, self._encoded(event_of, effect.record)
-        variants = [(users, self._encoded(event_of, record)) for users, record in effect.variants]
+        seq, frame = effect.record.seq, self._encoded(encode_event, effect.record)
+        variants = [(users, self._encoded(encode_event, record)) for users, record in effect.variants]
         if not frame or not all(variant for _, variant in variants):
             return EventFrame(seq, b"")
         return VariedFrame(seq, frame, variants)
 
-    def _encoded(self, make: Callable[[E], object], effect: E) -> bytes:
+    def _encoded(self, encoder: Callable[[E], bytes], effect: E) -> bytes:
         try:
-            return encode(make(effect))
+            return encoder(effect)
         except Exception:  # a bug must not end the server
             self.log.exception("an event cannot be told", effect=kind_of(effect))
             return b""

@@ -6,7 +6,7 @@ from chatsrv.groups import wire_conversation as conversation
 from chatsrv.groups.by_name import by_name
 from chatsrv.groups.wire_conversation import head
 from chatsrv.groups.wire_governing import GOVERNING, PERSONAL, rules_of
-from chatsrv_protocol import groups, messages, redpack, sync
+from chatsrv_protocol import encode, groups, messages, redpack, sync
 from chatsrv_protocol.session import Person
 from chatsrv_storage.groups.group_summary import GroupSummary
 from chatsrv_storage.groups.models import (
@@ -73,6 +73,18 @@ def event_of(record: EventRecord) -> object:
     return _MAKERS[record.kind](record, record.data or {})
 
 
+def encode_event(record: EventRecord) -> bytes:
+    """Return the frame of the event for a stored row."""
+    return encode(event_of(record))
+
+
+def encode_new_event(record: EventRecord) -> bytes:
+    """Return the same for an event that was stored just now."""
+    if record.kind == "text" and not record.data:
+        return conversation.encode_new_text(record)
+    return encode(event_of(record))
+
+
 group_of = by_name(GroupSummary, groups.Group, rules=rules_of, last=conversation.last_message_of)
 """A group as one member has it, as it is sent."""
 
@@ -86,3 +98,8 @@ def personal_event_of(effect: MemberJoined | MemberLeft | CursorMoved | UserEven
     if isinstance(effect, UserEvent):
         return _PERSONAL[effect.kind](*effect.data)
     return sync.ReadMoved(effect.group_id, effect.read_seq, effect.read_ordinal, effect.own_above, effect.head)
+
+
+def encode_personal_event(effect: MemberJoined | MemberLeft | CursorMoved | UserEvent) -> bytes:
+    """Return the frame of that event."""
+    return encode(personal_event_of(effect))

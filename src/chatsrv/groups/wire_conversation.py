@@ -6,6 +6,7 @@ from operator import attrgetter
 
 from chatsrv.groups.by_name import by_name, names_of
 from chatsrv_protocol import conversation, groups, media, messages
+from chatsrv_protocol.codec import encode_values
 from chatsrv_protocol.head import SequenceEvent
 from chatsrv_storage.groups.group_summary import LastMessage
 from chatsrv_storage.groups.models import EventData, EventRecord
@@ -16,6 +17,14 @@ KINDS = {name: number for number, name in messages.KIND_NAMES.items()}
 
 sent_of = by_name(StoredMessage, messages.Sent)
 """The answer to whatever is a message."""
+
+assert names_of(StoredMessage) == names_of(messages.Sent)
+
+
+def encode_sent(request_id: int, stored: StoredMessage) -> bytes:
+    """Return the frame of the answer to a message that was just stored."""
+    return encode_values(messages.Sent, request_id, stored)
+
 
 last_message_of = by_name(LastMessage, groups.Preview, kind=KINDS.__getitem__)
 """A group's last message in a line, as it is sent."""
@@ -80,6 +89,12 @@ MAKERS: dict[str, Callable[[EventRecord, EventData], object]] = {
     ),
     "pinned": lambda record, data: conversation.Pinned(*head(record), data["of"], data["on"]),
 }
+
+
+def encode_new_text(record: EventRecord) -> bytes:
+    """Return the frame of a plain text message that was just stored, whose text and sender were checked as they came in."""
+    return encode_values(messages.Message, 0, (*head(record), messages.TEXT_KIND, record.text))
+
 
 TOLD: dict[str, Callable[..., object]] = {"quiet": conversation.QuietSet}
 """Makers of personal events, by the kind of `Told`: each takes its data."""

@@ -305,7 +305,13 @@ class ClientConnection:
             retry_after = round(message.retry_after * 1000) + 1 if message.retry_after else 0
             code = _ON_THE_WIRE.get(message.code, message.code)
             message = Refused(code, message.message[:1024], message.field, retry_after)
-        self._outbox.put(self._protocol.send(message, request_id))
+        self.answer_encoded(request_id, self._protocol.send(message, request_id))
+
+    def answer_encoded(self, request_id: int, frame: bytes) -> None:
+        """Send the reply to a member's request that was encoded already; not a second one to the same request."""
+        if request_id not in self._unanswered:
+            return
+        self._outbox.put(frame)
         # Not before: if the reply cannot be sent, there will be another.
         self._unanswered_bytes -= self._unanswered.pop(request_id)
         if self._room is not None:

@@ -22,9 +22,12 @@ class Actor:
     name: str
 
 
-@attrs.frozen(slots=True)
+@attrs.define(slots=True)
 class EventRecord:
-    """One event of a group's sequence, as it is stored (message m of person u). `data` is what the kind has besides its text."""
+    """One event of a group's sequence, as it is stored (message m of person u). `data` is what the kind has besides its text.
+
+    Nobody changes it (frozen, it would take several times as long to make).
+    """
 
     group_id: int
     seq: int

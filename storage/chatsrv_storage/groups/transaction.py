@@ -81,9 +81,9 @@ class Batched(Protocol):
         ...
 
 
-@attrs.frozen(slots=True)
+@attrs.define(slots=True)
 class Post:
-    """A plain message."""
+    """A plain message. Nobody changes it (frozen, it and Accepted would take several times as long to make)."""
 
     actor: Actor
     once: Once
@@ -94,7 +94,7 @@ GroupCommand: TypeAlias = AnyCommand | Post | Batched
 """Whatever changes a group."""
 
 
-@attrs.frozen(slots=True)
+@attrs.define(slots=True)
 class Accepted(Generic[R_co]):
     """The command took effect, now or (a retry: without effects) before."""
 

@@ -6,6 +6,7 @@ jobs one by one (batch.py).
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from chatsrv_storage.engine.jobs import AnyJob, BatchJob
 from chatsrv_storage.engine.snowflake import Snowflake
@@ -19,6 +20,8 @@ from chatsrv_storage.groups.transaction import (
 )
 from chatsrv_storage.groups.unit_of_work import UnitOfWork
 from chatsrv_storage.interface import SqlConnection
+
+_POSTS_ALONE: Final = {Post}
 
 
 class GroupJob(BatchJob):
@@ -47,7 +50,7 @@ class GroupJob(BatchJob):
     def on_batch_start(self) -> None:
         """See BatchJob."""
         self.now_ms, self.commands = self._bind()
-        posts_alone = bool(self.commands) and all(type(each) is Post for each in self.commands)
+        posts_alone = set(map(type, self.commands)) == _POSTS_ALONE
         self.run_together = post_together if posts_alone else None
         self.cheap_commands = len(self.commands) if posts_alone else 0
 
