@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from chatsrv_redpack.checks import check_id, check_ms
 from chatsrv_redpack.errors import Code, CorruptError, RefusedError
@@ -41,8 +41,7 @@ _REFUSALS: Final[dict[Grab, tuple[Code, str]]] = {
 assert _REFUSALS.keys() | {Grab.OPEN_TO_YOU} == set(Grab), "every answer but one refuses"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """Somebody wants to open a packet.
 
     Attributes:
@@ -56,12 +55,29 @@ class Claim:
     already_had: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A share was opened: what to store."""
+class Opened(NamedTuple):
+    """A share was opened: what to store, as plain values, or as the record and the transfer that are made of them.
 
-    record: ShareRecord
-    transfer: Transfer
+    A tuple, since a server that stores rows needs neither object, and both together take as long as the draw.
+    """
+
+    packet_id: int
+    user_id: int
+    number: int
+    """In opening order, from 0."""
+    cents: int
+    opened_ms: int
+    transfer_id: int
+
+    @property
+    def record(self) -> ShareRecord:
+        """Who took what and when."""
+        return ShareRecord(self.packet_id, self.user_id, self.number, self.cents, self.opened_ms)
+
+    @property
+    def transfer(self) -> Transfer:
+        """The payment out of the packet's escrow."""
+        return pay_share(self.transfer_id, self.packet_id, self.user_id, self.cents, self.opened_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +88,7 @@ class Settlement:
     transfer: Transfer
 
 
-@dataclass(frozen=True, slots=True)
-class Openings:
+class Openings(NamedTuple):
     """What a batch of claims came to: the packet after it, and for each claim, in order, its share or why not."""
 
     packet: Packet
@@ -210,11 +225,10 @@ def open_many(packet: Packet, claims: Iterable[Claim], now_ms: int) -> Openings:
         if answer is not Grab.OPEN_TO_YOU:
             outcomes.append(answer)
             continue
+        check_id(claim.transfer_id, "id")
         number = packet.count - left
         share = _next_share(packet, number, cents, left, stream)
-        record = ShareRecord(packet.packet_id, claim.user_id, number, share, now_ms)
-        transfer = pay_share(claim.transfer_id, packet.packet_id, claim.user_id, share, now_ms)
-        outcomes.append(Opened(record, transfer))
+        outcomes.append(Opened(packet.packet_id, claim.user_id, number, share, now_ms, claim.transfer_id))
         served[claim.user_id] = None
         cents -= share
         left -= 1
@@ -245,7 +259,7 @@ def expire(packet: Packet, *, transfer_id: int, now_ms: int) -> Settlement:
     return Settlement(replace(packet, state=state, remaining_cents=0, refunded_cents=rest), transfer)
 
 
-def luckiest(packet: Packet, records: Iterable[ShareRecord]) -> ShareRecord | None:
+def luckiest(packet: Packet, records: Iterable[ShareRecord | Opened]) -> ShareRecord | Opened | None:
     """Name the record with the largest share of an exhausted packet; ties are drawn from the committed seed.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
@@ -145,3 +146,41 @@ def test_the_commitment_outlives_the_preparation() -> None:
 def test_a_record_is_valid_from_construction(change: dict[str, Any]) -> None:
     with pytest.raises(InvalidError):
         replace(ShareRecord(3, 8, 0, 5, 12), **change)
+
+
+VALUES: dict[str, list[Any]] = {
+    "packet_id": [0, 3, 2**63, -1, True],
+    "sender_id": [7, 0, 2**63 - 1, "7"],
+    "total": [100, 4, 3, 0, 2**53, 100.0],
+    "count": [4, 1, 10_000, 10_001, 0],
+    "mode": [*Mode, "lucky"],
+    "receiver_id": [None, 8],
+    "server_seed": [bytes(32), bytes(31), bytearray(32)],
+    "client_seed": [bytes(32), b""],
+    "key": [bytes(32), bytes(33), None],
+    "shares": [b"", bytes(32)],
+    "sent_ms": [10, 0, -1, 20],
+    "expires_ms": [20, 10, 2**53],
+    "state": [*PacketState, "live"],
+    "next_draw": [4, 0, -1, 2**53, False],
+    "remaining_cents": [60, 100, 98, 99, 101, 2, 1, 0, None],
+    "remaining_count": [2, 4, 1, 0, 5, True],
+    "refunded_cents": [0, 1, -1, False],
+}
+
+
+def test_the_short_check_and_the_long_one_agree() -> None:
+    fields = {name: getattr(LIVE, name) for name in VALUES}
+    sound = 0
+    for (one, some), (other, more) in itertools.combinations(VALUES.items(), 2):
+        for first, second in itertools.product(some, more):
+            packet = object.__new__(Packet)
+            for name, value in (fields | {one: first, other: second}).items():
+                object.__setattr__(packet, name, value)
+            if packet.is_sound_live_lucky():
+                packet.check()
+                sound += 1
+            elif packet.mode is Mode.LUCKY and packet.state is PacketState.LIVE:
+                with pytest.raises(RedpackError):
+                    packet.check()
+    assert sound > 200

@@ -125,13 +125,12 @@ def who_left_may_still_speak() -> AbstractContextManager[None]:
 
 def a_refund_leaves_the_packet_open() -> AbstractContextManager[None]:
     """The money goes back, and the packet is not closed."""
-    original = packets.save
+    original = packets.save_all
 
-    def save(conn: Any, packet: Any) -> None:
-        if packet.state is not PacketState.EXPIRED:
-            original(conn, packet)
+    def save_all(conn: Any, saved: Any) -> None:
+        original(conn, [packet for packet in saved if packet.state is not PacketState.EXPIRED])
 
-    return replaced(packets, "save", save)
+    return replaced(packets, "save_all", save_all)
 
 
 def a_share_is_answered_and_another_stored() -> AbstractContextManager[None]:

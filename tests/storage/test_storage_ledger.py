@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatsrv_redpack import escrow, fund_packet, grant, pay_share, refund, wallet
+from chatsrv_redpack import Account, Opened, escrow, fund_packet, grant, refund, wallet
 from chatsrv_redpack.ledger import ISSUER
 from chatsrv_storage.engine.migrate import load_migrations
 from chatsrv_storage.errors import Refusal
@@ -57,15 +57,25 @@ def test_the_ledger_is_append_only(books: sqlite3.Connection) -> None:
             books.execute(statement)
 
 
+def end_of(account: Account) -> tuple[str, int]:
+    return account.kind.value, account.id
+
+
 def test_many_shares_are_posted_together(books: sqlite3.Connection) -> None:
     ledger.post(books, fund_packet(2, 7, 9, 400, 6))
-    ledger.post_shares(books, [pay_share(3, 9, 8, 150, 7), pay_share(4, 9, 7, 250, 7)])
+    shares = [Opened(9, 8, 0, 150, 7, 3), Opened(9, 7, 1, 250, 7, 4)]
+    ledger.post_shares(books, shares)
     assert balances(books) == (-1000, 850, 0)
     assert ledger.balance_of(books, wallet(8)) == 150
     assert list(ledger.check(books)) == []
+    stored = books.execute("select * from transfer where kind = 'open' order by id").fetchall()
+    assert [row[:8] for row in stored] == [
+        (paid.id, paid.kind, *end_of(paid.giver), *end_of(paid.receiver), paid.cents, paid.at_ms)
+        for paid in [share.transfer for share in shares]
+    ]
     # A share too many would take the escrow below zero.
     with pytest.raises(sqlite3.IntegrityError):
-        ledger.post_shares(books, [pay_share(5, 9, 8, 1, 8)])
+        ledger.post_shares(books, [Opened(9, 8, 2, 1, 8, 5)])
 
 
 def test_a_statement_has_the_signs_of_its_owner(books: sqlite3.Connection) -> None:

@@ -1,5 +1,6 @@
 """Openings of several packets in one batch: the order in which they are told, what they cost, and who pays for whom."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from chatsrv_redpack import Mode, PacketLimits
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import lifecycle
-from chatsrv_storage.groups.models import Actor, EventRecord
+from chatsrv_storage.groups.models import Actor, EventRecord, dump
 from chatsrv_storage.groups.transaction import Accepted, Command, GroupTransaction, Outcome
 from chatsrv_storage.idempotency import Once
 from chatsrv_storage.money import openings, packets
@@ -118,3 +119,19 @@ def test_openings_of_many_packets_are_few_statements(table: Table) -> None:
     assert all(isinstance(outcome, Accepted) for outcome in table.turn(asked))
     table.conn.set_trace_callback(None)
     assert len([each for each in statements if not each.startswith("--")]) <= 16, "none for each packet or person"
+
+
+def test_what_is_written_without_the_encoder_is_what_it_writes(table: Table) -> None:
+    packet_id = table.packet()
+    opening = table.open(1, packet_id)
+    (outcome,) = table.turn([opening])
+    assert isinstance(outcome, Accepted)
+    (event,) = outcome.effects
+    assert isinstance(event, EventRecord)
+    assert event.data is not None
+    ((data, result),) = table.conn.execute(
+        "select m.data, i.result from message m, idempotency i where m.kind = 'opened' and i.client_id = ?",
+        (opening.once.client_id,),
+    ).fetchall()
+    assert data == dump(event.data)
+    assert result == json.dumps(outcome.reply, separators=(",", ":"))

@@ -342,9 +342,10 @@ def stored_message(record: EventRecord) -> StoredMessage:
     return StoredMessage(record.group_id, record.seq, record.id, record.ordinal, record.sent_at)
 
 
-def row_of(record: EventRecord) -> tuple[object, ...]:
-    """Return a record as the message table holds it."""
-    data = None if record.data is None else dump(record.data)
+def row_of(record: EventRecord, data: str | None = None) -> tuple[object, ...]:
+    """Return a record as the message table holds it; `data` is the record's, dumped, where the caller has it."""
+    if data is None and record.data is not None:
+        data = dump(record.data)
     return (
         record.group_id, record.seq, record.id, record.ordinal, record.sender_id, record.sent_at, record.kind, record.text, data,
         message_checksum(

@@ -8,9 +8,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from chatsrv_redpack import Account, AccountKind, InvalidError, RefusedError, Transfer, TransferRow, audit
+from chatsrv_redpack import Account, AccountKind, InvalidError, Opened, RefusedError, Transfer, TransferRow, audit
 from chatsrv_redpack.ledger import apply
 from chatsrv_storage.engine.bulk_sql import execute_rows
+from chatsrv_storage.engine.jobs import Row
 from chatsrv_storage.engine.shared import lock_accounts
 from chatsrv_storage.engine.snowflake import Snowflake
 from chatsrv_storage.errors import Refusal
@@ -77,25 +78,31 @@ def post(conn: SqlConnection, transfer: Transfer) -> dict[Account, int]:
     return after
 
 
-def post_shares(conn: SqlConnection, transfers: Sequence[Transfer]) -> None:
-    """Store many transfers out of escrows, which hold them all: the caller has drawn no more than was in each."""
-    execute_rows(conn, "insert into transfer", [_row(transfer) for transfer in transfers])
+def post_shares(conn: SqlConnection, shares: Sequence[Opened]) -> None:
+    """Store the transfers of many shares out of escrows, which hold them all: the caller has drawn no more than was in each."""
+    rows: list[Row] = []
     paid: dict[int, int] = {}
-    received: dict[tuple[str, int], int] = {}  # summed: PostgreSQL takes no account twice in one statement
-    for transfer in transfers:
-        (giver, _), (receiver, cents) = transfer.postings
-        assert giver.kind is AccountKind.ESCROW
-        paid[giver.id] = paid.get(giver.id, 0) + cents
-        account = receiver.kind.value, receiver.id
-        received[account] = received.get(account, 0) + cents
-    latest = max((transfer.id for transfer in transfers), default=0)
+    received: dict[int, int] = {}  # summed: PostgreSQL takes no account twice in one statement
+    latest = 0
+    for packet_id, user_id, _, cents, at_ms, transfer_id in shares:
+        # What `_row` makes of `share.transfer`.
+        text = f"{transfer_id}/open/escrow/{packet_id}/wallet/{user_id}/{cents}/{at_ms}"
+        rows.append(
+            (transfer_id, "open", "escrow", packet_id, "wallet", user_id, cents, at_ms, zlib.crc32(text.encode()))
+        )
+        paid[packet_id] = paid.get(packet_id, 0) + cents
+        received[user_id] = received.get(user_id, 0) + cents
+        latest = max(latest, transfer_id)
+    execute_rows(conn, "insert into transfer", rows)
     execute_rows(
         conn, "update account set balance = balance - v.column2, last_id = max(last_id, v.column3) from (",
         [(escrow, cents, latest) for escrow, cents in paid.items()],
         ") v where kind = 'escrow' and id = v.column1",
     )  # fmt: skip
-    rows = [(*account, cents, latest) for account, cents in sorted(received.items())]
-    execute_rows(conn, "insert into account", rows, _ADD)  # after escrows, by id: in the order of all locks of accounts
+    wallets = [("wallet", user_id, cents, latest) for user_id, cents in sorted(received.items())]
+    execute_rows(
+        conn, "insert into account", wallets, _ADD
+    )  # after escrows, by id: in the order of all locks of accounts
 
 
 class WalletTransfer(NamedTuple):

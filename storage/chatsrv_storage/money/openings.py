@@ -9,14 +9,15 @@ from collections.abc import Sequence
 
 import attrs
 
-from chatsrv_redpack import Claim, Grab, Opened, Packet, RedpackError, luckiest, open_many, refusal
+from chatsrv_redpack import Claim, Opened, Packet, RedpackError, luckiest, open_many, refusal
 from chatsrv_storage.accounts.accounts import names_of
 from chatsrv_storage.engine.bulk_sql import execute_rows
+from chatsrv_storage.engine.jobs import Row
 from chatsrv_storage.errors import Refusal
 from chatsrv_storage.groups import models
 from chatsrv_storage.groups.models import Actor, EventData
 from chatsrv_storage.groups.permissions import Operation
-from chatsrv_storage.groups.transaction import Accepted, GroupTransaction, Outcome, accepted_twice
+from chatsrv_storage.groups.transaction import Accepted, GroupTransaction, Outcome, accepted_twice, row_of
 from chatsrv_storage.idempotency import Once, require_same_payload
 from chatsrv_storage.money import ledger
 from chatsrv_storage.money.packets import had_shares, load_all, records_of, refused_by, save_all, unknown
@@ -64,7 +65,7 @@ class _Run:
         claims = self._claims()
         if claims:
             drawn = self._draw(claims)
-            self._write(drawn, self._tell(drawn, claims))
+            self._write(drawn, *self._tell(drawn, claims))
         for place, first in self._twins.items():  # a retry in the same batch gets what the first got
             self._outcomes[place] = accepted_twice(self._outcomes[first])
         return [self._outcomes[place] for place in range(len(self._commands))]
@@ -100,90 +101,94 @@ class _Run:
 
     def _draw(self, claims: dict[int, int]) -> dict[int, _Drawn]:
         """Return what each packet gives, by its id; claims on what is no packet here, or a damaged one, are refused."""
-        turn = self._turn
+        turn, commands, outcomes = self._turn, self._commands, self._outcomes
         asked: dict[int, list[int]] = {}
+        pairs: list[tuple[int, int]] = []
         for place in claims:
-            asked.setdefault(self._commands[place].packet_id, []).append(place)
+            command = commands[place]
+            asked.setdefault(command.packet_id, []).append(place)
+            pairs.append((command.packet_id, command.actor.user_id))
         packets = load_all(turn.conn, turn.group_id, list(asked))
-        commands = self._commands
-        had = had_shares(turn.conn, [(commands[place].packet_id, commands[place].actor.user_id) for place in claims])
+        had = had_shares(turn.conn, pairs)
         drawn: dict[int, _Drawn] = {}
         for packet_id, places in asked.items():
             found = packets.get(packet_id) or unknown()
             if isinstance(found, Refusal):
-                self._outcomes |= dict.fromkeys(places, found)
+                outcomes |= dict.fromkeys(places, found)
                 continue
             packet, seq = found
-            self._outcomes |= {place: unknown() for place in places if not self._sees(place, seq)}
-            places = [place for place in places if place not in self._outcomes]
-            people = [(place, commands[place].actor.user_id) for place in places]
-            these = [Claim(user_id, claims[place], (packet_id, user_id) in had) for place, user_id in people]
+            claimed: dict[int, Claim] = {}
+            for place in places:
+                user_id = commands[place].actor.user_id
+                if self._sees(user_id, seq):
+                    claimed[place] = Claim(user_id, claims[place], (packet_id, user_id) in had)
+                else:
+                    outcomes[place] = unknown()
             try:
                 # A clock that was set back must not date an opening before its packet.
-                openings = open_many(packet, these, max(turn.now_ms, packet.sent_ms))
+                openings = open_many(packet, claimed.values(), max(turn.now_ms, packet.sent_ms))
             except RedpackError as error:
-                self._outcomes |= dict.fromkeys(places, refused_by(error))
+                outcomes |= dict.fromkeys(claimed, refused_by(error))
                 continue
-            shares = [refused_by(refusal(each)) if isinstance(each, Grab) else each for each in openings.outcomes]
-            drawn[packet_id] = _Drawn(openings.packet, packet.remaining_count, dict(zip(places, shares, strict=True)))
+            shares: dict[int, Opened | Refusal] = {}
+            for place, share in zip(claimed, openings.outcomes, strict=True):
+                shares[place] = share if isinstance(share, Opened) else refused_by(refusal(share))
+            drawn[packet_id] = _Drawn(openings.packet, packet.remaining_count, shares)
         return drawn
 
-    def _sees(self, place: int, seq: int) -> bool:
+    def _sees(self, user_id: int, seq: int) -> bool:
         """Whether they may read the packet's message: not who came later, to a group that keeps its past to itself."""
-        member = self._turn.member(self._commands[place].actor.user_id)
+        member = self._turn.member(user_id)
         return member is not None and seq > member.visible_from
 
-    def _tell(self, drawn: dict[int, _Drawn], claims: dict[int, int]) -> list[models.EventRecord]:
-        """Return the events, in the order of the commands, which is the order in which the group will hear them."""
-        turn = self._turn
-        events: list[models.EventRecord] = []
+    def _tell(self, drawn: dict[int, _Drawn], claims: dict[int, int]) -> tuple[list[Opened], list[Row]]:
+        """Give the outcomes of what was drawn; return the shares, and the rows of the events.
+
+        Both are in the order of the commands, which is the order in which the group will hear them.
+        """
+        turn, outcomes = self._turn, self._outcomes
+        opened: list[Opened] = []
+        rows: list[Row] = []
         for place in claims:
-            command = self._commands[place]
-            if place in self._outcomes:
+            if place in outcomes:
                 continue
+            command = self._commands[place]
             packet = drawn[command.packet_id]
             share = packet.shares[place]
             if isinstance(share, Refusal):
-                self._outcomes[place] = share
+                outcomes[place] = share
                 continue
+            opened.append(share)
             packet.left -= 1
-            cents = share.record.cents
-            data = {"packet": command.packet_id, "cents": cents if command.show_cents else 0, "left": packet.left}
-            effects = [turn.next_record(command.actor, "opened", data=data)]
-            if packet.left == 0:
-                effects.append(_exhausted(turn, command.actor, packet))
-            events += effects
-            self._outcomes[place] = Accepted(
-                PaidShare(command.packet_id, cents, share.record.number, packet.left), tuple(effects)
-            )
-        return events
+            packet_id, left, cents = share.packet_id, packet.left, share.cents
+            shown = cents if command.show_cents else 0
+            event = turn.next_record(command.actor, "opened", data={"packet": packet_id, "cents": shown, "left": left})
+            # As `dump` writes it, which takes seven times as long.
+            rows.append(row_of(event, f'{{"packet":{packet_id},"cents":{shown},"left":{left}}}'))
+            effects: tuple[models.EventRecord, ...] = (event,)
+            if left == 0:
+                end = _exhausted(turn, command.actor, packet)
+                rows.append(row_of(end))
+                effects = event, end
+            outcomes[place] = Accepted(PaidShare(packet_id, cents, share.number, left), effects)
+            turn.gate.keep_encoded(command.once, f"[{packet_id},{cents},{share.number},{left}]")
+        return opened, rows
 
-    def _write(self, drawn: dict[int, _Drawn], events: list[models.EventRecord]) -> None:
+    def _write(self, drawn: dict[int, _Drawn], opened: list[Opened], events: list[Row]) -> None:
         """Write all rows with one statement for each table."""
-        if not events:
+        if not opened:
             return
         conn = self._turn.conn
-        shares = [share for packet in drawn.values() for share in packet.shares.values() if isinstance(share, Opened)]
-        self._turn.insert(events)
-        ledger.post_shares(conn, [share.transfer for share in shares])
-        execute_rows(
-            conn, "insert into redpack_record",
-            [
-                (each.record.packet_id, each.record.user_id, each.record.number, each.record.cents,
-                 each.record.opened_ms, each.transfer.id)
-                for each in shares
-            ],
-        )  # fmt: skip
+        execute_rows(conn, "insert into message", events)
+        ledger.post_shares(conn, opened)
+        execute_rows(conn, "insert into redpack_record", opened)
         save_all(conn, [packet.after for packet in drawn.values()])
-        for place, outcome in self._outcomes.items():
-            if isinstance(outcome, Accepted) and outcome.effects:
-                self._turn.gate.keep(self._commands[place].once, outcome.reply)
 
 
 def _exhausted(turn: GroupTransaction, actor: Actor, drawn: _Drawn) -> models.EventRecord:
     """Return the event that names the luckiest and reveals the seed; those opened in this run are not stored yet."""
     packet = drawn.after
-    new = [share.record for share in drawn.shares.values() if isinstance(share, Opened)]
+    new = [share for share in drawn.shares.values() if isinstance(share, Opened)]
     winner = luckiest(packet, (*records_of(turn.conn, packet.packet_id), *new))
     data: EventData = {"packet": packet.packet_id, "seed": packet.server_seed.hex(), "luckiest": None, "cents": 0}
     if winner is not None:

@@ -56,6 +56,10 @@ _PREPARED: Final = {field.name: _CALLED.get(field.name, field.name) for field in
 _MODE: Final = list(_PACKET).index("mode")
 _STATE: Final = list(_PACKET).index("state")
 
+_MODES: Final = {mode.value: mode for mode in Mode}
+_STATES: Final = {state.value: state for state in PacketState}
+"""By what the columns hold: calling the class takes several times as long. What is in neither no packet can have."""
+
 _SELECT_PACKET: Final = f"select {', '.join(_PACKET.values())}, seq, group_id, greeting from redpack"
 _SELECT_PREPARED: Final = f"select {', '.join(_PREPARED.values())} from redpack_prepared"
 _PACKET_VALUES: Final = f"({', '.join(_PACKET.values())}, seq, group_id, greeting) values ({marks(len(_PACKET) + 3)})"
@@ -92,10 +96,11 @@ def load(conn: SqlConnection, group_id: int, packet_id: int) -> tuple[Packet, in
 def load_all(conn: SqlConnection, group_id: int, packet_ids: Sequence[int]) -> dict[int, tuple[Packet, int] | Refusal]:
     """(the packet, the seq of its message) of packets of this group by id; why nothing is to be had of the damaged."""
     found: dict[int, tuple[Packet, int] | Refusal] = {}
-    for packet_id, *values, seq, its_group, _ in select_in(conn, f"{_SELECT_PACKET} where id in", packet_ids):
+    for row in select_in(conn, f"{_SELECT_PACKET} where id in", packet_ids):
+        packet_id, seq, its_group = row[0], row[-3], row[-2]
         if its_group == group_id:
             try:
-                found[packet_id] = _packet_of((packet_id, *values)), seq
+                found[packet_id] = _packet_of(row[:-3]), seq
             except Refusal as damaged:
                 found[packet_id] = damaged
     return found
@@ -104,8 +109,8 @@ def load_all(conn: SqlConnection, group_id: int, packet_ids: Sequence[int]) -> d
 def _packet_of(row: Row | JsonRow) -> Packet:
     """Return the packet of _PACKET's columns. Raises Refusal where they contradict each other."""
     values = list(row)
-    values[_MODE] = Mode(values[_MODE])
-    values[_STATE] = PacketState(values[_STATE])
+    values[_MODE] = _MODES.get(values[_MODE])
+    values[_STATE] = _STATES.get(values[_STATE])
     try:
         return Packet(*values)
     except RedpackError as error:  # even where it says that a value is invalid: it was valid when it was stored
@@ -117,13 +122,8 @@ def _values(made: Packet | Prepared) -> list[SqlValue]:
     return [value.value if isinstance(value, Enum) else value for value in astuple(made)]
 
 
-def save(conn: SqlConnection, packet: Packet) -> None:
-    """Write what changes in the life of a packet."""
-    save_all(conn, (packet,))
-
-
 def save_all(conn: SqlConnection, packets: Sequence[Packet]) -> None:
-    """Write the same of many; of those that are live `state` stands in their rows, and in an index that stays as it is."""
+    """Write what changes in the life of packets; of those that are live not `state`, whose index stays as it is."""
     live = [each for each in packets if each.state is PacketState.LIVE]
     execute_rows(
         conn, "update redpack set next_draw = v.column2, remaining_cents = v.column3, remaining_count = v.column4 from (",
@@ -332,7 +332,7 @@ def expire_packet(packet_id: int) -> Script[ExpiredPacket]:
         except RedpackError as error:
             raise refused_by(error) from None
         balances = ledger.post(turn.conn, settled.transfer)
-        save(turn.conn, settled.packet)
+        save_all(turn.conn, (settled.packet,))
         data = {
             "packet": packet_id,
             "refunded": settled.transfer.cents,
