@@ -27,7 +27,7 @@ def parser(scenarios: Iterable[str]) -> argparse.ArgumentParser:
         "--connections", type=int, help="idle 5000, sync 5000, redpack 50, mixed 200; connect: logins 2000"
     )
     load.add_argument("--senders", type=int, help="fanout 50, many-groups one a group")
-    load.add_argument("--window", type=int, help="messages in flight: fanout 128, many-groups 200")
+    load.add_argument("--window", type=int, help="in flight: fanout 128 messages, many-groups 200; redpack 50 openings")
     load.add_argument("--rate", type=float, default=0.0, help="paced instead: messages (mixed: deeds) a second")
     load.add_argument("--seconds", type=float, default=5.0)
     load.add_argument("--warm-up", type=float, default=1.0)

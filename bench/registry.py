@@ -121,7 +121,8 @@ def run_deaf(options: Options) -> dict[str, Any]:
 
 def run_redpack(options: Options) -> dict[str, Any]:
     """Run `redpack`: openings."""
-    return redpack.run(options.members or 500, options.connections or 50, options.opens, transport=options.transport)
+    members, connections, window = options.members or 500, options.connections or 50, options.window or 50
+    return redpack.run(members, connections, options.opens, window=window, transport=options.transport)
 
 
 def run_mixed(options: Options) -> dict[str, Any]:

@@ -136,6 +136,12 @@ STEPS: Final = (
         "redpack --members 8 --connections 4 --opens 40",
         alone(target_checks.packets),
     ),
+    Step(
+        "redpack-200",
+        "redpack --opens 20000 --connections 100 --window 200",
+        "redpack --members 8 --connections 4 --opens 40 --window 8",
+        alone(target_checks.packets),
+    ),
     Step("mixed-tcp", "mixed --seconds 20", "mixed --connections 20 --rate 60", alone(target_checks.day)),
     Step(
         "mixed-wss",

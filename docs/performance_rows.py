@@ -132,8 +132,22 @@ ABSOLUTE_ROWS: Final = (
         Shown("cli", f"cpu_ms.{name}", f"… of `chatsrv {name}` (floor: `import trio`)", most=targets.COMMAND_CPU_MS)
         for name in ("whoami", "send", "history", "group list", "wallet balance")
     ),
-    Shown("redpack", "hot.opens_per_second", "`redpack`, one packet: openings/s", least=targets.OPENS, then=10_000),
+    Shown(
+        "redpack",
+        "hot.opens_per_second",
+        "`redpack`, one packet, 50 in flight: openings/s",
+        least=targets.OPENS,
+        then=10_000,
+    ),
     Shown("redpack", "many.opens_per_second", "… 1,000 packets: openings/s", least=targets.OPENS, then=10_000),
+    Shown(
+        "redpack-200",
+        "hot.opens_per_second",
+        "… one packet, 200 in flight over 100 connections: openings/s",
+        least=targets.OPENS,
+        then=10_000,
+    ),
+    Shown("redpack-200", "many.opens_per_second", "… … 1,000 packets: openings/s", least=targets.OPENS, then=10_000),
     Shown("redpack", "burst.latency.max_ms", "… 500 at once: ms until the last answer", most=250),
     Shown("mixed-tcp", "latency.send.p99_ms", "`mixed`, 200 people, 303 commands/s: p99 ms of a message"),
     Shown("mixed-tcp", "latency.react.p99_ms", "… p99 ms of a reaction"),

@@ -115,10 +115,11 @@ def commands(result: dict[str, Any]) -> list[Row]:
 
 def packets(result: dict[str, Any]) -> list[Row]:
     """Return the rows of `redpack`."""
+    window = result["options"]["window"]
     rows: list[Row] = []
     for part, words in (("hot", "one hot packet after the other"), ("many", "many packets")):
         rows += [
-            at_least(f"`redpack`, {words}: opens/s", result[part]["opens_per_second"], OPENS),
+            at_least(f"`redpack`, {words}, {window} in flight: opens/s", result[part]["opens_per_second"], OPENS),
             Row("… CPU µs an open", shown(result[part]["server_cpu_us_per_open"])),
             Row("… p99 ms", shown(result[part]["latency"]["p99_ms"])),
         ]

@@ -47,8 +47,8 @@ def client_id(count: int) -> bytes:
     return (time.time_ns() // 1_000_000).to_bytes(6, "big") + b"\x7a\x00" + (1 << 63 | count).to_bytes(8, "big")
 
 
-def run(members: int, connections: int, opens: int, *, transport: str = "tcp") -> dict[str, Any]:
-    """Run all three rounds on one server."""
+def run(members: int, connections: int, opens: int, *, window: int = 50, transport: str = "tcp") -> dict[str, Any]:
+    """Run all three rounds on one server, the first two with so many openings in flight."""
     with target.server(members + 1, apart(1, members + 1), transport=transport, operator=True) as served:
         town = served.town
         link = open_links(served.url, [town.people[0].token])[0]
@@ -58,14 +58,16 @@ def run(members: int, connections: int, opens: int, *, transport: str = "tcp") -
         many = [purse.packet(min(500, max(1, opens // 1000 + 1))) for _ in range(min(1000, opens))]
         burst = purse.packet(min(members, 500))
         link.close()
-        result: dict[str, Any] = {"options": {"members": members, "connections": connections, "opens": opens}}
-        result["hot"] = measure(served, connections, [(who, it) for it in hot for who in range(connections)], 50)
+        result: dict[str, Any] = {
+            "options": {"members": members, "connections": connections, "opens": opens, "window": window}
+        }
+        result["hot"] = measure(served, connections, [(who, it) for it in hot for who in range(connections)], window)
         apart_by = max(1, len(many) // connections)
         spread = [
             (number % connections, many[(number // connections + number % connections * apart_by) % len(many)])
             for number in range(opens)
         ]
-        result["many"] = measure(served, connections, spread, 50)
+        result["many"] = measure(served, connections, spread, window)
         result["burst"] = measure(served, members, [(who, burst) for who in range(members)], members)
         return result
 

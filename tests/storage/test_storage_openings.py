@@ -112,6 +112,7 @@ def test_a_retry_gets_its_share_though_one_is_out_of_the_group(table: Table) -> 
     assert table.turn([opening]) == [Accepted(first.reply)]
 
 
+@pytest.mark.sqlite_alone
 def test_openings_of_many_packets_are_few_statements(table: Table) -> None:
     asked = [table.open(number % 8, table.packet()) for number in range(16)]
     statements: list[str] = []
