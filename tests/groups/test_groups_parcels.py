@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 
 from chatsrv.bus.parcels import EventFrame, Left, Parcel
 from chatsrv.groups.parcel_maker import ParcelMaker
-from chatsrv.groups.wire import event_of
+from chatsrv.groups.wire import encode_share, event_of
 from chatsrv.groups.wire_conversation import encode_sent, sent_of
 from chatsrv.log import quiet_log
 from chatsrv_protocol import encode, limits
 from chatsrv_protocol.common import Lagging
+from chatsrv_protocol.redpack import PacketShare
 from chatsrv_storage.groups.models import EventRecord
-from chatsrv_storage.replies import StoredMessage
+from chatsrv_storage.replies import PaidShare, StoredMessage
 
 ANN, BOB = 1, 2
 ASK = encode(Lagging(1))
@@ -61,6 +62,17 @@ def test_a_new_event_is_the_same_bytes_as_a_stored_one(
 def test_the_answer_to_a_message_is_encoded_as_every_other(request_id: int, numbers: tuple[int, ...]) -> None:
     stored = StoredMessage(*numbers)
     assert encode_sent(request_id, stored) == encode(sent_of(stored), request_id)
+
+
+@given(numbers=st.tuples(*[st.integers(1, 2**53 - 1)] * 8), request_id=st.integers(1, limits.MAX_REQUEST_ID))
+def test_a_new_opening_and_its_answer_are_encoded_as_every_other(numbers: tuple[int, ...], request_id: int) -> None:
+    seq, message_id, ordinal, sender_id, sent_at, packet, cents, left = numbers
+    data = {"packet": packet, "cents": cents, "left": left}
+    record = EventRecord(10, seq, message_id, ordinal, sender_id, "ann", sent_at, "opened", "", data)
+    maker = ParcelMaker(quiet_log())
+    assert frames_of(maker.of_effects(10, [record])) == frames_of(maker.of_records(10, [record], []))
+    share = PaidShare(packet, cents, left, ordinal)
+    assert encode_share(request_id, share) == encode(PacketShare(*share), request_id)
 
 
 def test_a_new_message_that_is_too_large_for_a_frame_is_a_gap_that_clients_fetch() -> None:

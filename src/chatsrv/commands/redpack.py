@@ -11,7 +11,7 @@ from chatsrv.commands.texts import check_command
 from chatsrv.config import Config
 from chatsrv.groups import Channels, Submission
 from chatsrv.groups.by_name import by_name
-from chatsrv.groups.wire import MODES
+from chatsrv.groups.wire import MODES, encode_share
 from chatsrv_protocol import encode
 from chatsrv_protocol import redpack as wire
 from chatsrv_protocol.session import Person
@@ -89,12 +89,7 @@ async def grab_packet(request: Request, command: wire.GrabPacket) -> wire.Grabbe
 
 
 _sent_of = by_name(StoredPacket, wire.PacketSent)
-_share_of = by_name(PaidShare, wire.PacketShare)
 _line_of = by_name(ledger.WalletTransfer, wire.StatementLine)
-
-
-def _encode_share(request_id: int, share: PaidShare) -> bytes:
-    return encode(_share_of(share), request_id)
 
 
 @handles
@@ -103,7 +98,7 @@ async def open_packet(
 ) -> Deferred[wire.PacketShare]:
     """Queue an opening. The reply comes from the channel."""
     caller = request.caller
-    done: DeferredReply[PaidShare, wire.PacketShare] = DeferredReply(request, command, PaidShare, _encode_share)
+    done: DeferredReply[PaidShare, wire.PacketShare] = DeferredReply(request, command, PaidShare, encode_share)
     opening = Open(caller.actor, request.once(command), command.packet_id, config.redpack_show_amounts)
     await channels.submit(command.group_id, Submission(opening, OPENING_SIZE, done))
     return done

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from chatsrv.groups import wire_conversation as conversation
-from chatsrv.groups.by_name import by_name
+from chatsrv.groups.by_name import by_name, names_of
 from chatsrv.groups.wire_conversation import head
 from chatsrv.groups.wire_governing import GOVERNING, PERSONAL, rules_of
 from chatsrv_protocol import encode, groups, messages, redpack, sync
+from chatsrv_protocol.codec import encode_values
 from chatsrv_protocol.session import Person
 from chatsrv_storage.groups.group_summary import GroupSummary
 from chatsrv_storage.groups.models import (
@@ -17,6 +18,7 @@ from chatsrv_storage.groups.models import (
     MemberLeft,
     UserEvent,
 )
+from chatsrv_storage.replies import PaidShare
 
 Maker = Callable[[EventRecord, EventData], object]
 
@@ -82,7 +84,22 @@ def encode_new_event(record: EventRecord) -> bytes:
     """Return the same for an event that was stored just now."""
     if record.kind == "text" and not record.data:
         return conversation.encode_new_text(record)
+    if record.kind == "opened" and record.data is not None:
+        return _encode_new_opening(record, record.data)
     return encode(event_of(record))
+
+
+def _encode_new_opening(record: EventRecord, data: EventData) -> bytes:
+    """Return the frame for an opening that was just stored: its numbers come from the packet, which was checked."""
+    return encode_values(redpack.PacketOpened, 0, (*head(record), data["packet"], data["cents"], data["left"]))
+
+
+def encode_share(request_id: int, share: PaidShare) -> bytes:
+    """Return the frame of the answer to an opening."""
+    return encode_values(redpack.PacketShare, request_id, share)
+
+
+assert names_of(PaidShare) == names_of(redpack.PacketShare)
 
 
 group_of = by_name(GroupSummary, groups.Group, rules=rules_of, last=conversation.last_message_of)
