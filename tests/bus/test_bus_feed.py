@@ -117,6 +117,18 @@ class Cluster(RuleBasedStateMachine):
                 inbox.remove(parcel)
             self.nodes[node].bus.take(parcel)
 
+    @rule(node=nodes, which=st.integers(0, 100))
+    def the_bus_brings_while_the_node_writes(self, node: int, which: int) -> None:
+        inbox, bus = self.nodes[node].inbox, self.nodes[node].bus
+        if inbox:
+            parcel = inbox.pop(which % len(inbox))
+            if not bus.hold(parcel):
+                bus.take(parcel)
+
+    @rule(node=nodes)
+    def what_is_held_is_told(self, node: int) -> None:
+        self.nodes[node].bus.release(GROUP)
+
     @rule(node=nodes)
     def the_bus_brings_all(self, node: int) -> None:
         inbox, self.nodes[node].inbox = self.nodes[node].inbox, []

@@ -212,3 +212,33 @@ def test_a_blob_is_one_websocket_message_of_each_length_class() -> None:
         made = blob(body)
         assert made.websocket == header + body
         assert made.websocket is made.websocket  # made once, shared by all members
+
+
+def test_what_is_held_is_told_in_one_piece_with_what_follows() -> None:
+    bus = LocalBus()
+    gaps: list[int] = []
+    bus.gap_listeners.append(lambda group_id, _is_own: gaps.append(group_id))
+    ann = listen(bus, 1, 10)
+    assert bus.hold(event(10, 1, b"1.2."))
+    assert not bus.hold(event(10, 3)), "it came early: somebody has to look for what is missing"
+    assert bus.hold(event(10, 2))
+    assert (ann.heard, gaps, bus.missing(10)) == ([], [], None)
+    bus.take(event(10, 3, b"3."), is_own=True)
+    assert ann.heard == [b"1.2." + b"%d." % 2 + b"3."]
+    assert bus.hold(event(10, 4, b"4."))
+    bus.release(10)
+    assert ann.heard[1:] == [b"4."]
+    assert gaps == []
+    assert not bus.hold(event(20, 1)), "nobody hears the group here"
+
+
+def test_what_is_held_does_not_hide_what_is_missing() -> None:
+    bus = LocalBus()
+    gaps: list[bool] = []
+    bus.gap_listeners.append(lambda _group_id, is_own: gaps.append(is_own))
+    ann = listen(bus, 1, 10)
+    assert bus.hold(event(10, 1))
+    bus.take(event(10, 3), is_own=True)
+    assert (seqs(ann.heard), gaps, bus.missing(10)) == ([1], [True], (1, 3))
+    bus.take(event(10, 2))
+    assert seqs(ann.heard) == [1, 2, 3]

@@ -8,6 +8,7 @@ from support.push_kit import Device
 from support.server_kit import Client, client_id, enter, said
 
 from chatsrv.cluster.errands import Errand
+from chatsrv.cluster.held_parcels import HOLD_SECONDS
 from chatsrv.commands.errands import errand_runner
 from chatsrv.testing import QUICK
 from chatsrv_protocol import encode, limits
@@ -56,6 +57,26 @@ async def test_without_the_bus_all_of_it_comes_from_the_database(autojump_clock,
         await trio.sleep(3)
         for client in (ann, bob, cat):
             assert said(await client.settle()) == texts
+
+
+async def test_what_others_store_waits_for_a_transaction_of_the_node_but_not_for_long(autojump_clock):
+    async with open_nodes() as nodes:
+        ann, bob = await one_each(nodes, "ann", "bob")
+        group = await ann.make_group("home", bob)
+        await trio.sleep(0.2)
+        await bob.settle()
+        cluster = nodes[1].server.services.cluster
+        assert cluster is not None
+        cluster.held.hold_while(lambda group_id: group_id == group)
+        await ann.say(group, "waits")
+        await ann.say(group, "waits too")
+        await trio.sleep(0.001)
+        assert said(await bob.settle()) == []
+        await bob.say(group, "own")
+        assert said(await bob.settle()) == ["waits", "waits too", "own"]
+        await ann.say(group, "waits for nothing that comes")
+        await trio.sleep(HOLD_SECONDS)
+        assert said(await bob.settle()) == ["waits for nothing that comes"]
 
 
 async def test_what_is_missing_before_a_commit_of_the_node_is_read_soon(autojump_clock):

@@ -286,6 +286,7 @@ async def _open_server(
             await services.waiting_room.load()
         else:
             cluster.errands.run_with(errand_runner(services))
+            cluster.held.hold_while(services.channels.is_writing)
             if library is not None:
                 cluster.share_ticket_key(library.tickets.key, library.tickets.accept)
                 background.start_soon(library.uploads.keep_arriving)

@@ -22,7 +22,7 @@ from chatsrv.bus.interface import SharedFrames, Subscriber
 from chatsrv.bus.parcels import Parcel
 
 MAX_WAITING: Final = 500
-"""Parcels of a group that wait for one before them; what comes besides is read from the database."""
+"""Parcels of a group that wait for one before them, or are held; what comes besides is read from the database."""
 
 
 class Feed:
@@ -40,7 +40,7 @@ class Feed:
         self.entering: dict[Subscriber, int] = {}
         """Who hears it once this event was told: their login read a head that is not told yet."""
         self.waiting: dict[int, Parcel] = {}
-        """By the seq with which they begin, the parcels that wait for one before them."""
+        """By the seq with which they begin, the parcels that wait for one before them, or are held though it is their turn."""
 
     @property
     def is_silent(self) -> bool:
@@ -50,22 +50,41 @@ class Feed:
     @property
     def missing(self) -> tuple[int, int] | None:
         """(after, before): the seqs between the two are waited for; None where nothing is."""
-        return (self.applied, min(self.waiting)) if self.waiting else None
+        before = min(self.waiting, default=0)
+        return (self.applied, before) if before > self.applied + 1 else None
 
     def due(self, parcel: Parcel) -> list[Parcel]:
-        """Return what can be told now that this parcel came, in order: it and those that waited for it.
+        """Return what can be told now that this parcel came, in order: it and those that waited for it, or it for them.
 
         One that comes too early is kept. What there is no place for is found missing later.
         """
         if parcel.first > self.applied + 1:
             if len(self.waiting) < MAX_WAITING:
                 self.waiting.setdefault(parcel.first, parcel)
-            return []
-        due, last = [parcel], max(self.applied, parcel.last)
+            return self.held()
+        return self._and_what_follows([parcel], max(self.applied, parcel.last)) if self.waiting else [parcel]
+
+    def held(self) -> list[Parcel]:
+        """Return what waits and can be told, in order."""
+        return self._and_what_follows([], self.applied)
+
+    def _and_what_follows(self, due: list[Parcel], last: int) -> list[Parcel]:
         while self.waiting and (first := min(self.waiting)) <= last + 1:
             due.append(self.waiting.pop(first))
             last = max(last, due[-1].last)
-        return due
+        return _joined(due)
+
+    def hold(self, parcel: Parcel) -> bool:
+        """Keep a parcel that follows what was told or is held; return whether it does, and there is room."""
+        last = self.applied
+        for first in sorted(self.waiting):
+            if first != last + 1:
+                break
+            last = self.waiting[first].last
+        if parcel.first != last + 1 or len(self.waiting) >= MAX_WAITING:
+            return False
+        self.waiting[parcel.first] = parcel
+        return True
 
     def enter(self, subscriber: Subscriber, head: int) -> int:
         """Let a connection hear what comes after `head`, or after what was told already; answers after which."""
@@ -92,3 +111,15 @@ class Feed:
         """Remove a connection from the group's audience."""
         self.audience.pop(subscriber, None)
         self.entering.pop(subscriber, None)
+
+
+def _joined(parcels: list[Parcel]) -> list[Parcel]:
+    """Return the same parcels, those that just follow each other as one: so a member gets them in one piece."""
+    joined: list[Parcel] = []
+    for each in parcels:
+        if joined and each.first == joined[-1].last + 1:
+            before = joined.pop()
+            joined.append(Parcel(each.group_id, before.first, each.last, [*before.items, *each.items]))
+        else:
+            joined.append(each)
+    return joined

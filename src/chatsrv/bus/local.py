@@ -155,8 +155,25 @@ class LocalBus:
         for due in feed.due(parcel):
             self._deliver(feed, due)
         if feed.waiting:
+            self._report_gap(parcel.group_id, feed, is_own)
+
+    def _report_gap(self, group_id: int, feed: Feed, is_own: bool) -> None:
+        if feed.missing is not None:
             for listener in self.gap_listeners:
-                listener(parcel.group_id, is_own)
+                listener(group_id, is_own)
+
+    def hold(self, parcel: Parcel) -> bool:
+        """Keep what is due until something else of its group is told, or `release`; False where it has to be taken now."""
+        feed = self._feeds.get(parcel.group_id)
+        return feed is not None and feed.hold(parcel)
+
+    def release(self, group_id: int) -> None:
+        """Tell what is held of a group."""
+        feed = self._feeds.get(group_id)
+        if feed is not None:
+            for due in feed.held():
+                self._deliver(feed, due)
+            self._report_gap(group_id, feed, is_own=False)
 
     def missing(self, group_id: int) -> tuple[int, int] | None:
         """Return (after, before): which of a group's seqs are waited for here; None if none is."""

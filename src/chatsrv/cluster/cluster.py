@@ -10,6 +10,7 @@ from chatsrv.bus.local import LocalBus
 from chatsrv.cluster.blobs import BadBlob, Blob, Note, unpack_blob
 from chatsrv.cluster.database_look import DatabaseLook
 from chatsrv.cluster.errands import Errand, Errands
+from chatsrv.cluster.held_parcels import HeldParcels
 from chatsrv.cluster.outgoing import Outgoing
 from chatsrv.cluster.peers import Peers
 from chatsrv.cluster.port import NodeBus
@@ -58,6 +59,7 @@ class Cluster:
     ) -> None:
         self.peers: Final = Peers(outgoing.name, outgoing.started_ms, trio.current_time())
         self.errands: Final = Errands(outgoing, log)
+        self.held: Final = HeldParcels(bus)
         self._outgoing = outgoing
         self._node_bus = node_bus
         self._bus = bus
@@ -116,6 +118,7 @@ class Cluster:
             nursery.start_soon(self._node_bus.run, self.take, self._look.look_soon)
             nursery.start_soon(self._outgoing.run, self._node_bus)
             nursery.start_soon(self._look.run)
+            nursery.start_soon(self.held.run)
             nursery.start_soon(self._tell_who_is_here)
             await trio.sleep(SETTLE_SECONDS)
             nursery.start_soon(self._watch_peers)
@@ -142,7 +145,7 @@ class Cluster:
 
     def _hand_on(self, blob: Blob) -> None:
         for parcel in blob.parcels:
-            self._bus.take(parcel)
+            self.held.take(parcel)
         for user_id, events, frames in blob.personal:
             self._bus.hand_to_user(user_id, SharedFrames(frames, events))
         for note in blob.notes:

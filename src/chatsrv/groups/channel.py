@@ -314,6 +314,11 @@ class Channels:
             self._nursery.start_soon(channel.run)
         await channel.submit(submission)
 
+    def is_writing(self, group_id: int) -> bool:
+        """Whether a transaction of the group is asked for or under way."""
+        channel = self._channels.get(group_id)
+        return channel is not None and channel.working
+
     def forget(self, group_id: int) -> None:
         """Drop a channel, which ends its nursery itself."""
         del self._channels[group_id]
