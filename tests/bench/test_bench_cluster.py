@@ -10,8 +10,9 @@ from support.redis_kit import require_redis
 
 from bench.__main__ import main
 from bench.reporting.cluster_targets import rows
+from bench.reporting.rounds import middle, ratio
 from bench.scenarios import cluster
-from bench.scenarios.cluster import checkout, middle, ratio
+from bench.scenarios.cluster import checkout
 from bench.workers import engines
 
 SMALL = ["cluster", "--groups", "3", "--members", "6", "--rounds", "1", "--seconds", "0.2"]
