@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from chatsrv.client import Client, RequestRefused, open_client
+from chatsrv.client.errors import is_code
+from chatsrv_protocol.errors import ErrorCode
 from simulation.town import PASSWORD, Device, Guest, Operation
 
 
@@ -33,10 +35,15 @@ async def _visit(device: Device, client: Client) -> None:
 
 async def _register(device: Device, client: Client) -> None:
     del client
-    guest = Guest(f"v{device.chance.getrandbits(50):x}", PASSWORD)
     async with _another(device) as other:
-        await other.register(guest.name, guest.password)
-        device.town.guests.append(guest)
+        await _new_guest(device, other)
+
+
+async def _new_guest(device: Device, other: Client) -> Guest:
+    guest = Guest(f"v{device.chance.getrandbits(50):x}", PASSWORD)
+    await other.register(guest.name, guest.password)
+    device.town.guests.append(guest)
+    return guest
 
 
 @asynccontextmanager
@@ -47,8 +54,13 @@ async def _as_guest(device: Device) -> AsyncGenerator[tuple[Guest, Client]]:
             await other.login(guest.name, guest.password)
         except RequestRefused:
             # Somebody changed the password, and was not told that it went well.
-            await other.login(guest.name, guest.tried or guest.password)
-            guest.password = guest.tried or guest.password
+            try:
+                await other.login(guest.name, guest.tried or guest.password)
+                guest.password = guest.tried or guest.password
+            except RequestRefused as refused:
+                if not is_code(refused.code, ErrorCode.BAD_CREDENTIALS):
+                    raise
+                guest = await _new_guest(device, other)  # disabled, or two changed the password at once
         yield guest, other
 
 
