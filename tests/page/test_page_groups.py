@@ -5,6 +5,8 @@ import re
 from playwright.sync_api import expect
 from support.page_kit import Town, begins
 
+from chatsrv.client import Client
+
 
 def test_the_actions_on_a_member_are_those_of_the_role_and_they_work(town: Town):
     owner, bob = town.person("gowner"), town.person("gbob")
@@ -23,6 +25,22 @@ def test_the_actions_on_a_member_are_those_of_the_role_and_they_work(town: Town)
     owner.page.on("dialog", lambda asked: asked.accept())
     dialog.get_by_role("button", name="Remove gbob", exact=True).click()
     expect(bob.chat("Garden")).to_have_count(0)
+
+
+async def take_nickname(client: Client) -> None:
+    """Take a nickname in the one group."""
+    [group] = await client.groups.list()
+    await client.group(group.group_id).set_nickname("the baker")
+
+
+def test_the_list_of_members_that_is_open_follows_what_they_change(town: Town):
+    owner, bob = town.person("gfowner"), town.person("gfbob")
+    town.group(owner, "Followed", bob)
+    owner.page.get_by_role("button", name="Group", exact=True).click()
+    members = owner.page.get_by_role("list", name="Members", exact=True)
+    expect(members.get_by_role("listitem")).to_have_count(2)
+    town.program("gfbob", take_nickname)
+    expect(members).to_contain_text("the baker")
 
 
 def test_a_notice_is_the_first_thing_in_the_group(town: Town):

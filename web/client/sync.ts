@@ -28,7 +28,7 @@ const PAGE = 200;
 const PREVIEW_CHARACTERS = 60;
 /** The least pause before what a busy server refused is asked again. */
 const RETRY_MS = 1000;
-/** Events kept while the list of groups is fetched; beyond, it is fetched once more. */
+/** Events kept while the list of groups is fetched; if there were more, it is fetched once more. */
 const MAX_MEANWHILE = 5000;
 
 interface Follower {
@@ -77,7 +77,7 @@ export class Sync {
         after = reply.groups.at(-1)?.group_id ?? after;
         if (!reply.more) break;
       }
-      if (meanwhile.length > MAX_MEANWHILE) return void this.timers.after(RETRY_MS, () => void this.refresh());
+      if (meanwhile.length > MAX_MEANWHILE) this.timers.after(RETRY_MS, () => void this.refresh());
       const before = this.groups;
       this.groups = groups;
       for (const event of meanwhile) this.changeList(event);

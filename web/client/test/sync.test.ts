@@ -120,6 +120,22 @@ test("what comes while the list is fetched is not undone by pages that are older
   assert.equal(sync.groups.get(joined)!.ordinal, 6);
 });
 
+test("a list that was fetched in a flood is there at once, and is fetched once more", async () => {
+  const { server, timers, sync, store } = start(2);
+  const { ListGroups } = server.handlers;
+  server.handlers["ListGroups"] = (body, socket, frame) => {
+    for (let seq = 3; seq <= 5100; seq++) socket.deliver("Message", 0, message(seq));
+    return ListGroups!(body, socket, frame);
+  };
+  await settle();
+  assert.ok(sync.groups.get(GROUP)!.ordinal > 2);
+  server.handlers["ListGroups"] = ListGroups!;
+  store(5100);
+  await timers.advance(1000);
+  assert.equal(sync.groups.get(GROUP)!.ordinal, 5100);
+  assert.equal(server.count("ListGroups"), 2);
+});
+
 test("a flood that is read as it comes is marked at once, and then by the latest place only", async () => {
   const { server, timers, sync } = start(50);
   const marked: unknown[] = [];

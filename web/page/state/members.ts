@@ -15,24 +15,28 @@ interface Known {
   members: readonly Member[];
   /** What the group said when they were fetched: another count means that they changed, though no event said so. */
   count: number;
+  /** How many changes had been heard of when their fetch began. */
+  changes: number;
 }
 
 const known = signal<ReadonlyMap<Id, Known>>(new Map());
 const fetching = new Set<Id>();
-/** Groups whose members changed since they were fetched, or while. */
-const changed = new Set<Id>();
-const CHANGES = new Set(["MembersAdded", "MemberRemoved", "UserBanned", "NicknameChanged", "RoleChanged", "OwnerChanged"]);
+const CHANGES = new Set(["MembersAdded", "MemberRemoved", "UserBanned", "NicknameChanged", "RoleChanged", "OwnerChanged", "MemberMuted"]);
+const heard = signal<ReadonlyMap<Id, number>>(new Map());
+
+/** How many changes of a group's members were heard of since the page was loaded. */
+export function changesIn(groupId: Id): number {
+  return heard.value.get(groupId) ?? 0;
+}
 
 hooks.taken.push((frames) => {
-  for (const { name, body } of frames) {
-    const groupId = body["group_id"] as Id;
-    if (CHANGES.has(name) && (known.peek().has(groupId) || fetching.has(groupId))) changed.add(groupId);
-  }
+  const changed = frames.filter(({ name }) => CHANGES.has(name)).map(({ body }) => body["group_id"] as Id);
+  if (!changed.length) return;
+  const counts = new Map(heard.peek());
+  for (const groupId of changed) counts.set(groupId, (counts.get(groupId) ?? 0) + 1);
+  heard.value = counts;
 });
-hooks.forget.push(() => {
-  known.value = new Map();
-  changed.clear();
-});
+hooks.forget.push(() => (known.value = new Map()));
 
 /** All members of a group, by user id, up to `most`. Throws RefusedError and ConnectionLost. */
 export async function fetchMembers(group_id: Id, most = Infinity): Promise<Member[]> {
@@ -53,16 +57,18 @@ export function mentionable(groupId: Id): readonly Member[] {
 /** Fetch those whom a message can mention, unless they are here. A loss of the connection is no failure: it is asked again. */
 export async function learnMembers(group: Group): Promise<void> {
   const { group_id, members: count } = group;
-  if ((known.value.get(group_id)?.count === count && !changed.has(group_id)) || fetching.has(group_id)) return;
+  const now = known.value.get(group_id);
+  if ((now?.count === count && now.changes === changesIn(group_id)) || fetching.has(group_id)) return;
   fetching.add(group_id);
   try {
     let members: Member[] = [];
-    for (let tries = 0; !tries || (changed.has(group_id) && tries < MAX_TRIES); tries++) {
-      changed.delete(group_id);
+    let changes = -1;
+    for (let tries = 0; tries < MAX_TRIES && changes !== changesIn(group_id); tries++) {
+      changes = changesIn(group_id);
       members = await fetchMembers(group_id, MAX_MENTIONABLE);
     }
     const others = [...known.value].filter(([id]) => id !== group_id).slice(1 - MAX_GROUPS);
-    known.value = new Map([...others, [group_id, { members, count }]]);
+    known.value = new Map([...others, [group_id, { members, count, changes }]]);
   } catch (error) {
     if (!(error instanceof ConnectionLost || error instanceof RefusedError)) throw error;
   } finally {

@@ -1,5 +1,5 @@
 /** A group from inside: who is in it, what I may do to them, invites, requests to join, and the ways out. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { RefusedError } from "../../client/errors.ts";
 import type { Group, JoinRequest, Member, Person } from "../../client/protocol.gen.ts";
 import { may } from "../../client/rights.ts";
@@ -9,7 +9,7 @@ import { PersonAvatar } from "../parts/person_avatar.tsx";
 import { plain } from "../parts/stranger_text.tsx";
 import { onPersonalEvent } from "../state/chats.ts";
 import { inviteLink } from "../state/invites.ts";
-import { fetchMembers } from "../state/members.ts";
+import { changesIn, fetchMembers } from "../state/members.ts";
 import { connection, me } from "../state/session.ts";
 import { errorText, words } from "../words/index.ts";
 import { GroupSettings } from "./group_settings.tsx";
@@ -26,15 +26,19 @@ export function GroupDialog({ group, onPerson, onMedia, onClose }: { group: Grou
   const [link, setLink] = useState("");
   const [invites, setInvites] = useState(0);
   const [note, setNote] = useState("");
+  const loads = useRef(0);
   const load = async (): Promise<void> => {
-    setMembers(await fetchMembers(group_id));
+    const mine = ++loads.current;
+    const all = await fetchMembers(group_id);
+    if (mine !== loads.current) return; // a later one brings what changed meanwhile
+    setMembers(all);
     if (may("ADMIT", group)) setRequests((await connection.request("ListJoinRequests", { group_id })).requests);
   };
   const run = (act: () => Promise<unknown>) => (): void => {
     setNote("");
     act().then(load).catch((error: unknown) => setNote(error instanceof RefusedError ? errorText(error.code, error.message) : failed(String(error))));
   };
-  useEffect(run(async () => undefined), [group_id, group.members, group.role]);
+  useEffect(run(async () => undefined), [group_id, group.members, group.role, changesIn(group_id)]);
   useEffect(() => onPersonalEvent((event) => {
     if ((event.name === "JoinRequested" || event.name === "JoinDecided") && event.body.group_id === group_id) run(async () => undefined)();
   }), [group_id, group.role]);
