@@ -37,7 +37,11 @@ class EncodedRange:
     """As history.catch_up counts bytes."""
     pieces: tuple[bytes, ...]
     """See codec.between_request_ids."""
-    kept_bytes: int
+
+    @property
+    def kept_bytes(self) -> int:
+        """About how much memory it takes."""
+        return sum(map(len, self.pieces)) + RANGE_BASE_BYTES + FRAME_BASE_BYTES * self.count
 
 
 class MissedEvents:
@@ -73,13 +77,11 @@ class MissedEvents:
             yield from frames
 
     def _keep(self, whole: EventRange, id_bytes: int, size: int, frames: list[bytes]) -> None:
-        length = sum(map(len, frames))
-        if length > MAX_RANGE_BYTES:
+        if sum(map(len, frames)) > MAX_RANGE_BYTES:
             return
         key = whole.group_id, whole.after, id_bytes
         self._drop(key)
-        kept_bytes = length + RANGE_BASE_BYTES + FRAME_BASE_BYTES * len(frames)
-        encoded = EncodedRange(whole.head, len(frames), size, between_request_ids(frames), kept_bytes)
+        encoded = EncodedRange(whole.head, len(frames), size, between_request_ids(frames))
         self._kept[key] = encoded
         self._bytes += encoded.kept_bytes
         while self._bytes > self._max_bytes:

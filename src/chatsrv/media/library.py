@@ -127,9 +127,8 @@ class Library:
             now_ms = self._clock.now_ms()
             claimed = await self._storage.write(lambda conn: media_claims.claim_for_sweep(conn, sha256, now_ms))
             yield claimed
-            if (
-                claimed
-            ):  # after an error it is unknown whether the bytes are gone, so that the claim stays until its end
+            # After an error nobody knows whether the bytes are gone: then the claim stays until it expires.
+            if claimed:
                 await self._storage.write(lambda conn: media_claims.end_sweep(conn, sha256))
             return
         raise MediaError(MediaCode.STORAGE_TIMEOUT)

@@ -100,9 +100,8 @@ def post_shares(conn: SqlConnection, shares: Sequence[Opened]) -> None:
         ") v where kind = 'escrow' and id = v.column1",
     )  # fmt: skip
     wallets = [("wallet", user_id, cents, latest) for user_id, cents in sorted(received.items())]
-    execute_rows(
-        conn, "insert into account", wallets, _ADD
-    )  # after escrows, by id: in the order of all locks of accounts
+    # After escrows, by id: in the order of all locks of accounts.
+    execute_rows(conn, "insert into account", wallets, _ADD)
 
 
 class WalletTransfer(NamedTuple):
