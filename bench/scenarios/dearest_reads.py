@@ -120,7 +120,7 @@ _SHORT: Final = [(data.SHORT + n, 1) for n in range(SHORT_LIST_GROUPS)]
 QUERIES: dict[str, Callable[[SqlConnection], object]] = {
     "ShowMediaUsage": lambda conn: own_media.usage(conn, ME, data.NOW, None, media.OWN_PAGE),
     "CatchUp, short": lambda conn: history.catch_up(
-        conn, data.READER, _SHORT, SHORT_CATCH_UP_EVENTS, limits.MAX_PAGE_BYTES, history.nothing_kept
+        conn, data.READER, _SHORT, SHORT_CATCH_UP_EVENTS, limits.MAX_PAGE_BYTES, lambda _: None
     ),
 }
 """Reads of which the query alone is measured."""

@@ -80,7 +80,7 @@ def caught_up(
     conn: SqlConnection, ranges: list[tuple[int, int]], limit: int, max_bytes: int
 ) -> tuple[list[int], list[history.GroupProgress]]:
     """Return the seqs of the events that ann gets, and how far they bring her."""
-    parts, progress = history.catch_up(conn, ANN.user_id, ranges, limit, max_bytes, history.nothing_kept)
+    parts, progress = history.catch_up(conn, ANN.user_id, ranges, limit, max_bytes, lambda _: None)
     return [record.seq for part in parts for record in part.records], progress
 
 
@@ -100,7 +100,7 @@ async def test_catching_up_stops_at_its_bounds_and_says_how_far_it_went(desk: De
 
 async def test_catching_up_does_not_read_again_what_was_kept_and_counts_it_as_if_it_had(desk: Desk) -> None:
     def look(conn: SqlConnection) -> None:
-        (found,), _ = history.catch_up(conn, ANN.user_id, [(GROUP, 2)], 9, 1_000_000, history.nothing_kept)
+        (found,), _ = history.catch_up(conn, ANN.user_id, [(GROUP, 2)], 9, 1_000_000, lambda _: None)
         assert found.whole == (GROUP, 2, 6)
         kept = KeptEvents(len(found.records), found.size)
 

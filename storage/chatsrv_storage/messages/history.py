@@ -180,10 +180,6 @@ def catch_up(
     return parts, progress
 
 
-def nothing_kept(_range: EventRange) -> None:
-    """Return None: a `kept` for a caller of `catch_up` who keeps nothing."""
-
-
 def _heads(conn: SqlConnection, user_id: int, group_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
     """Return (visible_from, head) of each of these groups that the user is in; one statement, since each is a round trip."""
     rows = conn.execute(
