@@ -79,10 +79,12 @@ def test_what_is_wrong_with_a_database_is_said_in_a_sentence(name: str, tmp_path
     for dsn, sql in (
         (newer, "update schema_version set version = 9999"),
         (foreign, "create table other (id int)"),
-        (poor, "do $$ begin create role poor login; exception when duplicate_object then null; end $$"),
     ):
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(sql.encode())
+    server.execute(
+        "do $$ begin create role poor login; exception when duplicate_object then null; end $$", user="postgres"
+    )
     assert "newer chatsrv" in call(shell, name, newer)
     assert "another program" in call(shell, name, foreign)
     assert "rights" in call(shell, name, poor.replace("chat@", "poor@"))
@@ -109,13 +111,14 @@ def test_a_wrong_password_is_named_so_and_never_printed(name: str, tmp_path: Pat
     server = shared_postgres()
     dsn = server.create()
     server.execute(
-        "do $$ begin create role locked login password 'right'; exception when duplicate_object then null; end $$"
+        "do $$ begin create role locked login password 'right'; exception when duplicate_object then null; end $$",
+        user="postgres",
     )
     rules = server.folder / "data" / "pg_hba.conf"
     line = "local all locked scram-sha-256\n"
     if line not in rules.read_text():
         rules.write_text(line + rules.read_text())
-        server.execute("select pg_reload_conf(), pg_sleep(0.2)")
+        server.execute("select pg_reload_conf(), pg_sleep(0.2)", user="postgres")
     assert "password is wrong" in call(Shell(tmp_path), name, dsn.replace("chat@", f"locked:{SECRET}@"))
 
 

@@ -34,13 +34,13 @@ async def test_a_full_disk_refuses_changes_serves_reads_and_heals() -> None:
         place = disk / "tablespace"
         place.mkdir()
         os.chown(place, nobody.pw_uid, nobody.pw_gid)
-        server.execute(f"create tablespace small location '{place}'")
+        server.execute(f"create tablespace small owner chat location '{place}'", user="postgres")
         server.execute(CREATE)
         with trio.fail_after(DEADLINE):
             async with open_postgres(server.dsn("chat"), node="one") as storage:
                 await _fill_and_make_room(Node(storage, await storage.open_ids(0)), disk)
         server.execute("drop database chat with (force)")
-        server.execute("drop tablespace small")
+        server.execute("drop tablespace small", user="postgres")
 
 
 async def _fill_and_make_room(node: Node, disk: Path) -> None:

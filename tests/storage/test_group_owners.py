@@ -13,14 +13,14 @@ from support.postgres_kit import require_postgres
 from chatsrv_storage.engine.connection import connect
 from chatsrv_storage.engine.migrate import load_migrations, migrate
 from chatsrv_storage.groups import oversight
-from chatsrv_storage.postgres.driver import numbered
+from chatsrv_storage.postgres.statements import numbered
 
 GROUPS: Final = 300
 MEMBERS: Final = 100
 PAGE: Final = 20
 
 FILL: Final = (
-    "set session_replication_role = replica",  # without triggers, which count groups one by one
+    "alter table group_member disable trigger user",  # which count groups one by one
     f"create temporary table numbers as select generate_series(1, {GROUPS}) as n",
     "insert into person (id, name, name_key, password_hash, created_at, disabled)"
     f" select n, 'p' || n, 'p' || n, '!', 1, (n = 2)::int from numbers where n <= {MEMBERS}",

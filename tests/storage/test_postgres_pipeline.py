@@ -9,9 +9,10 @@ from support.nodes_kit import PEOPLE, fresh_database, make_group, once_of, open_
 from support.postgres_kit import require_postgres
 
 from chatsrv_storage.groups.transaction import Accepted, Post
-from chatsrv_storage.postgres.driver import PostgresConnection, joined
+from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import is_disconnected
 from chatsrv_storage.postgres.pipeline import Pipeline, Value
+from chatsrv_storage.postgres.statements import joined
 
 TEXTS = ["", "plain", "null", 'quo"te', "back\\slash", "{a,b}", "new\nline", "表情 🎉", "'", " "]
 

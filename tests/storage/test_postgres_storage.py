@@ -26,8 +26,9 @@ from chatsrv_storage.errors import (
 )
 from chatsrv_storage.interface import Storage, open_storage
 from chatsrv_storage.postgres import batch, migrate
-from chatsrv_storage.postgres.driver import ROWS_AT_A_TIME, PostgresConnection, numbered
+from chatsrv_storage.postgres.driver import ROWS_AT_A_TIME, PostgresConnection
 from chatsrv_storage.postgres.lane import Lane
+from chatsrv_storage.postgres.statements import numbered
 from chatsrv_storage.postgres.storage import open_postgres
 
 pytestmark = pytest.mark.usefixtures("postgres")
@@ -80,6 +81,18 @@ async def together(*calls: Callable[[], Awaitable[Any]]) -> list[Any]:
 def test_statements_are_numbered_and_quoted_texts_left_alone() -> None:
     assert numbered("select ? where a = '?' and b = ?") == (b"select $1 where a = '?' and b = $2", ())
     assert numbered("select :a, :b, :a, '1'::bigint") == (b"select $1, $2, $1, '1'::bigint", ("a", "b"))
+    rows = b"select json_agg(json_build_array(n, null)) from note"
+    assert numbered("select json_group_array(json_array(n, null)) from note") == (rows, ())
+
+
+def test_the_owner_of_a_database_makes_the_schema_without_more_rights_and_in_newer_versions(dsn: str) -> None:
+    """The kit's databases belong to a role like that of docs/cluster.md; 16 and 17 took these words for SQL's own grammar."""
+    keywords = ["array", "arrayagg", "exists", "object", "objectagg", "query", "scalar", "serialize", "table", "value"]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        assert connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() == (False,)
+        names = connection.execute("select proname from pg_proc where pronamespace = 'public'::regnamespace").fetchall()
+    assert {"max", "hex"} <= {name for (name,) in names}
+    assert not {name for (name,) in names} & {"merge_action", *(f"json_{word}" for word in keywords)}
 
 
 @pytest.mark.parametrize("inline", [False, True], ids=["threads", "inline"])
@@ -393,5 +406,5 @@ async def test_a_database_that_cannot_be_used_says_why_and_what_to_do() -> None:
     server.execute(f"alter database {name} set default_transaction_read_only = on")
     await refused(standby, "read-only", "name the primary")
     poor = server.create("template0")
-    server.execute("create role poor login")
+    server.execute("create role poor login", user="postgres")
     await refused(poor.replace("chat@", "poor@"), "rights")

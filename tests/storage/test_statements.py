@@ -21,7 +21,8 @@ from chatsrv_storage.accounts import operator_views
 from chatsrv_storage.engine.connection import connect
 from chatsrv_storage.engine.migrate import load_migrations, migrate
 from chatsrv_storage.money import packet_audit, payouts
-from chatsrv_storage.postgres.driver import PostgresConnection, numbered
+from chatsrv_storage.postgres.driver import PostgresConnection
+from chatsrv_storage.postgres.statements import numbered
 
 ROOT = Path(chatsrv_storage.__file__).parent
 

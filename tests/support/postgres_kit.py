@@ -53,7 +53,9 @@ class PostgresServer:
 
     def make(self) -> None:
         """Make the cluster's files."""
-        self._run("initdb", "--no-sync", "-A", "trust", "-U", "chat", "-E", "UTF8", "--locale=C", "--lc-ctype=C.UTF-8")
+        self._run(
+            "initdb", "--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--lc-ctype=C.UTF-8"
+        )
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -81,13 +83,13 @@ class PostgresServer:
             )
         assert not check or done.returncode == 0, (self.folder / "output").read_text()
 
-    def dsn(self, database: str) -> str:
-        """Where a database of it is."""
-        return f"postgresql://chat@/{database}?host={self.folder}"
+    def dsn(self, database: str, user: str = "chat") -> str:
+        """Where a database of it is. The user has no more rights than the owner of a database, as docs/cluster.md makes it."""
+        return f"postgresql://{user}@/{database}?host={self.folder}"
 
-    def execute(self, sql: str, database: str = "postgres") -> None:
-        """Run a statement as its owner."""
-        with psycopg.connect(self.dsn(database), autocommit=True) as connection:
+    def execute(self, sql: str, database: str = "postgres", *, user: str = "chat") -> None:
+        """Run a statement as the databases' owner, or as the superuser `postgres`."""
+        with psycopg.connect(self.dsn(database, user), autocommit=True) as connection:
             connection.execute(sql.encode())
 
     def create(self, template: str = TEMPLATE) -> str:
@@ -126,6 +128,7 @@ def serving_postgres(*options: str) -> Generator[PostgresServer]:
     try:
         server.make()
         server.start()
+        server.execute("create role chat login createdb", user="postgres")
         yield server
     finally:
         server.stop()

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from typing import Final, cast
 
 import psycopg
@@ -20,6 +19,7 @@ from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.engine.jobs import Cursor, JsonRow, Parameters, Row, SqlValue
 from chatsrv_storage.engine.shared import SharedConnection, SnapshotMark
 from chatsrv_storage.postgres.pipeline import Pipeline, Value
+from chatsrv_storage.postgres.statements import joined, numbered
 
 PREPARED_MAX: Final = 1_000
 """Statements that the server keeps prepared for a connection: there are some 350."""
@@ -41,9 +41,6 @@ CONNECT_SECONDS: Final = 5
 HEADS_KNOWN_MS: Final = 60_000
 """For how long after a mark it is known what changed since; it is kept for twice as long, by the database's clock."""
 
-_QUOTED = re.compile(r"('(?:[^']|'')*')")
-_NUMBER = re.compile(rb"\$(\d+)")
-_MARK = re.compile(r"\?|(?<!:):([a-z_]\w*)")
 _INTO = re.compile(r"insert into (\w+)(?: \(([\w, ]+)\))?$")
 _TYPES: Final[dict[type, str]] = {int: "bigint", bytes: "bytea", str: "text", float: "float8"}
 
@@ -358,20 +355,6 @@ def _require_commit(result: PGresult) -> None:
         raise psycopg.InternalError(f"COMMIT was answered with {result.command_status!r}")
 
 
-@lru_cache(256)
-def joined(statements: tuple[bytes, ...]) -> bytes:
-    """Statements that change rows as one: all but the last as common table expressions, their parameters counted on."""
-    parts: list[bytes] = []
-    count = 0
-    for text in statements:
-        numbers = [int(number) for number in _NUMBER.findall(text)]
-        parts.append(_NUMBER.sub(lambda mark, by=count: b"$%d" % (int(mark[1]) + by), text))
-        count += max(numbers, default=0)
-    *first, last = parts
-    named = b", ".join(b"part%d as (%s)" % (number, part) for number, part in enumerate(first))
-    return b"with %s %s" % (named, last) if first else last
-
-
 def _type_of(column: Sequence[SqlValue]) -> str:
     return _TYPES[type(next(value for value in column if value is not None))]
 
@@ -381,20 +364,3 @@ def _arrays(types: Sequence[str]) -> str:
     given = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, 1))
     names = ", ".join(f"column{number}" for number in range(1, len(types) + 1))
     return f"unnest({given}) as given ({names})"
-
-
-@lru_cache(4_096)  # lists of keys make a statement for each length
-def numbered(sql: str) -> tuple[bytes, tuple[str, ...]]:
-    """Return a statement with `$1, $2, …` in place of `?` or `:name`, and the names in the order of their numbers."""
-    names: dict[str, int] = {}
-    count = 0
-
-    def number(mark: re.Match[str]) -> str:
-        nonlocal count
-        if mark[1] is None:
-            count += 1
-            return f"${count}"
-        return f"${names.setdefault(mark[1], len(names) + 1)}"
-
-    parts = [part if place % 2 else _MARK.sub(number, part) for place, part in enumerate(_QUOTED.split(sql))]
-    return "".join(parts).encode(), tuple(names)

@@ -1,7 +1,8 @@
 -- The schema of SQLite's migrations 1 to 14 (../../migrations), where the comments of tables and columns are; what
 -- differs is said here. The numbers go on together.
 
--- The few functions of SQLite that the scripts use, so that a statement is one text for both databases.
+-- The few functions of SQLite that the scripts use, so that a statement is one text for both databases (and ../statements.py).
+-- All of them are made without rights that the owner of a database lacks.
 create function max(bigint, bigint) returns bigint language sql immutable parallel safe return greatest($1, $2);
 create function min(bigint, bigint) returns bigint language sql immutable parallel safe return least($1, $2);
 create function max(bigint, bigint, bigint, bigint, bigint) returns bigint language sql immutable parallel safe
@@ -12,8 +13,6 @@ create function instr(text, text) returns bigint language sql immutable parallel
 create function substr(text, bigint) returns text language sql immutable parallel safe return substr($1, $2::int);
 create function substr(text, bigint, bigint) returns text language sql immutable parallel safe return substr($1, $2::int, $3::int);
 create function hex(bytea) returns text language sql immutable parallel safe return upper(encode($1, 'hex'));
-create function json_array(variadic "any") returns json language internal immutable parallel safe as 'json_build_array';
-create aggregate json_group_array(json) (sfunc = json_agg_transfn, stype = internal, finalfunc = json_agg_finalfn);
 
 create table person (
   id bigint primary key,
