@@ -95,6 +95,13 @@ def test_the_owner_of_a_database_makes_the_schema_without_more_rights_and_in_new
     assert not {name for (name,) in names} & {"merge_action", *(f"json_{word}" for word in keywords)}
 
 
+async def test_an_older_postgresql_is_refused(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "MIN_SERVER_VERSION", 10_000_000)
+    with pytest.raises(DatabaseUnusable, match="and has to be in 15 or newer: pg_upgrade"):
+        async with open_postgres(dsn):
+            pass
+
+
 @pytest.mark.parametrize("inline", [False, True], ids=["threads", "inline"])
 async def test_jobs_share_a_transaction_and_refusals_hurt_only_themselves(dsn: str, inline: bool) -> None:
     def refused(conn: SqlConnection) -> None:
@@ -394,6 +401,13 @@ async def test_a_database_that_cannot_be_used_says_why_and_what_to_do() -> None:
     assert "hunter2" not in await refused("postgresql://chat:hunter2@127.0.0.1:notaport/chat")
     server.execute("create database latin encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0")
     await refused(server.dsn("latin"), "LATIN1", "ENCODING 'UTF8'")
+    server.execute("create database bytes encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0")
+    await refused(server.dsn("bytes"), "encoding SQL_ASCII", "ENCODING 'UTF8'")
+    server.execute(
+        "create database icu encoding 'UTF8' locale_provider icu icu_locale 'en-US' lc_collate 'C' lc_ctype 'C'"
+        " template template0"
+    )
+    await refused(server.dsn("icu"), "collation en-US of ICU", "ENCODING 'UTF8'")
     foreign = server.create("template0")
     name = re.split("[/?]", foreign)[3]
     server.execute("create table other (id int)", name)

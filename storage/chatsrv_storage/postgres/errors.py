@@ -1,7 +1,8 @@
 """What PostgreSQL's errors mean for a job, for the storage, and for the person who starts a server."""
 
-import re
+from collections.abc import Mapping
 from typing import Final
+from urllib.parse import unquote
 
 import psycopg
 from psycopg import errors
@@ -20,8 +21,6 @@ _FULL: Final = (errors.DiskFull, errors.ConfigurationLimitExceeded)
 _GONE: Final = ("08", "57P", "25006", "53300", "26000")
 """Connection exceptions, a server that stops or starts, a transaction that may only read, too many connections, and
 a prepared statement that the server does not know any more (a pooler in between, DEALLOCATE)."""
-
-_SECRET = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
 
 class LaneLost(psycopg.OperationalError):
@@ -54,28 +53,95 @@ def severity(error: BaseException) -> ErrorSeverity:
 
 def place_of(dsn: str) -> str:
     """Return a DSN as it may be shown: where the database is, without the password."""
+    parts = _parts(dsn)
+    if parts is None:
+        return "that the DSN names"
+    name, host, port = (str(parts.get(key) or "") for key in ("dbname", "host", "port"))
+    return f"{name or 'the default database'} at {host or 'the local socket'}{f':{port}' if port else ''}"
+
+
+def _parts(dsn: str) -> Mapping[str, object] | None:
+    """Return the parts of a DSN; None where it cannot be read, or some of the password stands in another part."""
     try:
         parts = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
-        return _SECRET.sub("…", dsn)
-    name, host, port = (parts.get(key) or "" for key in ("dbname", "host", "port"))
-    return f"{name or 'the default database'} at {host or 'the local socket'}{f':{port}' if port else ''}"
+        return None
+    scheme, _, rest = dsn.partition("://")
+    before = rest.partition("?")[0]
+    password = (before if "@" in before else rest).rpartition("@")[0].partition(":")[2]
+    if password and scheme in ("postgresql", "postgres") and unquote(password) != parts.get("password"):
+        return None  # libpq ends it at the first "@", and takes no "/" in it
+    return parts
 
 
 def unusable(dsn: str, error: psycopg.Error) -> DatabaseUnusable:
     """Return the sentence for a database that could not be opened."""
-    where = place_of(dsn)
-    text = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-    if isinstance(error, errors.InvalidPassword) or "password authentication failed" in text:
-        advice = "The user or the password is wrong: check the DSN, or the file named by PGPASSFILE."
-    elif isinstance(error, errors.InsufficientPrivilege) or "permission denied" in text:
-        advice = "The user needs all rights on its database: ALTER DATABASE … OWNER TO …, and CREATE on schema public."
-    elif isinstance(error, errors.InvalidCatalogName) or "does not exist" in text:
-        advice = "Create it: CREATE DATABASE … ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE template0."
-    elif isinstance(error, errors.ReadOnlySqlTransaction) or "read-only" in text or "session is read-only" in text:
-        advice = "It takes no changes: name the primary, or all of them with target_session_attrs=read-write."
-    elif isinstance(error, errors.UndefinedFile | errors.FeatureNotSupported) or "btree_gin" in text:
-        advice = "The extension btree_gin is missing: install PostgreSQL's contrib package."
-    else:
-        advice = "Check that it runs and that the DSN names it."
-    return DatabaseUnusable(f"The database {where} cannot be used: {_SECRET.sub('…', text)}. {advice}")
+    if _parts(dsn) is None:  # whatever the error says may be of the password
+        return DatabaseUnusable(
+            "The DSN of the database cannot be read. Write postgresql://USER@HOST:PORT/NAME, and the password into the file"
+            " named by PGPASSFILE; in a DSN its characters that are no letters and digits are written %40 for @, %2F for /, …"
+        )
+    return DatabaseUnusable(f"The database {place_of(dsn)} cannot be used: {_reason(error)}. {_advice(error)}")
+
+
+def _reason(error: psycopg.Error) -> str:
+    """Return what an error says, in a line: PostgreSQL's message without details, or why no host could be reached."""
+    if error.diag.message_primary:
+        return error.diag.message_primary.rstrip(".")
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    each = [line.partition("connection failed: ")[2] or line for line in lines if line.startswith("- host:")]
+    return "; ".join(each or [lines[0].removeprefix("connection failed: ").removeprefix("connection is bad: ")]).rstrip(
+        "."
+    )
+
+
+def _advice(error: psycopg.Error) -> str:
+    """Return what to do about an error."""
+    text = str(error)
+    for kinds, words, advice in _ADVICE:
+        if isinstance(error, kinds) or any(word in text for word in words):
+            return advice
+    return "Check that it runs and that the DSN names it."
+
+
+_ADVICE: Final[tuple[tuple[tuple[type[psycopg.Error], ...], tuple[str, ...], str], ...]] = (
+    (
+        (errors.InvalidPassword,),
+        ("password authentication failed", "no password supplied"),
+        "The user or the password is wrong: check the DSN, or the file named by PGPASSFILE.",
+    ),
+    ((), ("pg_hba.conf",), "Let this machine and user in by a line of the server's pg_hba.conf."),
+    (
+        (errors.TooManyConnections,),
+        ("too many clients", "too many connections", "connection slots are reserved"),
+        "Raise its max_connections: each server takes four, and one more for a moment.",
+    ),
+    (
+        (),
+        ("permission denied to create extension",),
+        "The user has to own its database: ALTER DATABASE … OWNER TO …; or a superuser runs there: CREATE EXTENSION btree_gin.",
+    ),
+    (
+        (errors.InsufficientPrivilege,),
+        ("permission denied",),
+        "The user needs all rights on its database: ALTER DATABASE … OWNER TO …, and CREATE on schema public.",
+    ),
+    ((), ('role "',), "Create the user: CREATE ROLE … LOGIN PASSWORD '…'."),
+    (
+        (errors.InvalidCatalogName,),
+        ('database "',),
+        "Create it: CREATE DATABASE … ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE template0.",
+    ),
+    (
+        (errors.ReadOnlySqlTransaction,),
+        ("read-only", "in hot standby mode"),
+        "It takes no changes: name the primary, or all of them with target_session_attrs=read-write.",
+    ),
+    (
+        (errors.UndefinedFile, errors.FeatureNotSupported),
+        ("btree_gin",),
+        "The extension btree_gin is missing: install PostgreSQL's contrib package.",
+    ),
+    ((errors.DiskFull,), (), "Make room on its disk."),
+)
+"""Kinds of errors or words of theirs, and what to do; the first that fits."""

@@ -17,6 +17,11 @@ from chatsrv_storage.postgres.errors import place_of
 _LOCK: Final = int.from_bytes(b"chatsrv1")
 """The advisory lock under which one node migrates and the others wait."""
 
+MIN_SERVER_VERSION: Final = 150_000
+
+_BY_CODE_POINT: Final = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8", "PG_UNICODE_FAST"})
+"""Collations that order as SQLite does."""
+
 
 def load() -> dict[int, str]:
     """Return the SQL of each step by its number. Raises ValueError where a number is missing."""
@@ -56,15 +61,21 @@ def migrate(connection: PostgresConnection, dsn: str) -> int:
 
 def _require_set_up(connection: PostgresConnection, dsn: str) -> None:
     info = connection.raw.info
-    if info.server_version < 150_000:
-        raise DatabaseUnusable(f"The database {place_of(dsn)} is older than PostgreSQL 15.")
+    if info.server_version < MIN_SERVER_VERSION:
+        raise DatabaseUnusable(
+            f"The database {place_of(dsn)} is in PostgreSQL {info.server_version // 10_000}, and has to be in 15 or newer:"
+            " pg_upgrade brings it there."
+        )
     row = connection.raw.execute(
-        "select pg_encoding_to_char(encoding), datcollate, pg_is_in_recovery() from pg_database"
-        " where datname = current_database()"
+        "select pg_encoding_to_char(encoding), case datlocprovider when 'c' then datcollate"
+        " else coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')"  # its name from 17 on, and before
+        "  || case datlocprovider when 'i' then ' of ICU' else '' end end, pg_is_in_recovery()"
+        " from pg_database d where datname = current_database()"
     ).fetchone()
     assert row is not None
-    encoding, collation, is_standby = row
-    if encoding != "UTF8" or collation not in ("C", "POSIX", "C.UTF-8", "C.utf8"):
+    *texts, is_standby = row
+    encoding, collation = (each.decode() if isinstance(each, bytes) else each for each in texts)  # bytes of SQL_ASCII
+    if encoding != "UTF8" or collation not in _BY_CODE_POINT:
         raise DatabaseUnusable(
             f"The database {place_of(dsn)} has encoding {encoding} and collation {collation}; it must be UTF8 and C."
             " Create it with: ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE template0."
