@@ -73,3 +73,17 @@ def quiet_log() -> Log:
         processors=[],
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
     )
+
+
+def reporter(log: Log) -> Callable[[str, BaseException | None], None]:
+    """Return what logs a storage's reports: an error with its traceback, where it was raised; without one, good news."""
+
+    def report(sentence: str, error: BaseException | None) -> None:
+        if error is None:
+            log.info(sentence)
+        elif error.__traceback__ is None:
+            log.error(sentence)
+        else:
+            log.error(sentence, exc_info=error)
+
+    return report

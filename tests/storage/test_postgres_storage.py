@@ -264,6 +264,22 @@ async def test_one_server_at_a_time_has_the_database_over_breaks_of_its_connecti
         assert await storage.read(notes) == ["a", "b"]
 
 
+async def test_a_server_that_tells_nobody_has_no_other_beside_it(dsn: str) -> None:
+    """Without a bus it would hear nothing of what the others store, nor they at once what it does."""
+    async with open_postgres(dsn, node="one"), open_postgres(dsn, node="two") as storage:
+        with pytest.raises(DatabaseUnusable, match="give this one the --bus of the others"):
+            async with open_postgres(dsn, node="three", exclusive=True):
+                pass
+        await storage.write(add("a"))
+    async with open_postgres(dsn, node="one", exclusive=True) as storage:
+        with pytest.raises(DatabaseUnusable, match="A server without --bus runs"):
+            async with open_postgres(dsn, node="two"):
+                pass
+        async with open_postgres(dsn) as beside:  # a command of the operator
+            await beside.write(add("b"))
+        assert await storage.read(notes) == ["a", "b"]
+
+
 async def test_a_job_that_asks_too_much_hurts_only_itself(dsn: str) -> None:
     """psycopg names such an error like a lost connection: the batch must not be run again for it, nor be refused."""
 
@@ -325,11 +341,12 @@ async def test_what_reads_a_table_as_a_whole_fetches_it_piece_by_piece(dsn: str)
         assert await storage.read(read_some) == (1, rows)
 
 
-async def test_a_database_that_is_gone_refuses_and_comes_back() -> None:
+async def test_a_database_that_is_gone_refuses_and_comes_back_and_is_told_once() -> None:
     with serving_postgres("max_wal_size=64MB") as server:
         server.execute("create database chat encoding 'UTF8' lc_collate 'C' lc_ctype 'C.UTF-8' template template0")
         async with open_postgres(server.dsn("chat")) as storage:
-            storage.report_to(lambda _sentence, _error: None)
+            told: list[str] = []
+            storage.report_to(lambda sentence, _error: told.append(sentence))
             reading = storage.write(lambda conn: conn.execute("insert into clock_reading (at) values (1)") and None)
             assert await reading is None
             server.stop()
@@ -342,6 +359,10 @@ async def test_a_database_that_is_gone_refuses_and_comes_back() -> None:
             await storage.write(lambda conn: conn.execute("insert into clock_reading (at) values (3)") and None)
             rows = await storage.read(lambda conn: conn.execute("select at from clock_reading order by 1").fetchall())
             assert rows == [(1,), (3,)], "what was refused is not stored"
+            assert len(told) == 2, told
+            assert "chat at " in told[0]
+            assert "Check that it runs" in told[0]
+            assert told[1] == "the database is there again"
 
 
 def _sqlite_columns() -> dict[str, list[tuple[str, str, bool]]]:

@@ -45,7 +45,7 @@ from chatsrv.groups import Channels
 from chatsrv.groups.deliveries import Deliveries
 from chatsrv.groups.indexer import Indexer
 from chatsrv.groups.repair import Repair
-from chatsrv.log import Log, quiet_log
+from chatsrv.log import Log, quiet_log, reporter
 from chatsrv.metrics import Metrics
 from chatsrv.net.listeners import Acceptor, Listener
 from chatsrv.payments import WebhookProvider
@@ -196,7 +196,7 @@ async def _open_server(
         _one_error() as of_block,
         trio.open_nursery() as background,
     ):
-        storage.report_to(lambda sentence, error: log.error(sentence, exc_info=error))
+        storage.report_to(reporter(log))
         if config.data is not None and opened is None and (risk := folder_risk(config.data)):
             log.warning("the rights of the data folder are not as they should be", folder=str(config.data), risk=risk)
         await audit_books(storage)

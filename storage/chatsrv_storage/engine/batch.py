@@ -35,13 +35,15 @@ T = TypeVar("T")
 AnyOutcome: TypeAlias = Outcome[object]
 """What became of one job of a batch."""
 
-Report: TypeAlias = Callable[[str, BaseException], None]
-"""Takes what went wrong without anybody being refused, in a sentence, with the error. Called in the thread of the batch."""
+Report: TypeAlias = Callable[[str, BaseException | None], None]
+"""Takes in a sentence what went wrong without anybody being refused, with the error, or without one that something is right
+again. Called in the thread of the batch.
+"""
 
 
-def report_to_logging(sentence: str, error: BaseException) -> None:
+def report_to_logging(sentence: str, error: BaseException | None) -> None:
     """Log the report of a storage that was given no other destination (`Storage.report_to`)."""
-    logging.getLogger(__name__).error(sentence, exc_info=error)
+    logging.getLogger(__name__).log(logging.ERROR if error else logging.INFO, sentence, exc_info=error)
 
 
 class ErrorSeverity(Enum):

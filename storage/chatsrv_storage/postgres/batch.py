@@ -69,6 +69,7 @@ class LaneRunner:
 
     def __init__(self) -> None:
         self.report: Report = report_to_logging
+        self._is_lost = False
         self.full = False
         """Whether the latest transaction that wrote something was refused for a full disk."""
         self._give_up_at = math.inf
@@ -103,20 +104,33 @@ class LaneRunner:
             return fatal(entries, error)
 
     def beat(self, lane: Lane) -> None:
-        """Say that the lane's holder lives. Never raises: a database that is not there is the next batch's business."""
+        """Say that the lane's holder lives. Never raises: a database that is not there is reported, and asked again."""
         self.busy_since = time.monotonic()
         try:
             lane.beat()
+            self._note_found()
             was_off, self._clock_is_off = self._clock_is_off, bool(lane.clock_fault)
             if self._clock_is_off and not was_off:
                 self.report(f"{lane.clock_fault}.", DatabaseUnusable("the clocks differ by more than a second"))
         except LaneLost as error:
             self.report("a lane was taken over by another node, and is replaced", error)
             lane.abandon()
-        except psycopg.Error:
+        except psycopg.Error as error:
             lane.disconnect()
+            self._note_lost(lane, error)
         finally:
             self.busy_since = None
+
+    def _note_lost(self, lane: Lane, error: psycopg.Error) -> None:
+        """Report that the database is not there, once until it is again."""
+        if not self._is_lost:
+            self._is_lost = True
+            self.report(f"{lane.why_lost(error)} Changes and reads are refused meanwhile.", StorageUnavailable())
+
+    def _note_found(self) -> None:
+        if self._is_lost:
+            self._is_lost = False
+            self.report("the database is there again", None)
 
     def _until_known(self, lane: Lane, entries: Sequence[Entry]) -> list[AnyOutcome]:
         """Return the outcomes of the jobs. Raises what ends the storage."""
@@ -124,7 +138,9 @@ class LaneRunner:
         deadlocks = 0
         while True:
             try:
-                return self._once(lane, entries)
+                outcomes = self._once(lane, entries)
+                self._note_found()
+                return outcomes
             except LaneLost as error:
                 self.report("a lane was taken over by another node, and is replaced", error)
                 lane.abandon()
@@ -137,7 +153,7 @@ class LaneRunner:
                     raise
                 lane.disconnect()
                 if time.monotonic() > refuse_at:
-                    self.report("the database is not there: changes are refused", error)
+                    self._note_lost(lane, error)
                     return [Error(StorageUnavailable()) for _ in entries]
                 wait_before_retry()
 
@@ -232,7 +248,7 @@ class LaneRunner:
                 (outcomes[place],) = run_jobs(connection, [job], severity, self._report_of_jobs)
         return outcomes
 
-    def _report_of_jobs(self, sentence: str, error: BaseException) -> None:
+    def _report_of_jobs(self, sentence: str, error: BaseException | None) -> None:
         if not isinstance(error, CONFLICT):
             self.report(sentence, error)
 

@@ -25,7 +25,7 @@ from psycopg.pq.abc import PGresult
 from chatsrv_storage.engine.snowflake import MAX_NODE, Snowflake
 from chatsrv_storage.errors import DatabaseUnusable
 from chatsrv_storage.postgres.driver import PostgresConnection
-from chatsrv_storage.postgres.errors import LaneLost, place_of
+from chatsrv_storage.postgres.errors import LaneLost, place_of, unusable
 from chatsrv_storage.postgres.nodes import clock_fault, clock_offset
 from chatsrv_storage.postgres.pipeline import Pipeline
 
@@ -36,7 +36,7 @@ ABANDONED_SECONDS: Final = 60
 """A lane that nobody counted up for so long, by the database's clock, is anybody's."""
 
 _SERVER_LOCK: Final = int.from_bytes(b"chatsrv2")
-"""The advisory lock of the one server: two would not tell each other what they store."""
+"""The advisory lock of the one server: two would not tell each other what they store. Those that do, by a bus, share it."""
 
 RETRY_SECONDS: Final = 0.1
 """Between two attempts to connect."""
@@ -84,7 +84,8 @@ class Lane:
 
         ids:       what the node gives out. They carry the number of its first lane, and are reserved in that one's row.
         first:     that lane, for the others.
-        exclusive: no other program that asks for it too may have the database, as long as the connection lives.
+        exclusive: no other server may have the database, as long as the connection lives. Those that are not exclusive may
+                   be many; a lane of no node is no server's.
         """
         self.ids = ids
         self.number = -1
@@ -110,15 +111,19 @@ class Lane:
         if self._connection is None or self._connection.is_broken:
             self.disconnect()
             self._connection = PostgresConnection(self._dsn, by_index=True)
-            if self._exclusive:
-                self._exclude_others(self._connection)
+            if self._exclusive or self._node:
+                self._require_company(self._connection)
             if self.number < 0:
                 self._take(self._connection)
         return self._connection
 
-    def _exclude_others(self, connection: PostgresConnection) -> None:
-        """Have the database for this server alone. Raises DatabaseUnusable, and OperationalError after a break."""
-        row = connection.raw.execute("select pg_try_advisory_lock($1)", [_SERVER_LOCK]).fetchone()
+    def _require_company(self, connection: PostgresConnection) -> None:
+        """Have the database for this server alone, or share it with others like it.
+
+        Raises DatabaseUnusable, and OperationalError after a break.
+        """
+        take = b"select pg_try_advisory_lock($1)" if self._exclusive else b"select pg_try_advisory_lock_shared($1)"
+        row = connection.raw.execute(take, [_SERVER_LOCK]).fetchone()
         assert row is not None
         if row[0]:
             return
@@ -126,8 +131,11 @@ class Lane:
         if self.number >= 0:  # PostgreSQL does not know yet that our last connection is gone
             raise psycopg.OperationalError("the lock of the last connection is still held")
         raise DatabaseUnusable(
-            f"Another server runs on the database {place_of(self._dsn)}, and there can be one at a time."
-            " If its machine died, PostgreSQL notices within a minute."
+            f"Another server runs on the database {place_of(self._dsn)}, and without --bus there can be one at a time: give"
+            " this one the --bus of the others, or stop it. If its machine died, PostgreSQL notices within a minute."
+            if self._exclusive
+            else f"A server without --bus runs on the database {place_of(self._dsn)}, and there can be no other beside it:"
+            " stop it, or start it again with the --bus of this one."
         )
 
     def disconnect(self) -> None:
@@ -233,6 +241,10 @@ class Lane:
         self.counted_at = time.monotonic()
         self.clock_offset = clock_offset(connection)
         self.compared_at = time.monotonic()
+
+    def why_lost(self, error: psycopg.Error) -> str:
+        """Return what is wrong with the database, by an error that broke the connection, and what to do."""
+        return str(unusable(self._dsn, error))
 
     @property
     def clock_fault(self) -> str:
