@@ -187,6 +187,28 @@ async def test_presence_and_typing_across_nodes(autojump_clock):
         assert [each.user_id for each in (await ann.ask(WhoIsHere(group))).people] == [ann.user_id]
 
 
+async def test_a_bus_that_comes_back_finds_nobody_dead_who_lives(autojump_clock):
+    """A node hears itself first, and the others within a second."""
+    async with open_nodes(config=PATIENT) as nodes:
+        dead: list[str] = []
+        for number in range(3):
+            cluster = nodes[number].server.services.cluster
+            assert cluster is not None
+            cluster.peers.on_death.append(dead.append)
+        for seconds in (20.1, 20.4, 20.7, 7.9):
+            nodes.trouble.gone = True
+            await trio.sleep(seconds)
+            nodes.trouble.gone = False
+            await trio.sleep(10)
+        assert dead == []
+        nodes.trouble.gone = True
+        await trio.sleep(20)
+        nodes.kill(2)
+        nodes.trouble.gone = False
+        await trio.sleep(7)
+        assert dead == ["node2", "node2"]
+
+
 async def test_people_of_different_nodes_meet_face_to_face(autojump_clock):
     async with open_nodes() as nodes:
         people = await one_each(nodes, "ann", "bob", "cat")

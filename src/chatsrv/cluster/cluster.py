@@ -194,7 +194,9 @@ class Cluster:
     async def _watch_peers(self) -> None:
         """Drop nodes that are dead, and load the lobbies once this node holds them."""
         while True:
-            if not self.is_deaf:
+            if self.is_deaf:
+                self.peers.excuse(trio.current_time())
+            else:
                 self.peers.bury(trio.current_time())
             if self._load_lobbies is not None and self.lobby_node() is None:
                 try:
