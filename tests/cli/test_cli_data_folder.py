@@ -63,6 +63,8 @@ def test_the_head_of_the_audit_log_is_printed_and_expected(shell: Shell, data: P
 def test_no_folder(shell: Shell, tmp_path: Path) -> None:
     assert "no data folder" in shell.call("check", str(tmp_path / "none"), code=1).err
     assert "no data of a server" in shell.call("operator", "add", "x", "--data", str(tmp_path), code=1).err
+    for command in (["check"], ["audit"], ["move", "postgresql://127.0.0.1:1/chat"]):
+        assert "no data of a server" in shell.call(command[0], str(tmp_path), *command[1:], code=1).err
     assert not (tmp_path / "chat.sqlite3").exists()
 
 

@@ -14,6 +14,7 @@ import trio
 from support.cli_kit import Shell
 from support.postgres_kit import require_postgres, shared_postgres
 
+from chatsrv.app import open_server
 from chatsrv.cli.declare import DeclaredCommand, walk
 from chatsrv.cli.root import build_app
 from chatsrv.config import Config
@@ -122,10 +123,30 @@ def test_a_wrong_password_is_named_so_and_never_printed(name: str, tmp_path: Pat
     assert "password is wrong" in call(Shell(tmp_path), name, dsn.replace("chat@", f"locked:{SECRET}@"))
 
 
-def status(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, since the test has an event loop already."""
-    command = [sys.executable, "-m", "chatsrv", "cluster", "status", *arguments]
+def chatsrv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, since the test has an event loop already."""
+    command = [sys.executable, "-m", "chatsrv", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def status(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return chatsrv("cluster", "status", *arguments)
+
+
+async def test_the_folder_of_a_server_on_a_database_leads_to_the_server(tmp_path: Path) -> None:
+    require_postgres()
+    async with (
+        open_server(Config(data=tmp_path, database=shared_postgres().create())) as server,
+        server.open_bot("ann"),
+    ):
+        added = await trio.to_thread.run_sync(chatsrv, "operator", "add", "ann", "--data", str(tmp_path))
+        assert (added.returncode, added.stdout) == (0, "ann is an operator now\n")
+        refused = await trio.to_thread.run_sync(chatsrv, "operator", "backup", "f", "--data", str(tmp_path))
+        assert refused.returncode == 1
+        assert "pg_basebackup" in refused.stderr
+    missing = await trio.to_thread.run_sync(chatsrv, "operator", "add", "ann", "--data", str(tmp_path))
+    assert missing.returncode == 1
+    assert "by --database where it keeps its data" in missing.stderr
 
 
 async def test_the_status_of_a_cluster_names_who_lives() -> None:

@@ -78,7 +78,7 @@ def hold_folder(path: Path, *, create: bool = True) -> Generator[DataFolder]:
 def watch_folder(path: Path) -> Generator[DataFolder]:
     """Keep servers off a data folder that exists until the end of the block, changing nothing in it.
 
-    Raises FolderInUse and FolderUnusable. A folder without a lock's file was never served: there is nothing to keep off.
+    Raises FolderInUse, and FolderUnusable where no database is in it. A folder without a lock's file was never served: there is nothing to keep off.
     """
     path = path.absolute()
     if not path.is_dir():
@@ -86,15 +86,24 @@ def watch_folder(path: Path) -> Generator[DataFolder]:
     try:
         lock = os.open(path / LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        yield DataFolder(path)
+        yield _with_database(path)
         return
     except OSError as error:
         raise _unusable(path, error) from error
     try:
         _flock(path, lock, fcntl.LOCK_SH)
-        yield DataFolder(path)
+        yield _with_database(path)
     finally:
         os.close(lock)
+
+
+def _with_database(path: Path) -> DataFolder:
+    folder = DataFolder(path)
+    if not folder.database.is_file():
+        raise FolderUnusable(
+            f"There are no data of a server in {path}: none ran on it, or it keeps them in PostgreSQL. Name that: postgresql://…"
+        )
+    return folder
 
 
 def prepare_database(folder: DataFolder) -> None:

@@ -6,6 +6,7 @@ Bytes of media stay where they are; the index of words is made again by the serv
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -40,30 +41,23 @@ def to_database(folder: Path, dsn: str, checks: Sequence[Check]) -> dict[str, in
     Blocks. Raises FolderError for either place, and MoveFailed.
     """
     try:
-        connection = PostgresConnection(dsn, scans=True)
-        try:
+        with watch_folder(folder) as place, closing(PostgresConnection(dsn, scans=True)) as connection:
             migrate.migrate(connection, dsn)
-            with watch_folder(folder) as place, explained(place.database):
-                source = connect_unshared(place.database)
-                try:
-                    _require_newest(source, place.database)
-                    connection.raw.execute("BEGIN")
-                    _require_empty(connection, place_of(dsn))
-                    connection.raw.execute("alter table group_member disable trigger user")  # counts are copied
-                    counts = _copy(source, connection)
-                    connection.raw.execute("alter table group_member enable trigger user")
-                    connection.raw.execute(
-                        "select setval(pg_get_serial_sequence('clock_reading', 'number'), "
-                        "greatest(max(number), 1)) from clock_reading"
-                    )
-                    _verify(source, connection, checks)
-                    connection.raw.execute("analyze")  # by itself PostgreSQL gets to it only after a minute or more
-                    connection.commit()
-                    return counts
-                finally:
-                    source.close()
-        finally:
-            connection.close()
+            with explained(place.database), closing(connect_unshared(place.database)) as source:
+                _require_newest(source, place.database)
+                connection.raw.execute("BEGIN")
+                _require_empty(connection, place_of(dsn))
+                connection.raw.execute("alter table group_member disable trigger user")  # counts are copied
+                counts = _copy(source, connection)
+                connection.raw.execute("alter table group_member enable trigger user")
+                connection.raw.execute(
+                    "select setval(pg_get_serial_sequence('clock_reading', 'number'), "
+                    "greatest(max(number), 1)) from clock_reading"
+                )
+                _verify(source, connection, checks)
+                connection.raw.execute("analyze")  # by itself PostgreSQL gets to it only after a minute or more
+                connection.commit()
+                return counts
     except psycopg.Error as error:
         raise unusable(dsn, error) from error
 

@@ -189,15 +189,25 @@ def _set_operator(out: "Output", data: Path | None, database: str, name: str, *,
 def _in_folder(
     data: Path, offline: Callable[[], Awaitable[dict[str, object]]], asked: dict[str, str], wait: float = SOCKET_SECONDS
 ) -> dict[str, object]:
-    """Do something to a data folder: directly while no server holds it, else through that server's operator socket."""
+    """Do something to a data folder: directly while no server holds it, else through that server's operator socket.
+
+    A server whose data are in a database has a folder with a socket as well.
+    """
     import trio
 
+    from chatsrv.app.operator_socket import SOCKET_NAME
     from chatsrv_storage.engine.folder import DATABASE_NAME
     from chatsrv_storage.errors import FolderError, FolderInUse, FolderUnusable, Refusal
 
     try:
         if not (data / DATABASE_NAME).is_file():
-            raise FolderUnusable(f"There is no data of a server in {data}. Name the folder of `chatsrv serve --data`.")
+            if not (data / SOCKET_NAME).is_socket():
+                raise FolderUnusable(
+                    f"There is no data of a server in {data}. Name the folder of `chatsrv serve --data`,"
+                    " or by --database where it keeps its data."
+                )
+            elsewhere = f"The server of {data} keeps its data in a database: name that by --database."
+            return trio.run(partial(through_the_server, data, asked, in_use=elsewhere, wait=wait))
         try:
             return trio.run(offline)
         except FolderInUse as in_use:
