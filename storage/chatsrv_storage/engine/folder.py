@@ -78,7 +78,8 @@ def hold_folder(path: Path, *, create: bool = True) -> Generator[DataFolder]:
 def watch_folder(path: Path) -> Generator[DataFolder]:
     """Keep servers off a data folder that exists until the end of the block, changing nothing in it.
 
-    Raises FolderInUse, and FolderUnusable where no database is in it. A folder without a lock's file was never served: there is nothing to keep off.
+    Raises FolderInUse, and FolderUnusable where no database is in it. A folder without a lock's file was never served: there is
+    nothing to keep off.
     """
     path = path.absolute()
     if not path.is_dir():
