@@ -1,7 +1,10 @@
 """Everything moves from a data folder into PostgreSQL and back, is found unharmed there, and an interrupted move leaves nothing."""
 
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from chatsrv_storage.engine.check import check_folder
 from chatsrv_storage.errors import DatabaseUnusable, FolderInUse, FolderUnusable
 from chatsrv_storage.postgres import move
 from chatsrv_storage.postgres.check import check_database
+from chatsrv_storage.postgres.nodes import SERVER_LOCK
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +109,42 @@ def test_the_commands(folder: Path, tmp_path: Path) -> None:
     unused = shell.call("check", server.create("template0"), code=1)
     assert "empty" in unused.err
     assert TEMPLATE not in unused.err
+
+
+@pytest.mark.parametrize("lock", ["pg_try_advisory_lock", "pg_try_advisory_lock_shared"])
+def test_a_database_in_use_is_not_moved(folder: Path, tmp_path: Path, lock: str) -> None:
+    """What its servers store meanwhile would be left behind, and they would not see what comes."""
+    dsn, target = _moved(folder), empty()
+    for place in (dsn, target):
+        with psycopg.connect(place, autocommit=True) as server:
+            server.execute(f"select {lock}({SERVER_LOCK})".encode())
+            with pytest.raises(DatabaseUnusable, match="A server runs on the database"):
+                move.to_folder(dsn, tmp_path / "new", ALL) if place == dsn else move.to_database(folder, target, ALL)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("at", ["_copy", "_verify"])
+def test_a_move_that_was_killed_is_repeated(folder: Path, tmp_path: Path, at: str) -> None:
+    dsn, target, back = _moved(folder), empty(), tmp_path / "back"
+    for source, to in ((dsn, str(back)), (str(folder), target)):
+        program = (
+            "import os, signal, sys\n"
+            "from chatsrv.cli import main\n"
+            "from chatsrv_storage.postgres import move\n"
+            f"real = move.{at}\n"
+            f"move.{at} = lambda *given: (real(*given), os.kill(os.getpid(), signal.SIGKILL))\n"
+            f"sys.argv[1:] = ['move', {source!r}, {to!r}]\n"
+            "main()\n"
+        )
+        killed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (back / "chat.sqlite3").exists()
+    shell = Shell(tmp_path)
+    shell.call("move", dsn, str(back))
+    assert sorted(each.name for each in back.iterdir()) == ["chat.sqlite3", "lock"]
+    assert rows(back) == rows(folder)
+    shell.call("move", str(folder), target)
+    assert check_database(target, ALL) == []
 
 
 def test_a_folder_in_use_is_not_moved(folder: Path) -> None:

@@ -26,7 +26,7 @@ from chatsrv_storage.engine.snowflake import MAX_NODE, Snowflake
 from chatsrv_storage.errors import DatabaseUnusable
 from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import LaneLost, place_of, unusable
-from chatsrv_storage.postgres.nodes import clock_fault, clock_offset
+from chatsrv_storage.postgres.nodes import SERVER_LOCK, clock_fault, clock_offset
 from chatsrv_storage.postgres.pipeline import Pipeline
 
 RESERVED_MS: Final = 60_000
@@ -34,9 +34,6 @@ RESERVED_MS: Final = 60_000
 
 ABANDONED_SECONDS: Final = 60
 """A lane that nobody counted up for so long, by the database's clock, is anybody's."""
-
-_SERVER_LOCK: Final = int.from_bytes(b"chatsrv2")
-"""The advisory lock of the one server: two would not tell each other what they store. Those that do, by a bus, share it."""
 
 RETRY_SECONDS: Final = 0.1
 """Between two attempts to connect."""
@@ -123,7 +120,7 @@ class Lane:
         Raises DatabaseUnusable, and OperationalError after a break.
         """
         take = b"select pg_try_advisory_lock($1)" if self._exclusive else b"select pg_try_advisory_lock_shared($1)"
-        row = connection.raw.execute(take, [_SERVER_LOCK]).fetchone()
+        row = connection.raw.execute(take, [SERVER_LOCK]).fetchone()
         assert row is not None
         if row[0]:
             return

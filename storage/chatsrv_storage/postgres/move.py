@@ -5,8 +5,9 @@ Bytes of media stay where they are; the index of words is made again by the serv
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+import shutil
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -15,8 +16,16 @@ import psycopg
 
 from chatsrv_storage.engine.bulk_sql import execute_rows
 from chatsrv_storage.engine.check import Check, problems_of
-from chatsrv_storage.engine.connection import configure_writer, connect, connect_unshared
-from chatsrv_storage.engine.folder import DATABASE_NAME, explained, hold_folder, prepare_database, watch_folder
+from chatsrv_storage.engine.connection import Checkpointer, configure_writer, connect, connect_unshared
+from chatsrv_storage.engine.folder import (
+    DATABASE_NAME,
+    DataFolder,
+    explained,
+    hold_folder,
+    prepare_database,
+    sync_folder,
+    watch_folder,
+)
 from chatsrv_storage.engine.jobs import Driver, Row
 from chatsrv_storage.engine.migrate import load_migrations, schema_version
 from chatsrv_storage.engine.migrate import migrate as migrate_folder
@@ -25,6 +34,7 @@ from chatsrv_storage.postgres import migrate
 from chatsrv_storage.postgres.check import require_version
 from chatsrv_storage.postgres.driver import ROWS_AT_A_TIME, PostgresConnection
 from chatsrv_storage.postgres.errors import place_of, unusable
+from chatsrv_storage.postgres.nodes import require_no_server
 
 _OWN: Final = frozenset({"search", "search_group", "search_garbage", "lane", "group_change", "schema_version"})
 """Tables of one database alone, and the index that is made again."""
@@ -43,6 +53,7 @@ def to_database(folder: Path, dsn: str, checks: Sequence[Check]) -> dict[str, in
     try:
         with watch_folder(folder) as place, closing(PostgresConnection(dsn, scans=True)) as connection:
             migrate.migrate(connection, dsn)
+            require_no_server(connection, dsn)
             with explained(place.database), closing(connect_unshared(place.database)) as source:
                 _require_newest(source, place.database)
                 connection.raw.execute("BEGIN")
@@ -70,34 +81,42 @@ def to_folder(dsn: str, folder: Path, checks: Sequence[Check]) -> dict[str, int]
     if (folder / DATABASE_NAME).exists():
         raise FolderUnusable(f"{folder} holds a server's data already. Name a new folder.")
     try:
-        source = PostgresConnection(dsn, scans=True)
-        try:
+        with closing(PostgresConnection(dsn, scans=True)) as source:
             require_version(source, dsn)  # what a newer program keeps besides would be lost
+            require_no_server(source, dsn)
             source.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            with hold_folder(folder) as place, explained(place.database):
-                prepare_database(place)
-                connection = connect(place.database)
-                try:
+            with hold_folder(folder) as place, _made_beside(place) as half, explained(half.database):
+                prepare_database(half)
+                with closing(connect(half.database)) as connection:
                     configure_writer(connection, "FULL")
-                    migrate_folder(connection, load_migrations(), place.database)
+                    migrate_folder(connection, load_migrations(), half.database)
                     connection.execute("BEGIN IMMEDIATE")
                     # Counted by a trigger as well: so the counts are copied after the members that it counts.
                     counts = _copy(source, connection)
                     _copy_counts(source, connection)
                     _verify(source, connection, checks)
                     connection.execute("COMMIT")
-                    return counts
-                except BaseException:
-                    connection.close()
-                    for name in (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm"):
-                        (folder / name).unlink(missing_ok=True)
-                    raise
-                finally:
-                    connection.close()
-        finally:
-            source.close()
+                    Checkpointer().run(connection, truncate=True)  # all of it is in the one file that is renamed
+                return counts
     except psycopg.Error as error:
         raise unusable(dsn, error) from error
+
+
+@contextmanager
+def _made_beside(place: DataFolder) -> Generator[DataFolder]:
+    """Yield a folder in a data folder, whose database becomes that one's when the block ends without an error.
+
+    So whatever ends a move before leaves no database that a server would begin on; what is left is removed by the next one.
+    """
+    half = DataFolder(place.path / "moving")
+    shutil.rmtree(half.path, ignore_errors=True)
+    half.path.mkdir(mode=0o700)
+    try:
+        yield half
+        half.database.rename(place.database)
+        sync_folder(place.path)
+    finally:
+        shutil.rmtree(half.path, ignore_errors=True)
 
 
 class MoveFailed(FolderUnusable):

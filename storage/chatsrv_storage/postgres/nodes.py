@@ -21,6 +21,10 @@ LOOK_SECONDS: Final = 0.5
 """Between two looks at whether a node of the same name still lives."""
 
 
+SERVER_LOCK: Final = int.from_bytes(b"chatsrv2")
+"""The advisory lock of the one server: two would not tell each other what they store. Those that do, by a bus, share it."""
+
+
 class LivingNode(NamedTuple):
     """A server that was heard of within LIVES_SECONDS."""
 
@@ -59,6 +63,16 @@ def require_own_name(connection: PostgresConnection, dsn: str, node: str) -> Non
     connection.raw.execute(
         "update lane set epoch = epoch + 1, seen_at = '-infinity' where node = $1 and seen_at > '-infinity'", [node]
     )
+
+
+def require_no_server(connection: PostgresConnection, dsn: str) -> None:
+    """Keep servers off the database as long as the connection lives. Raises DatabaseUnusable where one runs on it."""
+    row = connection.raw.execute("select pg_try_advisory_lock($1)", [SERVER_LOCK]).fetchone()
+    assert row is not None
+    if not row[0]:
+        raise DatabaseUnusable(
+            f"A server runs on the database {place_of(dsn)}, or another move: wait for that, or stop it, then try again."
+        )
 
 
 def clock_offset(connection: PostgresConnection) -> float:
