@@ -50,6 +50,9 @@ class Alarm:
 class Load:
     """The members of this process, and its part of the talking."""
 
+    keeps_arrivals = True
+    """Whether it is noted when each member had how much, for the latencies of deliveries."""
+
     def __init__(self, job: dict[str, Any]) -> None:
         url: str
         url, *more = job["urls"]
@@ -127,6 +130,7 @@ class Load:
         """Read what came for these members. Raises WrongStream."""
         clock = time.monotonic_ns
         by_fd = self.by_fd
+        keeps_arrivals = self.keeps_arrivals
         for fd, _mask in ready:
             member = by_fd.get(fd)
             if member is None:
@@ -147,8 +151,9 @@ class Load:
                     member.at += len(data)
                 else:
                     member.at = stream.accept(member.at, data)
-            member.arrivals.append(now)
-            member.arrivals.append(member.at)
+            if keeps_arrivals:
+                member.arrivals.append(now)
+                member.arrivals.append(member.at)
 
     def run(self, start_ns: int, warm_up: float, seconds: float) -> dict[str, Any]:
         """Send from `start_ns` on, measure after the warm-up, stop, and wait until everything arrived."""

@@ -77,6 +77,8 @@ class GroupStream:
             self.known[end] = None
             self.totals.append(self.totals[-1] + (count_frames(kept, start, end) if self.websocket else 1))
             at = end
+            if at == len(kept):
+                return
 
     def delivered(self, at: int) -> int:
         """Return how many whole events end at or before this place."""
@@ -150,13 +152,14 @@ class Member:
                 replies += [unpack(body) for body in frames_of(data, start, unit)]
                 at = unit
                 continue
-            mark = data.find(SENT_MARK, at)
-            stop = mark - self.lead if mark >= 0 else end
-            chunk = data[at:stop]
-            if self.at + len(chunk) in stream.known and stream.kept.startswith(chunk, self.at):
-                self.at += len(chunk)
-                at = stop
-                continue
+            if self.at < len(stream.kept):  # others had it before
+                mark = data.find(SENT_MARK, at)
+                stop = mark - self.lead if mark >= 0 else end
+                chunk = data[at:stop]
+                if self.at + len(chunk) in stream.known and stream.kept.startswith(chunk, self.at):
+                    self.at += len(chunk)
+                    at = stop
+                    continue
             if unit > end:
                 break
             self.at = stream.accept(self.at, data[at:unit])

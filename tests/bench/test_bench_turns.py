@@ -24,7 +24,7 @@ def test_a_server_takes_turns_with_both_floors(tmp_path: Path) -> None:
     assert [row["who"] for row in rows] == ["server", "d", "h", "p", "floor", "durable"]
     assert all(row["cpu_us_per_message"] > 0 and row["p99_ms"] >= row["p50_ms"] > 0 for row in rows)
     assert rows[0]["cpu_us_per_message_ratio"] == 1.0
-    assert len(result["deliveries"]) == 3  # a process each for the server and the two floors
+    assert result["proofs"] == 3  # a process each for the server and the two floors
     assert table(result, rows).count("\n| ") == 7
     for _ in range(2):
         keep(tmp_path / "figures.csv", result, rows)
