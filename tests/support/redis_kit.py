@@ -29,8 +29,9 @@ def redis_program() -> str | None:
 class RedisServer:
     """A server on a port of 127.0.0.1 that stays the same through kills."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *settings: str) -> None:
         self._folder = folder
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         (self.port,) = free_port_numbers(1)
 
@@ -46,7 +47,7 @@ class RedisServer:
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program, *arguments], cwd=self._folder, stdout=log, stderr=log, start_new_session=True
+                [program, *arguments, *self._settings], cwd=self._folder, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + START_SECONDS
         while not is_listening(self.port):
@@ -70,10 +71,10 @@ def require_redis() -> None:
 
 
 @contextmanager
-def serving_redis(folder: Path) -> Generator[RedisServer]:
-    """A server for a test that kills and starts it."""
+def serving_redis(folder: Path, *settings: str) -> Generator[RedisServer]:
+    """A server for a test that kills and starts it, with settings such as `--requirepass x` besides."""
     require_redis()
-    server = RedisServer(folder)
+    server = RedisServer(folder, *settings)
     server.start()
     try:
         yield server

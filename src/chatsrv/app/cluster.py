@@ -6,6 +6,7 @@ from chatsrv.clock import Clock
 from chatsrv.cluster import Cluster, NodeBus
 from chatsrv.cluster.database_look import DatabaseLook
 from chatsrv.cluster.outgoing import Outgoing
+from chatsrv.cluster.redis_bus import RedisBus
 from chatsrv.config import Config, ConfigError
 from chatsrv.groups.repair import Repair
 from chatsrv.log import Log
@@ -27,14 +28,13 @@ def outgoing_of(config: Config, node_bus: NodeBus | None, clock: Clock) -> Outgo
 
 
 async def bus_of(config: Config, node_bus: NodeBus | None, storage: Storage, log: Log) -> NodeBus:
-    """Return the bus that carries blobs between the nodes. Raises ConfigError where its package is not installed."""
+    """Return the bus that carries blobs between the nodes. Raises ConfigError where its URLs are none."""
     if node_bus is not None:
         return node_bus
     try:
-        from chatsrv.cluster.redis_bus import RedisBus
-    except ImportError as error:
-        raise ConfigError("A bus needs more to be installed: pip install 'chatsrv[cluster]'") from error
-    return RedisBus(config.bus, f"chatsrv/{await storage.read(_database_id)}", log)
+        return RedisBus(config.bus, f"chatsrv/{await storage.read(_database_id)}", log)
+    except ValueError as error:
+        raise ConfigError(f"bus: {error}") from error
 
 
 def _database_id(conn: SqlConnection) -> str:

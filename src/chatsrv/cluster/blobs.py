@@ -61,6 +61,11 @@ def pack_blob(
     return _packb([name, started_ms, number, packed, personal, notes])
 
 
+def blob_start(name: str, started_ms: int) -> bytes:
+    """Return how each blob of a node's process begins: so a node knows its own without decoding them."""
+    return b"\x96" + _packb(name) + _packb(started_ms)
+
+
 def unpack_blob(data: bytes) -> Blob:
     """Decode a blob of another node. Raises BadBlob."""
     try:

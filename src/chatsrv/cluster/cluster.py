@@ -7,7 +7,7 @@ import trio
 
 from chatsrv.bus.interface import SharedFrames
 from chatsrv.bus.local import LocalBus
-from chatsrv.cluster.blobs import BadBlob, Blob, Note, unpack_blob
+from chatsrv.cluster.blobs import BadBlob, Blob, Note, blob_start, unpack_blob
 from chatsrv.cluster.database_look import DatabaseLook
 from chatsrv.cluster.errands import Errand, Errands
 from chatsrv.cluster.held_parcels import HeldParcels
@@ -61,6 +61,7 @@ class Cluster:
         self.errands: Final = Errands(outgoing, log)
         self.held: Final = HeldParcels(bus)
         self._outgoing = outgoing
+        self._own_start = blob_start(outgoing.name, outgoing.started_ms)
         self._node_bus = node_bus
         self._bus = bus
         self._visibility = visibility
@@ -128,6 +129,9 @@ class Cluster:
 
     def take(self, data: bytes) -> None:
         """Take a blob from the bus."""
+        if data.startswith(self._own_start):
+            self.peers.heard_self(trio.current_time())
+            return
         try:
             blob = unpack_blob(data)
             new, hole = self.peers.heard(blob.name, blob.started_ms, blob.number, trio.current_time())

@@ -40,11 +40,12 @@ class Peers:
         self.on_death: list[Callable[[str], None]] = []
         """Called with the name of a node that died, or began anew."""
 
+    def heard_self(self, now: float) -> None:
+        """Note a blob of this process: the bus is there."""
+        self.me.heard_at = now
+
     def heard(self, name: str, started_ms: int, number: int, now: float) -> tuple[bool, bool]:
-        """Note a blob of a node; return (whether it is new, whether one before it is missing)."""
-        if name == self.name and started_ms == self.me.started_ms:
-            self.me.heard_at = now
-            return False, False
+        """Note a blob of another node; return (whether it is new, whether one before it is missing)."""
         peer = self.others.get(name)
         if peer is None or peer.started_ms != started_ms:
             if peer is not None and peer.started_ms > started_ms:

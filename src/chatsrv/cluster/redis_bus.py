@@ -4,17 +4,16 @@ Several servers are independent of each other. A node hears all of them and publ
 is gone costs nothing; what falls between two is found in the database.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, cast
+from operator import attrgetter
+from typing import Final
 
-import anyio
-import coredis
 import trio
-from coredis.exceptions import RedisError
-from coredis.retry import NoRetryPolicy
 
+from chatsrv.cluster.redis_address import RedisAddress, parse_address, place_of
+from chatsrv.cluster.redis_dial import RedisLost
+from chatsrv.cluster.redis_link import RedisLink, RedisRefused, open_link
 from chatsrv.log import Log
 
 PUBLISH_SECONDS: Final = 0.2
@@ -23,66 +22,85 @@ PUBLISH_SECONDS: Final = 0.2
 RETRY_SECONDS: Final = 0.5
 """Between two attempts to subscribe again."""
 
-_LOST: Final = (RedisError, OSError, anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream)
+LOOK_SECONDS: Final = 1.0
+"""Between two looks whether a connection still brings something."""
+
+LASTED_SECONDS: Final = 10.0
+"""The loss of a connection that lasted so long is a new one, and logged."""
+
+
+_OWES_ANSWER: Final = attrgetter("owes_answer")
 
 
 class RedisBus:
-    """A NodeBus. `urls` are redis://[user:password@]host:port[/db], or rediss:// for TLS."""
+    """A NodeBus. `urls` are redis://[user:password@]host:port, or rediss:// for TLS. Raises ValueError for others."""
 
     def __init__(self, urls: Sequence[str], channel: str, log: Log) -> None:
-        self._urls = urls
+        self._addresses = list(dict.fromkeys(parse_address(url) for url in urls))
         self.channel: Final = channel
         """The channel of this cluster: others may use the same servers."""
         self._log = log
-        self._clients: dict[str, coredis.Redis[bytes]] = {}
+        self._links: dict[RedisAddress, RedisLink] = {}
 
     @property
     def connected(self) -> int:
         """Servers that this node can publish to now."""
-        return len(self._clients)
+        return len(self._links)
 
     async def run(self, take: Callable[[bytes], None], heard_again: Callable[[], None]) -> None:
         """See port.NodeBus."""
         async with trio.open_nursery() as nursery:
-            for url in self._urls:
-                nursery.start_soon(self._serve, url, take, heard_again)
+            for address in self._addresses:
+                nursery.start_soon(self._serve, address, take, heard_again)
+            nursery.start_soon(self._look)
 
-    async def _serve(self, url: str, take: Callable[[bytes], None], heard_again: Callable[[], None]) -> None:
+    async def _serve(
+        self, address: RedisAddress, take: Callable[[bytes], None], heard_again: Callable[[], None]
+    ) -> None:
         """Keep a connection to one server, forever."""
         lost = False
         while True:
+            began = trio.current_time()
             try:
-                await self._hear(url, take, heard_again)
-            except* _LOST as group:
-                if not lost and trio.current_effective_deadline() > -math.inf:
+                async with open_link(address, self.channel) as link:
+                    self._links[address] = link
+                    heard_again()
+                    await link.hear(take)
+            except RedisLost as error:
+                if not lost or trio.current_time() - began > LASTED_SECONDS:
                     advice = "check that a Redis or Valkey listens where --bus says; meanwhile others are heard late"
-                    self._log.warning(f"the bus is not there: {advice}", server=place_of(url), reason=_reason(group))
+                    self._log.warning(f"the bus is not there: {advice}", server=str(address), reason=str(error))
                 lost = True
-            else:
-                lost = False
-            self._clients.pop(url, None)
+            finally:
+                self._links.pop(address, None)
             await trio.sleep(RETRY_SECONDS)
 
-    async def _hear(self, url: str, take: Callable[[bytes], None], heard_again: Callable[[], None]) -> None:
-        client: coredis.Redis[bytes] = coredis.Redis.from_url(
-            url, connect_timeout=1, retry_policy=NoRetryPolicy(), max_connections=4
-        )
-        async with client, client.pubsub(channels=[self.channel], retry_policy=NoRetryPolicy()) as pubsub:
-            self._clients[url] = client
-            async for message in pubsub:
-                if message["type"] == "subscribe":
-                    heard_again()
-                elif message["type"] == "message" and isinstance(message["data"], bytes):
-                    take(message["data"])
+    async def _look(self) -> None:
+        """Look whether the connections still bring something, forever."""
+        while True:
+            await trio.sleep(LOOK_SECONDS)
+            for link in list(self._links.values()):
+                with trio.move_on_after(PUBLISH_SECONDS), suppress(RedisLost):
+                    await link.look()
 
     async def publish(self, blob: bytes) -> bool:
-        """See port.NodeBus."""
-        for client in list(self._clients.values()):
-            with trio.move_on_after(PUBLISH_SECONDS), suppress(*_LOST):
-                await client.publish(self.channel, blob)
-                return True
+        """See port.NodeBus. A server that has not answered the blob before is asked after the others."""
+        for link in sorted(self._links.values(), key=_OWES_ANSWER):
+            with trio.move_on_after(PUBLISH_SECONDS):
+                try:
+                    if await link.publish(blob):
+                        return True
+                except RedisRefused as error:
+                    self._note_refused(link, str(error))
+                except RedisLost:
+                    pass  # `_serve` says it
         await trio.lowlevel.checkpoint()
         return False
+
+    def _note_refused(self, link: RedisLink, reason: str) -> None:
+        if not link.refused:
+            link.refused = True
+            self._log.warning("the bus does not take what this node says", server=str(link.address), reason=reason)
 
 
 def look_at_bus(urls: Sequence[str]) -> list[tuple[str, float, str]]:
@@ -94,29 +112,11 @@ def look_at_bus(urls: Sequence[str]) -> list[tuple[str, float, str]]:
             began = trio.current_time()
             reason = ""
             try:
-                with trio.fail_after(2.0):
-                    client: coredis.Redis[bytes] = coredis.Redis.from_url(url, retry_policy=NoRetryPolicy())
-                    async with client:
-                        await client.ping()
-            except* _LOST as group:
-                reason = _reason(group)
-            except* trio.TooSlowError:
-                reason = "no answer within 2 s"
+                async with open_link(parse_address(url), "chatsrv/status"):
+                    pass
+            except (RedisLost, ValueError) as error:
+                reason = str(error)
             found.append((place_of(url), (trio.current_time() - began) * 1_000, reason))
 
     trio.run(look)
     return found
-
-
-def _reason(error: BaseException) -> str:
-    """Return the message of the first error in a group."""
-    if isinstance(error, BaseExceptionGroup):
-        errors = cast("tuple[BaseException, ...]", error.exceptions)
-        return _reason(errors[0])
-    return str(error) or type(error).__name__
-
-
-def place_of(url: str) -> str:
-    """Return a URL without its password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
