@@ -12,12 +12,15 @@ import psycopg.conninfo
 import pytest
 import trio
 from support.cli_kit import Shell
-from support.postgres_kit import require_postgres, shared_postgres
+from support.postgres_kit import require_postgres, serving_postgres, shared_postgres, standby_of
+from support.real_cluster_kit import CREATE
 
 from chatsrv.app import open_server
 from chatsrv.cli.declare import DeclaredCommand, walk
 from chatsrv.cli.root import build_app
 from chatsrv.config import Config
+from chatsrv_storage.postgres.driver import PostgresConnection
+from chatsrv_storage.postgres.migrate import migrate
 from chatsrv_storage.postgres.storage import open_postgres
 
 SECRET = "hunter2"
@@ -121,6 +124,32 @@ def test_a_wrong_password_is_named_so_and_never_printed(name: str, tmp_path: Pat
         rules.write_text(line + rules.read_text())
         server.execute("select pg_reload_conf(), pg_sleep(0.2)", user="postgres")
     assert "password is wrong" in call(Shell(tmp_path), name, dsn.replace("chat@", f"locked:{SECRET}@"))
+
+
+def test_a_standby_is_named_and_how_far_it_is_behind(tmp_path: Path) -> None:
+    require_postgres()
+    with serving_postgres() as primary:
+        primary.execute(CREATE)
+        dsn = primary.dsn("chat")
+        connection = PostgresConnection(dsn)
+        migrate(connection, dsn)
+        connection.close()
+        shell = Shell(tmp_path)
+        with standby_of(primary) as standby:
+            shown = shell.call("cluster", "status", "--database", dsn, code=1)  # no server lives
+            assert f"at {primary.folder}: the primary, takes changes" in shown.out
+            assert "walreceiver  ?      ?     ?" in shown.out
+            assert "granted pg_monitor" in shown.out
+            primary.execute("grant pg_monitor to chat", user="postgres")
+            shown = shell.call("cluster", "status", "--database", dsn, "--json", code=1).record
+            (behind,) = shown["standbys"]
+            assert (behind["state"], behind["sync"], type(behind["lag_bytes"])) == ("streaming", "async", int)
+            other = standby.dsn("chat")
+            assert "a standby, takes none" in shell.call("cluster", "status", "--database", other, code=1).out
+            assert "no problem found" in shell.call("check", other).out
+            for name in ("operator add", "operator remove", "serve"):
+                assert "is a standby. Name all hosts" in call(shell, name, other)
+            assert "name the primary" in call(shell, "move", other)
 
 
 def chatsrv(*arguments: str) -> subprocess.CompletedProcess[str]:

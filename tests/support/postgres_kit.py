@@ -44,7 +44,8 @@ class PostgresServer:
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self._options = options
-        self._programs = programs()
+        found = programs()  # which may have links to some of them
+        self._programs = found and (found / "initdb").resolve().parent
         # As root it would refuse to run.
         self._user: dict[str, Any] = {} if os.getuid() else {"user": "nobody", "group": "nogroup"}
         if not os.getuid():
@@ -55,6 +56,22 @@ class PostgresServer:
         """Make the cluster's files."""
         self._run(
             "initdb", "--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--lc-ctype=C.UTF-8"
+        )
+
+    def copy(self, primary: "PostgresServer") -> None:
+        """Make the files of a standby, in place of `make`."""
+        self._run(
+            "pg_basebackup",
+            "--no-sync",
+            "-c",
+            "fast",
+            "-h",
+            str(primary.folder),
+            "-U",
+            "postgres",
+            "-X",
+            "stream",
+            "-R",
         )
 
     def start(self) -> None:
@@ -132,6 +149,20 @@ def serving_postgres(*options: str) -> Generator[PostgresServer]:
         yield server
     finally:
         server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def standby_of(primary: PostgresServer) -> Generator[PostgresServer]:
+    """A server that follows another one, asynchronously."""
+    folder = Path(tempfile.mkdtemp(prefix="chatsrv-pg-"))
+    standby = PostgresServer(folder)
+    try:
+        standby.copy(primary)
+        standby.start()
+        yield standby
+    finally:
+        standby.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -134,11 +134,11 @@ _ADVICE: Final[tuple[tuple[tuple[type[psycopg.Error], ...], tuple[str, ...], str
     ),
     (
         (errors.ReadOnlySqlTransaction,),
-        ("read-only", "in hot standby mode"),
+        ("read-only", "in hot standby mode", "during recovery"),
         "It takes no changes: name the primary, or all of them with target_session_attrs=read-write.",
     ),
     (
-        (errors.UndefinedFile, errors.FeatureNotSupported),
+        (errors.UndefinedFile,),
         ("btree_gin",),
         "The extension btree_gin is missing: install PostgreSQL's contrib package.",
     ),

@@ -11,18 +11,20 @@ from chatsrv_storage.postgres.nodes import LivingNode, living_nodes
 
 
 class Standby(NamedTuple):
-    """A server that follows the primary. What the role may not see is empty, and 0."""
+    """A server that follows the primary. What the role may not see, for want of pg_monitor, is empty and None."""
 
     name: str
     state: str
     sync: str
     """`sync` and `quorum`: an ack waits for it; `async`: not."""
-    lag_bytes: int
+    lag_bytes: int | None
 
 
 class DatabaseStatus(NamedTuple):
     """What the database says of itself."""
 
+    server: str
+    """The host that answered, of those that the DSN names."""
     version: str
     is_primary: bool
     now_ms: int
@@ -34,7 +36,7 @@ class DatabaseStatus(NamedTuple):
 
 _STANDBYS = (
     "select coalesce(application_name, ''), coalesce(state, ''), coalesce(sync_state, ''),"
-    " coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::bigint from pg_stat_replication order by 1"
+    " pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint from pg_stat_replication order by 1"
 )
 
 
@@ -49,7 +51,9 @@ def read_status(dsn: str) -> DatabaseStatus:
                 " (extract(epoch from now()) * 1000)::bigint, (select system_identifier::text from pg_control_system())"
             ).fetchone()
             standbys = [] if standby else [Standby(*row) for row in connection.execute(_STANDBYS).fetchall()]
-            return DatabaseStatus(version, not standby, now_ms, system, living_nodes(connection), standbys)
+            info = connection.raw.info
+            server = info.host if info.host.startswith("/") else f"{info.host}:{info.port}"
+            return DatabaseStatus(server, version, not standby, now_ms, system, living_nodes(connection), standbys)
         finally:
             connection.close()
     except psycopg.Error as error:

@@ -46,6 +46,7 @@ def status(
     if out.json:
         out.record(
             {
+                "server": found.server,
                 "primary": found.is_primary,
                 "version": found.version,
                 "nodes": [each._asdict() for each in found.nodes],
@@ -60,15 +61,26 @@ def status(
 
 
 def _show(out: "Output", found: "DatabaseStatus", servers: list[tuple[str, float, str]]) -> None:
-    out.line(f"PostgreSQL {found.version}: {'takes changes' if found.is_primary else 'a standby, which takes none'}")
+    role = "the primary, takes changes" if found.is_primary else "a standby, takes none"
+    out.line(f"PostgreSQL {found.version} at {found.server}: {role}")
     lines = [
         (each.name, ", ".join(map(str, each.lanes)), f"{max(found.now_ms - each.seen_ms, 0) / 1000:.1f} s ago")
         for each in found.nodes
     ]
     out.table(("node", "lanes", "seen"), lines, empty="no server lives")
     if found.standbys:
-        rows = [(each.name, each.state, each.sync, f"{each.lag_bytes} bytes") for each in found.standbys]
+        rows = [
+            (
+                each.name,
+                each.state or "?",
+                each.sync or "?",
+                "?" if each.lag_bytes is None else f"{each.lag_bytes} bytes",
+            )
+            for each in found.standbys
+        ]
         out.table(("standby", "state", "sync", "behind"), rows)
+        if any(not each.state for each in found.standbys):
+            out.line("what stands as ? is shown to roles that have been granted pg_monitor")
     if servers:
         rows = [(server, error or f"answers in {took:.1f} ms") for server, took, error in servers]
         out.table(("bus", "state"), rows)
