@@ -36,6 +36,15 @@ def test_each_node_of_the_composition_has_settings_that_we_know(node: str) -> No
     assert config.media_store == "s3"
 
 
+def test_the_image_of_a_node_has_what_the_command_needs() -> None:
+    """The command line is an extra of its own: an image without it said so and ended."""
+    installed = re.search(r"pip install .*'/src\[([a-z,]+)\]'", (CLUSTER / "Dockerfile").read_text())
+    assert installed is not None
+    assert {"cli", "server", "media", "cluster"} <= set(installed[1].split(","))
+    guide = (CLUSTER.parent.parent / "docs" / "cluster.md").read_text()
+    assert set(re.findall(r"pip install '?chatsrv\[([a-z,]+)\]", guide)) == {"all,cluster"}
+
+
 def test_the_composition_names_only_what_it_has() -> None:
     found = composed()
     services, volumes, networks = found["services"], found["volumes"], found["networks"]
