@@ -69,7 +69,7 @@ class LaneRunner:
 
     def __init__(self) -> None:
         self.report: Report = report_to_logging
-        self._is_lost = False
+        self._why_lost = ""
         self.full = False
         """Whether the latest transaction that wrote something was refused for a full disk."""
         self._give_up_at = math.inf
@@ -122,14 +122,15 @@ class LaneRunner:
             self.busy_since = None
 
     def _note_lost(self, lane: Lane, error: psycopg.Error) -> None:
-        """Report that the database is not there, once until it is again."""
-        if not self._is_lost:
-            self._is_lost = True
-            self.report(f"{lane.why_lost(error)} Changes and reads are refused meanwhile.", StorageUnavailable())
+        """Report that the database is not there, once for each reason: the first is often that a connection broke."""
+        sentence = lane.why_lost(error)
+        if sentence != self._why_lost:
+            self._why_lost = sentence
+            self.report(f"{sentence} Changes and reads are refused meanwhile.", StorageUnavailable())
 
     def _note_found(self) -> None:
-        if self._is_lost:
-            self._is_lost = False
+        if self._why_lost:
+            self._why_lost = ""
             self.report("the database is there again", None)
 
     def _until_known(self, lane: Lane, entries: Sequence[Entry]) -> list[AnyOutcome]:
