@@ -17,7 +17,17 @@ from chatsrv_protocol.conversation import Search
 from chatsrv_protocol.face_to_face import EnterCode, EnterGroup, LobbyClosed
 from chatsrv_protocol.groups import RemoveMember
 from chatsrv_protocol.messages import Send
-from chatsrv_protocol.presence import Here, Presence, SetProfile, Typing, TypingNow, WatchPresence, WhoIsHere
+from chatsrv_protocol.presence import (
+    Block,
+    Here,
+    Presence,
+    PresenceChanged,
+    SetProfile,
+    Typing,
+    TypingNow,
+    WatchPresence,
+    WhoIsHere,
+)
 from chatsrv_protocol.session import Logout, SessionOver
 from chatsrv_storage.errors import Refusal, StorageUnavailable
 
@@ -185,6 +195,25 @@ async def test_presence_and_typing_across_nodes(autojump_clock):
         nodes.kill(2)
         await trio.sleep(8)
         assert [each.user_id for each in (await ann.ask(WhoIsHere(group))).people] == [ann.user_id]
+
+
+async def test_a_block_that_the_bus_lost_ends_watches_all_the_same(autojump_clock):
+    async with open_nodes(config=PATIENT) as nodes:
+        ann, bob = await one_each(nodes, "ann", "bob")
+        await ann.make_group("home", bob)
+        await trio.sleep(3)
+        reply = await ann.ask(WatchPresence((bob.user_id,)))
+        assert reply.people == (Presence(bob.user_id, True, 0),)
+        nodes.trouble.gone = True
+        await bob.ask(Block(ann.user_id, True))
+        await trio.sleep(1)
+        nodes.trouble.gone = False
+        await trio.sleep(40)
+        ended = [event for event in await ann.settle() if isinstance(event, PresenceChanged)]
+        assert [event.people for event in ended] == [(Presence(bob.user_id, False, 0),)]
+        nodes.kill(1)
+        await trio.sleep(10)
+        assert not [event for event in await ann.settle() if isinstance(event, PresenceChanged)]
 
 
 async def test_a_bus_that_comes_back_finds_nobody_dead_who_lives(autojump_clock):

@@ -5,7 +5,7 @@ could tell, and it makes the bus a matter of speed alone.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 import trio
@@ -18,7 +18,7 @@ from chatsrv_protocol import ErrorCode, encode
 from chatsrv_protocol.common import Lagging
 from chatsrv_storage.engine.shared import SnapshotMark
 from chatsrv_storage.errors import Refusal, StorageFailed
-from chatsrv_storage.groups.cluster_look import Standing, look
+from chatsrv_storage.groups.cluster_look import Standing, blocks_of, look
 from chatsrv_storage.groups.lifecycle import heads_of
 from chatsrv_storage.interface import SqlConnection, Storage
 
@@ -31,11 +31,18 @@ SETTLE_SECONDS: Final = 0.1
 """What was stored so shortly before a look is on its way here, or being told."""
 
 
+BLOCKS_SECONDS: Final = 30.0
+"""Between two readings of who blocks whom, at least: they are read where something was lost, and watches checked after."""
+
+
 class Hidden(Protocol):
-    """Who hides (presence.Visibility)."""
+    """Who hides, and who blocks whom (presence.Visibility)."""
 
     @property
     def hide_changes(self) -> int: ...
+    @property
+    def block_changes(self) -> int: ...
+    def replace_blocks(self, people: Sequence[int], blocked: Mapping[int, Sequence[int]], /) -> None: ...
     def note_hidden(self, user_id: int, hidden: bool, /) -> None: ...
 
 
@@ -55,6 +62,9 @@ class DatabaseLook:
         self._whole_at = -math.inf  # when each group was asked for
         self._unasked: dict[int, None] = {}  # heard since the latest look that was answered
         self._behind: dict[int, int] = {}
+        self._losses = 0  # how often something may have been lost
+        self._blocks_after = 0  # up to which of them who blocks whom was read since
+        self._blocks_at = -math.inf
         self.looks = 0
         """Looks since the start."""
         self.behind = 0
@@ -62,6 +72,7 @@ class DatabaseLook:
 
     def look_soon(self) -> None:
         """Look at the database soon, since something may have been lost."""
+        self._losses += 1
         self._due.set()
 
     async def run(self) -> None:
@@ -106,8 +117,20 @@ class DatabaseLook:
                 self._hidden.note_hidden(standing.user_id, standing.hidden)
                 hide_changes = self._hidden.hide_changes
             await self._check_groups(standing)
+        await self._read_blocks()
         self._again = {user_id: None for user_id in self._again if bus.is_here(user_id)}
         self._checked = {user_id: version for user_id, version in self._checked.items() if bus.is_here(user_id)}
+
+    async def _read_blocks(self) -> None:
+        """Read whom the users here block, where that may have been lost: nothing else tells it before their next login."""
+        now = trio.current_time()
+        if self._losses == self._blocks_after or now - self._blocks_at < BLOCKS_SECONDS:
+            return
+        losses, changes, people = self._losses, self._hidden.block_changes, list(self._bus.users())
+        blocked = await self._storage.read(lambda conn: blocks_of(conn, people))
+        if changes == self._hidden.block_changes:  # else what was read is old
+            self._hidden.replace_blocks(people, blocked)
+            self._blocks_after, self._blocks_at = losses, now
 
     async def _fill(self, heads: list[tuple[int, int]]) -> None:
         """Let the repair read what is still missing after a moment."""

@@ -1,6 +1,6 @@
 """Who may see whom: users who hide, and whom users block, as this node has to know them to tell anybody anything."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from chatsrv.bus.local import LocalBus
@@ -97,6 +97,16 @@ class Visibility:
             self._blocks.setdefault(user_id, {})[blocked_id] = None
         for listener in self.listeners:
             listener.block_added(user_id)
+
+    def replace_blocks(self, people: Sequence[int], blocked: Mapping[int, Sequence[int]]) -> None:
+        """Set whom these users block who are connected here, where it may not have been told; their watches are checked."""
+        for user_id in people:
+            if self._bus.is_here(user_id):
+                self.forget_blocks(user_id)
+                self.set_blocks(user_id, blocked.get(user_id, ()))
+        for listener in self.listeners:
+            for user_id in people:
+                listener.block_added(user_id)
 
     def blocks_any(self, user_id: int, people: Iterable[int]) -> bool:
         """Whether a user who is connected here blocks one of these people."""

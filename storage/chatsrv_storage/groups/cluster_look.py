@@ -14,7 +14,7 @@ from chatsrv_storage.interface import SqlConnection
 
 
 class Standing(NamedTuple):
-    """The groups and blocks of a user, as a node needs them."""
+    """The version of a user's list of groups, and whether they hide, as a node needs them."""
 
     user_id: int
     version: int
@@ -55,6 +55,14 @@ def look(
     lives = "select s.id from session s join person u on u.id = s.user_id where u.disabled = 0 and s.id in"
     living = {row[0] for row in select_in(conn, lives, sessions)}
     return Look([*heads, *(changed or ())], standing, living, mark, changed is not None)
+
+
+def blocks_of(conn: SqlConnection, people: Sequence[int]) -> dict[int, list[int]]:
+    """Return whom each of these users blocks; who blocks nobody is left out."""
+    found: dict[int, list[int]] = {}
+    for user_id, blocked_id in select_in(conn, "select user_id, blocked_id from block where user_id in", people):
+        found.setdefault(user_id, []).append(blocked_id)
+    return found
 
 
 def mark_of(conn: SqlConnection) -> SnapshotMark | None:
