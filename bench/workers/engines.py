@@ -49,7 +49,7 @@ def engines(folder: Path) -> Generator[Engines]:
     """Start both in a folder. Raises EnginesMissing."""
     missing = [
         package
-        for package, there in (("postgresql-15 postgresql-contrib", programs()), ("redis-server", redis_program()))
+        for package, there in (("postgresql postgresql-contrib", programs()), ("redis-server", redis_program()))
         if there is None
     ]
     if missing:

@@ -11,7 +11,7 @@ from support.redis_kit import redis_program
 from chatsrv.cli.errors import Failure
 from cluster_demo.play import play
 
-DEBIAN = {"PostgreSQL 15 or newer": "postgresql-15 postgresql-contrib", "Redis": "redis-server"}
+DEBIAN = {"PostgreSQL 15 or newer": "postgresql postgresql-contrib", "Redis": "redis-server"}
 
 
 def main() -> int:

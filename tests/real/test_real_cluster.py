@@ -132,4 +132,4 @@ def test_the_demo_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(demo, "programs", lambda: None)
     assert demo.main() == 1
     said = capsys.readouterr().err
-    assert "apt-get install --no-install-recommends postgresql-15 postgresql-contrib redis-server" in said
+    assert "apt-get install --no-install-recommends postgresql postgresql-contrib redis-server" in said

@@ -119,7 +119,7 @@ class PostgresServer:
 def require_postgres() -> None:
     """Skip the test, or fail it in CI, where PostgreSQL is not installed."""
     if programs() is None:
-        reason = "PostgreSQL is not installed: apt-get install postgresql-15 postgresql-contrib"
+        reason = "PostgreSQL is not installed: apt-get install postgresql postgresql-contrib"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
 
