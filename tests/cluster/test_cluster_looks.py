@@ -25,9 +25,13 @@ ANN, BOB = PEOPLE[:2]
 
 class NobodyHides:
     hide_changes = 0
+    block_changes = 0
 
     def note_hidden(self, user_id: int, hidden: bool, /) -> None:
         assert not hidden
+
+    def replace_blocks(self, _people: object, _blocked: object, /) -> None:
+        pass
 
 
 async def test_a_group_whose_head_was_read_before_a_look_is_asked_for_by_the_next(
