@@ -442,5 +442,5 @@ async def test_a_database_that_cannot_be_used_says_why_and_what_to_do() -> None:
     server.execute(f"alter database {name} set default_transaction_read_only = on")
     await refused(standby, "read-only", "name the primary")
     poor = server.create("template0")
-    server.execute("create role poor login", user="postgres")
-    await refused(poor.replace("chat@", "poor@"), "rights")
+    server.execute("create role powerless login", user="postgres")  # the tests of the command line have their own
+    await refused(poor.replace("chat@", "powerless@"), "rights")
