@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 from support import cluster_kit
-from support.bus_kit import listen
+from support.bus_kit import Ear, listen
 from support.nodes_kit import PEOPLE, fresh_database, make_group, open_nodes, register
 from support.postgres_kit import open_fresh_postgres, require_postgres
 from support.server_kit import enter, said
@@ -77,6 +77,28 @@ async def test_a_group_whose_head_was_read_before_a_look_is_asked_for_by_the_nex
             await looks._look()
             bus.unregister(bob)
     assert asked == [[11, 12], [], [10], [], [], [10]]
+
+
+async def test_a_login_under_way_is_looked_at_once_it_is_done(autojump_clock: object) -> None:
+    """Its list of groups may have been read before the version that the look found."""
+    require_postgres()
+    with fresh_database() as dsn:
+        async with open_nodes(dsn, 0) as (node,):
+            await node.storage.write(register)
+            for group_id in (10, 11, 12):
+                await make_group(node, group_id)
+            bus = LocalBus()
+            looks = DatabaseLook(
+                bus, node.storage, Repair(bus, node.storage, make_log("error")), NobodyHides(), make_log("error")
+            )
+            heads = await node.storage.read(lambda conn: heads_of(conn, ANN.user_id))
+            ear = Ear(ANN.user_id)
+            bus.register(ear)
+            await looks._look()
+            assert bus.attach(ear, {10: heads[10], 11: heads[11]}, 2)
+            await looks._look()
+            assert bus.groups_of(ear) == {10, 11, 12}
+            bus.unregister(ear)
 
 
 async def test_everything_comes_from_postgresql_without_the_bus(

@@ -116,7 +116,8 @@ class DatabaseLook:
             if hide_changes == self._hidden.hide_changes:  # else somebody hid since, and what was read is old
                 self._hidden.note_hidden(standing.user_id, standing.hidden)
                 hide_changes = self._hidden.hide_changes
-            await self._check_groups(standing)
+            if self._checked.get(standing.user_id) != standing.version or standing.user_id in self._again:
+                await self._check_groups(standing)
         await self._read_blocks()
         self._again = {user_id: None for user_id in self._again if bus.is_here(user_id)}
         self._checked = {user_id: version for user_id, version in self._checked.items() if bus.is_here(user_id)}
@@ -153,8 +154,9 @@ class DatabaseLook:
         """Correct what connections hear where a user's list of groups changed since the login."""
         user_id, version = standing.user_id, standing.version
         logins = [self._bus.version_of(each) for each in self._bus.connections(user_id)]
-        known = self._checked.get(user_id) == version or all(each in (None, version) for each in logins)
-        if known and user_id not in self._again:
+        if user_id not in self._again and all(each in (None, version) for each in logins):
+            if None not in logins:  # a login under way may have read an older list
+                self._checked[user_id] = version
             return
 
         def read(conn: SqlConnection) -> tuple[int, dict[int, int]]:
