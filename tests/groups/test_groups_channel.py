@@ -395,6 +395,10 @@ class HeldStorage:
         self.taken = True
         self.waiting[-1][0].on_batch_start()
 
+    def wait_for_group(self) -> None:
+        """Another node has the group; now this one."""
+        self.waiting[-1][0].on_group_wait()
+
     def finish(self) -> None:
         job, done = self.waiting[-1]
         self.taken = False
@@ -471,6 +475,36 @@ async def test_a_channel_waits_for_a_place_in_a_full_line(autojump_clock: object
         held.storage.start()
         held.storage.finish()
         assert held.answers == [1, 2]
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_comes_while_another_node_has_the_group_is_in_the_batch(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_BATCH_COMMANDS", 4)
+    monkeypatch.setattr(channel_module, "MAX_QUEUE", 2)
+    async with trio.open_nursery() as nursery:
+        held = Held(nursery, HeldStorage())
+        await held.submit(1)
+        held.storage.start()
+        await held.submit(2)
+        await held.submit(3)
+        nursery.start_soon(held.submit, 4)  # there is no place for it
+        await trio.testing.wait_all_tasks_blocked()
+        held.storage.wait_for_group()
+        held.storage.finish()
+        await trio.testing.wait_all_tasks_blocked()
+        assert held.answers == [1, 2, 3], "and whoever waited for a place has one now"
+        await held.submit(5)
+        held.storage.start()
+        await held.submit(6)
+        await held.submit(7)
+        held.storage.wait_for_group()
+        await trio.testing.wait_all_tasks_blocked()
+        await held.submit(8)
+        held.storage.wait_for_group()  # a transaction may run again
+        held.storage.finish()
+        assert held.answers == [1, 2, 3, 4, 5, 6, 7], "so many are a batch at most"
         nursery.cancel_scope.cancel()
 
 

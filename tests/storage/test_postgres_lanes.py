@@ -13,7 +13,9 @@ from support.postgres_kit import require_postgres
 
 from chatsrv_storage.engine.jobs import SqlConnection
 from chatsrv_storage.errors import DatabaseUnusable
-from chatsrv_storage.groups.transaction import Accepted, Post
+from chatsrv_storage.groups.governing import set_nickname
+from chatsrv_storage.groups.transaction import Accepted, Command, GroupCommand, Outcome, Post
+from chatsrv_storage.messages.bulk_post import GroupJob
 from chatsrv_storage.postgres import batch, nodes, storage
 from chatsrv_storage.postgres.lane import Lane
 from chatsrv_storage.postgres.nodes import living_nodes
@@ -209,6 +211,51 @@ async def test_what_another_node_has_waits_for_the_next_batch_and_holds_nobody_u
                 nursery.start_soon(say, 11)  # comes after it, and does not overtake it
                 other.rollback()
         assert order == [11, 10, 11]
+
+
+@pytest.mark.parametrize("kind", ["post", "command"])
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in company"])
+async def test_what_comes_while_another_node_has_the_group_is_in_the_transaction(
+    dsn: str, kind: str, alone: bool
+) -> None:
+    """Its batch would else have one message, and the next one the rest: where many talk, twice as many transactions."""
+    async with open_nodes(dsn, 0, inline=False) as (node,):
+        await node.storage.write(register)
+        for group_id in (10, 11):
+            await make_group(node, group_id)
+        later: GroupCommand = Post(BOB, once_of(BOB), "and so do I")
+        if kind == "command":
+            later = Command(BOB, None, set_nickname("Bobby"))
+        commands: list[GroupCommand] = [Post(ANN, once_of(ANN), "I wait")]
+        job = GroupJob(10, node.ids, lambda: (node.now_ms, commands), grow=lambda: commands)
+        before = await node.storage.read(_batches)
+        found: list[list[Outcome]] = []
+
+        async def write() -> None:
+            found.append(await node.storage.write(job))
+
+        with psycopg.connect(dsn) as other, trio.fail_after(120):
+            other.execute("select 1 from chat_group where id = 10 for update")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(write)
+                if not alone:
+                    nursery.start_soon(node.say, 11, ANN)
+                while not await trio.to_thread.run_sync(partial(_waits, dsn)):
+                    await trio.sleep(0.005)
+                commands.append(later)
+                other.rollback()
+        (outcomes,) = found
+        assert [type(each) for each in outcomes] == [Accepted, Accepted]
+        assert await node.storage.read(_batches) == before + (1 if alone else 2)
+        texts = await node.storage.read(
+            lambda conn: conn.execute("select seq, sender_id from message where group_id = 10 order by seq").fetchall()
+        )
+        assert texts[-2:] == [(texts[-2][0], ANN.user_id), (texts[-2][0] + 1, BOB.user_id)]
+
+
+def _batches(conn: SqlConnection) -> int:
+    (count,) = conn.execute("select sum(batch) from lane").fetchone()
+    return int(count)
 
 
 def _waits(dsn: str) -> bool:

@@ -93,7 +93,7 @@ class _Channel:
         self._group_id = group_id
         self._queue: deque[Submission] = deque()
         self._batch: list[Submission] = []
-        self._job = GroupJob(group_id, channels.ids, self._bind, channels.limits)
+        self._job = GroupJob(group_id, channels.ids, self._bind, channels.limits, self._grow)
         self._room = trio.lowlevel.ParkingLot()
         self._nursery: trio.Nursery | None = None
         self._retired = trio.Event()
@@ -177,12 +177,7 @@ class _Channel:
             queue.clear()
             return batch
         batch = []
-        size = 0
-        while queue and len(batch) < limits.MAX_BATCH_COMMANDS:
-            size += queue[0].size
-            if batch and size > limits.MAX_BATCH_BYTES // 2:
-                break
-            batch.append(queue.popleft())
+        _move_what_fits(queue, batch)
         return batch
 
     def _bind(self, batch: list[Submission] | None = None) -> tuple[int, list[GroupCommand]]:
@@ -191,6 +186,14 @@ class _Channel:
         self._room.unpark_all()
         return self._channels.clock.now_ms(), [submission.command for submission in self._batch]
 
+    def _grow(self) -> list[GroupCommand]:
+        """Add what came meanwhile to the batch, in the database's thread: its transaction waited for another node.
+
+        Until the batch is stored Trio's thread only appends to the queue, and leaves the batch alone.
+        """
+        _move_what_fits(self._queue, self._batch)
+        return [submission.command for submission in self._batch]
+
     def _tell(self, result: WriteOutcome) -> None:
         """Answer and tell what a transaction led to, without a checkpoint, and go on with what came meanwhile."""
         error = result.error if isinstance(result, outcome.Error) else None
@@ -198,6 +201,7 @@ class _Channel:
             return  # nothing was acked; the server sees `failed` and stops
         if not self._batch:  # it never began: those it was made for
             self._bind()
+        self._room.unpark_all()  # the batch may have grown
         batch, self._batch = self._batch, []  # not kept by an idle channel: 500 commands with their texts
         if error is None:
             self._go_on(self._answer(batch, result.unwrap()))
@@ -256,6 +260,16 @@ class _Channel:
             # No group, or a stranger: else whoever counts up group ids would leave a task behind for each.
             self._channels.forget(self._group_id)
             self.retire()
+
+
+def _move_what_fits(queue: deque[Submission], batch: list[Submission]) -> None:
+    """Move commands from the queue to a batch, one at least where it is empty, until it has what a batch may have."""
+    size = sum(map(_SIZE, batch))
+    while queue and len(batch) < limits.MAX_BATCH_COMMANDS:
+        size += queue[0].size
+        if batch and size > limits.MAX_BATCH_BYTES // 2:
+            return
+        batch.append(queue.popleft())
 
 
 async def _outcome_of(storage: Storage, job: GroupJob) -> WriteOutcome:

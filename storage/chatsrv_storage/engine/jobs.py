@@ -78,6 +78,11 @@ class BatchJob:
         """
         raise NotImplementedError
 
+    def on_group_wait(self) -> None:
+        """Take in what came since the batch started: called in the database's thread before the job runs, where its group had
+        to be waited for. Must not raise.
+        """
+
     def __call__(self, conn: SqlConnection) -> object:
         """Run alone."""
         raise NotImplementedError

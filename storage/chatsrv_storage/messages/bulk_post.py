@@ -28,10 +28,11 @@ class GroupJob(BatchJob):
     """A job: commands to one group, in one transaction. Those with plain messages alone run together with others like them.
 
     `bind` is asked for the time (ms) and the commands when the transaction is about to start, so that what came while the
-    job was in line is in it. One that is done may be written again.
+    job was in line is in it. `grow`, which another thread calls, answers these and what came since, where the transaction
+    waited for another node. A job that is done may be written again.
     """
 
-    __slots__ = ("_bind", "commands", "ids", "limits", "now_ms")
+    __slots__ = ("_bind", "_grow", "commands", "ids", "limits", "now_ms")
 
     def __init__(
         self,
@@ -39,17 +40,28 @@ class GroupJob(BatchJob):
         ids: Snowflake,
         bind: Callable[[], tuple[int, Sequence[GroupCommand]]],
         limits: MembershipLimits = DEFAULT_LIMITS,
+        grow: Callable[[], Sequence[GroupCommand]] | None = None,
     ) -> None:
         super().__init__(group_id)
         self.ids = ids
         self.limits = limits
         self._bind = bind
+        self._grow = grow
         self.now_ms = 0
         self.commands: Sequence[GroupCommand] = ()
 
     def on_batch_start(self) -> None:
         """See BatchJob."""
         self.now_ms, self.commands = self._bind()
+        self._choose_runner()
+
+    def on_group_wait(self) -> None:
+        """See BatchJob."""
+        if self._grow is not None:
+            self.commands = self._grow()
+            self._choose_runner()
+
+    def _choose_runner(self) -> None:
         posts_alone = set(map(type, self.commands)) == _POSTS_ALONE
         self.run_together = post_together if posts_alone else None
         self.cheap_commands = len(self.commands) if posts_alone else 0

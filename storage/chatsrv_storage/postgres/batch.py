@@ -47,7 +47,7 @@ from chatsrv_storage.postgres.errors import (
     is_disconnected,
     severity,
 )
-from chatsrv_storage.postgres.lane import Lane, wait_before_retry
+from chatsrv_storage.postgres.lane import GroupTaken, Lane, wait_before_retry
 
 REFUSE_SECONDS: Final = 2.0
 """So long a batch waits for a database that is not there before its callers are refused; nothing of it was stored."""
@@ -211,8 +211,7 @@ class LaneRunner:
         groups = [_group_of(entry.job) for entry in entries]
         patient = len(entries) == 1
         if patient and not careful and bulk_runner_of(entries[0].job) is not None:
-            lane.begin_ahead([group for group in groups if group is not None])
-            return _run_in_one_call(connection, [entries[0].job])
+            return _run_ahead(lane, connection, entries[0].job)
         held = lane.begin(
             [
                 group
@@ -225,6 +224,9 @@ class LaneRunner:
                 if group is not None and not (patient or entry.deferred)
             ],
         )
+        for entry in entries:
+            if entry.deferred and isinstance(entry.job, BatchJob):
+                entry.job.on_group_wait()
         jobs: list[AnyJob] = [entry.job for entry, group in zip(entries, groups, strict=True) if group not in held]
         if not careful and _is_one_call(jobs):
             outcomes = _run_in_one_call(connection, jobs)
@@ -283,16 +285,32 @@ def _run_in_one_call(connection: PostgresConnection, jobs: Sequence[AnyJob]) -> 
     """Return the outcomes of jobs that are one call, without a savepoint, which takes two round trips; None if anything was
     raised.
 
-    Raises where the whole transaction is beyond saving.
+    Raises where the whole transaction is beyond saving, and GroupTaken where nothing was done.
     """
     run_all = bulk_runner_of(jobs[0])
     try:
         return [Value(value) for value in ([jobs[0](connection)] if run_all is None else run_all(connection, jobs))]
+    except GroupTaken:
+        raise
     except BaseException as error:
         if severity(error) is ErrorSeverity.FATAL:
             raise
         traceback.clear_frames(error.__traceback__)
         return None
+
+
+def _run_ahead(lane: Lane, connection: PostgresConnection, job: AnyJob) -> list[AnyOutcome] | None:
+    """Begin a transaction for a job alone, and run it as `_run_in_one_call` does: with its group locked in the same round trip,
+    or after another node is done with it.
+    """
+    lane.begin_ahead(_group_of(job))
+    try:
+        return _run_in_one_call(connection, [job])
+    except GroupTaken:
+        assert isinstance(job, BatchJob)
+        lane.lock_group(job.group_id)
+        job.on_group_wait()
+        return _run_in_one_call(connection, [job])
 
 
 def _group_of(job: AnyJob) -> int | None:

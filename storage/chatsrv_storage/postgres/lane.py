@@ -53,6 +53,10 @@ _COUNT: Final = (
     "update lane set batch = batch + 1, seen_at = now(), reserved_until = max(reserved_until, $3)"
     " where number = $1 and epoch = $2 returning batch, reserved_until"
 )
+_COUNT_AND_TRY_ONE: Final = (
+    f"with counted as ({_COUNT}), tried as (select id, last_id from chat_group where id = $4"
+    " for no key update skip locked) select batch, reserved_until, id, last_id from counted left join tried on true"
+).encode()
 _COUNT_AND_LOCK: Final = (
     f"with counted as ({_COUNT}), waited as (select id, last_id from chat_group where id = any($4) order by id"
     " for no key update) select batch, reserved_until, id, last_id from counted left join waited on true"
@@ -67,8 +71,12 @@ _BEAT: Final = (
     "update lane set seen_at = now(), reserved_until = max(reserved_until, $3)"
     " where number = $1 and epoch = $2 returning reserved_until"
 )
-_LOCK: Final = "select id, last_id from chat_group where id = any($1) order by id for no key update"
+_LOCK: Final = b"select id, last_id from chat_group where id = $1 for no key update"
 _RESERVE: Final = b"update lane set reserved_until = $2 where number = $1"
+
+
+class GroupTaken(psycopg.Error):
+    """A group was to be locked at once, and another node has it; or there is no such group."""
 
 
 class Lane:
@@ -189,16 +197,26 @@ class Lane:
             missing = {_number(found[0], row, 0) for row in range(found[0].ntuples)}
         return missing
 
-    def begin_ahead(self, wait_for: Sequence[int]) -> None:
-        """Begin for who asks by `query_rows` first, and gives out no id before: that statement shares the round trip,
-        and raises what `begin` would.
-        """
-        self._begin(wait_for, ())
+    def begin_ahead(self, group_id: int | None) -> None:
+        """Begin for who asks by `query_rows` first, and gives out no id before: that statement shares the round trip.
 
-    def _begin(self, wait_for: Sequence[int], skip: Sequence[int]) -> Pipeline:
+        It raises what `begin` would, and GroupTaken where the group is not to be had at once: what it answered is
+        not to be used then, and `lock_group` waits.
+        """
+        if group_id is None:
+            self._begin((), ())
+            return
+        pipeline, lane = self._open()
+        pipeline.send(_COUNT_AND_TRY_ONE, (*lane, group_id), self._begun_ahead)
+
+    def _open(self) -> tuple[Pipeline, tuple[int, int, int]]:
+        """Open a transaction; answers the parameters of all that count the lane up."""
         pipeline = self.connection().pipeline
         pipeline.send(b"BEGIN")
-        lane = (self.number, self._epoch, self._reserve_until())
+        return pipeline, (self.number, self._epoch, self._reserve_until())
+
+    def _begin(self, wait_for: Sequence[int], skip: Sequence[int]) -> Pipeline:
+        pipeline, lane = self._open()
         if skip:  # they wait for nobody: they may come after, whatever the groups
             pipeline.send(_COUNT_AND_TRY_LOCK, (*lane, sorted(wait_for), sorted(skip)), self._begun)
         elif wait_for:
@@ -220,10 +238,22 @@ class Lane:
                     self._locked.add(_number(result, row, 2))
                     self.ids.observe(_number(result, row, 3))
 
+    def _begun_ahead(self, result: PGresult) -> None:
+        """Note the same. Raises LaneLost, GroupTaken."""
+        self._begun(result)
+        if not self._locked:
+            raise GroupTaken
+
     def lock_group(self, group_id: int) -> None:
         """Lock one more group, in the transaction that is under way, and wait for it. Raises psycopg.Error."""
-        for _, last_id in self.connection().raw.execute(_LOCK, [[group_id]]):
-            self.ids.observe(last_id)
+        pipeline = self.connection().pipeline
+        pipeline.send(_LOCK, (group_id,), self._observe)
+        pipeline.flush()
+
+    def _observe(self, result: PGresult) -> None:
+        """Give out ids above those of the groups that were locked."""
+        for row in range(result.ntuples):
+            self.ids.observe(_number(result, row, 1))
 
     def _reserve_until(self) -> int:
         return max(self.ids.latest_ms, round(time.time() * 1000)) + RESERVED_MS
