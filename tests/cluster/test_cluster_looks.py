@@ -79,7 +79,8 @@ async def test_a_group_whose_head_was_read_before_a_look_is_asked_for_by_the_nex
     assert asked == [[11, 12], [], [10], [], [], [10]]
 
 
-async def test_a_login_under_way_is_looked_at_once_it_is_done(autojump_clock: object) -> None:
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another device"])
+async def test_a_login_under_way_is_looked_at_once_it_is_done(autojump_clock: object, beside: bool) -> None:
     """Its list of groups may have been read before the version that the look found."""
     require_postgres()
     with fresh_database() as dsn:
@@ -94,6 +95,10 @@ async def test_a_login_under_way_is_looked_at_once_it_is_done(autojump_clock: ob
             heads = await node.storage.read(lambda conn: heads_of(conn, ANN.user_id))
             ear = Ear(ANN.user_id)
             bus.register(ear)
+            if beside:  # what it hears has to be read
+                other = Ear(ANN.user_id)
+                bus.register(other)
+                assert bus.attach(other, {10: heads[10], 11: heads[11]}, 2)
             await looks._look()
             assert bus.attach(ear, {10: heads[10], 11: heads[11]}, 2)
             await looks._look()

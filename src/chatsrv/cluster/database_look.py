@@ -174,12 +174,13 @@ class DatabaseLook:
     def _set_right(self, subscriber: Subscriber, heads: Mapping[int, int], version: int) -> bool:
         """See that a connection hears these groups and no others; whether it stays so.
 
-        False where something newer was told meanwhile, and where a group's events are not told up to its head: among them
+        False where its login is under way, which may have read an older list; where something newer was told meanwhile; and
+        where a group's events are not told up to its head: among them
         may be that the user left, which takes them out, and that they came back, which a parcel said that was lost.
         """
         hears = self._bus.groups_of(subscriber)
         if hears is None:
-            return True
+            return False
         if hears != set(heads):
             if not self._bus.attach(subscriber, heads, version):
                 return False
