@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -12,7 +13,9 @@ from support.postgres_kit import require_postgres
 from support.redis_kit import require_redis, serving_redis
 
 from chatsrv.app.cluster import bus_of
+from chatsrv.cluster import redis_bus
 from chatsrv.cluster.redis_bus import RedisBus, look_at_bus
+from chatsrv.cluster.redis_dial import RedisLost
 from chatsrv.config import Config
 from chatsrv.log import make_log, quiet_log
 from chatsrv_storage.postgres.storage import open_postgres
@@ -52,6 +55,48 @@ async def test_a_bus_that_is_no_redis_is_as_good_as_none(capsys: pytest.CaptureF
     assert "check that a Redis or Valkey listens where --bus says" in said["event"]
     assert said["server"] == url.replace(":hunter2@", "")
     assert "hunter2" not in line
+
+
+async def test_a_bus_that_is_lost_and_back_is_said_once_each(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server is there from second 5 to 20, comes and goes from 60 to 66, is gone until 100, and stays."""
+    start = trio.current_time()
+
+    def is_there() -> bool:
+        now = trio.current_time() - start
+        return 5 <= now < 20 or (60 <= now < 66 and now % 2 < 1) or now >= 100
+
+    @asynccontextmanager
+    async def open_link(*_: object) -> AsyncGenerator[SimpleNamespace]:
+        if not is_there():
+            raise RedisLost("gone")
+        yield SimpleNamespace(hear=hear, look=trio.lowlevel.checkpoint)
+
+    async def hear(_take: object) -> None:
+        while is_there():
+            await trio.sleep(0.1)
+        raise RedisLost("gone")
+
+    monkeypatch.setattr(redis_bus, "open_link", open_link)
+    said: list[tuple[float, str]] = []
+
+    def collect() -> None:
+        for line in capsys.readouterr().err.splitlines():
+            found = json.loads(line)
+            assert found["server"] == "redis://127.0.0.1:1"
+            said.append((trio.current_time() - start, found["event"].partition(":")[0]))
+
+    async with trio.open_nursery() as nursery:
+        bus = RedisBus(["redis://127.0.0.1:1"], "chatsrv/test", make_log("info", "json"))
+        nursery.start_soon(bus.run, lambda _: None, lambda: None)
+        for second in (4, 19, 58, 80, 99, 200):
+            await trio.sleep_until(start + second)
+            collect()
+        nursery.cancel_scope.cancel()
+    lost, back = "the bus is not there", "the bus is there again"
+    coming_and_going = [(80, back), (80, lost)] * 2
+    assert said == [(4, lost), (19, back), (58, lost), *coming_and_going, (200, back)]
 
 
 async def test_the_status_of_a_cluster_says_why_a_bus_is_none() -> None:

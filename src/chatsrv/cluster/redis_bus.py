@@ -4,6 +4,7 @@ Several servers are independent of each other. A node hears all of them and publ
 is gone costs nothing; what falls between two is found in the database.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from operator import attrgetter
@@ -25,8 +26,8 @@ RETRY_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 1.0
 """Between two looks whether a connection still brings something."""
 
-LASTED_SECONDS: Final = 10.0
-"""The loss of a connection that lasted so long is a new one, and logged."""
+WARN_SECONDS: Final = 10.0
+"""Between two warnings that the same server is lost, at least: one that comes and goes does not fill the log."""
 
 
 _OWES_ANSWER: Final = attrgetter("owes_answer")
@@ -57,20 +58,22 @@ class RedisBus:
     async def _serve(
         self, address: RedisAddress, take: Callable[[bytes], None], heard_again: Callable[[], None]
     ) -> None:
-        """Keep a connection to one server, forever."""
-        lost = False
+        """Keep a connection to one server, forever; say that it is lost, and that it is back, once each."""
+        said_lost, warned_at = False, -math.inf
         while True:
-            began = trio.current_time()
             try:
                 async with open_link(address, self.channel) as link:
                     self._links[address] = link
+                    if said_lost:
+                        said_lost = False
+                        self._log.info("the bus is there again", server=str(address))
                     heard_again()
                     await link.hear(take)
             except RedisLost as error:
-                if not lost or trio.current_time() - began > LASTED_SECONDS:
+                if not said_lost and trio.current_time() - warned_at > WARN_SECONDS:
+                    said_lost, warned_at = True, trio.current_time()
                     advice = "check that a Redis or Valkey listens where --bus says; meanwhile others are heard late"
                     self._log.warning(f"the bus is not there: {advice}", server=str(address), reason=str(error))
-                lost = True
             finally:
                 self._links.pop(address, None)
             await trio.sleep(RETRY_SECONDS)
