@@ -25,6 +25,7 @@ from chatsrv_storage.postgres.storage import open_postgres
 
 SECRET = "hunter2"
 GONE = f"postgresql://chat:{SECRET}@127.0.0.1:1/chat"
+GONE_BY_KEYWORDS = f"host=127.0.0.1 port=1 dbname=chat user=chat password='{SECRET} too'"
 
 CALLS: dict[str, list[str]] = {
     "audit": ["PLACE"],
@@ -92,6 +93,35 @@ def test_what_is_wrong_with_a_database_is_said_in_a_sentence(name: str, tmp_path
     assert "newer chatsrv" in call(shell, name, newer)
     assert "another program" in call(shell, name, foreign)
     assert "rights" in call(shell, name, poor.replace("chat@", "poor@"))
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - NEEDS_NONE))
+def test_a_database_named_by_keywords_is_one_for_every_command(name: str, tmp_path: Path) -> None:
+    """And what cannot be read is not printed."""
+    require_postgres()
+    shell = Shell(tmp_path)
+    assert "chat at 127.0.0.1:1" in call(shell, name, GONE_BY_KEYWORDS)
+    assert "cannot be read" in call(shell, name, f"host=127.0.0.1 port=1 {SECRET} password = {SECRET}")
+
+
+def test_a_database_in_the_place_of_a_folder_is_refused_without_its_password(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    for dsn in (GONE, GONE_BY_KEYWORDS):
+        for words in (["operator", "add", "ann"], ["operator", "backup", "copy"], ["serve", "--tcp", "127.0.0.1:0"]):
+            done = shell.call(*words, "--data", dsn, code=2)
+            assert "is a folder: name a database by" in done.err
+            assert SECRET not in done.err + done.out
+
+
+@pytest.mark.parametrize(
+    "command", [["check"], ["audit"], ["operator", "add", "ann", "--database"], ["move", "folder"]]
+)
+def test_a_database_whose_words_were_not_quoted_is_refused_without_its_password(
+    command: list[str], tmp_path: Path
+) -> None:
+    done = Shell(tmp_path).call(*command, "host=127.0.0.1", "user=chat", f"password={SECRET}", code=2)
+    assert "password=…" in done.err
+    assert SECRET not in done.err
 
 
 @pytest.mark.parametrize("name", ["operator add", "operator remove", "serve"])

@@ -1,6 +1,7 @@
 """The end of a command: whatever happened becomes an exit code and a sentence, here and nowhere else."""
 
 import errno
+import io
 import os
 import socket
 import ssl
@@ -76,7 +77,12 @@ def _of_click(error: BaseException) -> Ending | None:
 
     if isinstance(error, click.Abort):
         return Ending(REFUSED, "aborted", "nothing was done")
-    return Ending(USAGE, "usage", error.format_message()) if isinstance(error, click.ClickException) else None
+    if not isinstance(error, click.ClickException):
+        return None
+    from chatsrv_storage.dsn import hide_passwords
+
+    # A DSN that was not quoted is words too many, and click repeats them.
+    return Ending(USAGE, "usage", hide_passwords(error.format_message()))
 
 
 def _of_client(error: BaseException) -> Ending | None:
@@ -142,7 +148,11 @@ def _of_storage(error: BaseException) -> Ending | None:
 
 def _tell(error: BaseException, ending: Ending, *, json: bool) -> None:
     if ending.code == "usage" and not json and hasattr(error, "show"):
-        error.show()  # type: ignore[attr-defined]  # click's own words, with the command's usage
+        from chatsrv_storage.dsn import hide_passwords
+
+        words = io.StringIO()
+        error.show(words)  # type: ignore[attr-defined]  # click's own, with the command's usage
+        sys.stderr.write(hide_passwords(words.getvalue()))
         return
     from chatsrv.cli.terminal_escape import json_line, neutralise
 

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
+from chatsrv_storage.dsn import hide_passwords
 from chatsrv_storage.engine.batch import ErrorSeverity
 from chatsrv_storage.errors import DatabaseUnusable
 
@@ -57,7 +58,9 @@ def place_of(dsn: str) -> str:
     if parts is None:
         return "that the DSN names"
     name, host, port = (str(parts.get(key) or "") for key in ("dbname", "host", "port"))
-    return f"{name or 'the default database'} at {host or 'the local socket'}{f':{port}' if port else ''}"
+    return hide_passwords(
+        f"{name or 'the default database'} at {host or 'the local socket'}{f':{port}' if port else ''}"
+    )
 
 
 def _parts(dsn: str) -> Mapping[str, object] | None:
@@ -81,7 +84,8 @@ def unusable(dsn: str, error: psycopg.Error) -> DatabaseUnusable:
             "The DSN of the database cannot be read. Write postgresql://USER@HOST:PORT/NAME, and the password into the file"
             " named by PGPASSFILE; in a DSN its characters that are no letters and digits are written %40 for @, %2F for /, …"
         )
-    return DatabaseUnusable(f"The database {place_of(dsn)} cannot be used: {_reason(error)}. {_advice(error)}")
+    reason = hide_passwords(_reason(error))
+    return DatabaseUnusable(f"The database {place_of(dsn)} cannot be used: {reason}. {_advice(error)}")
 
 
 def _reason(error: psycopg.Error) -> str:

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import click
 
-from chatsrv.cli.commands.data_folder import is_dsn
 from chatsrv.cli.declare import CommandGroup, Option
 from chatsrv.cli.errors import USAGE, Failure
 from chatsrv.cli.online import Json
+from chatsrv_storage.dsn import is_dsn
 
 if TYPE_CHECKING:
     from chatsrv.cli.output import Output

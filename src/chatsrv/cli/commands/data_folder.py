@@ -12,6 +12,7 @@ from chatsrv.cli.arguments import AccountName
 from chatsrv.cli.declare import Argument, CommandGroup, Option
 from chatsrv.cli.errors import REFUSED, UNREACHABLE, USAGE, Failure
 from chatsrv.cli.online import Json
+from chatsrv_storage.dsn import is_dsn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,11 +88,6 @@ def _problems(place: str, checks: "Sequence[Check]") -> list[str]:
         return check_folder(Path(place), checks)
     except FolderError as error:
         raise Failure(str(error), code="folder") from None
-
-
-def is_dsn(place: str) -> bool:
-    """Whether a place is a database and no folder."""
-    return place.startswith(("postgresql://", "postgres://"))
 
 
 def shown(place: str) -> str:
@@ -170,6 +166,8 @@ def backup(
 def _require_one_place(data: Path | None, database: str) -> None:
     if (data is None) == (not database):
         raise Failure("name the place of the data: --data DIR or --database DSN", USAGE, code="usage")
+    if data is not None and is_dsn(data):
+        raise Failure("--data is a folder: name a database by --database", USAGE, code="usage")
 
 
 def _set_operator(out: "Output", data: Path | None, database: str, name: str, *, operator: bool) -> None:

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import click
 
-from chatsrv.cli.commands.data_folder import is_dsn, shown
+from chatsrv.cli.commands.data_folder import shown
 from chatsrv.cli.declare import Argument
 from chatsrv.cli.errors import USAGE, Failure
 from chatsrv.cli.online import Json
+from chatsrv_storage.dsn import is_dsn
 
 From = Annotated[str, Argument(metavar="SOURCE", help="A data folder, or postgresql://…")]
 To = Annotated[str, Argument(metavar="TARGET", help="The other: an empty one, or a new folder.")]
