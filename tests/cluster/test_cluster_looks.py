@@ -27,6 +27,9 @@ class NobodyHides:
     hide_changes = 0
     block_changes = 0
 
+    def hides(self, _user_id: int, /) -> bool:
+        return False
+
     def note_hidden(self, user_id: int, hidden: bool, /) -> None:
         assert not hidden
 

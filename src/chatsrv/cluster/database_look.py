@@ -35,6 +35,10 @@ BLOCKS_SECONDS: Final = 30.0
 """Between two readings of who blocks whom, at least: they are read where something was lost, and watches checked after."""
 
 
+_UNKNOWN: Final = -1
+"""No version of a list of groups."""
+
+
 class Hidden(Protocol):
     """Who hides, and who blocks whom (presence.Visibility)."""
 
@@ -42,6 +46,7 @@ class Hidden(Protocol):
     def hide_changes(self) -> int: ...
     @property
     def block_changes(self) -> int: ...
+    def hides(self, user_id: int, /) -> bool: ...
     def replace_blocks(self, people: Sequence[int], blocked: Mapping[int, Sequence[int]], /) -> None: ...
     def note_hidden(self, user_id: int, hidden: bool, /) -> None: ...
 
@@ -98,7 +103,8 @@ class DatabaseLook:
         since = self._mark if trio.current_time() - self._whole_at < WHOLE_LOOK_SECONDS else None
         groups = list(self._unasked) if since is not None else list(bus.applied())
         hide_changes = self._hidden.hide_changes
-        found = await self._storage.read(lambda conn: look(conn, groups, people, sessions, since))
+        known = [self._known(user_id) for user_id in people]
+        found = await self._storage.read(lambda conn: look(conn, groups, known, sessions, since))
         self.looks += 1
         self._mark = found.mark
         if since is None:
@@ -108,8 +114,8 @@ class DatabaseLook:
             self._due.set()
         for group_id in groups:
             self._unasked.pop(group_id, None)
-        for each in connections:
-            if each.session_id not in found.lives:
+        for each in connections if found.ended else ():
+            if each.session_id in found.ended:
                 each.end(ErrorCode.SESSION_ENDED)
         await self._fill([*self._behind.items(), *found.heads])
         for standing in found.people:
@@ -121,6 +127,11 @@ class DatabaseLook:
         await self._read_blocks()
         self._again = {user_id: None for user_id in self._again if bus.is_here(user_id)}
         self._checked = {user_id: version for user_id, version in self._checked.items() if bus.is_here(user_id)}
+
+    def _known(self, user_id: int) -> Standing:
+        """Return what is known of a user: no version where their connections have to be looked at in any case."""
+        version = _UNKNOWN if user_id in self._again else self._checked.get(user_id, _UNKNOWN)
+        return Standing(user_id, version, self._hidden.hides(user_id))
 
     async def _read_blocks(self) -> None:
         """Read whom the users here block, where that may have been lost: nothing else tells it before their next login."""

@@ -6,11 +6,22 @@ commits late is found by the look after, however late that is (docs/cluster.md h
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from chatsrv_storage.engine.bulk_sql import select_in
+from chatsrv_storage.engine.bulk_sql import query_rows, select_in
 from chatsrv_storage.engine.shared import SharedConnection, SnapshotMark
 from chatsrv_storage.interface import SqlConnection
+
+_KNOWN: Final = "with known (id, version, hidden) as ("
+_CHANGED: Final = (
+    ") select json_group_array(json_array(p.id, p.version, p.hidden)) from known k join person p on p.id = k.id"
+    " where p.version <> k.version or p.hidden <> k.hidden"
+)
+_SESSIONS: Final = "with asked (id) as ("
+_ENDED: Final = (
+    ") select json_group_array(json_array(a.id)) from asked a where not exists"
+    " (select 1 from session s join person p on p.id = s.user_id where s.id = a.id and p.disabled = 0)"
+)
 
 
 class Standing(NamedTuple):
@@ -27,8 +38,9 @@ class Look(NamedTuple):
     heads: list[tuple[int, int]]
     """(group id, seq of the last event) of the groups that were asked for, and of all that changed since the mark."""
     people: list[Standing]
-    lives: set[int]
-    """Of the sessions that were asked for, those that have not ended, of users who are not disabled."""
+    """Of the users who were asked for, those of whom something else is known."""
+    ended: set[int]
+    """Of the sessions that were asked for, those that have ended, or whose users are disabled."""
     mark: SnapshotMark | None
     """For the next look; None where that has to ask for each group (SQLite)."""
     knows_changes: bool
@@ -38,23 +50,25 @@ class Look(NamedTuple):
 def look(
     conn: SqlConnection,
     groups: Sequence[int],
-    people: Sequence[int],
+    people: Sequence[Standing],
     sessions: Sequence[int],
     since: SnapshotMark | None = None,
 ) -> Look:
-    """Return the heads of these groups and of those that changed since a mark, the standing of users, and which sessions live."""
+    """Return the heads of these groups and of those that changed since a mark, the standing of users where it is another one
+    than is known, and which sessions ended.
+    """
     heads = [(row[0], row[1]) for row in select_in(conn, "select id, seq from chat_group where id in", groups)]
     mark, changed = None, None
     if isinstance(conn, SharedConnection):
         mark = conn.mark()
         changed = None if since is None else conn.heads_since(since)
+    known = [(user_id, version, int(hidden)) for user_id, version, hidden in people]
     standing = [
-        Standing(row[0], row[1], bool(row[2]))
-        for row in select_in(conn, "select id, version, hidden from person where id in", people)
+        Standing(user_id, version, bool(hidden))
+        for user_id, version, hidden in query_rows(conn, _KNOWN, known, _CHANGED)
     ]
-    lives = "select s.id from session s join person u on u.id = s.user_id where u.disabled = 0 and s.id in"
-    living = {row[0] for row in select_in(conn, lives, sessions)}
-    return Look([*heads, *(changed or ())], standing, living, mark, changed is not None)
+    ended = {row[0] for row in query_rows(conn, _SESSIONS, [(session_id,) for session_id in sessions], _ENDED)}
+    return Look([*heads, *(changed or ())], standing, ended, mark, changed is not None)
 
 
 def blocks_of(conn: SqlConnection, people: Sequence[int]) -> dict[int, list[int]]:

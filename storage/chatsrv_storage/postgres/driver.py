@@ -18,7 +18,7 @@ from psycopg.types.numeric import Int8Dumper
 from chatsrv_storage.engine.bulk_sql import marks
 from chatsrv_storage.engine.jobs import Cursor, JsonRow, Parameters, Row, SqlValue
 from chatsrv_storage.engine.shared import SharedConnection, SnapshotMark
-from chatsrv_storage.postgres.pipeline import Pipeline, Value
+from chatsrv_storage.postgres.pipeline import Pipeline, Value, array_text
 from chatsrv_storage.postgres.statements import joined, numbered
 
 PREPARED_MAX: Final = 1_000
@@ -182,6 +182,8 @@ class PostgresConnection(SharedConnection):
             self.pipeline.flush()
             yield from json.loads(found[0].get_value(0, 0) or b"[]")
             return
+        if len(rows) > 1:
+            values = [array_text(column) for column in columns]  # psycopg takes four times as long for an array
         row = self.raw.execute(text, values).fetchone()
         assert row is not None
         yield from row[0] or ()

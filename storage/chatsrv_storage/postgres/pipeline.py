@@ -141,11 +141,18 @@ def _dumped(value: Value) -> bytes | None:
     if isinstance(value, int | float):
         return repr(value).encode()
     assert not isinstance(value, bytes)
-    return f"{{{','.join(map(_element, value))}}}".encode()
+    return array_text(value).encode()
+
+
+def array_text(values: Sequence[SqlValue]) -> str:
+    """Return the text of an array, whose type the statement names by a cast."""
+    return f"{{{','.join(map(_element, values))}}}"
 
 
 def _element(value: SqlValue) -> str:
     """Return a value in the text of an array."""
+    if type(value) is int:
+        return repr(value)
     if isinstance(value, str):
         escaped = _without_nul(value).replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
