@@ -14,6 +14,7 @@ import trio
 from support.cli_kit import Shell
 from support.postgres_kit import require_postgres, serving_postgres, shared_postgres, standby_of
 from support.real_cluster_kit import CREATE
+from support.redis_kit import require_redis, serving_redis
 
 from chatsrv.app import open_server
 from chatsrv.cli.declare import DeclaredCommand, walk
@@ -226,3 +227,24 @@ async def test_the_status_of_a_cluster_names_who_lives() -> None:
         (said,) = json.loads(deaf.stdout)["bus"]
         assert said["server"] == "redis://127.0.0.1:1"
         assert said["error"]
+
+
+async def test_the_status_of_a_cluster_shows_nodes_on_different_buses(tmp_path: Path) -> None:
+    require_postgres()
+    require_redis()
+    dsn = shared_postgres().create()
+    folders = [tmp_path / name for name in ("one", "two", "data")]
+    for each in folders:
+        each.mkdir()
+    with serving_redis(folders[0]) as one, serving_redis(folders[1]) as two:
+        east = Config(data=folders[2] / "east", database=dsn, bus=(one.url, two.url), node_name="east")
+        west = attrs.evolve(east, data=folders[2] / "west", bus=(two.url,), node_name="west")
+        async with open_server(east), open_server(west):
+            shown = await trio.to_thread.run_sync(status, "--database", dsn, "--bus", f"{one.url},{two.url}")
+            assert shown.returncode == 1
+            assert f"{one.url}  1 of 2 servers listen there" in shown.stdout
+            assert f"{two.url}  answers in" in shown.stdout
+            both = await trio.to_thread.run_sync(status, "--database", dsn, "--bus", two.url, "--json")
+            assert both.returncode == 0
+            (said,) = json.loads(both.stdout)["bus"]
+            assert (said["listeners"], said["error"]) == (2, "")

@@ -101,10 +101,10 @@ async def test_a_bus_that_is_lost_and_back_is_said_once_each(
 
 async def test_the_status_of_a_cluster_says_why_a_bus_is_none() -> None:
     async with _no_redis() as (url, _):
-        ((server, _, reason),) = await trio.to_thread.run_sync(look_at_bus, [url])
-    assert server == url.replace(":hunter2@", "")
-    assert reason
-    assert "hunter2" not in reason
+        (found,) = await trio.to_thread.run_sync(look_at_bus, [url], "chatsrv/test")
+    assert found.address == url.replace(":hunter2@", "")
+    assert found.error
+    assert "hunter2" not in found.error
 
 
 async def test_each_database_has_a_channel_of_its_own() -> None:

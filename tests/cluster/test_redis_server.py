@@ -69,8 +69,8 @@ async def command(url: str, *parts: bytes) -> Reply:
 
 async def said_of(url: str) -> str:
     """Why this is no bus."""
-    ((_, _, reason),) = await trio.to_thread.run_sync(look_at_bus, [url])
-    return reason
+    (found,) = await trio.to_thread.run_sync(look_at_bus, [url], "chatsrv/test")
+    return found.error
 
 
 def with_user(redis: RedisServer, user: str) -> str:

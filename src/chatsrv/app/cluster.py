@@ -1,12 +1,14 @@
 """Puts a node of a cluster together: what it publishes, what it receives, and how it reads what it missed."""
 
+from functools import partial
+
 from chatsrv.app.configured_storage import node_name
 from chatsrv.bus import LocalBus
 from chatsrv.clock import Clock
 from chatsrv.cluster import Cluster, NodeBus
 from chatsrv.cluster.database_look import DatabaseLook
 from chatsrv.cluster.outgoing import Outgoing
-from chatsrv.cluster.redis_bus import RedisBus
+from chatsrv.cluster.redis_bus import RedisBus, channel_of
 from chatsrv.config import Config, ConfigError
 from chatsrv.groups.repair import Repair
 from chatsrv.log import Log
@@ -14,6 +16,7 @@ from chatsrv.metrics import Metrics
 from chatsrv.presence.typing_notices import TypingNotices
 from chatsrv.presence.visibility import Visibility
 from chatsrv_storage.interface import SqlConnection, Storage
+from chatsrv_storage.postgres.identity import database_id
 
 PATIENCE_SECONDS = 0.1
 """In which what is missing of a group may still come over the bus, before it is read from the database."""
@@ -32,24 +35,19 @@ async def bus_of(config: Config, node_bus: NodeBus | None, storage: Storage, log
     if node_bus is not None:
         return node_bus
     try:
-        return RedisBus(config.bus, f"chatsrv/{await storage.read(_database_id)}", log)
+        return RedisBus(config.bus, channel_of(await storage.read(database_id)), log)
     except ValueError as error:
         raise ConfigError(f"bus: {error}") from error
 
 
-def _database_id(conn: SqlConnection) -> str:
-    """Return an id that the databases of no two servers share, and that one keeps when another machine takes it over.
+def _names_of_living_nodes(conn: SqlConnection) -> list[str]:
+    from chatsrv_storage.postgres.nodes import living_nodes  # needs psycopg, which only a database does
 
-    A physical copy (pg_basebackup, a snapshot of the disk) keeps its original's: servers on both need two buses.
-    """
-    (identifier,) = conn.execute(
-        "select (select system_identifier from pg_control_system())::text || '/' || oid::text from pg_database"
-        " where datname = current_database()"
-    ).fetchone()
-    return identifier
+    return [each.name for each in living_nodes(conn)]
 
 
 def make_cluster(
+    config: Config,
     outgoing: Outgoing,
     node_bus: NodeBus,
     bus: LocalBus,
@@ -64,6 +62,11 @@ def make_cluster(
     look = DatabaseLook(bus, storage, repair, visibility, log)
     cluster = Cluster(outgoing, node_bus, bus, visibility, typing_notices, look, log)
     watch = metrics.watch
+    if config.database:
+        unheard = cluster.look_for_unheard_with(partial(storage.read, _names_of_living_nodes))
+        watch(
+            "nodes_unheard", "Nodes of the database that are not heard on the bus.", lambda: float(len(unheard.names))
+        )
     watch("cluster_nodes", "Nodes that this one hears, itself included.", lambda: float(len(cluster.peers.names())))
     watch("bus_deaf", "1 while the node hears nothing of the others.", lambda: float(cluster.is_deaf))
     watch("bus_holes", "Times that something from another node was missing.", lambda: float(cluster.holes))

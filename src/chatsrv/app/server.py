@@ -216,7 +216,9 @@ async def _open_server(
         cluster = None
         if outgoing is not None:
             between = await bus_of(config, node_bus, storage, log)
-            cluster = make_cluster(outgoing, between, bus, storage, repair, visibility, typing_notices, metrics, log)
+            cluster = make_cluster(
+                config, outgoing, between, bus, storage, repair, visibility, typing_notices, metrics, log
+            )
         attempts = SharedAttempts(None if cluster is None else storage, config.login_attempts)
         services = Services(
             config=config,

@@ -1,6 +1,6 @@
 """One node of a cluster: takes blobs from the bus, delivers what they hold, and reads from the database what is missing."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, Protocol
 
 import trio
@@ -14,6 +14,7 @@ from chatsrv.cluster.held_parcels import HeldParcels
 from chatsrv.cluster.outgoing import Outgoing
 from chatsrv.cluster.peers import Peers
 from chatsrv.cluster.port import NodeBus
+from chatsrv.cluster.unheard_nodes import UnheardNodes
 from chatsrv.log import Log
 from chatsrv_storage.errors import Refusal
 
@@ -72,6 +73,7 @@ class Cluster:
         self._accept_key: Callable[[bytes], None] | None = None
         self._take_over: Callable[[], None] | None = None
         self._load_lobbies: Callable[[], Awaitable[None]] | None = None
+        self._unheard: UnheardNodes | None = None
         self._nursery: trio.Nursery | None = None
         self.holes = 0
         """How often something from another node was missing, since the start."""
@@ -112,6 +114,11 @@ class Cluster:
         """Set what loads the codes whose groups exist, once this node holds the lobbies."""
         self._load_lobbies = load
 
+    def look_for_unheard_with(self, read_living: Callable[[], Awaitable[Collection[str]]]) -> UnheardNodes:
+        """Set what reads the names of the nodes that live, to tell which of them are not heard; answers who does."""
+        self._unheard = UnheardNodes(self.peers, lambda: self.is_deaf, read_living, self.log)
+        return self._unheard
+
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hear, tell and look, forever; started once it knows who else lives."""
         async with trio.open_nursery() as nursery:
@@ -123,6 +130,8 @@ class Cluster:
             nursery.start_soon(self._tell_who_is_here)
             await trio.sleep(SETTLE_SECONDS)
             nursery.start_soon(self._watch_peers)
+            if self._unheard is not None:
+                nursery.start_soon(self._unheard.run)
             task_status.started()
 
     # What comes.

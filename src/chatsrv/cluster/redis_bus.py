@@ -8,13 +8,13 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 
 from chatsrv.cluster.redis_address import RedisAddress, parse_address, place_of
 from chatsrv.cluster.redis_dial import RedisLost
-from chatsrv.cluster.redis_link import RedisLink, RedisRefused, open_link
+from chatsrv.cluster.redis_link import CONNECT_SECONDS, RedisLink, RedisRefused, open_link
 from chatsrv.log import Log
 
 PUBLISH_SECONDS: Final = 0.2
@@ -29,8 +29,15 @@ LOOK_SECONDS: Final = 1.0
 WARN_SECONDS: Final = 10.0
 """Between two warnings that the same server is lost, at least: one that comes and goes does not fill the log."""
 
+STATUS_CHANNEL: Final = "chatsrv/status"
+"""Of programs that only look whether a server answers."""
 
 _OWES_ANSWER: Final = attrgetter("owes_answer")
+
+
+def channel_of(identifier: str) -> str:
+    """Return the channel of the nodes on one database (database_id)."""
+    return f"chatsrv/{identifier}"
 
 
 class RedisBus:
@@ -106,20 +113,49 @@ class RedisBus:
             self._log.warning("the bus does not take what this node says", server=str(link.address), reason=reason)
 
 
-def look_at_bus(urls: Sequence[str]) -> list[tuple[str, float, str]]:
-    """Return (server, milliseconds until it answered, why it did not or "") of each. For programs without an event loop."""
-    found: list[tuple[str, float, str]] = []
+class BusServer(NamedTuple):
+    """How a server of the bus was found."""
+
+    address: str
+    milliseconds: float
+    """Until it answered."""
+    error: str
+    """Why it did not; empty where it did."""
+    listeners: int | None
+    """How many nodes listen there; None where the user may not ask (`+pubsub|numsub`)."""
+
+
+def look_at_bus(urls: Sequence[str], channel: str) -> list[BusServer]:
+    """Return how each server is found, and who listens to the channel. For programs without an event loop."""
+    found: list[BusServer] = []
 
     async def look() -> None:
         for url in urls:
             began = trio.current_time()
-            reason = ""
+            listeners, error = None, ""
             try:
-                async with open_link(parse_address(url), "chatsrv/status"):
-                    pass
-            except (RedisLost, ValueError) as error:
-                reason = str(error)
-            found.append((place_of(url), (trio.current_time() - began) * 1_000, reason))
+                async with open_link(parse_address(url), STATUS_CHANNEL) as link:
+                    took = trio.current_time() - began
+                    listeners = await _count_listeners(link, channel)
+            except (RedisLost, ValueError) as lost:
+                took, error = trio.current_time() - began, str(lost)
+            found.append(BusServer(place_of(url), took * 1_000, error, listeners))
 
     trio.run(look)
     return found
+
+
+async def _count_listeners(link: RedisLink, channel: str) -> int | None:
+    """Return how many are subscribed to the channel; None where that is not answered."""
+    listeners: int | None = None
+
+    async def hear() -> None:
+        with suppress(RedisLost):
+            await link.hear(lambda _blob: None)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hear)
+        with trio.move_on_after(CONNECT_SECONDS), suppress(RedisLost):
+            listeners = await link.count_subscribers(channel)
+        nursery.cancel_scope.cancel()
+    return listeners

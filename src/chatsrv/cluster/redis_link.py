@@ -145,6 +145,18 @@ class RedisLink:
             raise self._lost or RedisLost(NO_REDIS)
         return question.reply > 0
 
+    async def count_subscribers(self, channel: str) -> int:
+        """Return how many connections are subscribed to a channel. Raises RedisLost. The caller sets a deadline."""
+        question = await self._ask(encode_command(b"PUBSUB", b"NUMSUB", channel.encode()))
+        await question.answered.wait()
+        match question.reply:
+            case [_, int(count)]:
+                return count
+            case ErrorReply():
+                raise RedisRefused(self._explain(question.reply))
+            case _:
+                raise self._lost or RedisLost(NO_REDIS)
+
     async def _ask(self, *pieces: bytes) -> _Question:
         """Send a command. Cut off in the middle it ends the connection: nobody knows then what the server got of it."""
         question = _Question()

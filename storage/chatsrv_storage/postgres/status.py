@@ -7,6 +7,7 @@ import psycopg
 from chatsrv_storage.postgres.check import require_version
 from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.errors import unusable
+from chatsrv_storage.postgres.identity import database_id
 from chatsrv_storage.postgres.nodes import LivingNode, living_nodes
 
 
@@ -28,8 +29,8 @@ class DatabaseStatus(NamedTuple):
     version: str
     is_primary: bool
     now_ms: int
-    system: str
-    """The same for a database and its standbys, and for no other."""
+    identifier: str
+    """See database_id."""
     nodes: list[LivingNode]
     standbys: list[Standby]
 
@@ -46,14 +47,15 @@ def read_status(dsn: str) -> DatabaseStatus:
         connection = PostgresConnection(dsn)
         try:
             require_version(connection, dsn)
-            version, standby, now_ms, system = connection.execute(
+            version, standby, now_ms = connection.execute(
                 "select current_setting('server_version'), pg_is_in_recovery(),"
-                " (extract(epoch from now()) * 1000)::bigint, (select system_identifier::text from pg_control_system())"
+                " (extract(epoch from now()) * 1000)::bigint"
             ).fetchone()
             standbys = [] if standby else [Standby(*row) for row in connection.execute(_STANDBYS).fetchall()]
             info = connection.raw.info
             server = info.host if info.host.startswith("/") else f"{info.host}:{info.port}"
-            return DatabaseStatus(server, version, not standby, now_ms, system, living_nodes(connection), standbys)
+            nodes = living_nodes(connection)
+            return DatabaseStatus(server, version, not standby, now_ms, database_id(connection), nodes, standbys)
         finally:
             connection.close()
     except psycopg.Error as error:

@@ -11,6 +11,7 @@ from chatsrv_storage.dsn import is_dsn
 
 if TYPE_CHECKING:
     from chatsrv.cli.output import Output
+    from chatsrv.cluster.redis_bus import BusServer
     from chatsrv_storage.postgres.status import DatabaseStatus
 
 cluster = CommandGroup(help="Look at several servers on one database.")
@@ -25,7 +26,8 @@ def status(
 ) -> None:
     """Show which servers live and on which lanes they write, the database and its standbys, and the bus.
 
-    Exit code 1 where no server lives, the database takes no changes, or a server of the bus does not answer.
+    Exit code 1 where no server lives, the database takes no changes, or a server of the bus does not answer or is not listened
+    to by all that live.
     """
     from chatsrv.cli.output import Output
     from chatsrv_storage.errors import FolderError
@@ -33,7 +35,7 @@ def status(
     if not is_dsn(database):
         raise Failure("several servers share a database, not a folder: postgresql://…", USAGE, code="usage")
     try:
-        from chatsrv.cluster.redis_bus import look_at_bus
+        from chatsrv.cluster.redis_bus import channel_of, look_at_bus
         from chatsrv_storage.postgres.status import read_status
     except ImportError as error:
         raise Failure(f"this needs more to be installed: pip install 'chatsrv[cluster]' ({error})") from None
@@ -41,7 +43,8 @@ def status(
         found = read_status(database)
     except FolderError as error:
         raise Failure(str(error), code="folder") from None
-    servers = look_at_bus([part.strip() for part in bus.split(",") if part.strip()])
+    servers = look_at_bus([part.strip() for part in bus.split(",") if part.strip()], channel_of(found.identifier))
+    faults = [_bus_fault(each, len(found.nodes)) for each in servers]
     out = Output(json=json or (ctx.obj is not None and ctx.obj.json))
     if out.json:
         out.record(
@@ -51,16 +54,31 @@ def status(
                 "version": found.version,
                 "nodes": [each._asdict() for each in found.nodes],
                 "standbys": [each._asdict() for each in found.standbys],
-                "bus": [{"server": server, "milliseconds": took, "error": error} for server, took, error in servers],
+                "bus": [
+                    {
+                        "server": each.address,
+                        "milliseconds": each.milliseconds,
+                        "listeners": each.listeners,
+                        "error": fault,
+                    }
+                    for each, fault in zip(servers, faults, strict=True)
+                ],
             }
         )
     else:
-        _show(out, found, servers)
-    if not found.nodes or not found.is_primary or any(error for _, _, error in servers):
+        _show(out, found, servers, faults)
+    if not found.nodes or not found.is_primary or any(faults):
         raise click.exceptions.Exit(1)
 
 
-def _show(out: "Output", found: "DatabaseStatus", servers: list[tuple[str, float, str]]) -> None:
+def _bus_fault(server: "BusServer", nodes: int) -> str:
+    """Return what is wrong with a server of the bus; "" for nothing."""
+    if server.error or server.listeners is None or server.listeners >= nodes:
+        return server.error
+    return f"{server.listeners} of {nodes} servers listen there: give all of them the same --bus"
+
+
+def _show(out: "Output", found: "DatabaseStatus", servers: list["BusServer"], faults: list[str]) -> None:
     role = "the primary, takes changes" if found.is_primary else "a standby, takes none"
     out.line(f"PostgreSQL {found.version} at {found.server}: {role}")
     lines = [
@@ -82,5 +100,8 @@ def _show(out: "Output", found: "DatabaseStatus", servers: list[tuple[str, float
         if any(not each.state for each in found.standbys):
             out.line("what stands as ? is shown to roles that have been granted pg_monitor")
     if servers:
-        rows = [(server, error or f"answers in {took:.1f} ms") for server, took, error in servers]
+        rows = [
+            (each.address, fault or f"answers in {each.milliseconds:.1f} ms")
+            for each, fault in zip(servers, faults, strict=True)
+        ]
         out.table(("bus", "state"), rows)
