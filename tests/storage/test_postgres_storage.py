@@ -95,6 +95,23 @@ def test_the_owner_of_a_database_makes_the_schema_without_more_rights_and_in_new
     assert not {name for (name,) in names} & {"merge_action", *(f"json_{word}" for word in keywords)}
 
 
+def test_functions_of_earlier_versions_are_dropped_as_the_guide_says(dsn: str) -> None:
+    """Migrations do not: nodes of such a version may still run, and call them."""
+    guide = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text("utf-8")
+    drops = re.findall(r"^    (drop .*;)$", guide, re.MULTILINE)
+    assert len(drops) == 2
+    made = """
+      create function "json_array"(variadic "any") returns json language internal immutable parallel safe as 'json_build_array';
+      create aggregate "json_group_array"(json) (sfunc = json_agg_transfn, stype = internal, finalfunc = json_agg_finalfn);
+    """
+    with psycopg.connect(dsn.replace("chat@", "postgres@"), autocommit=True) as connection:
+        connection.execute(made.encode())
+        for statement in [*drops, *drops]:  # where they are not, too
+            connection.execute(statement.encode())
+        rows = connection.execute("select proname from pg_proc where proname in ('json_array', 'json_group_array')")
+        assert rows.fetchall() == []
+
+
 async def test_an_older_postgresql_is_refused(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrate, "MIN_SERVER_VERSION", 10_000_000)
     with pytest.raises(DatabaseUnusable, match="and has to be in 15 or newer: pg_upgrade"):
