@@ -39,7 +39,7 @@ async def test_a_full_disk_refuses_changes_serves_reads_and_heals() -> None:
         with trio.fail_after(DEADLINE):
             async with open_postgres(server.dsn("chat"), node="one") as storage:
                 await _fill_and_make_room(Node(storage, await storage.open_ids(0)), disk)
-        server.execute("drop database chat with (force)")
+        server.drop(server.dsn("chat"))
         server.execute("drop tablespace small", user="postgres")
 
 

@@ -48,7 +48,7 @@ def dsn() -> Generator[str]:
     assert isinstance(name, str)
     server.execute("create table note (number bigint generated always as identity, body text not null)", name)
     yield made
-    server.execute(f"drop database {name} with (force)")
+    server.drop(made)
 
 
 def add(body: str) -> Callable[[SqlConnection], int]:

@@ -5,8 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import attrs
-import psycopg
-import psycopg.conninfo
 import trio
 
 from chatsrv_redpack import grant
@@ -34,7 +32,7 @@ def fresh_database() -> Generator[str]:
     try:
         yield dsn
     finally:
-        server.execute(f"drop database {psycopg.conninfo.conninfo_to_dict(dsn)['dbname']} with (force)")
+        server.drop(dsn)
 
 
 @attrs.frozen

@@ -115,6 +115,10 @@ class PostgresServer:
         self.execute(_CREATE.format(name, template))
         return self.dsn(name)
 
+    def drop(self, dsn: str) -> None:
+        """Drop a database, whoever is connected to it: only a superuser may end autovacuum's process."""
+        self.execute(f"drop database {psycopg.conninfo.conninfo_to_dict(dsn)['dbname']} with (force)", user="postgres")
+
 
 def require_postgres() -> None:
     """Skip the test, or fail it in CI, where PostgreSQL is not installed."""
@@ -188,5 +192,4 @@ async def open_fresh_postgres(inline: bool = True) -> AsyncGenerator[Storage]:
         async with open_postgres(dsn, inline=inline, readers=1) as storage:
             yield storage
     finally:
-        name = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
-        server.execute(f"drop database {name} with (force)")
+        server.drop(dsn)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from chatsrv.config.values import is_web_url, service_problem
 from chatsrv_protocol import limits
-from chatsrv_storage.dsn import is_dsn
 
 if TYPE_CHECKING:
     from chatsrv.config.schema import Config
@@ -17,8 +16,11 @@ def contradictions(config: "Config") -> Iterator[str]:
         yield "tls and wss need a certificate, and so does https: set tls_cert and tls_key to PEM files"
     if config.backups is not None and config.data is not None and config.backups.absolute() == config.data.absolute():
         yield "backups must be another folder than data: the database and its journal have names there"
-    if config.data is not None and is_dsn(config.data):
-        yield "data is a folder: name a database by database"
+    if config.data is not None:
+        from chatsrv_storage.dsn import is_dsn  # late: clients read settings, and load nothing of the storage
+
+        if is_dsn(config.data):
+            yield "data is a folder: name a database by database"
     if config.bus and not config.database:
         yield "bus is between servers that share a database: set database too"
     for url in config.bus:

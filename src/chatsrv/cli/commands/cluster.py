@@ -7,7 +7,6 @@ import click
 from chatsrv.cli.declare import CommandGroup, Option
 from chatsrv.cli.errors import USAGE, Failure
 from chatsrv.cli.online import Json
-from chatsrv_storage.dsn import is_dsn
 
 if TYPE_CHECKING:
     from chatsrv.cli.output import Output
@@ -30,6 +29,7 @@ def status(
     to by all that live.
     """
     from chatsrv.cli.output import Output
+    from chatsrv_storage.dsn import is_dsn
     from chatsrv_storage.errors import FolderError
 
     if not is_dsn(database):

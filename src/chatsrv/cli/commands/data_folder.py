@@ -12,7 +12,6 @@ from chatsrv.cli.arguments import AccountName
 from chatsrv.cli.declare import Argument, CommandGroup, Option
 from chatsrv.cli.errors import REFUSED, UNREACHABLE, USAGE, Failure
 from chatsrv.cli.online import Json
-from chatsrv_storage.dsn import is_dsn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,6 +76,7 @@ def check(
 
 
 def _problems(place: str, checks: "Sequence[Check]") -> list[str]:
+    from chatsrv_storage.dsn import is_dsn
     from chatsrv_storage.engine.check import check_folder
     from chatsrv_storage.errors import FolderError
 
@@ -92,6 +92,8 @@ def _problems(place: str, checks: "Sequence[Check]") -> list[str]:
 
 def shown(place: str) -> str:
     """Return a place as it may be printed: a DSN without its password."""
+    from chatsrv_storage.dsn import is_dsn
+
     if not is_dsn(place):
         return place
     from chatsrv_storage.postgres.errors import place_of
@@ -164,6 +166,8 @@ def backup(
 
 
 def _require_one_place(data: Path | None, database: str) -> None:
+    from chatsrv_storage.dsn import is_dsn
+
     if (data is None) == (not database):
         raise Failure("name the place of the data: --data DIR or --database DSN", USAGE, code="usage")
     if data is not None and is_dsn(data):

@@ -9,7 +9,6 @@ from chatsrv.cli.commands.data_folder import shown
 from chatsrv.cli.declare import Argument
 from chatsrv.cli.errors import USAGE, Failure
 from chatsrv.cli.online import Json
-from chatsrv_storage.dsn import is_dsn
 
 From = Annotated[str, Argument(metavar="SOURCE", help="A data folder, or postgresql://…")]
 To = Annotated[str, Argument(metavar="TARGET", help="The other: an empty one, or a new folder.")]
@@ -24,6 +23,7 @@ def move(ctx: click.Context, source: From, target: To, json: Json = False) -> No
     """
     from chatsrv.cli.output import Output
     from chatsrv_storage.all_checks import ALL
+    from chatsrv_storage.dsn import is_dsn
     from chatsrv_storage.errors import FolderError
 
     if is_dsn(source) == is_dsn(target):
