@@ -20,6 +20,7 @@ from chatsrv.app import open_server
 from chatsrv.cli.declare import DeclaredCommand, walk
 from chatsrv.cli.root import build_app
 from chatsrv.config import Config
+from chatsrv_storage.errors import FolderUnusable
 from chatsrv_storage.postgres.driver import PostgresConnection
 from chatsrv_storage.postgres.migrate import migrate
 from chatsrv_storage.postgres.storage import open_postgres
@@ -207,6 +208,34 @@ async def test_the_folder_of_a_server_on_a_database_leads_to_the_server(tmp_path
     missing = await trio.to_thread.run_sync(chatsrv, "operator", "add", "ann", "--data", str(tmp_path))
     assert missing.returncode == 1
     assert "by --database where it keeps its data" in missing.stderr
+
+
+async def test_a_folder_whose_data_went_to_a_database_refuses_a_server_without_it(tmp_path: Path) -> None:
+    """The old data know nothing of the media that came since: the sweep would take them away."""
+    require_postgres()
+    data, dsn = tmp_path / "data", shared_postgres().create("template0")
+    async with open_server(Config(data=data)) as server, server.open_bot("ann"):
+        pass
+    moved = await trio.to_thread.run_sync(chatsrv, "move", str(data), dsn)
+    assert moved.returncode == 0, moved.stderr
+    async with open_server(Config(data=data)):
+        pass  # nobody used the database yet
+    async with open_server(Config(data=data, database=dsn)):
+        pass
+    with pytest.raises(FolderUnusable, match=r"are in PostgreSQL: name them by --database.*in-postgresql"):
+        async with open_server(Config(data=data)):
+            pass
+    added = await trio.to_thread.run_sync(chatsrv, "operator", "add", "ann", "--data", str(data))
+    assert added.returncode == 1
+    assert "are in PostgreSQL: name them by --database" in added.stderr
+    (data / "chat.sqlite3").rename(tmp_path / "old")
+    with pytest.raises(FolderUnusable, match="are in PostgreSQL"):
+        async with open_server(Config(data=data)):
+            pass
+    back = await trio.to_thread.run_sync(chatsrv, "move", dsn, str(data))
+    assert back.returncode == 0, back.stderr
+    async with open_server(Config(data=data)):
+        pass
 
 
 async def test_the_status_of_a_cluster_names_who_lives() -> None:

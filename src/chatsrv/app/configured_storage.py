@@ -8,7 +8,7 @@ from typing import Final
 
 from chatsrv.config import Config
 from chatsrv_storage.engine.connection import Synchronous
-from chatsrv_storage.engine.folder import hold_folder
+from chatsrv_storage.engine.folder import hold_folder, note_elsewhere
 from chatsrv_storage.errors import FolderDamaged
 from chatsrv_storage.interface import BatchTrigger, Storage, open_memory_storage, open_storage
 from chatsrv_storage.money import ledger
@@ -37,9 +37,11 @@ def node_name(config: Config) -> str:
 @asynccontextmanager
 async def _database(config: Config, trigger: BatchTrigger) -> AsyncGenerator[Storage]:
     """Open the storage in PostgreSQL, and the node's own folder: media that are in no bucket, backups, the operators' socket."""
-    with nullcontext() if config.data is None else hold_folder(config.data):
+    with nullcontext() if config.data is None else hold_folder(config.data) as folder:
         alone = not config.bus  # without one, servers would not tell each other what they store
         async with open_storage(config.database, trigger=trigger, exclusive=alone, node=node_name(config)) as storage:
+            if folder is not None:
+                note_elsewhere(folder)
             yield storage
 
 

@@ -2,6 +2,7 @@
 
     lock              an flock on it, held while a server or a check has the folder open; never deleted
     chat.sqlite3      the database, mode 0600; its -wal and -shm get the same mode from SQLite
+    in-postgresql     there since a server with this folder keeps its data in PostgreSQL; empty
 
 The folder is created 0700. One that exists keeps its mode; one into which everybody may write, or that belongs to another
 user, is refused, since whoever can put files into it can put one in place of the database.
@@ -26,6 +27,7 @@ from chatsrv_storage.errors import FolderDamaged, FolderInUse, FolderUnusable
 
 DATABASE_NAME: Final = "chat.sqlite3"
 LOCK_NAME: Final = "lock"
+ELSEWHERE_NAME: Final = "in-postgresql"
 
 _NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _PROBE_BYTES = 64 * 1024  # more than the remainder in which one 4 KiB page found no room
@@ -72,6 +74,26 @@ def hold_folder(path: Path, *, create: bool = True) -> Generator[DataFolder]:
         yield DataFolder(path)
     finally:
         os.close(lock)
+
+
+def note_elsewhere(folder: DataFolder) -> None:
+    """Note that a server with this folder keeps its data in PostgreSQL: `require_here` refuses it then. Raises FolderUnusable."""
+    try:
+        (folder.path / ELSEWHERE_NAME).touch(mode=0o600)
+    except OSError as error:
+        raise _unusable(folder.path, error) from error
+
+
+def require_here(folder: DataFolder) -> None:
+    """Raise FolderUnusable where a server with this folder keeps its data in PostgreSQL: an old database, or a new empty one,
+    knows nothing of the media that came since, and its sweep would take them away.
+    """
+    note = folder.path / ELSEWHERE_NAME
+    if note.exists():
+        raise FolderUnusable(
+            f"The data of {folder.path} are in PostgreSQL: name them by --database. To begin again with what the folder itself"
+            f" holds, remove {note}; media that came since are swept away then."
+        )
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from chatsrv_storage.engine.backup import write_backup
 from chatsrv_storage.engine.batch import Report
 from chatsrv_storage.engine.connection import JobConnection, Synchronous, configure_reader, configure_writer, connect
 from chatsrv_storage.engine.fair_queue import SERVER, Caller
-from chatsrv_storage.engine.folder import DataFolder, explained, hold_folder, prepare_database
+from chatsrv_storage.engine.folder import DataFolder, explained, hold_folder, prepare_database, require_here
 from chatsrv_storage.engine.job_queue import QueuedStorage
 from chatsrv_storage.engine.jobs import Driver, Job
 from chatsrv_storage.engine.migrate import Migration, migrate
@@ -151,6 +151,7 @@ async def open_inline(
     """
     await trio.lowlevel.checkpoint()
     with hold_folder(path) as folder:
+        require_here(folder)
         prepare_database(folder)
         opened: list[Driver] = []
         storage: InlineStorage | None = None

@@ -19,7 +19,7 @@ from chatsrv_storage.engine.batch_trigger import BatchTrigger
 from chatsrv_storage.engine.bridge import BridgedConnection, open_bridged
 from chatsrv_storage.engine.connection import JobConnection, Synchronous, configure_reader, configure_writer, connect
 from chatsrv_storage.engine.fair_queue import SERVER, Caller
-from chatsrv_storage.engine.folder import DataFolder, explained, hold_folder, prepare_database
+from chatsrv_storage.engine.folder import DataFolder, explained, hold_folder, prepare_database, require_here
 from chatsrv_storage.engine.job_queue import QueuedStorage
 from chatsrv_storage.engine.jobs import Driver, Job
 from chatsrv_storage.engine.key_reader import KeyReader
@@ -143,6 +143,7 @@ async def open_threaded(
     """Open a storage with `readers` + 2 threads; a cancel of the block still finishes the jobs in the line."""
     assert readers >= 1
     with hold_folder(path) as folder:
+        require_here(folder)
         prepare_database(folder)
 
         def set_up(connection: Driver) -> None:

@@ -19,6 +19,7 @@ from chatsrv_storage.engine.check import Check, problems_of
 from chatsrv_storage.engine.connection import Checkpointer, configure_writer, connect, connect_unshared
 from chatsrv_storage.engine.folder import (
     DATABASE_NAME,
+    ELSEWHERE_NAME,
     DataFolder,
     explained,
     hold_folder,
@@ -114,6 +115,7 @@ def _made_beside(place: DataFolder) -> Generator[DataFolder]:
     try:
         yield half
         half.database.rename(place.database)
+        (place.path / ELSEWHERE_NAME).unlink(missing_ok=True)
         sync_folder(place.path)
     finally:
         shutil.rmtree(half.path, ignore_errors=True)
