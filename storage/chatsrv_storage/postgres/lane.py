@@ -239,7 +239,7 @@ class Lane:
                     self.ids.observe(_number(result, row, 3))
 
     def _begun_ahead(self, result: PGresult) -> None:
-        """Note the same. Raises LaneLost, GroupTaken."""
+        """Do as `_begun`, and raise GroupTaken where the one group is not locked. Raises LaneLost."""
         self._begun(result)
         if not self._locked:
             raise GroupTaken
